@@ -1,0 +1,1 @@
+"""Match a market, check an outcome, explain it: no database, no web."""
