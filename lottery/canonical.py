@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
@@ -12,7 +12,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def canonical_line(value: Json) -> str:
     """Return the one RFC 8785 line of a value.
 
-    Keys must be ASCII and integers below 2^53 in size, as in every format of this project; for them the standard library
-    writes what RFC 8785 asks. There are no floats.
+    Keys must be ASCII and integers below 2^53, as in every format of this project, and there are no floats: for such
+    values the standard library writes what RFC 8785 asks.
     """
     return _ENCODER.encode(value)

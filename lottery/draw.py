@@ -1,0 +1,77 @@
+"""From seeds to lottery numbers (lottery.md, section 5)."""
+
+import hmac
+from collections.abc import Mapping
+
+from lottery.market import Applicant, Market, Twins
+from lottery.rules import Order, Program, TieBreak
+
+SEED_BYTES = 32
+NUMBER_BYTES = 32
+PREFIX = b"enroll-lottery/v1/"
+ONE_FOR_ALL = "*"
+"""The scope of a number that counts at every program."""
+
+_REVERSED = bytes(255 - byte for byte in range(256))
+
+
+class UnusableSeed(ValueError):
+    """A seed is missing or has not 32 bytes; the message says which and what to do."""
+
+
+def lottery_number(*, seed: bytes, scope: str, subject: str) -> bytes:
+    """Return the 32-byte lottery number of one subject; lower is better.
+
+    It hangs on nothing but the seed and the subject, so nobody's arrival, order or absence can change anybody else's.
+    HMAC-SHA256 is RFC 2104 with FIPS 180-4.
+    """
+    return hmac.digest(seed, b"%slottery\0%s\0%s" % (PREFIX, scope.encode(), subject.encode()), "sha256")
+
+
+class Draw:
+    """The lottery numbers of one round: this round's seed, and those of the rounds in which others were drawn.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes, or one is missing for some applicant's `drawn_in`.
+    """
+
+    def __init__(self, market: Market, *, seed: bytes, seeds: Mapping[str, bytes]) -> None:
+        this_round = market.round.id
+        if seeds.get(this_round, seed) != seed:
+            raise UnusableSeed(f"round {this_round} has two different seeds; give its seed once")
+        self._seeds = {**seeds, this_round: seed}
+        for round_id, its_seed in self._seeds.items():
+            if len(its_seed) != SEED_BYTES:
+                raise UnusableSeed(f"the seed of round {round_id} has {len(its_seed)} bytes; give {SEED_BYTES}")
+        missing = {applicant.drawn_in for applicant in market.applicants} - self._seeds.keys()
+        if missing:
+            raise UnusableSeed(
+                f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round"
+            )
+        self._market = market
+        self._twins_share = market.policy.twins is Twins.SHARE
+        self._single: dict[tuple[str, str], bytes] = {}
+
+    def number(self, applicant: Applicant, program: Program) -> bytes:
+        """Return the number by which the applicant is compared at the program."""
+        order = program.backfill.order if self._market.is_backfill else Order.WAITLIST
+        drawn_in = self._market.round.id if order is Order.FRESH else applicant.drawn_in
+        tie_break = program.tie_break or self._market.policy.tie_break
+        number = (
+            self._number_for_all(drawn_in, self._subject(applicant))
+            if tie_break is TieBreak.SINGLE
+            else lottery_number(seed=self._seeds[drawn_in], scope=program.id, subject=self._subject(applicant))
+        )
+        return number.translate(_REVERSED) if order is Order.REVERSE else number
+
+    def _number_for_all(self, drawn_in: str, subject: str) -> bytes:
+        number = self._single.get((drawn_in, subject))
+        if number is None:
+            number = lottery_number(seed=self._seeds[drawn_in], scope=ONE_FOR_ALL, subject=subject)
+            self._single[drawn_in, subject] = number
+        return number
+
+    def _subject(self, applicant: Applicant) -> str:
+        if self._twins_share and applicant.household is not None:
+            return f"{applicant.household}/{applicant.grade}"
+        return applicant.id

@@ -1,0 +1,201 @@
+"""What a match gives: placements, cutoffs and waitlists, and the file that holds them (lottery.md, section 8)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lottery.canonical import Json, canonical_line
+from lottery.strict import Reader, Where
+
+Part = TypeVar("Part")
+
+FORMAT = "lottery-outcome/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A seat for an applicant; `choice` counts from 1 in the ranking as submitted, None for a held seat not ranked."""
+
+    applicant: str
+    program: str
+    group: str
+    choice: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastAdmitted:
+    """The standing of the last one admitted to a full group.
+
+    Of `number` (64 hex digits, as compared) and `position` (in a screened program's list) exactly one is there.
+    """
+
+    holder: bool
+    meets: bool
+    late: bool
+    class_: str
+    number: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """A seat group's seats in this round, how many are filled, and, where all are, the last one admitted."""
+
+    program: str
+    group: str
+    seats: int
+    filled: int
+    last: LastAdmitted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waitlist:
+    """Everybody considered at a group who ranks the program above where they ended, in order of standing."""
+
+    program: str
+    group: str
+    applicants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One match's result. `market` is the market's digest, `seed` this round's seed in hex."""
+
+    market: str
+    seed: str
+    placements: tuple[Placement, ...]
+    unplaced: tuple[str, ...]
+    cutoffs: tuple[Cutoff, ...]
+    waitlists: tuple[Waitlist, ...]
+
+    def document(self) -> dict[str, Json]:
+        """Write the outcome as the format has it."""
+        return {
+            "format": FORMAT,
+            "market": self.market,
+            "seed": self.seed,
+            "placements": [
+                {"applicant": p.applicant, "program": p.program, "group": p.group, "choice": p.choice}
+                for p in self.placements
+            ],
+            "unplaced": self.unplaced,
+            "cutoffs": [
+                {
+                    "program": c.program,
+                    "group": c.group,
+                    "seats": c.seats,
+                    "filled": c.filled,
+                    "last": _last(c),
+                }
+                for c in self.cutoffs
+            ],
+            "waitlists": [{"program": w.program, "group": w.group, "applicants": w.applicants} for w in self.waitlists],
+        }
+
+    def to_bytes(self) -> bytes:
+        """Return the one form of the file: a line of canonical JSON (RFC 8785) and LF."""
+        return canonical_line(self.document()).encode() + b"\n"
+
+
+def _last(cutoff: Cutoff) -> Json:
+    last = cutoff.last
+    if last is None:
+        return None
+    return {
+        "holder": last.holder,
+        "meets": last.meets,
+        "late": last.late,
+        "class": last.class_,
+        **({"number": last.number} if last.position is None else {"position": last.position}),
+    }
+
+
+OUTCOME = frozenset({"format", "market", "seed", "placements", "unplaced", "cutoffs", "waitlists"})
+PLACEMENT = frozenset({"applicant", "program", "group", "choice"})
+CUTOFF = frozenset({"program", "group", "seats", "filled", "last"})
+WAITLIST = frozenset({"program", "group", "applicants"})
+LAST = frozenset({"holder", "meets", "late", "class"})
+
+
+def read_outcome(document: Json, *, file: str = "outcome") -> Outcome:
+    """Read an outcome from a parsed document. Only its shape is checked here; its truth is for `lottery.verify`.
+
+    Raises:
+        UnusableInput: with every fault found.
+    """
+    reader = OutcomeReader()
+    root: Where = (None, file)
+    fields = reader.fields(document, root, required=OUTCOME)
+    if fields["format"] != FORMAT:
+        reader.refuse((root, "format"), "is not the format that is read here", f'write "{FORMAT}"')
+    outcome = Outcome(
+        market=reader.words(fields["market"], (root, "market")),
+        seed=reader.words(fields["seed"], (root, "seed")),
+        placements=tuple(reader.each(fields["placements"], (root, "placements"), reader.placement)),
+        unplaced=tuple(reader.each(fields["unplaced"], (root, "unplaced"), reader.words)),
+        cutoffs=tuple(reader.each(fields["cutoffs"], (root, "cutoffs"), reader.cutoff)),
+        waitlists=tuple(reader.each(fields["waitlists"], (root, "waitlists"), reader.waitlist)),
+    )
+    reader.finish()
+    return outcome
+
+
+class OutcomeReader(Reader):
+    """Reads the parts of an outcome; after a fault a part holds empty values."""
+
+    def each(self, value: Json, where: Where, read: Callable[[Json, Where], Part]) -> Iterator[Part]:
+        """Read every entry of a list."""
+        for index, entry in enumerate(self.list_(value, where)):
+            yield read(entry, (where, index))
+
+    def words(self, value: Json, where: Where) -> str:
+        """Read text."""
+        return self.text(value, where) or ""
+
+    def number(self, value: Json, where: Where) -> int:
+        """Read a whole number."""
+        return self.integer(value, where) or 0
+
+    def placement(self, value: Json, where: Where) -> Placement:
+        """Read a placement."""
+        fields = self.fields(value, where, required=PLACEMENT)
+        return Placement(
+            self.words(fields["applicant"], (where, "applicant")),
+            self.words(fields["program"], (where, "program")),
+            self.words(fields["group"], (where, "group")),
+            None if fields["choice"] is None else self.number(fields["choice"], (where, "choice")),
+        )
+
+    def cutoff(self, value: Json, where: Where) -> Cutoff:
+        """Read a cutoff."""
+        fields = self.fields(value, where, required=CUTOFF)
+        return Cutoff(
+            self.words(fields["program"], (where, "program")),
+            self.words(fields["group"], (where, "group")),
+            self.number(fields["seats"], (where, "seats")),
+            self.number(fields["filled"], (where, "filled")),
+            None if fields["last"] is None else self.last_admitted(fields["last"], (where, "last")),
+        )
+
+    def last_admitted(self, value: Json, where: Where) -> LastAdmitted:
+        """Read the standing of the last one admitted."""
+        fields = self.fields(value, where, required=LAST, optional=frozenset({"number", "position"}))
+        if ("number" in fields) == ("position" in fields):
+            self.refuse(where, "must have exactly one of number and position", "give one of the two")
+        return LastAdmitted(
+            holder=bool(self.truth(fields["holder"], (where, "holder"))),
+            meets=bool(self.truth(fields["meets"], (where, "meets"))),
+            late=bool(self.truth(fields["late"], (where, "late"))),
+            class_=self.words(fields["class"], (where, "class")),
+            number=self.words(fields["number"], (where, "number")) if "number" in fields else None,
+            position=self.number(fields["position"], (where, "position")) if "position" in fields else None,
+        )
+
+    def waitlist(self, value: Json, where: Where) -> Waitlist:
+        """Read a waitlist."""
+        fields = self.fields(value, where, required=WAITLIST)
+        return Waitlist(
+            self.words(fields["program"], (where, "program")),
+            self.words(fields["group"], (where, "group")),
+            tuple(self.each(fields["applicants"], (where, "applicants"), self.words)),
+        )
