@@ -6,5 +6,16 @@ from lottery.outcome import Outcome
 from lottery.read_market import read_market
 from lottery.reference import match
 from lottery.strict import UnusableInput
+from lottery.verify import Complaint, verify
 
-__all__ = ["Outcome", "UnusableInput", "UnusableSeed", "load_market", "load_outcome", "match", "read_market"]
+__all__ = [
+    "Complaint",
+    "Outcome",
+    "UnusableInput",
+    "UnusableSeed",
+    "load_market",
+    "load_outcome",
+    "match",
+    "read_market",
+    "verify",
+]

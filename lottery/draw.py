@@ -39,11 +39,11 @@ class Draw:
         this_round = market.round.id
         if seeds.get(this_round, seed) != seed:
             raise UnusableSeed(f"round {this_round} has two different seeds; give its seed once")
-        self._seeds = {**seeds, this_round: seed}
-        for round_id, its_seed in self._seeds.items():
+        self.seeds = {**seeds, this_round: seed}
+        for round_id, its_seed in self.seeds.items():
             if len(its_seed) != SEED_BYTES:
                 raise UnusableSeed(f"the seed of round {round_id} has {len(its_seed)} bytes; give {SEED_BYTES}")
-        missing = {applicant.drawn_in for applicant in market.applicants} - self._seeds.keys()
+        missing = {applicant.drawn_in for applicant in market.applicants} - self.seeds.keys()
         if missing:
             raise UnusableSeed(
                 f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round"
@@ -60,14 +60,14 @@ class Draw:
         number = (
             self._number_for_all(drawn_in, self._subject(applicant))
             if tie_break is TieBreak.SINGLE
-            else lottery_number(seed=self._seeds[drawn_in], scope=program.id, subject=self._subject(applicant))
+            else lottery_number(seed=self.seeds[drawn_in], scope=program.id, subject=self._subject(applicant))
         )
         return number.translate(_REVERSED) if order is Order.REVERSE else number
 
     def _number_for_all(self, drawn_in: str, subject: str) -> bytes:
         number = self._single.get((drawn_in, subject))
         if number is None:
-            number = lottery_number(seed=self._seeds[drawn_in], scope=ONE_FOR_ALL, subject=subject)
+            number = lottery_number(seed=self.seeds[drawn_in], scope=ONE_FOR_ALL, subject=subject)
             self._single[drawn_in, subject] = number
         return number
 
