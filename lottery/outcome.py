@@ -85,7 +85,7 @@ class Outcome:
                     "group": c.group,
                     "seats": c.seats,
                     "filled": c.filled,
-                    "last": _last(c),
+                    "last": last_document(c.last),
                 }
                 for c in self.cutoffs
             ],
@@ -97,8 +97,8 @@ class Outcome:
         return canonical_line(self.document()).encode() + b"\n"
 
 
-def _last(cutoff: Cutoff) -> Json:
-    last = cutoff.last
+def last_document(last: LastAdmitted | None) -> dict[str, Json] | None:
+    """Write the standing of the last one admitted as the format has it."""
     if last is None:
         return None
     return {

@@ -14,7 +14,7 @@ from lottery.draw import Draw
 from lottery.market import Applicant, Market
 from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.progress import Track, untracked
-from lottery.rules import GENERAL, Program, Ranked
+from lottery.rules import Program, Ranked
 from lottery.siblings import grades_in_turn, ranking_as_matched
 from lottery.standing import Barred, SeatGroup, Standing, Standings, position_of
 
@@ -149,12 +149,11 @@ def note_schools(fillings: Iterable[Filling], grades: Collection[str], siblings_
 def last_admitted(standing: Standing, program: Program, group: SeatGroup) -> LastAdmitted:
     """Say what a family needs to know to hold its own standing against the last one admitted."""
     ranked = isinstance(program.tie_break, Ranked)
-    classes = (*(priority.name for priority in group.priorities), GENERAL)
     return LastAdmitted(
         holder=not standing.not_holder,
         meets=not standing.not_met,
         late=bool(standing.late or standing.late_in_class),
-        class_=classes[standing.priority],
+        class_=group.classes[standing.priority],
         number=None if ranked else standing.number.hex(),
         position=position_of(standing) if ranked else None,
     )

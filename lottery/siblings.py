@@ -1,6 +1,6 @@
 """Grades in turn, and what a sibling's placement does to a ranking (lottery.md, sections 4 and 6)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lottery.market import Applicant, Market
 
@@ -30,3 +30,21 @@ def ranking_as_matched(
     if applicant.together and siblings_at:
         above = tuple(sorted(above, key=lambda program: school_of[program] not in siblings_at))
     return (*above, held.program) if held else above
+
+
+class PlacedSiblings:
+    """Where an outcome placed siblings, grade by grade."""
+
+    def __init__(self, market: Market, placed: Iterable[tuple[Applicant, str]]) -> None:
+        """`placed` are applicants with the school that each was placed at."""
+        self._turn = {grade: turn for turn, grade in enumerate(market.policy.grade_order)}
+        self._schools: dict[str, list[tuple[str, str]]] = {}
+        if market.siblings_matter():
+            for applicant, school in placed:
+                if applicant.household:
+                    self._schools.setdefault(applicant.household, []).append((applicant.grade, school))
+
+    def schools(self, applicant: Applicant) -> Collection[str]:
+        """Return the schools where siblings were placed in grades matched before the applicant's."""
+        placed = self._schools.get(applicant.household or "", ())
+        return {school for grade, school in placed if self._turn[grade] < self._turn[applicant.grade]}

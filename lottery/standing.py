@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lottery.backfill import seats_this_round
 from lottery.draw import NUMBER_BYTES, Draw
 from lottery.market import Applicant, Late, Market
-from lottery.rules import EVERYONE, Condition, Order, PriorityClass, Program, Ranked
+from lottery.rules import EVERYONE, GENERAL, Condition, Order, PriorityClass, Program, Ranked
 
 
 class Standing(NamedTuple):
@@ -42,6 +42,11 @@ class SeatGroup:
     when: Condition
     closed: bool
     priorities: tuple[PriorityClass, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, best first, `general` last."""
+        return (*(priority.name for priority in self.priorities), GENERAL)
 
     def class_of(self, applicant: Applicant, school: str, siblings_at: Collection[str]) -> int:
         """Return the index of the first class that the applicant is in; past the last one for `general`."""

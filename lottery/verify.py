@@ -7,7 +7,7 @@ the reference engine gives, since the checks alone do not pin it.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -19,7 +19,7 @@ from lottery.outcome import Cutoff, Outcome, Placement
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS, last_admitted, match
 from lottery.rules import Program
-from lottery.siblings import ranking_as_matched
+from lottery.siblings import PlacedSiblings, ranking_as_matched
 from lottery.standing import Barred, SeatGroup, Standing, Standings
 
 _SEED = re.compile(r"[0-9a-f]{64}")
@@ -99,6 +99,9 @@ class Record:
         self.above: dict[str, list[Claim]] = {program: [] for program in self.programs}
         self._standings = Standings(market, draw)
         self._note_placements()
+        self._school_of = {program.id: program.school for program in market.programs}
+        placed = ((self.applicants[seat.applicant], self._school_of[seat.program]) for seat in self.placement.values())
+        self._siblings = PlacedSiblings(market, placed)
         self._note_claims()
 
     def knows(self, program: str, group: str) -> bool:
@@ -117,34 +120,20 @@ class Record:
                 in_later_groups = [*in_later_groups, *seated]
             yield from reversed(reversed_groups)
 
-    def siblings_at(self, applicant: Applicant) -> Collection[str]:
-        """Return the schools where siblings were placed in grades matched before the applicant's."""
-        turn = self._turn
-        placed = self._placed_of_household.get(applicant.household or "", ())
-        return {school for grade, school in placed if turn[grade] < turn[applicant.grade]}
-
     def ranking(self, applicant: Applicant) -> Sequence[str]:
         """Return the programs to which the applicant proposes in the match, best first."""
-        return ranking_as_matched(applicant, self._school_of, self.siblings_at(applicant))
+        return ranking_as_matched(applicant, self._school_of, self._siblings.schools(applicant))
 
     def _note_placements(self) -> None:
-        matters = self.market.siblings_matter()
-        self._school_of = {program.id: program.school for program in self.programs.values()}
-        self._turn = {grade: turn for turn, grade in enumerate(self.market.policy.grade_order)}
-        self._placed_of_household: dict[str, list[tuple[str, str]]] = {}
         for placement in self.outcome.placements:
-            applicant = self.applicants.get(placement.applicant)
-            if applicant and self.knows(placement.program, placement.group):
-                self.placement.setdefault(applicant.id, placement)
-                if matters and applicant.household:
-                    schools = self._placed_of_household.setdefault(applicant.household, [])
-                    schools.append((applicant.grade, self._school_of[placement.program]))
+            if placement.applicant in self.applicants and self.knows(placement.program, placement.group):
+                self.placement.setdefault(placement.applicant, placement)
 
     def _note_claims(self) -> None:
         for applicant in self.market.applicants:
-            siblings = self.siblings_at(applicant)
+            siblings = self._siblings.schools(applicant)
             ended = self.placement.get(applicant.id)
-            for program in self.ranking(applicant):
+            for program in ranking_as_matched(applicant, self._school_of, siblings):
                 if ended and ended.program == program:
                     break
                 standings = self._standings.at(applicant, self.programs[program], siblings)

@@ -1,0 +1,284 @@
+"""Why a child got what it got: the facts, program by program and seat group by seat group.
+
+They come from the market, the child's own number, and the published cutoffs, so a family can check each one itself.
+`lottery.words` says them in a language.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import repeat
+
+from lottery.canonical import Json
+from lottery.draw import Draw
+from lottery.market import Applicant, Late, Market, condition_document
+from lottery.outcome import LastAdmitted, Outcome, Placement, last_document
+from lottery.reference import NO_SEEDS, last_admitted
+from lottery.rules import Condition, Program, Reserve
+from lottery.siblings import PlacedSiblings, ranking_as_matched
+from lottery.standing import Barred, SeatGroup, Standing, Standings, held_group
+
+
+class UnknownApplicant(LookupError):
+    """The market has no applicant of that ticket."""
+
+
+class UnfitOutcome(ValueError):
+    """The outcome is of another market, or names what the market does not have."""
+
+
+class Decided(StrEnum):
+    """What decided at a seat group."""
+
+    SEATED = "seated"
+    KEPT = "kept"  # the seat that the child held
+    PLACED_HIGHER = "placed higher"
+    BELOW_HELD_SEAT = "below the held seat"
+    EARLIER_GROUP = "seated in an earlier group"
+    NOT_CONSIDERED = "not considered"
+    NO_SEATS = "no seats"
+    HOLDERS = "holders"
+    RESERVE = "reserve"
+    LATE = "late"
+    CLASS = "class"
+    NUMBER = "number"
+    POSITION = "position"
+    TICKET = "ticket"
+    UNEXPLAINED = "unexplained"  # the outcome does not follow from the rules
+
+
+@dataclass(frozen=True, slots=True)
+class AtGroup:
+    """What happened at one seat group. `mine` and `last` say where the child and the last one admitted stood."""
+
+    name: str
+    seats: int
+    filled: int
+    reserve: Reserve | None
+    last: LastAdmitted | None
+    waiting_place: int | None
+    waiting: int
+    decided: Decided
+    mine: LastAdmitted | None = None
+    because: Condition | None = None  # of the class reached; None for `general`
+    barred: Barred | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AtProgram:
+    """What happened at one program; `choice` is None for a held seat that was not ranked."""
+
+    program: Program
+    choice: int | None
+    groups: tuple[AtGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a child got and why, for every program ranked, as submitted, and a held one that was not."""
+
+    applicant: str
+    ranked: int
+    placement: Placement | None
+    programs: tuple[AtProgram, ...]
+
+    def document(self) -> dict[str, Json]:
+        """Return the facts as JSON."""
+        placement = self.placement
+        return {
+            "applicant": self.applicant,
+            "placement": {"program": placement.program, "group": placement.group, "choice": placement.choice}
+            if placement
+            else None,
+            "programs": [_program_document(program) for program in self.programs],
+        }
+
+
+class Explainer:
+    """Explains one outcome, child by child.
+
+    Raises:
+        UnfitOutcome: if the outcome is of another market.
+        UnusableSeed: if a seed is missing or has not 32 bytes.
+    """
+
+    def __init__(self, market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
+        if outcome.market != market.digest():
+            raise UnfitOutcome("the outcome is of another market; give the market that it was made from")
+        try:
+            seed = bytes.fromhex(outcome.seed)
+        except ValueError:
+            raise UnfitOutcome("the outcome's seed is not hex; have it verified") from None
+        self._late = market.policy.late
+        self._standings = Standings(market, Draw(market, seed=seed, seeds=seeds))
+        self._programs = {program.id: program for program in market.programs}
+        self._school_of = {program.id: program.school for program in market.programs}
+        self._applicants = {applicant.id: applicant for applicant in market.applicants}
+        self._placements = {placement.applicant: placement for placement in outcome.placements}
+        self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in outcome.cutoffs}
+        self._waitlists = {(waitlist.program, waitlist.group): waitlist.applicants for waitlist in outcome.waitlists}
+        self._refuse_unknown_names()
+        self._siblings = PlacedSiblings(
+            market,
+            (
+                (self._applicants[placement.applicant], self._school_of[placement.program])
+                for placement in outcome.placements
+            ),
+        )
+
+    def explain(self, ticket: str) -> Explanation:
+        """Return the facts about one applicant.
+
+        Raises:
+            UnknownApplicant: if the market has no such applicant.
+        """
+        applicant = self._applicants.get(ticket)
+        if applicant is None:
+            raise UnknownApplicant(f"the market has no applicant {ticket}; give an id that stands in it")
+        ranked = list(enumerate(applicant.ranking, start=1))
+        held = applicant.holds.program if applicant.holds else None
+        not_ranked = [(None, held)] if held and held not in applicant.ranking else []
+        return Explanation(
+            applicant=ticket,
+            ranked=len(ranked),
+            placement=self._placements.get(ticket),
+            programs=tuple(
+                self._at_program(applicant, self._programs[program], choice)
+                for choice, program in [*ranked, *not_ranked]
+            ),
+        )
+
+    def _refuse_unknown_names(self) -> None:
+        classes = {
+            (program, group.name): group.classes
+            for program, groups in self._standings.groups.items()
+            for group in groups
+        }
+        known = (
+            self._placements.keys() <= self._applicants.keys()
+            and all((placement.program, placement.group) in classes for placement in self._placements.values())
+            and self._cutoffs.keys() == classes.keys()
+            and all(
+                cutoff.last is None or cutoff.last.class_ in classes[place] for place, cutoff in self._cutoffs.items()
+            )
+        )
+        if not known:
+            raise UnfitOutcome("the outcome names what the market does not have; have it verified")
+
+    def _at_program(self, applicant: Applicant, program: Program, choice: int | None) -> AtProgram:
+        siblings = self._siblings.schools(applicant)
+        standings = self._standings.at(applicant, program, siblings)
+        asked = ranking_as_matched(applicant, self._school_of, siblings)
+        groups = self._standings.groups[program.id]
+        decided = self._decided(applicant, program, asked, standings)
+        return AtProgram(
+            program,
+            choice,
+            tuple(
+                self._at_group(applicant, program, group, standing, decision)
+                for group, standing, decision in zip(groups, standings, decided, strict=True)
+            ),
+        )
+
+    def _at_group(
+        self, applicant: Applicant, program: Program, group: SeatGroup, standing: Standing | Barred, decided: Decided
+    ) -> AtGroup:
+        cutoff = self._cutoffs[program.id, group.name]
+        waiting = self._waitlists.get((program.id, group.name), ())
+        common = AtGroup(
+            name=group.name,
+            seats=cutoff.seats,
+            filled=cutoff.filled,
+            reserve=program.reserve(group.name),
+            last=cutoff.last,
+            waiting_place=waiting.index(applicant.id) + 1 if applicant.id in waiting else None,
+            waiting=len(waiting),
+            decided=decided,
+        )
+        if isinstance(standing, Barred):
+            return replace(common, barred=standing)
+        reached = group.priorities[standing.priority : standing.priority + 1]
+        return replace(
+            common,
+            mine=last_admitted(standing, program, group),
+            because=reached[0].when if reached else None,
+        )
+
+    def _decided(
+        self, applicant: Applicant, program: Program, asked: Sequence[str], standings: Sequence[Standing | Barred]
+    ) -> list[Decided]:
+        """Say what decided at each group of a program; `asked` are the programs as matched."""
+        groups = self._standings.groups[program.id]
+        placement = self._placements.get(applicant.id)
+        if program.id not in asked:
+            return [Decided.BELOW_HELD_SEAT] * len(groups)
+        if placement is None or placement.program not in asked:
+            return list(map(self._refused, groups, standings, repeat(program)))
+        if asked.index(placement.program) < asked.index(program.id):
+            return [Decided.PLACED_HIGHER] * len(groups)
+        if placement.program != program.id:
+            return list(map(self._refused, groups, standings, repeat(program)))
+        place = program.precedence.index(placement.group)
+        seated = Decided.SEATED if held_group(applicant, program) is None else Decided.KEPT
+        return [
+            *map(self._refused, groups[:place], standings[:place], repeat(program)),
+            seated,
+            *[Decided.EARLIER_GROUP] * len(groups[place + 1 :]),
+        ]
+
+    def _refused(self, group: SeatGroup, mine: Standing | Barred, program: Program) -> Decided:
+        """Say in what the last one admitted to a group stands before the child."""
+        if isinstance(mine, Barred):
+            return Decided.NOT_CONSIDERED
+        if group.seats == 0:
+            return Decided.NO_SEATS
+        last = self._cutoffs[program.id, group.name].last
+        if last is None:
+            return Decided.UNEXPLAINED
+        ours = self._compared(last_admitted(mine, program, group), group)
+        theirs = self._compared(last, group)
+        for (decided, own), (_, other) in zip(ours, theirs, strict=True):
+            if own != other:
+                return decided if other < own else Decided.UNEXPLAINED
+        return Decided.TICKET
+
+    def _compared(self, last: LastAdmitted, group: SeatGroup) -> list[tuple[Decided, int]]:
+        """Return what is compared, in the order in which it decides; lower is better (lottery.md, section 3)."""
+        late_counts_before_class = self._late is Late.AFTER
+        by_number = (Decided.NUMBER, int(last.number, 16)) if last.number else (Decided.POSITION, last.position or 0)
+        return [
+            (Decided.HOLDERS, not last.holder),
+            (Decided.RESERVE, not last.meets),
+            (Decided.LATE, last.late and late_counts_before_class),
+            (Decided.CLASS, group.classes.index(last.class_)),
+            (Decided.LATE, last.late and not late_counts_before_class),
+            by_number,
+        ]
+
+
+def _program_document(at: AtProgram) -> dict[str, Json]:
+    return {
+        "program": at.program.id,
+        "school": at.program.school,
+        "grade": at.program.grade,
+        "choice": at.choice,
+        "eligible": condition_document(at.program.eligible),
+        "groups": [_group_document(group) for group in at.groups],
+    }
+
+
+def _group_document(at: AtGroup) -> dict[str, Json]:
+    return {
+        "group": at.name,
+        "seats": at.seats,
+        "filled": at.filled,
+        "reserved_for": condition_document(at.reserve.when) if at.reserve else None,
+        "overflow": None if at.reserve is None else "closed" if at.reserve.closed else "open",
+        "considered": at.barred is None,
+        "not_considered_because": at.barred,
+        "mine": last_document(at.mine),
+        "class_because": condition_document(at.because) if at.because else None,
+        "last": last_document(at.last),
+        "waitlist": {"place": at.waiting_place, "of": at.waiting} if at.waiting_place else None,
+        "decided": at.decided,
+    }

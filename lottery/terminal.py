@@ -1,0 +1,28 @@
+"""Progress on a terminal while people wait."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from lottery.progress import Step, Track, untracked
+
+
+@contextmanager
+def progress_bars() -> Iterator[Track]:
+    """Show a bar for each long work on a terminal, and nothing elsewhere or where `rich` is not installed."""
+    if not sys.stderr.isatty():
+        yield untracked
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield untracked
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def track(steps: Iterable[Step], work: str, total: int | None) -> Iterable[Step]:
+            return progress.track(steps, total=total, description=work)
+
+        yield track
