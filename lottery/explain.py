@@ -33,6 +33,7 @@ class Decided(StrEnum):
     SEATED = "seated"
     KEPT = "kept"  # the seat that the child held
     PLACED_HIGHER = "placed higher"
+    SIBLING_FIRST = "placed at a sibling's school, which was asked first"
     BELOW_HELD_SEAT = "below the held seat"
     EARLIER_GROUP = "seated in an earlier group"
     NOT_CONSIDERED = "not considered"
@@ -215,7 +216,8 @@ class Explainer:
         if placement is None or placement.program not in asked:
             return list(map(self._refused, groups, standings, repeat(program)))
         if asked.index(placement.program) < asked.index(program.id):
-            return [Decided.PLACED_HIGHER] * len(groups)
+            ranked_higher = placement.choice is None or program.id in applicant.ranking[placement.choice :]
+            return [Decided.PLACED_HIGHER if ranked_higher else Decided.SIBLING_FIRST] * len(groups)
         if placement.program != program.id:
             return list(map(self._refused, groups, standings, repeat(program)))
         place = program.precedence.index(placement.group)

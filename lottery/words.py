@@ -23,12 +23,13 @@ from lottery.rules import (
 )
 from lottery.standing import Barred
 
-SCALE = 10_000
+SCALE = 1_000_000
 """Lottery numbers are told to people as whole numbers from 1 to this."""
 
 INDENT = "   "
 
-UNASKED = {Decided.PLACED_HIGHER, Decided.BELOW_HELD_SEAT}
+UNASKED = {Decided.PLACED_HIGHER, Decided.SIBLING_FIRST, Decided.BELOW_HELD_SEAT}
+GIVEN = {Decided.SEATED, Decided.KEPT}
 
 
 def condition_in_words(condition: Condition, language: Language) -> str:
@@ -134,14 +135,17 @@ def _result(explanation: Explanation, language: Language) -> Iterator[str]:
             choice=placement.choice,
             ranked=explanation.ranked,
         )
-    above = explanation.ranked if placement.choice is None else placement.choice - 1
-    if above == 0:
+    decisions = [{group.decided for group in program.groups} for program in explanation.programs]
+    if any(Decided.SIBLING_FIRST in decided for decided in decisions):
+        yield language.say("Schools where a brother or sister has a new seat were asked first, as the family wished.")
+    if placement.choice == 1:
         yield language.say("This was the first choice, so nothing better was asked for.")
-    else:
+    refused = sum(not decided & (UNASKED | GIVEN) for decided in decisions)
+    if refused:
         yield language.count(
-            "The choice above it could not give a seat; what decided is told below.",
-            "None of the {number} choices above it could give a seat; what decided at each is told below.",
-            above,
+            "One choice above it could not give a seat; what decided is told below.",
+            "{number} choices above it could not give a seat; what decided at each is told below.",
+            refused,
         )
 
 
@@ -156,7 +160,7 @@ def _program_lines(at: AtProgram, language: Language) -> Iterator[str]:
     for group in at.groups:
         yield INDENT + _group_title(group, language)
         if group.mine:
-            yield INDENT * 2 + _class_line(group, group.mine, language)
+            yield from (INDENT * 2 + line for line in _own_standing(group, group.mine, language))
         yield INDENT * 2 + _last_line(group, language)
         if not whole:
             yield INDENT * 2 + _decision(group, language)
@@ -171,7 +175,7 @@ def _program_lines(at: AtProgram, language: Language) -> Iterator[str]:
 def _title(at: AtProgram, language: Language) -> str:
     decisions = {group.decided for group in at.groups}
     name = language.name(at.program.id)
-    seat = decisions & {Decided.SEATED, Decided.KEPT}
+    seat = decisions & GIVEN
     if at.choice is None:
         return (
             language.say("Held seat: {program}, kept", program=name)
@@ -190,6 +194,8 @@ def _whole_program(at: AtProgram, language: Language) -> str | None:
     say = language.say
     if at.groups[0].decided is Decided.PLACED_HIGHER:
         return say("Not asked, since the child has a seat at a higher place of the ranking.")
+    if at.groups[0].decided is Decided.SIBLING_FIRST:
+        return say("Not asked, since the child has a seat at the school of a brother or sister, which was asked first.")
     if at.groups[0].decided is Decided.BELOW_HELD_SEAT:
         return say("Not asked, since it is ranked below the seat that the child holds.")
     match at.groups[0].barred:
@@ -237,14 +243,19 @@ def _group_title(at: AtGroup, language: Language) -> str:
     )
 
 
-def _class_line(at: AtGroup, mine: LastAdmitted, language: Language) -> str:
+def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterator[str]:
+    say = language.say
+    if at.reserve and mine.meets:
+        yield say("The child is one of those for whom these seats are reserved.")
+    if mine.late:
+        yield say("The application counts as late here.")
     if at.because is None:
-        return language.say("Class: none of the school's priority classes applies.")
-    return language.say(
-        "Class: “{class_}”, since the child {condition}.",
-        class_=language.name(mine.class_),
-        condition=condition_in_words(at.because, language),
-    )
+        yield say("Class: none of the school's priority classes applies.")
+    else:
+        condition = condition_in_words(at.because, language)
+        yield say(
+            "Class: “{class_}”, since the child {condition}.", class_=language.name(mine.class_), condition=condition
+        )
 
 
 def _last_line(at: AtGroup, language: Language) -> str:
