@@ -46,8 +46,8 @@ def load_market(path: str | Path, *, track: Track = untracked) -> Market:
     with _refusing_broken_files(path):
         if path.is_dir():
             return _load_parts(lambda part: (path / part).open("rb"), path, track)
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+        if _is_zip(path):
+            with _refusing_broken_zip(path), zipfile.ZipFile(path) as archive:
                 _refuse_odd_zip(archive, path)
                 return _load_parts(archive.open, path, track)
         return read_market(_decode(path.read_bytes(), str(path)), file=str(path), track=track)
@@ -151,8 +151,11 @@ def _lines(stream: IO[bytes], file: str, reader: Reader) -> Entries:
         if len(line) > LONGEST_LINE:
             reader.refuse(where, f"is longer than {LONGEST_LINE} bytes", "write one applicant a line")
             return
+        if not line.strip():
+            reader.refuse(where, "is empty", "remove the line")
+            continue
         try:
-            value = decode(line)
+            value = decode(line.rstrip(b"\r\n"))
         except NotJson as refusal:
             reader.refuse(where, *str(refusal).split("; ", 1))
         else:
@@ -164,6 +167,11 @@ def _decode(raw: bytes, file: str) -> Json:
         return decode(raw)
     except NotJson as refusal:
         raise UnusableInput([Fault(file, "$", *str(refusal).split("; ", 1))]) from None
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"  # no JSON begins so
 
 
 def _refuse_odd_zip(archive: zipfile.ZipFile, path: Path) -> None:
@@ -181,6 +189,8 @@ def _refuse_odd_zip(archive: zipfile.ZipFile, path: Path) -> None:
         elif member.flag_bits & ENCRYPTED:
             reader.refuse(where, "is encrypted", "pack it without a password")
         seen.add(member.filename)
+    for part in sorted({HEAD, APPLICANTS} - seen):
+        reader.refuse(((None, str(path)), part), "is missing", "pack it into the zip")
     most = max(UNPACKED_FREELY, MOST_GROWTH * path.stat().st_size)
     if sum(member.file_size for member in archive.infolist()) > most:
         reader.refuse((None, str(path)), f"unpacks to more than {most} bytes", "use the unpacked folder")
@@ -197,14 +207,19 @@ def _leads_outside(name: str) -> bool:
 
 @contextmanager
 def _refusing_broken_files(path: Path) -> Iterator[None]:
-    """Turn what the system and the zip reader say of a file into a fault."""
+    """Turn what the system says of a file into a fault."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
         file = str(error.filename or path)
         raise UnusableInput([Fault(file, "$", reason.lower(), "check the path and its permissions")]) from None
-    except KeyError as error:  # what ZipFile.open raises for a part that is not there
-        raise UnusableInput([Fault(str(path), "$", str(error.args[0]).lower(), "pack both parts")]) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+
+
+@contextmanager
+def _refusing_broken_zip(path: Path) -> Iterator[None]:
+    """Turn what the zip reader raises for a broken zip into a fault."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise UnusableInput([Fault(str(path), "$", f"is a broken zip ({error})", "pack it again")]) from None

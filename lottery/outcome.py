@@ -126,8 +126,7 @@ def read_outcome(document: Json, *, file: str = "outcome") -> Outcome:
     reader = OutcomeReader()
     root: Where = (None, file)
     fields = reader.fields(document, root, required=OUTCOME)
-    if fields["format"] != FORMAT:
-        reader.refuse((root, "format"), "is not the format that is read here", f'write "{FORMAT}"')
+    reader.exactly(FORMAT, fields["format"], (root, "format"))
     outcome = Outcome(
         market=reader.words(fields["market"], (root, "market")),
         seed=reader.words(fields["seed"], (root, "seed")),

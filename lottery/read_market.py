@@ -1,5 +1,6 @@
 """Strict reading of `lottery-market/1` (lottery.md, section 2): a market, or every fault at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -8,7 +9,7 @@ from lottery.market import FORMAT, Applicant, HeldSeat, Kind, Late, Market, Poli
 from lottery.progress import Track, untracked
 from lottery.read_rules import read_program
 from lottery.rules import OPEN, Program, TieBreak
-from lottery.strict import Reader, Where
+from lottery.strict import MISSING, Reader, Where, is_identifier
 
 HEAD_REQUIRED = frozenset({"format", "round", "programs"})
 HEAD_OPTIONAL = frozenset({"policy"})
@@ -62,6 +63,7 @@ class MarketReader(Reader):
         self._root: Where = (None, "")
         self._programs: dict[str, Program] = {}
         self._flawed: set[str] = set()  # ids of programs that have faults: no news where they are ranked
+        self._some_unnamed = False  # some program could not be read so far as its id
         self._places: dict[str, Where] = {}  # where each program stands
         self._sets: dict[tuple[Json, ...], frozenset[str]] = {}  # equal sets of facts are kept once
         self._rounds: dict[str, str] = {}
@@ -69,11 +71,13 @@ class MarketReader(Reader):
     def read_head(self, fields: Mapping[str, Json], root: Where) -> None:
         """Read everything but applicants."""
         self._root = root
-        if fields["format"] != FORMAT:
-            self.refuse((root, "format"), "is not the format that is read here", f'write "{FORMAT}"')
+        self.exactly(FORMAT, fields["format"], (root, "format"))
         self._read_round(fields["round"], (root, "round"))
         self._read_policy(fields.get("policy", {}), (root, "policy"))
-        for index, entry in enumerate(self.list_(fields["programs"], (root, "programs"))):
+        before = self.count()
+        programs = self.list_(fields["programs"], (root, "programs"))
+        self._some_unnamed = fields["programs"] is MISSING or self.count() > before
+        for index, entry in enumerate(programs):
             self._read_program(entry, ((root, "programs"), index))
 
     def read_applicants(self, entries: Entries) -> Market:
@@ -122,7 +126,10 @@ class MarketReader(Reader):
         program = read_program(self, value, where)
         if program is None:
             named = value.get("id") if isinstance(value, Mapping) else None
-            self._flawed.update([named] if isinstance(named, str) else [])
+            if is_identifier(named):
+                self._flawed.add(named)
+            else:
+                self._some_unnamed = True
         elif program.id in self._programs:
             self.refuse((where, "id"), f"is {program.id}, as of a program before", "give each program its own id")
         else:
@@ -159,7 +166,7 @@ class MarketReader(Reader):
             if program:
                 ranking.append(program.id)
         if len(set(ranking)) < len(ranking):
-            repeated = sorted({program for program in ranking if ranking.count(program) > 1})
+            repeated = sorted(program for program, times in Counter(ranking).items() if times > 1)
             self.refuse(where, f"names {', '.join(repeated)} more than once", "name each program once")
         return tuple(ranking)
 
@@ -168,7 +175,7 @@ class MarketReader(Reader):
         program = self._programs.get(value) if type(value) is str else None
         if program is None:
             named = self.identifier(value, where)
-            if named and named not in self._flawed:
+            if named and named not in self._flawed and not self._some_unnamed:
                 self.refuse(where, f"names {named}, which is no program here", "correct or remove it")
         elif program.grade != grade and grade:
             self.refuse(

@@ -63,11 +63,11 @@ def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
     if "eligible" in fields:
         eligible = read_condition(reader, fields["eligible"], (where, "eligible"))
     priorities = read_priorities(reader, fields.get("priorities", []), (where, "priorities"))
+    before_reserves = reader.count()
     reserves = read_reserves(reader, fields.get("reserves", []), (where, "reserves"), priorities)
-    groups = [*(reserve.name for reserve in reserves), OPEN]
-    precedence = tuple(groups)
-    if "precedence" in fields:
-        precedence = read_precedence(reader, fields["precedence"], (where, "precedence"), groups)
+    precedence = (*(reserve.name for reserve in reserves), OPEN)
+    if "precedence" in fields and reader.count() == before_reserves:
+        precedence = read_precedence(reader, fields["precedence"], (where, "precedence"), precedence)
     tie_break = read_tie_break(reader, fields.get("tie_break"), (where, "tie_break"))
     backfill = read_backfill(reader, fields.get("backfill", {}), (where, "backfill"))
     if seats is not None:

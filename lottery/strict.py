@@ -7,10 +7,11 @@ child's name.
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeGuard, TypeVar, cast
 
 from lottery.canonical import Json
 
@@ -82,9 +83,9 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     fields = dict(pairs)
     if len(fields) == len(pairs):
         return fields
-    keys = [key for key, _ in pairs]
+    times = Counter(key for key, _ in pairs)
     flawed = RepeatedKeys(fields)
-    flawed.repeated = tuple(key for key in fields if keys.count(key) > 1)
+    flawed.repeated = tuple(key for key in fields if times[key] > 1)
     return flawed
 
 
@@ -200,7 +201,7 @@ class Reader:
         if type(value) is not str:
             self._not(value, where, "text")
             return None
-        if _ID.fullmatch(value):
+        if is_identifier(value):
             return value
         self.refuse(where, "is not an id", "use 1 to 64 of A-Z a-z 0-9 . _ : -")
         return None
@@ -214,6 +215,11 @@ class Reader:
             return value
         self.refuse(where, "is out of range", f"give a whole number from 0 to {most}")
         return None
+
+    def exactly(self, word: str, value: Json, where: Where) -> None:
+        """Refuse anything but one word, such as the format's name."""
+        if value is not MISSING and value != word:
+            self.refuse(where, "is not what is read here", f'write "{word}"')
 
     def truth(self, value: Json, where: Where) -> bool | None:
         """Read true or false."""
@@ -235,6 +241,11 @@ class Reader:
     def _not(self, value: Json, where: Where, wanted: str) -> None:
         if value is not MISSING:
             self.refuse(where, f"is {kind_of(value)}", f"give {wanted}")
+
+
+def is_identifier(value: Json) -> TypeGuard[str]:
+    """Say whether a value is an id: 1 to 64 of A-Z a-z 0-9 . _ : -."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def kind_of(value: Json) -> str:
