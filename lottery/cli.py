@@ -34,6 +34,7 @@ MARKET_HELP = "a market: a JSON file, a folder or a zip"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     # A command makes millions of values that live to its end and hardly a cycle; looking for cycles only costs time.
+    collecting = gc.isenabled()
     gc.disable()
     try:
         options = _parser().parse_args(arguments)
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        if collecting:
+            gc.enable()
     return UNUSABLE
 
 
@@ -131,6 +135,10 @@ def run_generate(options: argparse.Namespace) -> int:
     """Make an invented city's market, or that of the summer after its main round."""
     from lottery.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
 
+    if (options.round == Kind.BACKFILL) != (options.after is not None):
+        raise UnusableInput(
+            [Fault("generate", "$", "--round backfill and --after go together", "give both or neither")]
+        )
     is_city = options.shape == Shape.CITY
     plan = Plan(
         applicants=options.applicants,

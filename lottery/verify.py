@@ -58,7 +58,9 @@ class Complaint:
     def __str__(self) -> str:
         about = [f"applicant {self.applicant}"] if self.applicant else []
         about += [f"program {self.program}"] if self.program else []
-        return ": ".join([self.rule, *about, self.text])
+        line = ": ".join([self.rule, *about, self.text])
+        # Names come from a file that nobody vouches for: what is not printable could fool a terminal.
+        return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
 class Claim(NamedTuple):

@@ -114,13 +114,13 @@ def test_the_canonical_form_is_rfc_8785_and_reads_as_the_same_market(document: J
 
 
 def test_canonical_text_escapes_only_what_rfc_8785_escapes() -> None:
-    odd = {"a": '"\\/\b\f\n\r\t\x00\x1f\x7f\u2028é💡', "b": [0, 2**53 - 1, True, None]}
+    odd: Json = {"a": '"\\/\b\f\n\r\t\x00\x1f\x7f\u2028é💡', "b": [0, 2**53 - 1, True, None]}
 
     assert canonical_line(odd).encode() == rfc8785.dumps(odd)
 
 
 def test_facts_are_sorted_and_freed_of_repeats_and_schools_without_facts_dropped() -> None:
-    document = {
+    document: Json = {
         "format": "lottery-market/1",
         "round": {"id": "r", "kind": "main"},
         "programs": [],
