@@ -48,20 +48,22 @@ class Draw:
             raise UnusableSeed(
                 f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round"
             )
-        self._market = market
+        self._backfill_round = this_round if market.is_backfill else None
+        self._tie_break = market.policy.tie_break
         self._twins_share = market.policy.twins is Twins.SHARE
         self._single: dict[tuple[str, str], bytes] = {}
 
     def number(self, applicant: Applicant, program: Program) -> bytes:
         """Return the number by which the applicant is compared at the program."""
-        order = program.backfill.order if self._market.is_backfill else Order.WAITLIST
-        drawn_in = self._market.round.id if order is Order.FRESH else applicant.drawn_in
-        tie_break = program.tie_break or self._market.policy.tie_break
-        number = (
-            self._number_for_all(drawn_in, self._subject(applicant))
-            if tie_break is TieBreak.SINGLE
-            else lottery_number(seed=self.seeds[drawn_in], scope=program.id, subject=self._subject(applicant))
-        )
+        order = Order.WAITLIST if self._backfill_round is None else program.backfill.order
+        drawn_in = applicant.drawn_in
+        if order is Order.FRESH and self._backfill_round is not None:
+            drawn_in = self._backfill_round
+        subject = self._subject(applicant)
+        if (program.tie_break or self._tie_break) is TieBreak.SINGLE:
+            number = self._number_for_all(drawn_in, subject)
+        else:
+            number = lottery_number(seed=self.seeds[drawn_in], scope=program.id, subject=subject)
         return number.translate(_REVERSED) if order is Order.REVERSE else number
 
     def _number_for_all(self, drawn_in: str, subject: str) -> bytes:

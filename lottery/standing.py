@@ -60,8 +60,8 @@ class Standings:
     """Says where anybody stands at any program of a market, once it is drawn."""
 
     def __init__(self, market: Market, draw: Draw) -> None:
-        self._market = market
         self._late = market.policy.late
+        self._backfill_round = market.round.id if market.is_backfill else None
         self._draw = draw
         holders = market.holders()
         self.groups = {
@@ -83,27 +83,20 @@ class Standings:
             barred = self._barred(applicant, program, siblings_at)
             if barred:
                 return [barred] * len(self.groups[program.id])
-        late = self.counts_as_late(applicant, program)
+        counts_as_late = self.counts_as_late(applicant, program)
+        late = counts_as_late and self._late is Late.AFTER
+        late_in_class = counts_as_late and self._late is Late.WITHIN
         number = self._number(applicant, program)
         standings: list[Standing | Barred] = []
         for group in self.groups[program.id]:
-            met = group.when.holds(applicant, program.school, siblings_at)
-            if held not in {None, group.name}:
+            not_met = not group.when.holds(applicant, program.school, siblings_at)
+            if held is not None and group.name != held:
                 standings.append(Barred.HELD_GROUP_ONLY)
-            elif held is None and group.closed and not met:
+            elif held is None and not_met and group.closed:
                 standings.append(Barred.RESERVE_CLOSED)
             else:
-                standings.append(
-                    Standing(
-                        not_holder=held is None,
-                        not_met=not met,
-                        late=late and self._late is Late.AFTER,
-                        priority=group.class_of(applicant, program.school, siblings_at),
-                        late_in_class=late and self._late is Late.WITHIN,
-                        number=number,
-                        ticket=applicant.id,
-                    )
-                )
+                priority = group.class_of(applicant, program.school, siblings_at)
+                standings.append(Standing(held is None, not_met, late, priority, late_in_class, number, applicant.id))
         return standings
 
     def counts_as_late(self, applicant: Applicant, program: Program) -> bool:
@@ -112,12 +105,12 @@ class Standings:
         In a backfill round it counts newcomers so, unless everybody's number is fresh: those who waited have bad
         numbers by selection, and a newcomer's even draw would overtake them.
         """
-        newcomer = self._market.is_backfill and applicant.drawn_in == self._market.round.id
+        newcomer = applicant.drawn_in == self._backfill_round
         return applicant.late or (newcomer and program.backfill.order is not Order.FRESH)
 
     def _barred(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Barred | None:
         """Say why an applicant who holds no seat at the program is considered in none of its groups, if so."""
-        if self._market.is_backfill and not program.backfill.fills:
+        if self._backfill_round is not None and not program.backfill.fills:
             return Barred.NOBODY_NEW
         if not program.eligible.holds(applicant, program.school, siblings_at):
             return Barred.NOT_ELIGIBLE
