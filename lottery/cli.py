@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,7 @@ from lottery.verify import CHECKS, Complaint, Rule, verify
 
 DONE, REFUSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
-MOST_COMPLAINTS = 20
+MOST_COMPLAINTS = 10
 """Complaints that are printed of each rule; the rest are counted."""
 
 MARKET_HELP = "a market: a JSON file, a folder or a zip"
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A command makes millions of values that live to its end and hardly a cycle; looking for cycles only costs time.
     collecting = gc.isenabled()
     gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a language
     try:
         options = _parser().parse_args(arguments)
         run: Callable[[argparse.Namespace], int] = options.run
@@ -94,7 +98,7 @@ def run_verify(options: argparse.Namespace) -> int:
         print(f"{'NO ' if rule in broken else 'yes'}  {rule}")
         of_rule = [complaint for complaint in complaints if complaint.rule is rule]
         for complaint in of_rule[:MOST_COMPLAINTS]:
-            print(f"       {complaint}")
+            print(f"       {complaint.without_rule()}")
         if len(of_rule) > MOST_COMPLAINTS:
             print(f"       and {len(of_rule) - MOST_COMPLAINTS} more")
     if complaints:

@@ -4,14 +4,13 @@ import argparse
 import hashlib
 import json
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lottery.cli import DONE, REFUSED, main
-from lottery.files import load_outcome, write_whole
+from lottery.files import load_market, load_outcome, write_whole
 from lottery.outcome import Outcome, Placement
 
 WORTH_EXPLAINING = 3
@@ -60,16 +59,13 @@ def refuse_one_altered_placement(market: Path, outcome: Path, altered: Path) -> 
     """Give one child another's seat, and see it refused."""
     right = load_outcome(outcome)
     favored, pushed_out = swap_of_two(right)
-    placements = sorted(
-        [
-            *(placement for placement in right.placements if placement != pushed_out),
-            replace(pushed_out, applicant=favored),
-        ],
-        key=lambda placement: placement.applicant,
-    )
-    unplaced = tuple(sorted({*right.unplaced, pushed_out.applicant} - {favored}))
+    ranking = next(child.ranking for child in load_market(market).applicants if child.id == favored)
+    stolen = replace(pushed_out, applicant=favored, choice=ranking.index(pushed_out.program) + 1)
+    others = (placement for placement in right.placements if placement != pushed_out)
+    placements = sorted([*others, stolen], key=lambda placement: placement.applicant)
+    unplaced = sorted({*right.unplaced, pushed_out.applicant} - {favored})
     with write_whole(altered) as stream:
-        stream.write(replace(right, placements=tuple(placements), unplaced=unplaced).to_bytes())
+        stream.write(replace(right, placements=tuple(placements), unplaced=tuple(unplaced)).to_bytes())
     say(f"Somebody gives the seat of {pushed_out.applicant} at {pushed_out.program} to {favored}. It is caught.")
     run("verify", market, altered, expect=REFUSED)
 
@@ -157,5 +153,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     demo()

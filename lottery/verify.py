@@ -8,14 +8,14 @@ the reference engine gives, since the checks alone do not pin it.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
 from lottery.draw import Draw
 from lottery.market import Applicant, Market
-from lottery.outcome import Cutoff, Outcome, Placement
+from lottery.outcome import Cutoff, Outcome, Placement, last_document
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS, last_admitted, match
 from lottery.rules import Program
@@ -56,9 +56,13 @@ class Complaint:
     text: str
 
     def __str__(self) -> str:
+        return f"{self.rule}: {self.without_rule()}"
+
+    def without_rule(self) -> str:
+        """Return whom and what it is about, on one line."""
         about = [f"applicant {self.applicant}"] if self.applicant else []
         about += [f"program {self.program}"] if self.program else []
-        line = ": ".join([self.rule, *about, self.text])
+        line = ": ".join([*about, self.text])
         # Names come from a file that nobody vouches for: what is not printable could fool a terminal.
         return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
@@ -273,8 +277,9 @@ def cutoffs_as_they_are(record: Record) -> Iterator[Complaint]:
             text = f"group {group.name} has {stated[program.id, group.name]} cutoffs"
             yield Complaint(Rule.CUTOFFS, None, program.id, text)
     for expected, said in _cutoffs_side_by_side(record):
-        if _without_number(expected) != _without_number(said):
-            text = f"the cutoff of group {expected.group} should be {_without_number(expected)}"
+        wrong = _differences(expected, said)
+        if wrong:
+            text = f"the cutoff of group {expected.group} should have {', '.join(wrong)}"
             yield Complaint(Rule.CUTOFFS, None, expected.program, text)
 
 
@@ -384,9 +389,23 @@ def _cutoffs_side_by_side(record: Record) -> Iterator[tuple[Cutoff, Cutoff]]:
             yield Cutoff(here.program.id, here.group.name, here.group.seats, len(here.seated), last), said
 
 
-def _without_number(cutoff: Cutoff) -> Cutoff:
-    last = cutoff.last
-    return replace(cutoff, last=replace(last, number=None, position=None)) if last else cutoff
+def _differences(expected: Cutoff, said: Cutoff) -> list[str]:
+    """Name what a cutoff should have instead of what it says; the number has a check of its own."""
+    wrong = [
+        f"{name} {right}"
+        for name, right, stated in (
+            ("seats", expected.seats, said.seats),
+            ("filled", expected.filled, said.filled),
+        )
+        if right != stated
+    ]
+    if expected.last is None or said.last is None:
+        return wrong + ["a last one admitted" if expected.last else "no last one admitted"] * (
+            expected.last != said.last
+        )
+    right_last, said_last = last_document(expected.last) or {}, last_document(said.last) or {}
+    named = ("holder", "meets", "late", "class")
+    return wrong + [f"last {name} {right_last[name]}" for name in named if right_last[name] != said_last[name]]
 
 
 def _first_difference(said: Sequence[str], expected: Sequence[str]) -> str | None:
