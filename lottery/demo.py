@@ -41,15 +41,15 @@ def demo(arguments: Sequence[str] | None = None) -> None:
     city = ["--applicants", str(options.children), "--schools", str(options.schools), "--seed", "1"]
     market, outcome = folder / "city.json", folder / "outcome.json"
 
-    say(f"An invented city: {options.children:,} children, {options.schools} schools, each with rules of its own.")
+    headline(f"An invented city: {options.children:,} children, {options.schools} schools, each with rules of its own.")
     run("generate", *city, "-o", market)
     seed = seed_of(DICE)
-    say(f"The draw. Dice rolled in public gave {DICE}; the seed is the SHA-256 of these digits.")
+    headline(f"The draw. Dice rolled in public gave {DICE}; the seed is the SHA-256 of these digits.")
     run("match", market, "--seed", seed, "-o", outcome, "--report")
-    say("Anybody can check the outcome, and needs to trust nobody for it.")
+    headline("Anybody can check the outcome, and needs to trust nobody for it.")
     run("verify", market, outcome)
     refuse_one_altered_placement(market, outcome, folder / "altered.json")
-    say("Why one child got what it got.")
+    headline("Why one child got what it got.")
     run("explain", market, outcome, "--applicant", worth_explaining(load_outcome(outcome)))
     summer(city, folder, seed)
     what_next(market, outcome, load_outcome(outcome))
@@ -66,7 +66,7 @@ def refuse_one_altered_placement(market: Path, outcome: Path, altered: Path) -> 
     unplaced = sorted({*right.unplaced, pushed_out.applicant} - {favored})
     with write_whole(altered) as stream:
         stream.write(replace(right, placements=tuple(placements), unplaced=tuple(unplaced)).to_bytes())
-    say(f"Somebody gives the seat of {pushed_out.applicant} at {pushed_out.program} to {favored}. It is caught.")
+    headline(f"Somebody gives the seat of {pushed_out.applicant} at {pushed_out.program} to {favored}. It is caught.")
     run("verify", market, altered, expect=REFUSED)
 
 
@@ -90,7 +90,9 @@ def worth_explaining(outcome: Outcome) -> str:
 def summer(city: Sequence[str], folder: Path, seed: str) -> None:
     """Run the backfill round after the main one."""
     market, outcome, before = folder / "summer.json", folder / "summer-outcome.json", folder / "outcome.json"
-    say("Summer: some give up their seats, some leave, some are new. Each school backfills by its own rule, or not.")
+    headline(
+        "Summer: some give up their seats, some leave, some are new. Each school backfills by its own rule, or not."
+    )
     run("generate", *city, "--round", "backfill", "--after", before, "-o", market)
     main_round = f"2027-main={seed}"
     run("match", market, "--seed", seed_of(SUMMER_DICE), "--seed-of", main_round, "-o", outcome)
@@ -119,7 +121,7 @@ def kind(placement: Placement, holders: set[str], newcomers: set[str], before: s
 def what_next(market: Path, outcome: Path, right: Outcome) -> None:
     """Print commands to go on with."""
     some = right.unplaced[0] if right.unplaced else right.placements[0].applicant
-    say("What to try next:")
+    headline("What to try next:")
     for line in (
         f"lottery explain {market} {outcome} --applicant {some} --lang es",
         f"lottery explain {market} {outcome} --applicant {some} --json",
@@ -147,7 +149,7 @@ def run(command: str, *arguments: str | Path, expect: int = DONE) -> None:
         raise UnexpectedAnswer(f"lottery {command} ended with {code}, not {expect}")
 
 
-def say(line: str) -> None:
+def headline(line: str) -> None:
     """Print what comes next."""
     print(f"\n## {line}\n", flush=True)
 

@@ -78,7 +78,7 @@ class Outcome:
                 {"applicant": p.applicant, "program": p.program, "group": p.group, "choice": p.choice}
                 for p in self.placements
             ],
-            "unplaced": self.unplaced,
+            "unplaced": list(self.unplaced),
             "cutoffs": [
                 {
                     "program": c.program,
@@ -89,7 +89,9 @@ class Outcome:
                 }
                 for c in self.cutoffs
             ],
-            "waitlists": [{"program": w.program, "group": w.group, "applicants": w.applicants} for w in self.waitlists],
+            "waitlists": [
+                {"program": w.program, "group": w.group, "applicants": list(w.applicants)} for w in self.waitlists
+            ],
         }
 
     def to_bytes(self) -> bytes:

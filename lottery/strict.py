@@ -175,7 +175,7 @@ class Reader:
 
     def list_(self, value: Json, where: Where) -> Sequence[Json]:
         """Read a list; after a fault, an empty one."""
-        if type(value) is list:
+        if isinstance(value, list | tuple):
             return value
         self._not(value, where, "a list")
         return ()

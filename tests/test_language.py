@@ -1,0 +1,110 @@
+"""Every sentence is there in every language, with its values, plural forms and direction."""
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import lottery
+from lottery.language import CATALOGUES, Language, UnknownLanguage, languages
+
+TRANSLATIONS = [code for code in languages() if code != "en"]
+
+
+def sentences() -> list[str | tuple[str, ...]]:
+    """Find every sentence said in the code."""
+    package = Path(lottery.__file__).parent
+    found = extract_from_dir(str(package), [("**.py", "python")], keywords={"say": None, "count": (1, 2)})
+    return [message for _, _, message, _, _ in found]
+
+
+def catalogue(code: str) -> Catalog:
+    with (CATALOGUES / f"{code}.po").open("rb") as source:
+        return read_po(source, locale=code)
+
+
+def forms_of(texts: str | Sequence[str] | None) -> list[str]:
+    """Return a message's or a translation's forms; one where there is no plural."""
+    return [texts] if isinstance(texts, str) else list(texts or ())
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def test_there_is_english_spanish_and_arabic() -> None:
+    assert languages() == ["ar", "en", "es"]
+
+
+def test_the_code_says_many_sentences() -> None:
+    assert len(sentences()) > 50
+
+
+@pytest.mark.parametrize("code", TRANSLATIONS)
+def test_no_sentence_is_missing_empty_or_left_over(code: str) -> None:
+    said = {forms_of(message)[0] for message in sentences()}
+    messages = [message for message in catalogue(code) if message.id]
+
+    assert {forms_of(message.id)[0] for message in messages} == said
+    for message in messages:
+        assert all(form.strip() for form in forms_of(message.string)), message.id
+        assert not message.fuzzy, message.id
+
+
+@pytest.mark.parametrize("code", TRANSLATIONS)
+def test_every_plural_has_as_many_forms_as_the_language(code: str) -> None:
+    translation = catalogue(code)
+    for message in translation:
+        if not isinstance(message.id, str):
+            assert len(forms_of(message.string)) == translation.num_plurals, message.id
+
+
+@pytest.mark.parametrize("code", TRANSLATIONS)
+def test_every_translation_keeps_the_values_of_its_sentence(code: str) -> None:
+    """A plural form may leave the number out, as where a language has a word for two."""
+    for message in catalogue(code):
+        *_, longest = forms_of(message.id)
+        for form in forms_of(message.string) if message.id else ():
+            left_out = {"number", "zones"} if len(forms_of(message.string)) > 1 else set()
+            assert placeholders(form) <= placeholders(longest), form
+            assert placeholders(longest) - placeholders(form) <= left_out, form
+
+
+def test_arabic_counts_in_six_forms() -> None:
+    arabic = Language("ar")
+    one, many = (
+        "Group “{name}”: {number} seat, for everybody",
+        "Group “{name}”: {number} seats, for everybody",
+    )
+
+    said = [arabic.count(one, many, number, name="x") for number in (0, 1, 2, 3, 11, 100)]
+
+    assert len(set(said)) == len(said)
+
+
+def test_arabic_runs_from_right_to_left_and_names_keep_their_own_direction() -> None:
+    assert Language("ar").direction == "rtl"
+    assert Language("ar").name("oak-kg") == "\u2068oak-kg\u2069"
+    assert Language("es").direction == "ltr"
+    assert Language("es").name("oak-kg") == "oak-kg"
+
+
+def test_numbers_are_written_as_the_language_writes_them() -> None:
+    sentence = "Place in the school's own list: {position}"
+
+    assert Language("en").say(sentence, position=12345).endswith("12,345")
+    assert Language("es").say(sentence, position=12345).endswith("12.345")
+
+
+def test_a_value_with_braces_is_said_as_it_is() -> None:
+    assert Language("en").say("has the mark “{flag}”", flag="{number}") == "has the mark “{number}”"
+
+
+@pytest.mark.parametrize("code", ["xx", "../es", "EN", ""])
+def test_a_language_without_sentences_is_refused_with_those_there_are(code: str) -> None:
+    with pytest.raises(UnknownLanguage, match="ar, en, es"):
+        Language(code)
