@@ -18,10 +18,11 @@ def print_report(report: Report, stream: TextIO) -> None:
     console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
     for table in (_by_choice(report), _by_grade(report), _by_class(report), _demand(report)):
         console.print(table, "")
-    full = sum(at.seats == at.filled for at in report.demand)
+    with_seats = [at for at in report.demand if at.seats]
+    full = sum(at.seats == at.filled for at in with_seats)
     console.print(
         f"Seats: {report.filled:,} of {report.seats:,} filled ({share(report.filled, report.seats)}), "
-        f"{report.seats - report.filled:,} empty. {full:,} of {len(report.demand):,} programs are full."
+        f"{report.seats - report.filled:,} empty. {full:,} of {len(with_seats):,} programs with seats are full."
     )
 
 
