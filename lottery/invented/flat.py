@@ -68,7 +68,11 @@ class FlatMarket:
                 "school": program,
                 "grade": GRADE,
                 "seats": seats,
-                "priorities": [{"name": flag, "when": {"has": flag}} for flag in _FLAGS],
+                # Each program orders the flags its own way: who stands well here may not there, so chains are long.
+                "priorities": [
+                    {"name": flag, "when": {"has": flag}}
+                    for flag in Dice(key_of(self._seed, "classes", number)).shuffled(_FLAGS)
+                ],
                 **(self._reserves_of(number) if self._reserves else {}),
             }
 

@@ -1,0 +1,132 @@
+"""Measure the reference engine and the verifier on files, and print a table for the README.
+
+Every figure is the median of several whole processes, from file to file, start of Python included; what a ratio is
+taken of is measured in turn with it, so that a machine that slows down slows both.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from lottery.demo import CHILDREN, SCHOOLS
+
+SEED = "5a" * 32
+PARSE = """
+import json, sys, time
+raw = open(sys.argv[1], "rb").read()
+start = time.perf_counter()
+json.loads(raw)
+print(time.perf_counter() - start)
+"""
+
+GIB = 1 << 30
+KIB_A_MAXRSS = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of `ru_maxrss`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One whole process: seconds on the clock, and the most memory it had, in bytes."""
+
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    work: str
+    measured: str
+    bar: str
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; default: 5")
+    parser.add_argument("--full", action="store_true", help="up to 1,000,000 applicants; takes some ten minutes")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [*demo_city(Path(folder), options.rounds), *growth(Path(folder), options.rounds, full=options.full)]
+    print("| work | measured | bar |\n|---|---|---|")
+    for row in rows:
+        print(f"| {row.work} | {row.measured} | {row.bar} |")
+
+
+def demo_city(folder: Path, rounds: int) -> list[Row]:
+    """Hold match and verify against the time in which `json` parses the demo's city."""
+    market, outcome = folder / "city.json", folder / "outcome.json"
+    lottery("generate", "--applicants", CHILDREN, "--schools", SCHOOLS, "--seed", 1, "-o", market)
+    parses, matches, verifies = [], [], []
+    for _ in range(rounds):
+        parses.append(float(subprocess.check_output([sys.executable, "-c", PARSE, str(market)])))
+        matches.append(lottery("match", market, "--seed", SEED, "--engine", "reference", "-o", outcome).seconds)
+        verifies.append(lottery("verify", market, outcome).seconds)
+    city = f"{CHILDREN:,} children, {SCHOOLS} schools"
+    parse, match, verify = median(parses), median(matches), median(verifies)
+    return [
+        Row(
+            f"`lottery match`, reference engine, from file to file, {city}, to the parsing of the file by `json`",
+            f"{match / parse:.1f} × ({match:.2f} s to {parse:.3f} s)",
+            "at most 15 ×",
+        ),
+        Row(f"`lottery verify`, {city}, to `lottery match`", f"{verify / match:.1f} × ({verify:.2f} s)", "at most 3 ×"),
+    ]
+
+
+def growth(folder: Path, rounds: int, *, full: bool) -> list[Row]:
+    """See that time and memory grow with the size of the market and no faster."""
+    sizes = [10_000, 100_000, *([1_000_000] if full else [])]
+    rows = []
+    smallest = 0.0
+    for size in sizes:
+        runs = uniform(folder, size, rounds if size < sizes[-1] else 1)
+        seconds, memory = median(run.seconds for run in runs), max(run.memory for run in runs)
+        smallest = smallest or seconds / size
+        rows.append(
+            Row(
+                f"`lottery match`, reference engine, {size:,} applicants × 10 choices, {size // 100:,} programs",
+                f"{seconds / size / smallest:.2f} × the time per applicant of the first ({seconds:.1f} s), "
+                f"{memory / GIB:.2f} GiB",
+                "near 1 ×, under 12 GB" if size == sizes[-1] else "near 1 ×",
+            )
+        )
+    return rows
+
+
+def uniform(folder: Path, size: int, rounds: int) -> list[Run]:
+    """Match a market in which every program is liked as well as any other, the hard case: chains are longest."""
+    market, outcome = folder / "uniform.json", folder / "outcome.json"
+    shape = ("--applicants", size, "--programs", size // 100, "--choices", 10, "--shape", "uniform")
+    lottery("generate", *shape, "--seed", 1, "-o", market)
+    return [lottery("match", market, "--seed", SEED, "--engine", "reference", "-o", outcome) for _ in range(rounds)]
+
+
+def lottery(*words: str | int | Path) -> Run:
+    """Run a command to its end."""
+    start = perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "lottery", *map(str, words)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return Run(seconds, peak(usage))
+
+
+def peak(usage: resource.struct_rusage) -> int:
+    """Return the most memory that a process had, in bytes."""
+    return usage.ru_maxrss * KIB_A_MAXRSS
+
+
+if __name__ == "__main__":
+    main()
