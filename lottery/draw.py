@@ -51,7 +51,7 @@ class Draw:
         self._backfill_round = this_round if market.is_backfill else None
         self._tie_break = market.policy.tie_break
         self._twins_share = market.policy.twins is Twins.SHARE
-        self._single: dict[tuple[str, str], bytes] = {}
+        self._for_all: dict[str, dict[str, bytes]] = {round_id: {} for round_id in self.seeds}
 
     def number(self, applicant: Applicant, program: Program) -> bytes:
         """Return the number by which the applicant is compared at the program."""
@@ -67,10 +67,11 @@ class Draw:
         return number.translate(_REVERSED) if order is Order.REVERSE else number
 
     def _number_for_all(self, drawn_in: str, subject: str) -> bytes:
-        number = self._single.get((drawn_in, subject))
+        drawn = self._for_all[drawn_in]
+        number = drawn.get(subject)
         if number is None:
             number = lottery_number(seed=self.seeds[drawn_in], scope=ONE_FOR_ALL, subject=subject)
-            self._single[drawn_in, subject] = number
+            drawn[subject] = number
         return number
 
     def _subject(self, applicant: Applicant) -> str:

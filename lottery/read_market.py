@@ -22,6 +22,9 @@ APPLICANT_OPTIONAL = frozenset(
 HOLDS_REQUIRED = frozenset({"program"})
 HOLDS_OPTIONAL = frozenset({"group"})
 
+NOTHING: Mapping[str, frozenset[str]] = {}
+"""What most applicants have at single schools; one for all of them."""
+
 Entries: TypeAlias = Iterable[tuple[Where, Json]]
 """Applicants as they come from a file, each with its place there."""
 
@@ -149,7 +152,7 @@ class MarketReader(Reader):
             ranking=self._read_ranking(fields["ranking"], grade, (where, "ranking")),
             zones=self._read_facts(fields.get("zones", []), (where, "zones")),
             flags=self._read_facts(fields.get("flags", []), (where, "flags")),
-            at=self._read_at(fields["at"], (where, "at")) if "at" in fields else {},
+            at=self._read_at(fields.get("at", {}), (where, "at")),
             attends=self._identifier_or_null(fields.get("attends"), (where, "attends")),
             household=self._identifier_or_null(fields.get("household"), (where, "household")),
             together=bool(together),
@@ -203,7 +206,7 @@ class MarketReader(Reader):
     def _read_at(self, value: Json, where: Where) -> Mapping[str, frozenset[str]]:
         if not isinstance(value, Mapping):
             self.fields(value, where, required=frozenset())
-            return {}
+            return NOTHING
         fields = self.fields(value, where, required=frozenset(), optional=frozenset(value))
         at = {}
         for school, facts in fields.items():
@@ -211,7 +214,7 @@ class MarketReader(Reader):
             here = self._read_facts(facts, (where, school))
             if school_id and here:
                 at[school_id] = here
-        return at
+        return at or NOTHING
 
     def _identifier_or_null(self, value: Json, where: Where) -> str | None:
         return None if value is None else self.identifier(value, where)
