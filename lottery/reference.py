@@ -4,7 +4,7 @@ Applicant-proposing deferred acceptance (Gale & Shapley 1962) in which a program
 precedence order (slot-specific priorities, Kominers & Sönmez 2016; precedence, Dur, Kominers, Pathak & Sönmez 2018).
 """
 
-from bisect import insort
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -21,11 +21,43 @@ from lottery.standing import Barred, SeatGroup, Standing, Standings, position_of
 NO_SEEDS: Mapping[str, bytes] = {}
 
 
-class Claim(NamedTuple):
-    """An applicant before a program, with the standing at each of its groups."""
+class Proposer:
+    """An applicant on the way down the ranking."""
 
-    applicant: Applicant
+    __slots__ = ("applicant", "siblings_at", "still_to_ask")
+
+    def __init__(self, applicant: Applicant, siblings_at: Collection[str], programs: Sequence[str]) -> None:
+        self.applicant = applicant
+        self.siblings_at = siblings_at
+        self.still_to_ask = iter(programs)
+
+
+class Claim(NamedTuple):
+    """A proposer before a program, with the standing at each of its groups."""
+
+    proposer: Proposer
     standings: Sequence[Standing | Barred]
+
+
+class Seated:
+    """Who sits in one seat group so far, in order of standing."""
+
+    def __init__(self, group: SeatGroup) -> None:
+        self.group = group
+        self.standings: list[Standing] = []
+        self.claims: list[Claim] = []
+
+    def admit(self, claim: Claim, standing: Standing) -> Claim | None:
+        """Give the claim its place, and return the one that is then too many, if any: the last."""
+        place = bisect(self.standings, standing)
+        if place == self.group.seats:
+            return claim
+        self.standings.insert(place, standing)
+        self.claims.insert(place, claim)
+        if len(self.claims) <= self.group.seats:
+            return None
+        self.standings.pop()
+        return self.claims.pop()
 
 
 class Filling:
@@ -33,53 +65,53 @@ class Filling:
 
     def __init__(self, program: Program, groups: Sequence[SeatGroup]) -> None:
         self.program = program
-        self.groups = groups
-        self.seated: list[list[tuple[Standing, Claim]]] = [[] for _ in groups]  # each in order of standing
+        self.groups = [Seated(group) for group in groups]
         self.refused: list[Claim] = []
 
-    def choose_with(self, claim: Claim) -> Applicant | None:
-        """Choose anew with one claim more, and return the applicant who is left over, if any.
+    def choose_with(self, claim: Claim) -> Proposer | None:
+        """Choose anew with one claim more, and return the proposer who is left over, if any.
 
         Every group holds its best so far. A claim goes to the groups in precedence order; where it is considered, it
         takes its place, and when that makes one too many, the last of the group goes on to the next group instead.
         Since nobody else leaves, this is what filling all groups afresh from everybody who ever asked would give.
         """
-        for place, group in enumerate(self.groups):
+        for place, seated in enumerate(self.groups):
             standing = claim.standings[place]
             if isinstance(standing, Barred):
                 continue
-            seated = self.seated[place]
-            insort(seated, (standing, claim))
-            if len(seated) <= group.seats:
+            left_over = seated.admit(claim, standing)
+            if left_over is None:
                 return None
-            _, claim = seated.pop()
+            claim = left_over
         self.refused.append(claim)
-        return claim.applicant
+        return claim.proposer
 
     def placements(self) -> Iterator[Placement]:
         """Yield who sits where."""
-        for group, seated in zip(self.groups, self.seated, strict=True):
-            for _, claim in seated:
-                ranking, program = claim.applicant.ranking, self.program.id
-                choice = ranking.index(program) + 1 if program in ranking else None
-                yield Placement(claim.applicant.id, program, group.name, choice)
+        program = self.program.id
+        for seated in self.groups:
+            for claim in seated.claims:
+                applicant = claim.proposer.applicant
+                choice = applicant.ranking.index(program) + 1 if program in applicant.ranking else None
+                yield Placement(applicant.id, program, seated.group.name, choice)
 
     def cutoffs(self) -> Iterator[Cutoff]:
         """Yield each group's cutoff."""
-        for group, seated in zip(self.groups, self.seated, strict=True):
-            full = len(seated) == group.seats > 0
-            last = last_admitted(seated[-1][0], self.program, group) if full else None
-            yield Cutoff(self.program.id, group.name, group.seats, len(seated), last)
+        for seated in self.groups:
+            group, filled = seated.group, len(seated.claims)
+            full = filled == group.seats > 0
+            last = last_admitted(seated.standings[-1], self.program, group) if full else None
+            yield Cutoff(self.program.id, group.name, group.seats, filled, last)
 
     def waitlists(self) -> Iterator[Waitlist]:
         """Yield each group's waitlist: whoever was refused ranks the program above where they ended."""
-        for place, group in enumerate(self.groups):
+        for place, seated in enumerate(self.groups):
             waiting = sorted(
                 standing for claim in self.refused if isinstance(standing := claim.standings[place], Standing)
             )
             if waiting:
                 tickets = tuple(standing.ticket for standing in waiting)
-                yield Waitlist(self.program.id, group.name, tickets)
+                yield Waitlist(self.program.id, seated.group.name, tickets)
 
 
 def match(market: Market, *, seed: bytes, seeds: Mapping[str, bytes] = NO_SEEDS, track: Track = untracked) -> Outcome:
@@ -122,28 +154,27 @@ def match_together(
     In which order they begin changes nothing.
     """
     school_of = {filling.program.id: filling.program.school for filling in fillings.values()}
-    still_to_ask: dict[str, Iterator[str]] = {}
     for applicant in applicants:
-        proposer: Applicant | None = applicant
+        siblings = siblings_at.get(applicant.household, ()) if applicant.household else ()
+        ranking = ranking_as_matched(applicant, school_of, siblings)
+        proposer: Proposer | None = Proposer(applicant, siblings, ranking)
         while proposer:
-            siblings = siblings_at.get(proposer.household, ()) if proposer.household else ()
-            if proposer.id not in still_to_ask:
-                still_to_ask[proposer.id] = iter(ranking_as_matched(proposer, school_of, siblings))
-            program = next(still_to_ask[proposer.id], None)
+            program = next(proposer.still_to_ask, None)
             if program is None:
                 break
             filling = fillings[program]
-            claim = Claim(proposer, standings.at(proposer, filling.program, siblings))
-            proposer = filling.choose_with(claim)
+            standing = standings.at(proposer.applicant, filling.program, proposer.siblings_at)
+            proposer = filling.choose_with(Claim(proposer, standing))
 
 
 def note_schools(fillings: Iterable[Filling], grades: Collection[str], siblings_at: Mapping[str, set[str]]) -> None:
     """Note for each household at which schools its members of these grades were placed."""
     for filling in fillings:
         if filling.program.grade in grades:
-            for _, claim in chain.from_iterable(filling.seated):
-                if claim.applicant.household:
-                    siblings_at[claim.applicant.household].add(filling.program.school)
+            for claim in chain.from_iterable(seated.claims for seated in filling.groups):
+                household = claim.proposer.applicant.household
+                if household:
+                    siblings_at[household].add(filling.program.school)
 
 
 def last_admitted(standing: Standing, program: Program, group: SeatGroup) -> LastAdmitted:
