@@ -1,10 +1,10 @@
 """Match a market, check an outcome, explain it: no database, no web."""
 
 from lottery.draw import UnusableSeed
+from lottery.engines import match
 from lottery.files import load_market, load_outcome
 from lottery.outcome import Outcome
 from lottery.read_market import read_market
-from lottery.reference import match
 from lottery.strict import UnusableInput
 from lottery.verify import Complaint, verify
 

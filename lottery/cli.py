@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from lottery.draw import SEED_BYTES, UnusableSeed
+from lottery.engines import Engine, match
 from lottery.files import load_market, load_outcome, outcome_from, read_bytes, save_market, write_whole
 from lottery.market import Kind, Market
 from lottery.outcome import Outcome
 from lottery.read_market import read_market
-from lottery.reference import match
 from lottery.strict import Fault, UnusableInput
 from lottery.terminal import progress_bars
 from lottery.verify import CHECKS, Complaint, Rule, verify
@@ -64,7 +64,7 @@ def run_match(options: argparse.Namespace) -> int:
     _refuse_overwriting(options.market, options.output)
     with progress_bars() as track:
         market = load_market(options.market, track=track)
-        outcome = match(market, seed=options.seed, seeds=_seeds(options), track=track)
+        outcome = match(market, seed=options.seed, seeds=_seeds(options), engine=options.engine, track=track)
     if options.output is None:
         sys.stdout.buffer.write(outcome.to_bytes())
     else:
@@ -194,7 +194,8 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("market", metavar="MARKET", help=MARKET_HELP)
     parser.add_argument("--seed", required=True, type=_seed, metavar="HEX", help="this round's seed, 64 hex digits")
     _add_seed_of(parser)
-    parser.add_argument("--engine", choices=["reference"], default="reference", help="which engine matches")
+    engines = [engine.value for engine in Engine]
+    parser.add_argument("--engine", choices=engines, default=Engine.REFERENCE.value, help="which engine matches")
     parser.add_argument("-o", "--output", type=Path, metavar="OUTCOME", help="where to write; default: standard output")
     parser.add_argument("--report", action="store_true", help="print the outcome in numbers")
     parser.set_defaults(run=run_match)

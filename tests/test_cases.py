@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import lottery
 from worked import ALL_CASES, case, matched
 
 
@@ -20,3 +21,11 @@ def test_the_engine_gives_what_the_case_expects(name: str) -> None:
         whole = case(name)["outcome"]
         assert isinstance(whole, dict)
         assert {part: document[part] for part in whole} == whole
+
+
+def test_an_engine_is_asked_for_by_name() -> None:
+    market, outcome, _ = matched("zero_capacity")
+
+    assert lottery.match(market, seed=bytes(32), engine="reference") == outcome
+    with pytest.raises(ValueError, match="'steam' is not a valid Engine"):
+        lottery.match(market, seed=bytes(32), engine="steam")
