@@ -63,6 +63,15 @@ def test_a_line_without_end_is_refused_without_reading_it_all(tmp_path: Path) ->
     assert f"is longer than {LONGEST_LINE} bytes" in fault
 
 
+@pytest.mark.parametrize("end", ["", "]"])
+def test_nesting_without_end_is_refused(end: str, tmp_path: Path) -> None:
+    deep = 1_000_000
+    path = tmp_path / "deep.json"
+    path.write_text("[" * deep + end * deep, encoding="utf-8")
+
+    assert faults_of(path) == [f"{path}: $: is nested too deeply; no market needs that"]
+
+
 def test_a_hopeless_file_gives_the_first_faults_and_the_number_of_the_rest(tmp_path: Path) -> None:
     document = case("zero_capacity")
     path = tmp_path / "hopeless.json"
