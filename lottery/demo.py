@@ -17,7 +17,7 @@ WORTH_EXPLAINING = 3
 """The choice of the child whose result is explained: there is something to tell of the two above it."""
 
 CHILDREN, SCHOOLS = 22_443, 210
-"""Washington's in 2024: My School DC."""
+"""Of the size of Washington's common lottery."""
 
 DICE = "4182 0973 5561 2840 9917 3306"
 SUMMER_DICE = "7719 2054 8836 1127 4490 6328"
@@ -34,6 +34,7 @@ def demo(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--children", type=int, default=CHILDREN, help=f"default: {CHILDREN}")
     parser.add_argument("--schools", type=int, default=SCHOOLS, help=f"default: {SCHOOLS}")
     parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="where the files go; default: demo-city")
+    parser.add_argument("--lottery", action="store_true", help="the lottery alone, on files: this demo")
     parser.add_argument("--exit", action="store_true", help="end when done, as it does anyway: nothing stays up")
     options = parser.parse_args(arguments)
     folder: Path = options.folder

@@ -18,6 +18,9 @@ from lottery.canonical import Json
 MOST_FAULTS = 1_000
 """Faults that are kept in full; the rest are counted, so that a hopeless file costs no memory."""
 
+MOST_COUNTED = 50_000
+"""Further faults after which reading stops, so that a hopeless file costs no time either."""
+
 LARGEST_INTEGER = 2**53 - 1
 
 Where: TypeAlias = "tuple[Where | None, str | int]"
@@ -54,7 +57,8 @@ class UnusableInput(ValueError):
 
     def lines(self) -> list[str]:
         """Return one line per fault."""
-        return [*map(str, self.faults), *([f"and {self.more} more faults"] if self.more else [])]
+        stopped = ", where reading stopped" if self.more == MOST_COUNTED else ""
+        return [*map(str, self.faults), *([f"and {self.more} more faults{stopped}"] if self.more else [])]
 
 
 class NotJson(ValueError):
@@ -140,9 +144,15 @@ class Reader:
         return len(self.faults) + self.more
 
     def refuse(self, where: Where, problem: str, remedy: str) -> None:
-        """Note a fault."""
+        """Note a fault.
+
+        Raises:
+            UnusableInput: if there are so many that reading on is of no use.
+        """
         if len(self.faults) == MOST_FAULTS:
             self.more += 1
+            if self.more == MOST_COUNTED:
+                self.finish()
             return
         file, path = spell(where)
         self.faults.append(Fault(file, path, problem, remedy))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 import lottery
 from lottery.canonical import Json, canonical_line
 from lottery.files import LONGEST_LINE, save_market
-from lottery.strict import MOST_FAULTS
+from lottery.strict import MOST_COUNTED, MOST_FAULTS
 from markets import backfill_markets, main_markets
 
 FAULTS = Path(__file__).parent / "faults"
@@ -81,6 +81,14 @@ def test_a_hopeless_file_gives_the_first_faults_and_the_number_of_the_rest(tmp_p
 
     assert len(lines) == MOST_FAULTS + 1
     assert lines[-1] == f"and {2 * MOST_FAULTS} more faults"
+
+
+def test_a_file_without_end_of_faults_is_not_read_to_its_end(tmp_path: Path) -> None:
+    document = case("zero_capacity")
+    save_market(tmp_path / "city", {key: document[key] for key in document if key != "applicants"}, [])
+    (tmp_path / "city" / "applicants.jsonl").write_bytes(b"\n" * 2 * (MOST_FAULTS + MOST_COUNTED))
+
+    assert faults_of(tmp_path / "city")[-1] == f"and {MOST_COUNTED} more faults, where reading stopped"
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_python_shown_runs(checkout: Path) -> None:
 
 
 def test_every_script_and_page_named_is_there() -> None:
-    named = [*re.findall(r"scripts/\w+", README), *re.findall(r"\]\(([^)]+)\)", README)]
+    named = [*re.findall(r"scripts/\w+", README), *re.findall(r"\]\(([^)#]+)[^)]*\)", README)]
 
     assert len(named) > 8
     assert [name for name in named if not (ROOT / name).exists()] == []
