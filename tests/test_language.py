@@ -74,16 +74,27 @@ def test_every_translation_keeps_the_values_of_its_sentence(code: str) -> None:
             assert placeholders(longest) - placeholders(form) <= left_out, form
 
 
-def test_arabic_counts_in_six_forms() -> None:
-    arabic = Language("ar")
-    one, many = (
-        "Group “{name}”: {number} seat, for everybody",
-        "Group “{name}”: {number} seats, for everybody",
-    )
+@pytest.mark.parametrize(
+    ("number", "seats"),
+    [
+        (0, "لا مقاعد"),
+        (1, "مقعد واحد للجميع"),
+        (2, "مقعدان للجميع"),
+        (3, "3 مقاعد للجميع"),
+        (10, "10 مقاعد للجميع"),
+        (11, "11 مقعدًا للجميع"),
+        (45, "45 مقعدًا للجميع"),
+        (99, "99 مقعدًا للجميع"),
+        (100, "100 مقعد للجميع"),
+        (102, "102 مقعد للجميع"),
+        (103, "103 مقاعد للجميع"),
+        (111, "111 مقعدًا للجميع"),
+    ],
+)
+def test_arabic_counts_in_six_forms(number: int, seats: str) -> None:
+    one, many = "Group “{name}”: {number} seat, for everybody", "Group “{name}”: {number} seats, for everybody"
 
-    said = [arabic.count(one, many, number, name="x") for number in (0, 1, 2, 3, 11, 100)]
-
-    assert len(set(said)) == len(said)
+    assert Language("ar").count(one, many, number, name="x").endswith(f": {seats}")
 
 
 def test_arabic_runs_from_right_to_left_and_names_keep_their_own_direction() -> None:
