@@ -1,1 +1,1 @@
-"""The service. Its features stand in one strict stack, held by the import contracts in pyproject.toml."""
+"""The service: schools that choose to take part, families' rankings through partners, rounds that anybody can check."""

@@ -24,24 +24,25 @@ class UnknownLanguage(LookupError):
     """There is no catalogue for a language; the message names those that there are."""
 
 
-def languages() -> list[str]:
+def languages(catalogues: Path = CATALOGUES) -> list[str]:
     """Return the codes of the languages that there are sentences in."""
-    return sorted([SOURCE, *(catalogue.stem for catalogue in CATALOGUES.glob("*.po"))])
+    return sorted([SOURCE, *(catalogue.stem for catalogue in catalogues.glob("*.po"))])
 
 
 class Language:
-    """Says sentences in one language.
+    """Says sentences in one language, from a folder of catalogues (the lottery's own unless another is named).
 
     Raises:
         UnknownLanguage: if there is no catalogue for it.
     """
 
-    def __init__(self, code: str) -> None:
-        if code not in languages():
-            raise UnknownLanguage(f"there are no sentences in that language; choose one of {', '.join(languages())}")
+    def __init__(self, code: str, catalogues: Path = CATALOGUES) -> None:
+        known = languages(catalogues)
+        if code not in known:
+            raise UnknownLanguage(f"there are no sentences in that language; choose one of {', '.join(known)}")
         self.code = code
         self.locale = Locale.parse(code)
-        self._catalogue = _catalogue(code)
+        self._catalogue = _catalogue(code, catalogues)
 
     @property
     def direction(self) -> str:
@@ -77,12 +78,12 @@ class Language:
 
 
 @cache
-def _catalogue(code: str) -> gettext.NullTranslations:
+def _catalogue(code: str, catalogues: Path) -> gettext.NullTranslations:
     """Compile a catalogue when it is first asked for, so that no compiled file can be older than its source."""
     if code == SOURCE:
         return gettext.NullTranslations()
     compiled = BytesIO()
-    with (CATALOGUES / f"{code}.po").open("rb") as source:
+    with (catalogues / f"{code}.po").open("rb") as source:
         write_mo(compiled, read_po(source, locale=code))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)

@@ -1,0 +1,171 @@
+"""Idempotency-Key: what was answered to a POST is answered again, for the whole cycle, and nothing is done twice."""
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, cast
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from enrollment.access.callers import Caller, Partner
+from enrollment.access.models import GivenAnswer
+from enrollment.database import InTransaction
+from enrollment.problems import BadRequest, Conflict, Problem, sentence
+from lottery.canonical import Json
+
+KEPT_HEADERS = ("etag", "location")
+
+HIDDEN = frozenset({"secret", "token", "code"})
+"""Fields shown once; they are not kept, so an answer given again has null in their place."""
+
+MOST_KEY = 128
+
+
+class IdempotencyKeyMissing(BadRequest):
+    """A POST without a key."""
+
+    title = sentence("The Idempotency-Key is missing")
+    detail = sentence("Send a new random Idempotency-Key with every act, and the same one when you try an act again.")
+
+
+class IdempotencyKeyUnusable(BadRequest):
+    """A key that is too long or has other characters."""
+
+    title = sentence("The Idempotency-Key cannot be used")
+    detail = sentence("Use 1 to 128 printable ASCII characters, such as a UUID.")
+
+
+class IdempotencyKeyReused(Problem):
+    """The key came before with another request."""
+
+    status = 422
+    title = sentence("The Idempotency-Key was used for another request")
+    detail = sentence("Use a new key for a new act; the first act stands.")
+
+
+class ActInFlight(Conflict):
+    """The same act is being carried out just now."""
+
+    title = sentence("The same act is being carried out just now")
+    detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
+
+
+class AnsweredBefore(Exception):  # noqa: N818 - it is no error: it carries an answer out of the dependency
+    """Carries the answer that was given before."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+        super().__init__("answered before")
+
+
+class Promise:
+    """Where the answer to this request is to be kept."""
+
+    def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes) -> None:
+        self._session = session
+        self._caller, self._key, self._fingerprint = caller, key, fingerprint
+
+    def keep(self, answer: Response) -> None:
+        """Store the answer in the act's own transaction."""
+        self._session.execute(
+            insert(GivenAnswer).values(
+                caller=self._caller,
+                key=self._key,
+                fingerprint=self._fingerprint,
+                status=answer.status_code,
+                headers={name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers},
+                body=_without_secrets(bytes(answer.body)),
+            )
+        )
+
+
+def _without_secrets(body: bytes) -> str:
+    """Return the body with null in the place of what is shown once."""
+    if not body:
+        return ""
+    return json.dumps(_hidden(cast("Json", json.loads(body))), ensure_ascii=False, separators=(",", ":"))
+
+
+def _hidden(told: Json) -> Json:
+    if isinstance(told, Mapping):
+        return {key: None if key in HIDDEN else _hidden(part) for key, part in told.items()}
+    if isinstance(told, list):
+        return [_hidden(part) for part in told]
+    return told
+
+
+def once(
+    request: Request,
+    session: InTransaction,
+    caller: Caller,
+    key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", description="A new random text for every act; required."),
+    ] = None,
+) -> None:
+    """Give the former answer if this act was done before; otherwise see to it that its answer is kept.
+
+    Raises:
+        AnsweredBefore: with the answer that was given.
+        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight: as they say.
+    """
+    if key is None:
+        raise IdempotencyKeyMissing
+    if not (0 < len(key) <= MOST_KEY and key.isascii() and key.isprintable()):
+        raise IdempotencyKeyUnusable
+    name = f"partner:{caller.id}" if isinstance(caller, Partner) else f"staff:{caller.id}"
+    body: bytes = request.state.raw_body
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    fingerprint = hashlib.sha256(asked + body).digest()
+    lock = func.hashtextextended(f"{name}\n{key}", 0)
+    if not session.execute(select(func.pg_try_advisory_xact_lock(lock))).scalar_one():
+        raise ActInFlight
+    given = session.execute(
+        select(GivenAnswer).where(GivenAnswer.caller == name, GivenAnswer.key == key)
+    ).scalar_one_or_none()
+    if given is None:
+        request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint)
+        return
+    if given.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    raise AnsweredBefore(_again(given))
+
+
+def _again(given: GivenAnswer) -> Response:
+    return Response(
+        given.body.encode(),
+        status_code=given.status,
+        media_type="application/json",
+        headers={**given.headers, "Idempotency-Replayed": "true"},
+    )
+
+
+Once = Depends(once)
+"""Put into the `dependencies` of every POST."""
+
+Handler = Callable[[Request], Coroutine[None, None, Response]]
+
+
+class OnceRoute(APIRoute):
+    """A route that keeps its answer where `once` promised to."""
+
+    def get_route_handler(self) -> Handler:
+        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
+        answer_request = super().get_route_handler()
+
+        async def answer_once(request: Request) -> Response:
+            request.state.raw_body = await request.body()
+            try:
+                answer = await answer_request(request)
+            except AnsweredBefore as before:
+                return before.answer
+            promise = cast("Promise | None", getattr(request.state, "promise", None))
+            if promise is not None:
+                await run_in_threadpool(promise.keep, answer)
+            return answer
+
+        return answer_once

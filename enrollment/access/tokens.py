@@ -1,0 +1,59 @@
+"""Partners' access tokens: short-lived, signed, and the same to every process that knows the secret."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from enrollment.settings import Settings
+
+ALGORITHM = "HS256"
+AUDIENCE = "enrollment"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What an access token says: which partner, and what for."""
+
+    id: str
+    scopes: frozenset[str]
+
+
+def key_of(settings: Settings, purpose: str) -> bytes:
+    """Return the 32-byte key for one purpose, so that no two uses of the secret share one."""
+    return hashlib.sha256(f"enrollment/{purpose}\0{settings.secret.get_secret_value()}".encode()).digest()
+
+
+def access_token(client: Client, settings: Settings) -> str:
+    """Return a signed token (RFC 9068 in spirit) that holds for `token_minutes`."""
+    now = int(time.time())
+    claims: dict[str, str | int] = {
+        "aud": AUDIENCE,
+        "sub": client.id,
+        "scope": " ".join(sorted(client.scopes)),
+        "iat": now,
+        "exp": now + settings.token_minutes * 60,
+    }
+    return jwt.encode({"alg": ALGORITHM}, claims, _key(settings), algorithms=[ALGORITHM])
+
+
+def partner_of_token(token: str, settings: Settings) -> Client | None:
+    """Return what a token says, or None if it is not one of ours or has expired."""
+    try:
+        claims = jwt.decode(token, _key(settings), algorithms=[ALGORITHM]).claims
+        _EXPECTED.validate(claims)
+    except (JoseError, ValueError):
+        return None
+    return Client(str(claims["sub"]), frozenset(str(claims["scope"]).split()))
+
+
+def _key(settings: Settings) -> OctKey:
+    return OctKey.import_key(key_of(settings, "access-token"))
+
+
+_EXPECTED = jwt.JWTClaimsRegistry(
+    aud={"essential": True, "value": AUDIENCE}, sub={"essential": True}, exp={"essential": True}
+)

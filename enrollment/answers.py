@@ -1,0 +1,219 @@
+"""Problems become answers: RFC 9457, in the language that the reader asks for."""
+
+import json
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from starlette.exceptions import HTTPException
+
+from enrollment.problems import (
+    CATALOGUE,
+    MEDIA_TYPE,
+    BadRequest,
+    Broken,
+    Conflict,
+    Fault,
+    MalformedBody,
+    NotFound,
+    Problem,
+    Unavailable,
+    fault_document,
+    sentence,
+)
+from enrollment.languages import in_language, languages
+from lottery.canonical import Json
+
+BODY_FAULTS = {
+    "missing": sentence("is missing; add it"),
+    "extra_forbidden": sentence("is not known here; leave it out"),
+    "json_invalid": sentence("the body is not JSON; correct it there"),
+    "string_type": sentence("must be a string"),
+    "string_pattern_mismatch": sentence("has other characters than are taken here; an id has A-Z a-z 0-9 . _ : - only"),
+    "string_too_short": sentence("is too short"),
+    "string_too_long": sentence("is too long"),
+    "string_unicode": sentence("must be well-formed Unicode"),
+    "plain_text": sentence("must be text in Unicode form NFC without control characters"),
+    "int_type": sentence("must be a whole number"),
+    "int_parsing": sentence("must be a whole number"),
+    "int_from_float": sentence("must be a whole number"),
+    "bool_type": sentence("must be true or false"),
+    "list_type": sentence("must be a list"),
+    "dict_type": sentence("must be an object"),
+    "model_type": sentence("must be an object"),
+    "model_attributes_type": sentence("must be an object"),
+    "float_type": sentence("must be a number"),
+    "finite_number": sentence("must be a finite number"),
+    "too_short": sentence("has too few entries"),
+    "too_long": sentence("has too many entries"),
+    "greater_than_equal": sentence("is too small"),
+    "less_than_equal": sentence("is too large"),
+    "greater_than": sentence("is too small"),
+    "literal_error": sentence("is none of the values that are taken here"),
+    "enum": sentence("is none of the values that are taken here"),
+    "uuid_parsing": sentence("must be a UUID"),
+    "uuid_type": sentence("must be a UUID"),
+    "timezone_aware": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
+    "datetime_parsing": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
+    "datetime_from_date_parsing": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
+    "date_parsing": sentence("must be a date such as 2027-01-31"),
+    "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
+    "role": sentence("must name the operator with the role operator, the school with the role school, and nothing else"),
+}
+"""What is wrong with a body, by pydantic's type of error. The value itself is never quoted: it may be a child's."""
+
+ELSE_WRONG = sentence("is not what is taken here; look it up in /docs")
+
+
+class ValueRefused(BadRequest):
+    """A value that PostgreSQL cannot hold, such as one with a NUL in it."""
+
+    title = sentence("A value cannot be stored")
+    detail = sentence("Leave out control characters, and keep numbers and dates within sense.")
+
+
+class InTheWay(Conflict):
+    """Two acts were in each other's way, and the database ended one."""
+
+    title = sentence("Another act was in the way")
+    detail = sentence("Nothing was stored. Ask again with the same Idempotency-Key.")
+
+
+class MethodNotAllowed(Problem):
+    """The address is there, but not for this method."""
+
+    status = 405
+    title = sentence("This method is not for this address")
+    detail = sentence("See the Allow header for those that are.")
+
+
+def answer_problem(request: Request, problem: Problem) -> Response:
+    """Write a problem as an answer in the reader's language."""
+    language = reader_language(request)
+    say = in_language(language)
+    told: dict[str, Json] = {
+        "type": f"{CATALOGUE}{problem.code()}",
+        "title": say(problem.title),
+        "status": problem.status,
+        "detail": say(problem.detail, **problem.values),
+        "instance": request.url.path if problem.status != NotFound.status else None,
+        "code": problem.code(),
+        "request_id": getattr(request.state, "request_id", ""),
+        "errors": [fault_document(fault, say(fault.detail, **fault.values)) for fault in problem.faults],
+    }
+    if told["instance"] is None:
+        del told["instance"]
+    request.state.problem = problem.code()
+    return Response(
+        json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**problem.headers, "Content-Language": language},
+    )
+
+
+def reader_language(request: Request) -> str:
+    """Return the first language of Accept-Language that there are sentences in, or English (RFC 9110, 12.5.4)."""
+    asked = request.headers.get("Accept-Language", "")[:200]
+    ranked: list[tuple[int, int, str]] = []
+    for place, part in enumerate(asked.split(",")):
+        tag, _, quality = part.strip().partition(";q=")
+        ranked.append((-_thousandths(quality), place, tag.strip().replace("_", "-").split("-")[0].lower()))
+    known = languages()
+    return next((tag for quality, _, tag in sorted(ranked) if tag in known and quality < 0), "en")
+
+
+def _thousandths(quality: str) -> int:
+    whole, _, part = (quality.strip() or "1").partition(".")
+    digits = whole + (part + "000")[:3]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def pointer_of(parts: Sequence[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) of a place in a body."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def problem_of(error: RequestValidationError) -> Problem:
+    """Return what pydantic found wrong, every fault with its place; a parameter's is a bad request, no bad body."""
+    faults = []
+    for found in error.errors():
+        place, *parts = found["loc"]
+        kind = str(found["type"])
+        shown = [part for part in parts if not str(part).startswith(("function-", "tagged-union"))]
+        # The key of an unknown field is the caller's own text and may be a name: only well-formed ones are repeated.
+        if kind == "json_invalid":
+            shown = []
+        faults.append(
+            Fault(
+                pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown]),  # noqa: PLR2004
+                kind.replace("_", "-"),
+                BODY_FAULTS.get(kind, ELSE_WRONG),
+                place=str(place),
+            )
+        )
+    if all(fault.place == "body" for fault in faults):
+        return MalformedBody(faults=faults)
+    return BadRequest(faults=faults)
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """Return Starlette's own refusals as problems."""
+    if error.status_code == NotFound.status:
+        return NotFound()
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed(headers=dict(error.headers or {}))
+    if error.status_code == BadRequest.status:
+        return MalformedBody(faults=[Fault("", "unreadable", sentence("the body could not be read; send it as JSON"))])
+    return Broken()
+
+
+SERIALIZATION = frozenset({"40001", "40P01", "55P03"})
+"""PostgreSQL's codes of a serialization failure, a deadlock, a lock that was not to be had."""
+
+
+def problem_of_database(error: DBAPIError) -> Problem:
+    """Return what the database refused, kindly."""
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state in SERIALIZATION:
+        return InTheWay()
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return Unavailable()
+    if isinstance(error, DataError):
+        return ValueRefused()
+    return Broken()
+
+
+Answer = Callable[[Request, Exception], Response]
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Have every refusal answered as a problem."""
+
+    def on_problem(request: Request, error: Exception) -> Response:
+        return answer_problem(request, error if isinstance(error, Problem) else Broken())
+
+    def on_shape(request: Request, error: Exception) -> Response:
+        return answer_problem(request, problem_of(error) if isinstance(error, RequestValidationError) else Broken())
+
+    def on_http(request: Request, error: Exception) -> Response:
+        return answer_problem(request, problem_of_http(error) if isinstance(error, HTTPException) else Broken())
+
+    def on_database(request: Request, error: Exception) -> Response:
+        return answer_problem(request, problem_of_database(error) if isinstance(error, DBAPIError) else Broken())
+
+    def on_unavailable(request: Request, _: Exception) -> Response:
+        return answer_problem(request, Unavailable())
+
+    handlers: dict[type[Exception], Answer] = {
+        Problem: on_problem,
+        RequestValidationError: on_shape,
+        HTTPException: on_http,
+        DBAPIError: on_database,
+        TimeoutError: on_unavailable,
+        Exception: on_problem,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+

@@ -1,0 +1,95 @@
+"""The service, put together: the only place, beside the command line, that knows every feature."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, Response
+from prometheus_client import generate_latest
+from sqlalchemy import text
+from starlette.middleware import Middleware
+
+from enrollment.access.routes import router as access_routes
+from enrollment.answers import answer_with_problems
+from enrollment.audit.routes import router as log_routes
+from enrollment.audit.sequencer import sequencing
+from enrollment.database import InTransaction, connect, sessions_of
+from enrollment.jobs import Work, run_worker
+from enrollment.observe import Bounded, Metrics, Observed, log_as_json
+from enrollment.openapi import describe
+from enrollment.settings import Settings
+
+ROUTERS = (log_routes, access_routes)
+
+JOBS: Mapping[str, Work] = {}
+
+LOOPS = (sequencing(),)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service for these settings. Nothing is connected before the first request."""
+    log_as_json()
+    metrics = Metrics()
+    app = FastAPI(
+        title="Common Enrollment Lottery",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        lifespan=_lifespan,
+        middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
+    )
+    app.state.settings = settings
+    app.state.engine = connect(settings.database_url, connections=settings.connections)
+    app.state.sessions = sessions_of(app.state.engine)
+    app.state.metrics = metrics
+    _add_vital_signs(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    answer_with_problems(app)
+    describe(app)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Return the service with its settings read from the environment: for `uvicorn --factory`."""
+    return create_app(Settings())
+
+
+async def work(settings: Settings) -> None:
+    """Run jobs and the sequencer until cancelled."""
+    engine = connect(settings.database_url, connections=4)
+    try:
+        await run_worker(
+            settings.database_url, sessions_of(engine), JOBS, LOOPS, stalled_after=settings.stalled_after
+        )
+    finally:
+        engine.dispose()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    worker = asyncio.create_task(work(app.state.settings)) if app.state.settings.worker_inside else None
+    yield
+    if worker is not None:
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+    app.state.engine.dispose()
+
+
+def _add_vital_signs(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["service"])
+    def healthz() -> dict[str, str]:
+        """Say that the process is up."""
+        return {"status": "up"}
+
+    @app.get("/readyz", tags=["service"])
+    def readyz(session: InTransaction) -> dict[str, str]:
+        """Say that the database answers; 503 if it does not."""
+        session.execute(text("SELECT 1"))
+        return {"status": "ready"}
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(app.state.metrics.registry), media_type="text/plain; version=0.0.4")

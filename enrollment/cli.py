@@ -1,0 +1,116 @@
+"""The `enrollment` command: serve, work, migrate, make the first administrator."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
+
+from enrollment.access.schemas import RoleBody, StaffBody
+from enrollment.access.service import IdTaken, make_staff
+from enrollment.app import create_app, work
+from enrollment.database import connect, sessions_of, transaction
+from enrollment.migrating import downgrade, upgrade
+from enrollment.settings import Settings
+
+USABLE, UNUSABLE = 0, 2
+
+commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Run the command line; what is wrong with settings, input or database is one line on standard error, and 2."""
+    try:
+        commands()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "_".join(str(part) for part in fault["loc"]).upper()
+            typer.echo(f"enrollment: {name}: {fault['msg']}; see the README's settings", err=True)
+        raise SystemExit(UNUSABLE) from None
+    except OperationalError as error:
+        typer.echo(f"enrollment: the database cannot be used: {str(error.orig).splitlines()[0]}", err=True)
+        raise SystemExit(UNUSABLE) from None
+
+
+@commands.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    processes: Annotated[int, typer.Option(help="Web processes.", min=1, max=64)] = 1,
+) -> None:
+    """Serve the API, settings from the environment."""
+    create_app(Settings())  # wrong settings end here, with their names
+    uvicorn.run(
+        "enrollment.app:create_app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+    )
+
+
+@commands.command()
+def worker() -> None:
+    """Run jobs and the log's sequencer; run as many as you like, on any machine."""
+    asyncio.run(_work_until_told(Settings()))
+
+
+async def _work_until_told(settings: Settings) -> None:
+    working = asyncio.create_task(work(settings))
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, working.cancel)
+    try:
+        await working
+    except asyncio.CancelledError:
+        return
+
+
+@commands.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="The revision to reach.")] = "head",
+    *,
+    down: Annotated[bool, typer.Option("--down", help="Go back to the revision instead of forward.")] = False,
+) -> None:
+    """Bring the database's tables to this version."""
+    (downgrade if down else upgrade)(Settings().database_url, to)
+
+
+@commands.command()
+def make_administrator(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="A file with the password; asked for on the terminal otherwise.")
+    ] = None,
+) -> None:
+    """Make an administrator; the first one cannot be made over HTTP."""
+    settings = Settings()
+    if password_file is None:
+        password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        password = password_file.read_text(encoding="utf-8").strip()
+    body = StaffBody(id=name, name=name, password=password, roles=[RoleBody(role="administrator")])
+    engine = connect(settings.database_url, connections=2)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            make_staff(session, body)
+    except IdTaken as taken:
+        typer.echo(f"enrollment: {taken}", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    finally:
+        engine.dispose()
+
+
+@commands.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    app = create_app(Settings(database_url="postgresql:///nowhere", secret="-" * 32))
+    typer.echo(json.dumps(app.openapi(), ensure_ascii=False, indent=2))

@@ -1,0 +1,1 @@
+"""Cycles: one enrollment season, its calendar and policy."""

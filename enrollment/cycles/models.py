@@ -1,0 +1,62 @@
+"""The cycle's table."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from enrollment.database import Table
+
+
+class Cycle(Table):
+    """One enrollment season."""
+
+    __tablename__ = "cycle"
+    __table_args__ = (
+        CheckConstraint("opens_at < deadline", name="opens_before_deadline"),
+        CheckConstraint("late_until IS NULL OR late_until >= deadline", name="late_after_deadline"),
+        CheckConstraint(
+            "(backfill_opens IS NULL) = (backfill_until IS NULL) AND backfill_opens < backfill_until",
+            name="backfill_window",
+        ),
+        CheckConstraint("most_ranks IS NULL OR most_ranks > 0", name="most_ranks"),
+        CheckConstraint("tie_break IN ('single', 'multiple')", name="tie_break"),
+        CheckConstraint("late IN ('after', 'within', 'equal')", name="late"),
+        CheckConstraint("twins IN ('separate', 'share')", name="twins"),
+        CheckConstraint("silence IN ('accept', 'decline')", name="silence"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    grades: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """The grades offered, youngest first."""
+    opens_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    late_until: Mapped[datetime | None]
+    """Until when rankings that missed the deadline are taken, as late; None: none are."""
+    results_at: Mapped[datetime | None]
+    answer_by: Mapped[datetime | None]
+    backfill_opens: Mapped[datetime | None]
+    backfill_until: Mapped[datetime | None]
+    tie_break: Mapped[str] = mapped_column(server_default="single")
+    late: Mapped[str] = mapped_column(server_default="after")
+    twins: Mapped[str] = mapped_column(server_default="separate")
+    sibling_order: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """The order in which grades are matched where siblings matter; empty: oldest first."""
+    most_ranks: Mapped[int | None]
+    silence: Mapped[str] = mapped_column(server_default="decline")
+    """What it means when a family does not answer an offer."""
+    agreement_version: Mapped[str]
+    agreement: Mapped[str]
+    """What a school accepts when it takes part, in full."""
+    school_facts: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """Facts about a child at one school that rules may name, such as `sibling`."""
+    child_facts: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """Facts about a child that rules may name, such as `ell`."""
+    main_round: Mapped[str | None]
+    """The main round once it is frozen, and not void: from then on participation is fixed."""
+    running_round: Mapped[str | None]
+    """The round that is frozen and not yet published or void: nothing that a match reads changes meanwhile."""
+    version: Mapped[int] = mapped_column(server_default="1")
+    made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -1,0 +1,85 @@
+"""The database: one request, one transaction, committed here and nowhere else."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, ClassVar, TypeAlias, cast
+
+import psycopg
+from fastapi import Depends, Request
+from psycopg import sql
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Document: TypeAlias = Mapping[str, object]
+"""A JSON object in a column."""
+
+Documents: TypeAlias = Sequence[object]
+"""A JSON array in a column."""
+
+
+class Table(DeclarativeBase):
+    """A table of the service."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {
+        datetime: DateTime(timezone=True),
+        str: String,
+        Document: JSONB(none_as_null=True),
+        Documents: JSONB(none_as_null=True),
+    }
+
+
+def connect(url: str, *, connections: int) -> Engine:
+    """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(address, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+
+
+def sessions_of(engine: Engine) -> "sessionmaker[Session]":
+    """Return the factory of the service's sessions."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
+    """Open a session, and commit at the end of the block, or roll back if it raises."""
+    with sessions.begin() as session:
+        yield session
+
+
+def open_session(request: Request) -> Iterator[Session]:
+    """Give a request its transaction; it is committed before the answer is sent, so an answer is a promise."""
+    sessions: sessionmaker[Session] = request.app.state.sessions
+    with transaction(sessions) as session:
+        request.state.session = session
+        yield session
+
+
+InTransaction = Annotated[Session, Depends(open_session, scope="function")]
+"""A route's transaction. Scope `function` ends it before the answer; FastAPI's default would end it afterwards."""
+
+
+def clock(session: Session) -> datetime:
+    """Return the database's time now, in UTC: the only clock that deadlines go by."""
+    return session.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def copy_rows(session: Session, table: type[Table], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Insert many rows of plain values by COPY, the fastest way there is into PostgreSQL."""
+    driver = session.connection().connection.driver_connection
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table.__tablename__), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with cast("psycopg.Connection", driver).cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,117 @@
+"""Jobs: enqueued in the act's own transaction, run by a worker; and the loops that a worker runs beside them.
+
+A job that was enqueued by an act which is rolled back was never there. A job whose worker died is begun again, so every
+job takes up what it finds, and finds nothing to do where it was done.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+
+import structlog
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+Work = Callable[["sessionmaker[Session]", str], None]
+"""What a job does with the id that it was enqueued with; it opens its own transactions."""
+
+Pass = Callable[["sessionmaker[Session]"], None]
+"""What a loop does again and again."""
+
+QUEUE = "rounds"
+
+HEARTBEAT_SECONDS = 2.0
+
+_ENQUEUING = App(connector=SyncPsycopgConnector())
+"""Only ever writes into a session's own connection; it has no connection of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Something to do every so many seconds; what it raises of the database is logged, and it is tried again."""
+
+    name: str
+    run: Pass
+    seconds: float
+
+
+def enqueue(session: Session, name: str, subject: str) -> None:
+    """Enqueue a job in the session's transaction; where the same one waits already, that one is enough.
+
+    Args:
+        session: the transaction of the act that asks for it.
+        name: the kind of job.
+        subject: the id that it is about; jobs about the same one run one after another.
+    """
+    connection = session.connection().connection.driver_connection
+    try:
+        with session.begin_nested():
+            _ENQUEUING.configure_task(
+                name, queue=QUEUE, lock=subject, queueing_lock=f"{name} {subject}", connection=connection
+            ).defer(subject=subject)
+    except AlreadyEnqueued:
+        return
+
+
+async def run_worker(
+    url: str,
+    sessions: "sessionmaker[Session]",
+    kinds: Mapping[str, Work],
+    loops: tuple[Loop, ...],
+    *,
+    stalled_after: float,
+) -> None:
+    """Run jobs and loops until cancelled.
+
+    Args:
+        url: the database's address.
+        sessions: where jobs open their transactions.
+        kinds: what each kind of job does.
+        loops: what is done beside them.
+        stalled_after: seconds without a sign of life after which another worker's job is begun again.
+    """
+    app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+    for name, work in kinds.items():
+        _add(app, name, work, sessions)
+    async with app.open_async():
+        await asyncio.gather(
+            app.run_worker_async(
+                queues=[QUEUE],
+                install_signal_handlers=False,
+                fetch_job_polling_interval=1.0,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=3600.0,
+            ),
+            _every(stalled_after / 4, "stalled jobs", lambda: _begin_again(app, stalled_after)),
+            *(_every(loop.seconds, loop.name, _in_thread(loop, sessions)) for loop in loops),
+        )
+
+
+def _add(app: App, name: str, work: Work, sessions: "sessionmaker[Session]") -> None:
+    @app.task(name=name, queue=QUEUE)
+    def run(subject: str) -> None:
+        work(sessions, subject)
+
+
+def _in_thread(loop: Loop, sessions: "sessionmaker[Session]") -> Callable[[], Coroutine[None, None, None]]:
+    async def run() -> None:
+        await asyncio.to_thread(loop.run, sessions)
+
+    return run
+
+
+async def _every(seconds: float, name: str, run: Callable[[], Coroutine[None, None, None]]) -> None:
+    log = structlog.get_logger()
+    while True:
+        try:
+            await run()
+        except DBAPIError as error:
+            log.warning("loop failed", loop=name, error=type(error.orig).__name__)
+        await asyncio.sleep(seconds)
+
+
+async def _begin_again(app: App, stalled_after: float) -> None:
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after):
+        await app.job_manager.retry_job(job)

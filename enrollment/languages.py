@@ -1,0 +1,23 @@
+"""Sentences of the service in the reader's language, from `enrollment/locale`."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from lottery.language import Language
+from lottery.language import languages as known_languages
+
+CATALOGUES = Path(__file__).parent / "locale"
+
+Say = Callable[..., str]
+
+
+@cache
+def in_language(code: str) -> Say:
+    """Return what says a sentence in a language."""
+    return Language(code, CATALOGUES).say
+
+
+def languages() -> list[str]:
+    """Return the codes of the languages that there are sentences in."""
+    return known_languages(CATALOGUES)

@@ -1,0 +1,25 @@
+"""Bring the tables up to this version, or back."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(url: str, to: str = "head") -> None:
+    """Run the migrations up to a revision."""
+    command.upgrade(_config(url), to)
+
+
+def downgrade(url: str, to: str) -> None:
+    """Undo the migrations down to a revision; `base` is the empty database."""
+    command.downgrade(_config(url), to)
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config

@@ -1,0 +1,52 @@
+"""Conditional requests (RFC 9110, section 13): a change names the version that it changes."""
+
+from typing import Annotated
+
+from fastapi import Header, Response
+
+from enrollment.problems import Problem, sentence
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the version that you have seen.")]
+
+
+class VersionMissing(Problem):
+    """A change does not say which version it changes."""
+
+    status = 428
+    title = sentence("The change does not say which version it changes")
+    detail = sentence("Read it first, and send its ETag as If-Match.")
+
+
+class VersionStale(Problem):
+    """The version named is not the present one."""
+
+    status = 412
+    title = sentence("It was changed in the meantime")
+    detail = sentence("Read it again, look at what changed, and send the new ETag as If-Match.")
+
+
+def etag(version: int) -> str:
+    """Return the strong ETag of a version."""
+    return f'"{version}"'
+
+
+def show_version(response: Response, version: int) -> None:
+    """Put a version's ETag on an answer."""
+    response.headers["ETag"] = etag(version)
+
+
+def refuse_stale(if_match: str | None, version: int | None) -> None:
+    """Refuse a change that does not name the present version; None is for what is not there yet.
+
+    Raises:
+        VersionMissing: if something is there and no version is named.
+        VersionStale: if another version is named.
+    """
+    if version is None:
+        if if_match is not None:
+            raise VersionStale
+        return
+    if if_match is None:
+        raise VersionMissing
+    if if_match.strip() != "*" and etag(version) not in [tag.strip() for tag in if_match.split(",")]:
+        raise VersionStale

@@ -1,0 +1,153 @@
+"""Refusals, as RFC 9457 problems: what is wrong, where, and what to do, in the reader's language.
+
+A problem stands beside the verb that refuses. Its sentences are written once, in English, and translated in
+`enrollment/locale`; values are filled in afterwards, so no sentence is put together from pieces.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from lottery.canonical import Json
+
+MEDIA_TYPE = "application/problem+json"
+
+CATALOGUE = "/docs/problems#"
+"""Where each problem's `type` points."""
+
+
+def sentence(text: str) -> str:
+    """Mark a sentence for translation, and return it as it is."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request: a JSON pointer into the body (or the name of a parameter), and why."""
+
+    pointer: str
+    code: str
+    detail: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+    place: str = "body"
+
+
+class Problem(Exception):
+    """A refusal. Subclasses say the title, the detail with its `{values}`, and the HTTP status.
+
+    Args:
+        faults: what exactly is wrong, each with its place.
+        headers: further headers of the answer.
+        values: what stands in the sentences; ids, numbers and times, never a child's.
+    """
+
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = sentence("The request cannot be carried out")
+    detail: ClassVar[str] = sentence("Correct what is listed and ask again.")
+
+    def __init__(
+        self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: str | int
+    ) -> None:
+        self.faults = tuple(faults)
+        self.headers = dict(headers or {})
+        self.values = values
+        super().__init__(self.detail.format_map(values))
+
+    @classmethod
+    def code(cls) -> str:
+        """Return the stable code, made of the class's name: `CycleClosed` is `cycle-closed`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    @classmethod
+    def catalogue(cls) -> list[type["Problem"]]:
+        """Return every kind of problem that is known, by code."""
+        found: dict[str, type[Problem]] = {}
+        waiting = [cls]
+        while waiting:
+            kind = waiting.pop()
+            waiting += kind.__subclasses__()
+            found[kind.code()] = kind
+        return [found[code] for code in sorted(found)]
+
+
+class BadRequest(Problem):
+    """The request itself is wrong: a header, a parameter."""
+
+    status = 400
+    title = sentence("The request is not right")
+
+
+class MalformedBody(Problem):
+    """The body is not JSON, or not of the shape that the operation takes."""
+
+    status = 422
+    title = sentence("The body is not of the right form")
+    detail = sentence("Correct every listed place of the body and send it again; nothing was stored.")
+
+
+class Unauthenticated(Problem):
+    """Nobody is known to be asking."""
+
+    status = 401
+    title = sentence("Who is asking is not known")
+    detail = sentence("Send a valid token: Authorization: Bearer TOKEN.")
+
+    def __init__(self, **values: str | int) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"}, **values)
+
+
+class Forbidden(Problem):
+    """The caller is known, but this kind of act is not theirs."""
+
+    status = 403
+    title = sentence("These credentials are not for this act")
+    detail = sentence("Ask an administrator for a role or a scope that allows it: {needs}.")
+
+
+class NotFound(Problem):
+    """There is nothing there, or nothing that the caller may know of."""
+
+    status = 404
+    title = sentence("Not found")
+    detail = sentence("Nothing of that name is here for you; compare the address with a list that you can read.")
+
+
+class Conflict(Problem):
+    """The state of things does not allow it."""
+
+    status = 409
+    title = sentence("This cannot be done as things stand")
+
+
+class TooLarge(Problem):
+    """The body is larger than is taken."""
+
+    status = 413
+    title = sentence("The body is too large")
+    detail = sentence("Send at most {most} bytes; split what is longer.")
+
+
+class Unavailable(Problem):
+    """The database did not answer, or another request was in the way."""
+
+    status = 503
+    title = sentence("The service cannot answer now")
+    detail = sentence("Nothing was stored. Ask again in a moment, with the same Idempotency-Key.")
+
+    def __init__(self, **values: str | int) -> None:
+        super().__init__(headers={"Retry-After": "1"}, **values)
+
+
+class Broken(Problem):
+    """A fault of ours."""
+
+    status = 500
+    title = sentence("The service made a mistake")
+    detail = sentence("Nothing was stored. Tell the administrators the request_id.")
+
+
+def fault_document(fault: Fault, detail: str) -> dict[str, Json]:
+    """Write one fault for the wire."""
+    place: dict[str, Json] = {} if fault.place == "body" else {"in": fault.place}
+    return {"pointer": fault.pointer, "code": fault.code, "detail": detail, **place}

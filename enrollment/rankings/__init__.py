@@ -1,0 +1,1 @@
+"""Rankings: a family's ordered list of programs, in versions."""

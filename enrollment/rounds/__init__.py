@@ -1,0 +1,1 @@
+"""Rounds: rehearse, freeze, draw, match, publish, void; and what came of them."""

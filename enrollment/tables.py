@@ -1,0 +1,15 @@
+"""Every table of the service, known to `Table.metadata` once this is imported."""
+
+import enrollment.access.models
+import enrollment.applicants.models
+import enrollment.audit.models
+import enrollment.cycles.models
+import enrollment.rankings.models
+import enrollment.rounds.models
+import enrollment.schools.models  # noqa: F401
+from enrollment.settings import Settings
+
+
+def address_of_environment() -> str:
+    """Return the database's address as the environment has it."""
+    return Settings().database_url

@@ -1,0 +1,140 @@
+"""Act as everybody over HTTP: the service of a test, and clients for each kind of caller.
+
+`service.administrator()` and the like make the account in the database and sign in over HTTP; everything else that a
+test needs it does through the API, as its users would.
+"""
+
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+
+import httpx2
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment.access.schemas import PartnerBody, RoleBody, StaffBody
+from enrollment.access.service import hold_partner, make_partner, make_secret, make_staff
+from enrollment.app import JOBS, LOOPS, create_app
+from enrollment.database import transaction
+from enrollment.settings import Settings
+from lottery.canonical import Json
+
+SECRET = "tests only: " + "x" * 40  # noqa: S105 - of tests only
+PASSWORD = "an invented password"  # noqa: S105 - of tests only
+
+ALL_PARTNER_SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read"]
+
+
+def settings_for(database: str) -> Settings:
+    """Return a test's settings."""
+    return Settings(database_url=database, secret=SECRET, connections=8)
+
+
+class Caller:
+    """Somebody with a token. Sends a new Idempotency-Key with every POST unless one is given."""
+
+    def __init__(self, client: TestClient, token: str | None) -> None:
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+        """Read."""
+        return self._client.get(path, headers={**self._headers, **(headers or {})})
+
+    def put(self, path: str, body: Json, if_match: str | None = None) -> httpx2.Response:
+        """Put, with the ETag if one is given."""
+        match = {"If-Match": if_match} if if_match else {}
+        return self._client.put(path, json=body, headers={**self._headers, **match})
+
+    def change(self, path: str, body: Json) -> httpx2.Response:
+        """Put what is there already: read its ETag first."""
+        return self.put(path, body, self.get(path).headers["ETag"])
+
+    def post(self, path: str, body: Json = None, key: str | None = None) -> httpx2.Response:
+        """Act."""
+        headers = {**self._headers, "Idempotency-Key": key or uuid.uuid4().hex}
+        return self._client.post(path, headers=headers) if body is None else self._client.post(
+            path, json=body, headers=headers
+        )  # fmt: skip
+
+    def delete(self, path: str, if_match: str | None = None) -> httpx2.Response:
+        """Delete, with the ETag if one is given."""
+        match = {"If-Match": if_match} if if_match else {}
+        return self._client.delete(path, headers={**self._headers, **match})
+
+
+class Service:
+    """The service on one database; its jobs are run when a test says so."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.app: FastAPI = create_app(settings_for(database))
+        self._client = TestClient(self.app, raise_server_exceptions=False)
+
+    def __enter__(self) -> "Service":
+        self._client.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.__exit__(kind, error, trace)
+
+    @property
+    def sessions(self) -> "sessionmaker[Session]":
+        """Return the factory of sessions, for what a test must look at in the database."""
+        factory: sessionmaker[Session] = self.app.state.sessions
+        return factory
+
+    def stranger(self) -> Caller:
+        """Return a caller without a token."""
+        return Caller(self._client, None)
+
+    def with_token(self, token: str) -> Caller:
+        """Return a caller with a token of the test's own."""
+        return Caller(self._client, token)
+
+    def administrator(self, name: str = "ann") -> Caller:
+        """Return an administrator, signed in."""
+        return self.staff(name, RoleBody(role="administrator"))
+
+    def auditor(self, name: str = "otto") -> Caller:
+        """Return an auditor, signed in."""
+        return self.staff(name, RoleBody(role="auditor"))
+
+    def school_staff(self, school: str, name: str | None = None) -> Caller:
+        """Return a member of a school's staff, signed in; the school must be there."""
+        return self.staff(name or f"{school}.office", RoleBody(role="school", school=school))
+
+    def operator_staff(self, operator: str, name: str | None = None) -> Caller:
+        """Return a member of an operator's staff, signed in; the operator must be there."""
+        return self.staff(name or f"{operator}.office", RoleBody(role="operator", operator=operator))
+
+    def staff(self, name: str, role: RoleBody) -> Caller:
+        """Return a new member of the staff, signed in."""
+        with transaction(self.sessions) as session:
+            make_staff(session, StaffBody(id=name, name=name, password=PASSWORD, roles=[role]))
+        answer = self._client.post("/v1/sessions", json={"id": name, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        return Caller(self._client, answer.json()["token"])
+
+    def partner(self, name: str = "city-portal") -> Caller:
+        """Return a new partner with every scope, with an access token."""
+        with transaction(self.sessions) as session:
+            make_partner(session, PartnerBody(id=name, name=name, scopes=ALL_PARTNER_SCOPES))
+            _, secret = make_secret(session, hold_partner(session, name))
+        answer = self._client.post(
+            "/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret)
+        )
+        assert answer.status_code == 200, answer.text
+        return Caller(self._client, answer.json()["access_token"])
+
+    def sequence(self) -> None:
+        """Let the sequencer make a pass."""
+        for loop in LOOPS:
+            loop.run(self.sessions)
+
+    def run_job(self, name: str, subject: str) -> None:
+        """Do what a worker would do with a job."""
+        JOBS[name](self.sessions, subject)
