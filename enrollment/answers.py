@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 
+from enrollment.languages import in_language, languages
 from enrollment.problems import (
     CATALOGUE,
     MEDIA_TYPE,
@@ -22,7 +23,6 @@ from enrollment.problems import (
     fault_document,
     sentence,
 )
-from enrollment.languages import in_language, languages
 from lottery.canonical import Json
 
 BODY_FAULTS = {
@@ -56,10 +56,14 @@ BODY_FAULTS = {
     "uuid_type": sentence("must be a UUID"),
     "timezone_aware": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
     "datetime_parsing": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
-    "datetime_from_date_parsing": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
+    "datetime_from_date_parsing": sentence(
+        "must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"
+    ),
     "date_parsing": sentence("must be a date such as 2027-01-31"),
     "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
-    "role": sentence("must name the operator with the role operator, the school with the role school, and nothing else"),
+    "role": sentence(
+        "must name the operator with the role operator, the school with the role school, and nothing else"
+    ),
 }
 """What is wrong with a body, by pydantic's type of error. The value itself is never quoted: it may be a child's."""
 
@@ -216,4 +220,3 @@ def answer_with_problems(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-

@@ -14,12 +14,17 @@ from enrollment.answers import answer_with_problems
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
 from enrollment.database import InTransaction, connect, sessions_of
+from enrollment.docs.routes import router as docs_routes
 from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
-from enrollment.settings import Settings
+from enrollment.settings import Settings, settings_of_environment
 
-ROUTERS = (log_routes, access_routes)
+ROUTERS = (
+    docs_routes,
+    log_routes,
+    access_routes,
+)
 
 JOBS: Mapping[str, Work] = {}
 
@@ -53,16 +58,14 @@ def create_app(settings: Settings) -> FastAPI:
 
 def create_app_from_environment() -> FastAPI:
     """Return the service with its settings read from the environment: for `uvicorn --factory`."""
-    return create_app(Settings())
+    return create_app(settings_of_environment())
 
 
 async def work(settings: Settings) -> None:
     """Run jobs and the sequencer until cancelled."""
     engine = connect(settings.database_url, connections=4)
     try:
-        await run_worker(
-            settings.database_url, sessions_of(engine), JOBS, LOOPS, stalled_after=settings.stalled_after
-        )
+        await run_worker(settings.database_url, sessions_of(engine), JOBS, LOOPS, stalled_after=settings.stalled_after)
     finally:
         engine.dispose()
 

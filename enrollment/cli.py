@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import OperationalError
 
 from enrollment.access.schemas import RoleBody, StaffBody
@@ -16,7 +16,7 @@ from enrollment.access.service import IdTaken, make_staff
 from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.migrating import downgrade, upgrade
-from enrollment.settings import Settings
+from enrollment.settings import Settings, settings_of_environment
 
 USABLE, UNUSABLE = 0, 2
 
@@ -44,7 +44,7 @@ def serve(
     processes: Annotated[int, typer.Option(help="Web processes.", min=1, max=64)] = 1,
 ) -> None:
     """Serve the API, settings from the environment."""
-    create_app(Settings())  # wrong settings end here, with their names
+    create_app(settings_of_environment())  # wrong settings end here, with their names
     uvicorn.run(
         "enrollment.app:create_app_from_environment",
         factory=True,
@@ -61,7 +61,7 @@ def serve(
 @commands.command()
 def worker() -> None:
     """Run jobs and the log's sequencer; run as many as you like, on any machine."""
-    asyncio.run(_work_until_told(Settings()))
+    asyncio.run(_work_until_told(settings_of_environment()))
 
 
 async def _work_until_told(settings: Settings) -> None:
@@ -81,7 +81,7 @@ def migrate(
     down: Annotated[bool, typer.Option("--down", help="Go back to the revision instead of forward.")] = False,
 ) -> None:
     """Bring the database's tables to this version."""
-    (downgrade if down else upgrade)(Settings().database_url, to)
+    (downgrade if down else upgrade)(settings_of_environment().database_url, to)
 
 
 @commands.command()
@@ -92,7 +92,7 @@ def make_administrator(
     ] = None,
 ) -> None:
     """Make an administrator; the first one cannot be made over HTTP."""
-    settings = Settings()
+    settings = settings_of_environment()
     if password_file is None:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     else:
@@ -112,5 +112,5 @@ def make_administrator(
 @commands.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    app = create_app(Settings(database_url="postgresql:///nowhere", secret="-" * 32))
+    app = create_app(Settings(database_url="postgresql:///nowhere", secret=SecretStr("-" * 32)))
     typer.echo(json.dumps(app.openapi(), ensure_ascii=False, indent=2))

@@ -1,4 +1,7 @@
-"""What is seen of every request: an id, one log line, metrics. No address, no body, no parameter: they may be a child's."""
+"""What is seen of every request: an id, one log line, metrics.
+
+No address, no body, no parameter is in any of them: they may be a child's.
+"""
 
 import logging
 import sys
@@ -42,7 +45,7 @@ def log_as_json() -> None:
             structlog.processors.ExceptionRenderer(_frames_only),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
 

@@ -12,8 +12,8 @@ DESCRIPTION = """\
 One lottery for the district and charter schools of a city that choose to take part. Families come through partners,
 schools set their own rules, administrators run rounds, and anybody can check them.
 
-Every POST that acts asks for an `Idempotency-Key`; every change asks for the `If-Match` of what it changes. Refusals are
-`application/problem+json` (RFC 9457), with every fault of a body at once; `Accept-Language` may be en, es or ar.
+Every POST that acts asks for an `Idempotency-Key`; every change asks for the `If-Match` of what it changes. Refusals
+are `application/problem+json` (RFC 9457), with every fault of a body at once; `Accept-Language` may be en, es or ar.
 """
 
 PROBLEM: Mapping[str, Json] = {

@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ENROLLMENT_", frozen=True, extra="ignore", populate_by_name=True)
 
     database_url: Annotated[
-        str, AfterValidator(_postgresql), Field(validation_alias=AliasChoices("DATABASE_URL", "ENROLLMENT_DATABASE_URL"))
+        str,
+        AfterValidator(_postgresql),
+        Field(validation_alias=AliasChoices("DATABASE_URL", "ENROLLMENT_DATABASE_URL")),
     ]
     """Where PostgreSQL is: `postgresql://name:password@host/database`."""
 
@@ -38,10 +40,19 @@ class Settings(BaseSettings):
     """How long a staff session holds."""
 
     worker_inside: bool = False
-    """Whether the web process also runs jobs and the log's sequencer: for one machine; otherwise run `enrollment worker`."""
+    """Whether the web process also runs jobs and the sequencer: for one machine; otherwise run `enrollment worker`."""
 
     stalled_after: Annotated[float, Field(ge=2, le=3600)] = 20
     """Seconds without a sign of life after which a worker's job is begun again by another."""
 
     public_url: str = "http://127.0.0.1:8000"
     """Where the service is reached from outside."""
+
+
+def settings_of_environment() -> Settings:
+    """Return the settings of the environment.
+
+    Raises:
+        pydantic.ValidationError: naming each one that is missing or wrong.
+    """
+    return Settings.model_validate({})

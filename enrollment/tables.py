@@ -7,9 +7,9 @@ import enrollment.cycles.models
 import enrollment.rankings.models
 import enrollment.rounds.models
 import enrollment.schools.models  # noqa: F401
-from enrollment.settings import Settings
+from enrollment.settings import settings_of_environment
 
 
 def address_of_environment() -> str:
     """Return the database's address as the environment has it."""
-    return Settings().database_url
+    return settings_of_environment().database_url

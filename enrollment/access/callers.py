@@ -128,9 +128,12 @@ def _token(request: Request) -> str:
 
 def _partner(session: Session, request: Request) -> Partner:
     client = partner_of_token(_token(request), request.app.state.settings)
-    row = client and session.execute(
-        select(PartnerAccount.scopes).where(PartnerAccount.id == client.id, PartnerAccount.active)
-    ).one_or_none()
+    row = (
+        client
+        and session.execute(
+            select(PartnerAccount.scopes).where(PartnerAccount.id == client.id, PartnerAccount.active)
+        ).one_or_none()
+    )
     if not client or not row:
         raise Unauthenticated
     return Partner(client.id, client.scopes & frozenset(row.scopes))
@@ -209,9 +212,7 @@ def the_staff(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Secur
     return caller
 
 
-def the_administrator(
-    wanted: SecurityScopes, caller: Caller, _: Annotated[object, Security(bearer)] = None
-) -> Staff:
+def the_administrator(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Security(bearer)] = None) -> Staff:
     """Let an administrator in who has the scopes.
 
     Raises:

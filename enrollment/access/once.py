@@ -54,7 +54,7 @@ class ActInFlight(Conflict):
     detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
 
 
-class AnsweredBefore(Exception):  # noqa: N818 - it is no error: it carries an answer out of the dependency
+class AnsweredBefore(Exception):
     """Carries the answer that was given before."""
 
     def __init__(self, answer: Response) -> None:

@@ -2,12 +2,14 @@
 
 import base64
 import binascii
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Form, Path, Request, Response, status
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from enrollment.access import service
@@ -39,6 +41,8 @@ router = APIRouter(route_class=OnceRoute)
 
 MOST_FORM = 2_000
 
+ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
 
 class ClientUnknown(Unauthenticated):
     """The client id or its secret is wrong."""
@@ -61,29 +65,33 @@ class ScopeRefused(BadRequest):
     detail = sentence("Ask for some of its own scopes, or leave scope out to get all of them.")
 
 
+class TokenRequest(BaseModel):
+    """The form of RFC 6749, section 4.4.2; the client's name and secret may be in HTTP Basic instead."""
+
+    grant_type: Annotated[str, Field(max_length=100, examples=["client_credentials"])]
+    scope: Annotated[str, Field(max_length=MOST_FORM)] = ""
+    client_id: Annotated[str, Field(max_length=MOST_FORM)] = ""
+    client_secret: Annotated[str, Field(max_length=MOST_FORM)] = ""
+
+
 @router.post("/v1/oauth/token", tags=["access"])
 def give_access_token(
-    request: Request,
-    response: Response,
-    session: InTransaction,
-    grant_type: Annotated[str, Form(max_length=100)],
-    scope: Annotated[str, Form(max_length=MOST_FORM)] = "",
-    client_id: Annotated[str, Form(max_length=MOST_FORM)] = "",
-    client_secret: Annotated[str, Form(max_length=MOST_FORM)] = "",
+    request: Request, response: Response, session: InTransaction, form: Annotated[TokenRequest, Form()]
 ) -> AccessTokenShown:
     """Give a partner an access token for its client credentials (RFC 6749, section 4.4)."""
-    if grant_type != "client_credentials":
+    if form.grant_type != "client_credentials":
         raise GrantUnsupported
-    name, secret = _basic(request) or (client_id, client_secret)
-    partner = service.partner_with_secret(session, client_id=name, secret=secret) if "\0" not in name else None
+    name, secret = _basic(request) or (form.client_id, form.client_secret)
+    partner = service.partner_with_secret(session, client_id=name, secret=secret) if ID.fullmatch(name) else None
     if partner is None:
         raise ClientUnknown
-    wanted = frozenset(scope.split()) or frozenset(partner.scopes)
+    wanted = frozenset(form.scope.split()) or frozenset(partner.scopes)
     if not wanted <= frozenset(partner.scopes):
         raise ScopeRefused
     response.headers["Cache-Control"] = "no-store"
     settings = request.app.state.settings
     return AccessTokenShown(
+        token_type="Bearer",  # noqa: S106 - the type, not a secret
         access_token=access_token(Client(partner.id, wanted), settings),
         expires_in=settings.token_minutes * 60,
         scope=" ".join(sorted(wanted)),
@@ -129,7 +137,12 @@ def revoke_token(session: InTransaction, staff: AnyStaff, token: uuid.UUID) -> N
 
 @router.get("/v1/partners", tags=["access"])
 def list_partners(
-    session: InTransaction, _: ManagesAccess, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
+    session: InTransaction,
+    _: ManagesAccess,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Page[PartnerShown]:
     """List the partners."""
     asked = select(PartnerAccount).order_by(PartnerAccount.id).limit(limit + 1)
@@ -192,16 +205,19 @@ def make_secret(session: InTransaction, _: ManagesAccess, partner: Annotated[Id,
 
 
 @router.delete("/v1/partners/{partner}/secrets/{secret}", status_code=status.HTTP_204_NO_CONTENT, tags=["access"])
-def revoke_secret(
-    session: InTransaction, _: ManagesAccess, partner: Annotated[Id, Path()], secret: uuid.UUID
-) -> None:
+def revoke_secret(session: InTransaction, _: ManagesAccess, partner: Annotated[Id, Path()], secret: uuid.UUID) -> None:
     """Revoke a secret; access tokens made with it run out within their minutes."""
     service.revoke_secret(session, service.hold_partner(session, partner), secret)
 
 
 @router.get("/v1/staff", tags=["access"])
 def list_staff(
-    session: InTransaction, _: ManagesAccess, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
+    session: InTransaction,
+    _: ManagesAccess,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Page[StaffShown]:
     """List the staff accounts."""
     asked = select(StaffAccount).order_by(StaffAccount.id).limit(limit + 1)

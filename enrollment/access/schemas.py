@@ -28,7 +28,7 @@ class AccessTokenShown(Wire):
     """A partner's access token (RFC 6749, section 5.1)."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"]
     expires_in: Annotated[int, Field(description="Seconds.")]
     scope: str
 

@@ -291,9 +291,7 @@ def tokens_of(session: Session, staff: Staff) -> Sequence[StaffToken]:
     """Return the caller's own valid tokens, newest first."""
     return session.scalars(
         select(StaffToken)
-        .where(
-            StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session)
-        )
+        .where(StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session))
         .order_by(StaffToken.made_at.desc())
         .limit(200)
     ).all()

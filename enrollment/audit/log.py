@@ -142,9 +142,7 @@ def _place(session: Session, rows: Sequence[Row[tuple[int, bytes]]]) -> None:
     copy_rows(session, LogNode, ["level", "index", "hash"], nodes)
 
 
-def _completed(
-    edge: Mapping[tuple[int, int], bytes], index: int, leaf: bytes
-) -> Iterator[tuple[int, int, bytes]]:
+def _completed(edge: Mapping[tuple[int, int], bytes], index: int, leaf: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield the subtrees that leaf number `index` completes, smallest first: one for each low bit of it that is 1."""
     level, place, digest = 0, index, leaf
     yield level, place, digest

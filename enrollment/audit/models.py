@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from enrollment.database import Table
 
+
 class LogEntry(Table):
     """One entry as it was written: canonical JSON (RFC 8785), whose actor and reason are repeated to be checked."""
 

@@ -58,5 +58,9 @@ class Cycle(Table):
     """The main round once it is frozen, and not void: from then on participation is fixed."""
     running_round: Mapped[str | None]
     """The round that is frozen and not yet published or void: nothing that a match reads changes meanwhile."""
+    zones_version: Mapped[int] = mapped_column(server_default="0")
+    """How often the cycle's zones were put: what an index made of them is kept under."""
+    zones_vintage: Mapped[str | None]
+    """The newest vintage among the zones; None: there are none."""
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

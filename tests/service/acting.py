@@ -7,10 +7,12 @@ test needs it does through the API, as its users would.
 import uuid
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Self
 
 import httpx2
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.schemas import PartnerBody, RoleBody, StaffBody
@@ -20,7 +22,7 @@ from enrollment.database import transaction
 from enrollment.settings import Settings
 from lottery.canonical import Json
 
-SECRET = "tests only: " + "x" * 40  # noqa: S105 - of tests only
+SECRET = "tests only: " + "x" * 40
 PASSWORD = "an invented password"  # noqa: S105 - of tests only
 
 ALL_PARTNER_SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read"]
@@ -28,7 +30,7 @@ ALL_PARTNER_SCOPES = ["catalog:read", "applications:read", "applications:write",
 
 def settings_for(database: str) -> Settings:
     """Return a test's settings."""
-    return Settings(database_url=database, secret=SECRET, connections=8)
+    return Settings(database_url=database, secret=SecretStr(SECRET), connections=8)
 
 
 class Caller:
@@ -58,6 +60,12 @@ class Caller:
             path, json=body, headers=headers
         )  # fmt: skip
 
+    def post_raw(self, path: str, body: bytes, key: str | None = "raw") -> httpx2.Response:
+        """Send bytes as they are."""
+        once = {"Idempotency-Key": key} if key else {}
+        headers = {**self._headers, **once, "Content-Type": "application/json"}
+        return self._client.post(path, content=body, headers=headers)
+
     def delete(self, path: str, if_match: str | None = None) -> httpx2.Response:
         """Delete, with the ETag if one is given."""
         match = {"If-Match": if_match} if if_match else {}
@@ -72,7 +80,7 @@ class Service:
         self.app: FastAPI = create_app(settings_for(database))
         self._client = TestClient(self.app, raise_server_exceptions=False)
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> Self:
         self._client.__enter__()
         return self
 
@@ -124,9 +132,7 @@ class Service:
         with transaction(self.sessions) as session:
             make_partner(session, PartnerBody(id=name, name=name, scopes=ALL_PARTNER_SCOPES))
             _, secret = make_secret(session, hold_partner(session, name))
-        answer = self._client.post(
-            "/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret)
-        )
+        answer = self._client.post("/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret))
         assert answer.status_code == 200, answer.text
         return Caller(self._client, answer.json()["access_token"])
 

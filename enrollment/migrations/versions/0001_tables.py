@@ -37,6 +37,8 @@ def upgrade() -> None:
         sa.Column("child_facts", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("main_round", sa.String(), nullable=True),
         sa.Column("running_round", sa.String(), nullable=True),
+        sa.Column("zones_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("zones_vintage", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.CheckConstraint("late IN ('after', 'within', 'equal')", name=op.f("ck_cycle_late")),

@@ -1,0 +1,165 @@
+"""`/docs`: every operation; `/docs/problems`: every refusal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from enrollment.problems import Problem
+from lottery.canonical import Json
+
+router = APIRouter(include_in_schema=False)
+
+PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]))
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+DEEPEST = 3
+"""How far a body's shape is unfolded; deeper parts are named by their type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a body or one parameter."""
+
+    name: str
+    kind: str
+    needed: bool
+    says: str
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation as the page shows it."""
+
+    id: str
+    method: str
+    path: str
+    title: str
+    says: str
+    who: str
+    parameters: Sequence[Field]
+    body: Sequence[Field]
+    answer: Sequence[Field]
+
+
+@router.get("/docs")
+def show_operations(request: Request) -> HTMLResponse:
+    """Show every operation, by feature."""
+    document = cast("Mapping[str, Json]", request.app.openapi())
+    return _page("docs.html", document=document["info"], features=_features(document))
+
+
+@router.get("/docs/problems")
+def show_problems() -> HTMLResponse:
+    """Show every kind of refusal: its code, status and sentences."""
+    return _page("problems.html", kinds=Problem.catalogue())
+
+
+def _page(name: str, **values: object) -> HTMLResponse:
+    return HTMLResponse(PAGES.get_template(name).render(**values), headers=HEADERS)
+
+
+def _features(document: Mapping[str, Json]) -> dict[str, list[Operation]]:
+    features: dict[str, list[Operation]] = {}
+    for path, methods in _object(document["paths"]).items():
+        for method, told in _object(methods).items():
+            operation = _object(told)
+            tag = str(_list(operation.get("tags", ["service"]))[0])
+            features.setdefault(tag, []).append(_operation(document, path, method, operation))
+    return features
+
+
+def _operation(document: Mapping[str, Json], path: str, method: str, told: Mapping[str, Json]) -> Operation:
+    first, _, rest = str(told.get("description", "")).partition("\n")
+    return Operation(
+        id=str(told["operationId"]),
+        method=method.upper(),
+        path=path,
+        title=first,
+        says=rest.strip(),
+        who=", ".join(_who(told)) or "anybody",
+        parameters=[_parameter(document, _object(parameter)) for parameter in _list(told.get("parameters", []))],
+        body=list(_content(document, _object(told.get("requestBody", {})))),
+        answer=list(_answer(document, _object(told["responses"]))),
+    )
+
+
+def _who(told: Mapping[str, Json]) -> Iterator[str]:
+    for way in _list(told.get("security", [])):
+        for scheme, scopes in _object(way).items():
+            yield " ".join([scheme, *(f"({scope})" for scope in _list(scopes))])
+
+
+def _parameter(document: Mapping[str, Json], told: Mapping[str, Json]) -> Field:
+    schema = _object(told.get("schema", {}))
+    needed = told.get("required") is True
+    return Field(f"{told['name']} ({told['in']})", _kind(document, schema), needed, str(told.get("description", "")))
+
+
+def _answer(document: Mapping[str, Json], responses: Mapping[str, Json]) -> Iterator[Field]:
+    for status, response in responses.items():
+        if status.startswith("2"):
+            yield from _content(document, _object(response))
+            return
+
+
+def _content(document: Mapping[str, Json], told: Mapping[str, Json]) -> Iterator[Field]:
+    for media in _object(told.get("content", {})).values():
+        yield from _fields(document, _object(_object(media).get("schema", {})), depth=0)
+        return
+
+
+def _fields(document: Mapping[str, Json], schema: Mapping[str, Json], depth: int) -> Iterator[Field]:
+    shape = _inner(document, schema)
+    needed = _list(shape.get("required", []))
+    for name, part in _object(shape.get("properties", {})).items():
+        schema_of_part = _object(part)
+        says = str(schema_of_part.get("description", ""))
+        yield Field(name, _kind(document, schema_of_part), name in needed, says, depth)
+        if depth + 1 < DEEPEST:
+            yield from _fields(document, schema_of_part, depth + 1)
+
+
+def _inner(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the object that a schema comes down to, through references, lists and alternatives."""
+    if "$ref" in schema:
+        found = _object(_object(document["components"])["schemas"])
+        return _inner(document, _object(found[str(schema["$ref"]).rsplit("/", 1)[1]]))
+    if "items" in schema:
+        return _inner(document, _object(schema["items"]))
+    for way in _list(schema.get("anyOf", schema.get("oneOf", []))):
+        inner = _inner(document, _object(way))
+        if "properties" in inner:
+            return inner
+    return schema
+
+
+def _kind(document: Mapping[str, Json], schema: Mapping[str, Json]) -> str:
+    if "$ref" in schema:
+        return _kind(document, _inner(document, schema))
+    if "enum" in schema:
+        return " or ".join(map(str, _list(schema["enum"])))
+    if "const" in schema:
+        return str(schema["const"])
+    if "items" in schema:
+        return f"list of {_kind(document, _object(schema['items']))}"
+    ways = [_kind(document, _object(way)) for way in _list(schema.get("anyOf", schema.get("oneOf", [])))]
+    return " or ".join(dict.fromkeys(ways)) or str(schema.get("format", schema.get("type", "any")))
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    return cast("Mapping[str, Json]", value)
+
+
+def _list(value: Json) -> Sequence[Json]:
+    return cast("Sequence[Json]", value)
