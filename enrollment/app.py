@@ -13,17 +13,25 @@ from enrollment.access.routes import router as access_routes
 from enrollment.answers import answer_with_problems
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
+from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import InTransaction, connect, sessions_of
 from enrollment.docs.routes import router as docs_routes
 from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
+from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
+from enrollment.schools.cycle_routes import router as cycle_change_routes
+from enrollment.schools.directory_routes import router as directory_routes
 from enrollment.settings import Settings, settings_of_environment
 
 ROUTERS = (
     docs_routes,
     log_routes,
     access_routes,
+    cycle_routes,
+    cycle_change_routes,
+    directory_routes,
+    cycle_directory_routes,
 )
 
 JOBS: Mapping[str, Work] = {}

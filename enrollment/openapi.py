@@ -56,7 +56,7 @@ def describe(app: FastAPI) -> None:
     app.description = DESCRIPTION
     made_by_fastapi = app.openapi
 
-    def openapi() -> dict[str, Json]:
+    def openapi() -> dict[str, dict[str, dict[str, Json]]]:
         if app.openapi_schema is None:
             app.openapi_schema = _with_problems(cast("dict[str, dict[str, dict[str, Json]]]", made_by_fastapi()))
         return app.openapi_schema
@@ -70,7 +70,7 @@ def _with_problems(document: dict[str, dict[str, dict[str, Json]]]) -> dict[str,
             responses = cast("dict[str, dict[str, Json]]", operation)["responses"]
             responses.pop("422", None)
             responses["default"] = REFUSED
-    schemas = cast("dict[str, Json]", document.setdefault("components", {}).setdefault("schemas", {}))
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ONLY_CALLER:
         schemas.pop(name, None)
     schemas["Problem"] = PROBLEM

@@ -94,7 +94,7 @@ class Unauthenticated(Problem):
     detail = sentence("Send a valid token: Authorization: Bearer TOKEN.")
 
     def __init__(self, **values: str | int) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"}, **values)
+        super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
 
 
 class Forbidden(Problem):
@@ -136,7 +136,7 @@ class Unavailable(Problem):
     detail = sentence("Nothing was stored. Ask again in a moment, with the same Idempotency-Key.")
 
     def __init__(self, **values: str | int) -> None:
-        super().__init__(headers={"Retry-After": "1"}, **values)
+        super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 
 class Broken(Problem):

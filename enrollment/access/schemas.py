@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.access.callers import RoleKind
 from enrollment.wire import Id, Text, Wire
 
 PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read"]
@@ -79,9 +78,8 @@ class RoleBody(Wire):
 
     @model_validator(mode="after")
     def _fits(self) -> "RoleBody":
-        if (self.role == RoleKind.OPERATOR) != (self.operator is not None) or (self.role == RoleKind.SCHOOL) != (
-            self.school is not None
-        ):
+        named = {"operator": self.operator is not None, "school": self.school is not None}
+        if named != {"operator": self.role == "operator", "school": self.role == "school"}:
             raise PydanticCustomError("role", "names the operator with the role operator, the school with school")
         return self
 

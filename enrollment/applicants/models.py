@@ -116,4 +116,3 @@ class Claim(Table):
     basis: Mapped[str | None]
     reason: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
-

@@ -108,7 +108,7 @@ def read_entries(session: Session, *, start: int, end: int) -> list[Sequenced]:
     return [Sequenced(index, body, leaf) for index, body, leaf in rows]
 
 
-def _pending() -> Select[tuple[int, bytes]]:
+def _pending() -> Select[int, bytes]:
     """Select what has no place yet, by anti-join: an entry committed late has a low id and is found all the same."""
     return (
         select(LogEntry.id, LogEntry.leaf_hash)
@@ -119,7 +119,7 @@ def _pending() -> Select[tuple[int, bytes]]:
     )
 
 
-def _sequence(session: Session, pending: Select[tuple[int, bytes]]) -> int:
+def _sequence(session: Session, pending: Select[int, bytes]) -> int:
     if not session.execute(pending.limit(1)).first():
         return 0
     session.execute(select(func.pg_advisory_xact_lock(SEQUENCER)))
@@ -130,7 +130,7 @@ def _sequence(session: Session, pending: Select[tuple[int, bytes]]) -> int:
     return placed
 
 
-def _place(session: Session, rows: Sequence[Row[tuple[int, bytes]]]) -> None:
+def _place(session: Session, rows: Sequence[Row[int, bytes]]) -> None:
     size = _size(session)
     copy_rows(session, LogLeaf, ["index", "entry_id"], [(size + place, row.id) for place, row in enumerate(rows)])
     edge = _peak_hashes(session, size)
@@ -153,8 +153,7 @@ def _completed(edge: Mapping[tuple[int, int], bytes], index: int, leaf: bytes) -
 
 
 def _size(session: Session) -> int:
-    last = session.execute(select(func.max(LogLeaf.index))).scalar_one()
-    return 0 if last is None else last + 1
+    return session.execute(select(func.coalesce(func.max(LogLeaf.index) + 1, 0))).scalar_one()
 
 
 def _peak_hashes(session: Session, size: int) -> dict[tuple[int, int], bytes]:

@@ -97,11 +97,11 @@ def cycle_in_full(cycle: Cycle) -> Mapping[str, Json]:
     return {name: _told(getattr(cycle, name)) for name in (*CALENDAR, *POLICY, *TERMS)}
 
 
-def _told(value: datetime | Json) -> Json:
+def _told(value: "datetime | Json") -> Json:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-def _columns(body: CycleBody | CycleChange) -> dict[str, datetime | Json]:
+def _columns(body: CycleBody | CycleChange) -> "dict[str, datetime | Json]":
     return {name: getattr(body, name) for name in (*CALENDAR, *POLICY, *TERMS)}
 
 

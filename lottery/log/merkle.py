@@ -1,14 +1,54 @@
-"""placeholder while the real one is being written"""
+"""The log's Merkle tree (RFC 6962, section 2.1): SHA-256, leaves after 00 and nodes after 01.
+
+A tree of any size is made of complete subtrees, one for each bit of its size that is 1; appending only adds to them.
+"""
+
 import hashlib
-def leaf_hash(entry: bytes) -> bytes: return hashlib.sha256(b"\0"+entry).digest()
-def node_hash(left: bytes, right: bytes) -> bytes: return hashlib.sha256(b"\1"+left+right).digest()
-def peaks(size: int) -> list[tuple[int,int]]:
-    out=[]; start=0
-    for level in range(size.bit_length()-1,-1,-1):
-        if size>>level & 1:
-            out.append((level, start>>level)); start+=1<<level
-    return out
-def fold(hashes: list[bytes]) -> bytes:
-    h=hashes[-1]
-    for x in reversed(hashes[:-1]): h=node_hash(x,h)
-    return h
+from collections.abc import Sequence
+
+EMPTY = hashlib.sha256().digest()
+"""The root of a tree without leaves."""
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Return the hash of a leaf."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of the node over two subtrees."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def peaks(size: int) -> list[tuple[int, int]]:
+    """Return the complete subtrees that make up a tree, leftmost first, as (level, index among those of the level)."""
+    found = []
+    start = 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            found.append((level, start >> level))
+            start += 1 << level
+    return found
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over the hashes of the peaks, leftmost first."""
+    if not hashes:
+        return EMPTY
+    root = hashes[-1]
+    for peak in reversed(hashes[:-1]):
+        root = node_hash(peak, root)
+    return root
+
+
+def root(leaf_hashes: Sequence[bytes]) -> bytes:
+    """Return the root over leaves in their order."""
+    tops: list[bytes] = []
+    for place, leaf in enumerate(leaf_hashes):
+        index = place
+        digest = leaf
+        while index & 1:
+            digest = node_hash(tops.pop(), digest)
+            index >>= 1
+        tops.append(digest)
+    return fold(tops)

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment.access.schemas import PartnerBody, RoleBody, StaffBody
+from enrollment.access.schemas import PartnerBody, PartnerScope, RoleBody, StaffBody
 from enrollment.access.service import hold_partner, make_partner, make_secret, make_staff
 from enrollment.app import JOBS, LOOPS, create_app
 from enrollment.database import transaction
@@ -25,7 +25,7 @@ from lottery.canonical import Json
 SECRET = "tests only: " + "x" * 40
 PASSWORD = "an invented password"  # noqa: S105 - of tests only
 
-ALL_PARTNER_SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read"]
+ALL_PARTNER_SCOPES: list[PartnerScope] = ["catalog:read", "applications:read", "applications:write", "results:read"]
 
 
 def settings_for(database: str) -> Settings:

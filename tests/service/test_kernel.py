@@ -5,10 +5,10 @@ from threading import Barrier, Thread
 
 import httpx2
 import pytest
-from acting import Service, settings_for
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from acting import Service, settings_for
 from enrollment.app import create_app
 from enrollment.database import transaction
 from lottery.canonical import Json

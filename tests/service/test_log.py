@@ -7,11 +7,11 @@ from threading import Thread
 import psycopg
 import pytest
 import rfc8785
-from acting import Service
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
+from acting import Service
 from enrollment.audit.log import append, read_entries, sequence_all, sequence_recent, tree_head
 from enrollment.database import transaction
 

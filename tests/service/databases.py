@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from acting import Service
 from psycopg import sql
 
+from acting import Service
 from enrollment.embedded import start_postgresql
 from enrollment.migrating import upgrade
 
