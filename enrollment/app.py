@@ -22,9 +22,15 @@ from enrollment.openapi import describe
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
+from enrollment.schools.participation_routes import router as participation_routes
+from enrollment.schools.rules_routes import router as rules_routes
+from enrollment.schools.zone_routes import imports as zone_import_routes
+from enrollment.schools.zone_routes import router as zone_routes
 from enrollment.settings import Settings, settings_of_environment
 
 ROUTERS = (
+    participation_routes,
+    rules_routes,
     docs_routes,
     log_routes,
     access_routes,
@@ -32,6 +38,8 @@ ROUTERS = (
     cycle_change_routes,
     directory_routes,
     cycle_directory_routes,
+    zone_routes,
+    zone_import_routes,
 )
 
 JOBS: Mapping[str, Work] = {}

@@ -180,7 +180,12 @@ def identify(session: InTransaction, request: Request) -> Partner | Staff:
 Caller = Annotated[Partner | Staff, Depends(identify)]
 
 
-def _refuse_scopes(held: frozenset[str], wanted: SecurityScopes) -> None:
+def refuse_scopes(held: frozenset[str], wanted: SecurityScopes) -> None:
+    """Refuse a token that has not the scopes that a route asks for.
+
+    Raises:
+        Forbidden: naming those that are missing.
+    """
     missing = sorted(set(wanted.scopes) - held)
     if missing:
         raise Forbidden(needs=", ".join(missing))
@@ -196,7 +201,7 @@ def the_partner(
     """
     if not isinstance(caller, Partner):
         raise Forbidden(needs="a partner's access token")
-    _refuse_scopes(caller.scopes, wanted)
+    refuse_scopes(caller.scopes, wanted)
     return caller
 
 
@@ -208,7 +213,7 @@ def the_staff(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Secur
     """
     if not isinstance(caller, Staff):
         raise Forbidden(needs="a staff account")
-    _refuse_scopes(caller.scopes, wanted)
+    refuse_scopes(caller.scopes, wanted)
     return caller
 
 

@@ -78,7 +78,7 @@ def change_cycle(
         CycleFixed: naming each part that may no longer be changed so.
     """
     _refuse_contradictions(body)
-    faults = [*_fixed_parts(held, body), *_lost_grades(body, grades_offered)]
+    faults = [*_fixed_parts(held, body), *_lost_grades(body, grades_offered), *_agreement(held.cycle, body)]
     if faults:
         raise CycleFixed(faults=faults)
     cycle, before = held.cycle, held.cycle.deadline
@@ -190,3 +190,9 @@ def _lost_grades(body: CycleChange, grades_offered: Collection[str]) -> Iterator
     for grade in sorted(set(grades_offered) - set(body.grades)):
         detail = sentence("{grade} has programs that were offered; put it back")
         yield Fault("/grades", "grade-offered", detail, {"grade": grade})
+
+
+def _agreement(cycle: Cycle, body: CycleChange) -> Iterator[Fault]:
+    if body.agreement != cycle.agreement and body.agreement_version == cycle.agreement_version:
+        detail = sentence("must be a new version, because the agreement's text is new and schools accepted the old one")
+        yield Fault("/agreement_version", "same-version", detail)

@@ -123,6 +123,8 @@ class RulesSaid(Table):
     said: Mapped[Document]
     status: Mapped[str]
     actor: Mapped[str]
+    proposed_by: Mapped[str]
+    """The account, so that nobody approves their own change."""
     reason: Mapped[str | None]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     decided_by: Mapped[str | None]

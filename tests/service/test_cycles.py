@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from acting import Service
-from rows import add_cycle, add_school, offer
 from sqlalchemy import select
 
+from acting import Service
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import (
@@ -27,13 +26,15 @@ from enrollment.cycles.service import (
 )
 from enrollment.database import clock, transaction
 from lottery.canonical import Json
+from rows import add_cycle, add_school, offer
 
+# Far away, so that no test hangs on the day it is run on.
 BODY: Mapping[str, Json] = {
     "id": "2027",
     "name": "School year 2027-28",
     "grades": ["PK4", "KG", "01"],
-    "opens_at": "2027-01-11T09:00:00-05:00",
-    "deadline": "2027-03-01T23:59:00-05:00",
+    "opens_at": "2190-01-11T09:00:00-05:00",
+    "deadline": "2190-03-01T23:59:00-05:00",
     "agreement_version": "2027-1",
     "agreement": "A school that takes part keeps its rules as published.\n\nIt may leave until the freeze.",
     "school_facts": ["sibling"],
@@ -67,7 +68,7 @@ def faults(answer: httpx2.Response) -> set[tuple[str, str]]:
 def open_cycle(service: Service, **changes: object) -> None:
     """Put a cycle into the table that has opened."""
     with transaction(service.sessions) as session:
-        add_cycle(session, **changes)
+        add_cycle(session, "2027", **changes)
 
 
 def test_an_administrator_makes_a_cycle_and_anybody_reads_it(service: Service) -> None:
@@ -86,7 +87,7 @@ def test_the_log_has_the_calendar_and_the_policy_in_full_in_utc(service: Service
     service.administrator().post("/v1/cycles", BODY)
     (entry,) = entries(service, "cycle.put")
     assert entry["actor"] == "staff:administrator"
-    assert entry["opens_at"] == "2027-01-11T14:00:00Z"
+    assert entry["opens_at"] == "2190-01-11T14:00:00Z"
     assert entry["late_until"] is None
     assert entry["tie_break"] == "single"
     assert entry["grades"] == ["PK4", "KG", "01"]
@@ -121,11 +122,11 @@ def test_every_contradiction_of_a_body_is_told_at_once(service: Service) -> None
     wrong = {
         **BODY,
         "grades": ["KG", "01", "KG"],
-        "deadline": "2027-01-11T09:00:00-05:00",
-        "late_until": "2027-01-01T00:00:00Z",
-        "results_at": "2027-01-01T00:00:00Z",
-        "answer_by": "2026-12-01T00:00:00Z",
-        "backfill_until": "2027-08-01T00:00:00Z",
+        "deadline": "2190-01-11T09:00:00-05:00",
+        "late_until": "2190-01-01T00:00:00Z",
+        "results_at": "2190-01-01T00:00:00Z",
+        "answer_by": "2189-12-01T00:00:00Z",
+        "backfill_until": "2190-08-01T00:00:00Z",
         "sibling_order": ["01"],
         "child_facts": ["ell", "sibling"],
     }
@@ -146,7 +147,7 @@ def test_every_contradiction_of_a_body_is_told_at_once(service: Service) -> None
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        ("opens_at", "2027-01-11T09:00:00"),
+        ("opens_at", "2190-01-11T09:00:00"),
         ("opens_at", "0001-01-01T00:00:00+14:00"),
         ("deadline", "9999-12-31T23:59:59-12:00"),
         ("deadline", 7),
@@ -170,15 +171,22 @@ def test_a_body_of_the_wrong_shape_is_refused_at_its_place(service: Service, pla
 
 def test_until_it_opens_everything_may_be_changed_without_a_reason(service: Service) -> None:
     administrator = service.administrator()
-    # Far away, so that the test does not hang on the day it is run on.
-    later = {**BODY, "opens_at": "2190-01-11T09:00:00Z", "deadline": "2190-03-01T09:00:00Z"}
-    made = administrator.post("/v1/cycles", later)
+    made = administrator.post("/v1/cycles", BODY)
     body = changed(made, grades=["KG"], tie_break="multiple", opens_at="2190-02-01T00:00:00Z", most_ranks=12)
     answer = administrator.put("/v1/cycles/2027", body, '"1"')
     assert answer.status_code == 200, answer.text
     assert answer.headers["ETag"] == '"2"'
     assert answer.json()["grades"] == ["KG"]
     assert len(entries(service, "cycle.put")) == 2
+
+
+def test_an_agreement_with_another_text_is_another_version(service: Service) -> None:
+    administrator = service.administrator()
+    made = administrator.post("/v1/cycles", BODY)
+    answer = administrator.put("/v1/cycles/2027", changed(made, agreement="Another text"), '"1"')
+    assert (answer.status_code, faults(answer)) == (409, {("/agreement_version", "same-version")})
+    body = changed(made, agreement="Another text", agreement_version="2027-2")
+    assert administrator.put("/v1/cycles/2027", body, '"1"').status_code == 200
 
 
 def test_a_change_names_the_version_that_it_changes(service: Service) -> None:

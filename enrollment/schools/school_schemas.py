@@ -1,0 +1,122 @@
+"""Participation and rules on the wire."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from enrollment.schools.rules import MOST_SEATS, Level, RulesPart
+from enrollment.wire import Id, Reason, Wire
+
+
+class GradeSaid(Wire):
+    """A grade that a school takes part with, and the seats that it commits, where no level of rules has them yet."""
+
+    grade: Annotated[Id, Field(examples=["KG"])]
+    seats: Annotated[int | None, Field(ge=0, le=MOST_SEATS, examples=[40])] = None
+
+
+class ParticipationBody(Wire):
+    """Take part, by accepting the agreement in force, or leave."""
+
+    status: Literal["in", "out"]
+    agreement: Annotated[Id | None, Field(description="The version that is accepted; with `in`.", examples=["1"])] = (
+        None
+    )
+    grades: Annotated[
+        list[GradeSaid] | None,
+        Field(min_length=1, max_length=50, description="null: every grade of the cycle that the school has."),
+    ] = None
+    reason: Annotated[Reason | None, Field(description="Why it leaves; needed once the cycle is open.")] = None
+
+
+class GradeShown(Wire):
+    """How a school takes part with one grade."""
+
+    grade: str
+    status: Literal["in", "out", "never asked"]
+    agreement: str | None
+    programs: list[str]
+    seats: int | None
+    reason: str | None
+    at: datetime | None
+
+
+class ParticipationShown(Wire):
+    """How a school takes part in a cycle, and what it commits: both sides see the same."""
+
+    cycle: str
+    school: str
+    agreement: Annotated[str, Field(description="The version that is accepted now.")]
+    agreement_text: str
+    seats_may_change_until: Annotated[str, Field(description="In words: by the school's own act until the freeze.")]
+    grades: list[GradeShown]
+
+
+class RulesBody(Wire):
+    """What a level says of its rules; once the cycle is open, with the reason for the change."""
+
+    rules: RulesPart
+    reason: Annotated[Reason | None, Field(description="Needed once the cycle is open.")] = None
+
+
+class ProposalShown(Wire):
+    """A change that waits for an administrator."""
+
+    id: uuid.UUID
+    level: str
+    subject: str
+    rules: Mapping[str, JsonValue]
+    status: str
+    actor: str
+    reason: str | None
+    at: datetime
+
+
+class SaidShown(Wire):
+    """What one level says now."""
+
+    cycle: str
+    level: str
+    subject: str
+    rules: Mapping[str, JsonValue]
+    status: Literal["in force", "proposed", "nothing said"]
+    proposal: ProposalShown | None
+
+
+class ProgramRulesShown(Wire):
+    """A program's rules: what it says itself, and what is in force with its school's and operator's part."""
+
+    cycle: str
+    program: str
+    own: Mapping[str, JsonValue]
+    rules: Mapping[str, JsonValue]
+    came_from: Mapping[str, Level]
+    market: Annotated[
+        Mapping[str, JsonValue] | None, Field(description="In market form; null while there are no seats.")
+    ]
+    sentences: Annotated[list[str], Field(description="In words, in the reader's language.")]
+    version: Annotated[int | None, Field(description="Of the rules in force; null while it does not take part.")]
+    missing: Annotated[list[str], Field(description="Parts that must still be said, such as seats.")]
+    proposal: ProposalShown | None
+
+
+class RulesVersionShown(Wire):
+    """One version of a program's rules in force."""
+
+    version: int
+    rules: Mapping[str, JsonValue]
+    came_from: Mapping[str, str]
+    market: Mapping[str, JsonValue]
+    actor: str
+    reason: str | None
+    at: datetime
+    leaf_hash: str
+
+
+class Decision(Wire):
+    """Why an administrator approves or refuses."""
+
+    reason: Reason

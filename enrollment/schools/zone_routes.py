@@ -1,0 +1,217 @@
+"""Zones over HTTP: an administrator brings a file of them in, anybody asks what zone a point is in."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session, defer
+from starlette.concurrency import run_in_threadpool
+
+from enrollment.access.callers import Administers, RoleKind, identify
+from enrollment.access.once import Handler, Once, OnceRoute
+from enrollment.answers import reader_language
+from enrollment.cycles.models import Cycle
+from enrollment.cycles.service import CycleNotFound, read_cycle
+from enrollment.database import InTransaction, transaction
+from enrollment.languages import Say, in_language
+from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.problems import BadRequest, Fault, sentence
+from enrollment.schools.models import Zone
+from enrollment.schools.zone_schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
+from enrollment.schools.zone_store import (
+    ZonesFound,
+    known_schools,
+    overlaps,
+    refuse_opened,
+    replace_zones,
+    zones_at,
+)
+from enrollment.schools.zones import UnusableZones, read_zones
+from enrollment.wire import Id
+
+GEOJSON = "application/geo+json"
+
+SAID: dict[Found, str] = {
+    "point": sentence("The point is in the zones listed."),
+    "border": sentence("The point is on a border: every zone that touches it is listed, and counts."),
+    "no zone": sentence(
+        "The point is in no zone of {cycle}, so priority by zone does not come into it. If you expected one, check "
+        "that longitude and latitude are not exchanged."
+    ),
+    "no zones": sentence("{cycle} has no zones, so priority by zone does not come into it."),
+}
+
+
+class GradeNotInCycle(BadRequest):
+    """A grade that the cycle does not offer."""
+
+    title = sentence("The grade is not offered in this cycle")
+    detail = sentence("Leave grade out, or send one of those that GET /v1/cycles/{cycle} lists.")
+
+
+class ImportRoute(OnceRoute):
+    """Asks who is sending before the body is taken in, which may be as long as 256 MiB."""
+
+    def get_route_handler(self) -> Handler:
+        """Wrap the handler that reads the body."""
+        take = super().get_route_handler()
+
+        async def admit_and_take(request: Request) -> Response:
+            await run_in_threadpool(_admit, request)
+            return await take(request)
+
+        return admit_and_take
+
+
+def _admit(request: Request) -> None:
+    with transaction(request.app.state.sessions) as session:
+        identify(session, request)
+
+
+router = APIRouter(tags=["zones"])
+imports = APIRouter(route_class=ImportRoute, tags=["zones"])
+
+
+@imports.post(
+    "/v1/cycles/{cycle}/imports/zones",
+    dependencies=[Once],
+    openapi_extra={"requestBody": {"required": True, "content": {GEOJSON: {"schema": {"type": "object"}}}}},
+)
+def import_zones(
+    session: InTransaction,
+    staff: Administers,
+    *,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    apply: Annotated[bool, Query(description="False: a dry run, which changes nothing.")] = False,
+) -> ZonesReport:
+    """Bring in a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB; a dry run unless `apply=true`.
+
+    Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. The
+    file takes the place of all zones that the cycle has, wholly or not at all, and is refused once it has opened.
+    """
+    held = read_cycle(session, cycle)
+    refuse_opened(held)
+    raw: bytes = request.state.raw_body
+    say = in_language(reader_language(request))
+    try:
+        shapes = read_zones(raw, known_schools=known_schools(session), known_grades=held.cycle.grades)
+    except UnusableZones as unusable:
+        if apply:
+            raise
+        faults = _told(unusable.faults, say)
+        return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
+    if apply:
+        replace_zones(session, cycle, shapes, raw=raw, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+    return ZonesReport(
+        cycle=cycle,
+        applied=apply,
+        usable=True,
+        zones=len({shape.zone for shape in shapes}),
+        shapes=len(shapes),
+        faults=[],
+        notes=_told(overlaps(shapes), say),
+    )
+
+
+@router.get("/v1/cycles/{cycle}/zones")
+def list_zones(
+    session: InTransaction,
+    *,
+    cycle: Annotated[Id, Path()],
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ZoneShown]:
+    """List a cycle's zones; one with several shapes for different grades stands there once for each."""
+    read_cycle(session, cycle)
+    asked = (
+        select(Zone)
+        .options(defer(Zone.shape))
+        .where(Zone.cycle_id == cycle)
+        .order_by(Zone.id, Zone.part)
+        .limit(limit + 1)
+    )
+    if after := place_of(cursor):
+        zone, _, part = after.partition("/")
+        asked = asked.where(tuple_(Zone.id, Zone.part) > (zone, int(part) if part.isdigit() else 0))
+    return page(
+        session.scalars(asked).all(),
+        limit=limit,
+        place=lambda row: f"{row.id}/{row.part}",
+        show=_zone_shown,
+        request=request,
+        response=response,
+    )
+
+
+@router.get("/v1/zones")
+def read_zones_at(
+    session: InTransaction,
+    *,
+    request: Request,
+    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees.")],
+    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
+    cycle: Annotated[Id | None, Query(description="Without it, the cycle that opens last.")] = None,
+    grade: Annotated[Id | None, Query(description="Only zones that are for this grade.")] = None,
+) -> ZonesAtPoint:
+    """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
+    found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
+    if grade is not None and grade not in found.grades:
+        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
+        raise GradeNotInCycle(faults=[fault], cycle=found.id)
+    point = (lon, lat)
+    located = zones_at(session, found.id, [point], grade)
+    how = _how(located)
+    return ZonesAtPoint(
+        cycle=found.id,
+        grade=grade,
+        vintage=located.vintage,
+        found=how,
+        zones=[
+            _zone_shown(row) for row in _rows_at(session, found, located.zones) if _covers(session, row, point, grade)
+        ],
+        detail=in_language(reader_language(request))(SAID[how], cycle=found.id),
+    )
+
+
+def _newest(session: Session) -> Cycle:
+    cycle = session.scalars(select(Cycle).order_by(Cycle.opens_at.desc(), Cycle.id.desc()).limit(1)).one_or_none()
+    if cycle is None:
+        raise CycleNotFound
+    return cycle
+
+
+def _how(located: ZonesFound) -> Found:
+    if located.vintage is None:
+        return "no zones"
+    if not located.zones:
+        return "no zone"
+    return "border" if located.on_border else "point"
+
+
+def _rows_at(session: Session, cycle: Cycle, zones: Sequence[str]) -> Sequence[Zone]:
+    asked = select(Zone).options(defer(Zone.shape)).order_by(Zone.id, Zone.part)
+    return session.scalars(asked.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
+
+
+def _covers(session: Session, row: Zone, point: tuple[float, float], grade: str | None) -> bool:
+    """Say whether this shape of a zone is the one that the point is in: no grade has two shapes of one zone."""
+    if row.grades is None:
+        return True
+    if grade is not None:
+        return grade in row.grades
+    return row.id in zones_at(session, row.cycle_id, [point], row.grades[0]).zones
+
+
+def _zone_shown(row: Zone) -> ZoneShown:
+    return ZoneShown(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
+
+
+def _told(faults: Sequence[Fault], say: Say) -> list[ImportFault]:
+    return [
+        ImportFault(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        for fault in faults
+    ]

@@ -1,0 +1,186 @@
+"""A cycle's zones in the database: put them, list them, find those that a point is in."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import shapely
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from enrollment.audit.log import append
+from enrollment.cycles.models import Cycle
+from enrollment.cycles.service import CycleNotFound, Held, hold_for_change
+from enrollment.cycles.setting import cycle_in_full
+from enrollment.database import copy_rows
+from enrollment.problems import Conflict, Fault, sentence
+from enrollment.schools.models import School, Zone
+from enrollment.schools.zones import ZoneIndex, ZoneShape
+
+MOST_INDEXES = 8
+MOST_NOTES = 200
+
+OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
+
+ZONE_COLUMNS = ("cycle_id", "id", "part", "name", "school_id", "grades", "vintage", "shape")
+
+
+class ZonesFixed(Conflict):
+    """The cycle has opened: children have been placed in its zones."""
+
+    title = sentence("The zones are fixed since the cycle opened")
+    detail = sentence(
+        "Families of {cycle} rank by these zones, so they stay. For one child, an administrator may set its zones with "
+        "a reason; put new zones into the next cycle."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesFound:
+    """The zones that some points are in, together."""
+
+    zones: tuple[str, ...]
+    """Ids in order, each once."""
+    on_border: bool
+    """Whether one of the points is on a border; then every zone that touches it is among them."""
+    vintage: str | None
+    """The newest vintage among the cycle's zones; None: it has none."""
+
+
+class _Indexes:
+    """Indexes made of zones in the database, the last few that were asked for.
+
+    They are kept under the version of a cycle's zones, so one that is out of date is never asked for again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str, int], ZoneIndex] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, session: Session, cycle: Cycle) -> ZoneIndex:
+        """Return the index of a cycle's zones."""
+        key = (str(session.connection().engine.url), cycle.id, cycle.zones_version)
+        with self._lock:
+            index = self._kept.get(key)
+        if index is None:
+            index = ZoneIndex(zones_of(session, cycle.id))
+        with self._lock:
+            self._kept[key] = index
+            self._kept.move_to_end(key)
+            while len(self._kept) > MOST_INDEXES:
+                self._kept.popitem(last=False)
+        return index
+
+
+_indexes = _Indexes()
+
+
+def zones_at(
+    session: Session, cycle_id: str, points: Sequence[tuple[float, float]], grade: str | None = None
+) -> ZonesFound:
+    """Find the zones that any of some points is in.
+
+    Args:
+        session: a transaction; a cycle that it holds already is not asked for again.
+        cycle_id: whose zones.
+        points: longitude and latitude, WGS84, in degrees.
+        grade: only zones that are for this grade; None: all.
+
+    Raises:
+        CycleNotFound: if there is no such cycle.
+        UnusablePoint: if a point is none on Earth; it is not quoted.
+    """
+    cycle = session.get(Cycle, cycle_id)
+    if cycle is None:
+        raise CycleNotFound
+    if not points:
+        return ZonesFound((), on_border=False, vintage=cycle.zones_vintage)
+    index = _indexes.of(session, cycle)
+    located = [index.at(longitude, latitude, grade) for longitude, latitude in points]
+    return ZonesFound(
+        tuple(sorted({zone for found in located for zone in found.zones})),
+        on_border=any(found.on_border for found in located),
+        vintage=cycle.zones_vintage,
+    )
+
+
+def zones_of(session: Session, cycle_id: str) -> list[ZoneShape]:
+    """Return a cycle's zones with their shapes."""
+    rows = session.scalars(select(Zone).where(Zone.cycle_id == cycle_id).order_by(Zone.id, Zone.part))
+    return [
+        ZoneShape.from_wkb(
+            row.shape, zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage
+        )
+        for row in rows
+    ]
+
+
+def known_schools(session: Session) -> tuple[str, ...]:
+    """Return the ids of the directory's schools."""
+    return tuple(session.scalars(select(School.id)))
+
+
+def overlaps(shapes: Sequence[ZoneShape]) -> list[Fault]:
+    """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake."""
+    noted = []
+    tree = shapely.STRtree([shape.shape for shape in shapes])
+    for place, shape in enumerate(shapes):
+        near = sorted(int(other) for other in tree.query(shape.shape, predicate="intersects"))
+        for other in (shapes[other] for other in near if other < place):
+            if _same_seats(shape, other) and shape.shape.intersection(other.shape).area > 0:
+                values = {"zone": shape.zone, "other": other.zone}
+                noted.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
+    return noted[:MOST_NOTES]
+
+
+def _same_seats(shape: ZoneShape, other: ZoneShape) -> bool:
+    if shape.school is None or shape.school != other.school:
+        return False
+    return shape.grades is None or other.grades is None or bool(set(shape.grades) & set(other.grades))
+
+
+def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, raw: bytes, actor: str) -> Held:
+    """Put zones in the place of all that a cycle has, and tell the log, with the hash of the file.
+
+    Raises:
+        CycleNotFound: if there is no such cycle.
+        ZonesFixed: if it has opened.
+    """
+    held = hold_for_change(session, cycle_id)
+    refuse_opened(held)
+    cycle = held.cycle
+    session.execute(delete(Zone).where(Zone.cycle_id == cycle_id))
+    copy_rows(session, Zone, ZONE_COLUMNS, _rows(cycle_id, shapes))
+    cycle.zones_version += 1
+    cycle.zones_vintage = max((shape.vintage for shape in shapes), default=None)
+    session.flush()
+    told = {
+        "count": len({shape.zone for shape in shapes}),
+        "vintage": cycle.zones_vintage,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+    }
+    append(session, "cycle.put", cycle=cycle_id, actor=actor, fields={**cycle_in_full(cycle), "zones": told})
+    return held
+
+
+def refuse_opened(held: Held) -> None:
+    """Refuse new zones once the cycle has opened.
+
+    Raises:
+        ZonesFixed: if it has.
+    """
+    if held.has_opened:
+        raise ZonesFixed(cycle=held.cycle.id)
+
+
+def _rows(cycle_id: str, shapes: Sequence[ZoneShape]) -> list[tuple[str | int | bytes | list[str] | None, ...]]:
+    parts: dict[str, int] = {}
+    rows: list[tuple[str | int | bytes | list[str] | None, ...]] = []
+    for shape in shapes:
+        part = parts.get(shape.zone, 0)
+        parts[shape.zone] = part + 1
+        grades = None if shape.grades is None else list(shape.grades)
+        rows.append((cycle_id, shape.zone, part, shape.name, shape.school, grades, shape.vintage, shape.wkb()))
+    return rows
