@@ -1,0 +1,122 @@
+"""Claims: facts that give priority, made by partners, decided by schools and administrators."""
+
+import uuid
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from enrollment.access.callers import RoleKind, Staff, refuse_stranger
+from enrollment.applicants.models import Applicant, Child, Claim
+from enrollment.applicants.schemas import ClaimBody, ClaimDecision
+from enrollment.applicants.service import commit_facts
+from enrollment.cycles.models import Cycle
+from enrollment.database import clock
+from enrollment.problems import Conflict, Fault, Forbidden, NotFound, sentence
+from enrollment.schools.models import School
+
+
+class ClaimRefused(Conflict):
+    """A fact or a school that the cycle does not know."""
+
+    title = sentence("The claim is not of this cycle")
+    detail = sentence("GET /v1/cycles/{cycle} lists the facts that rules may name.")
+
+
+class ClaimedAlready(Conflict):
+    """The same claim is there."""
+
+    title = sentence("The same claim is there already")
+    detail = sentence("It is {claim}, and {status}.")
+
+
+def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: ClaimBody, *, actor: str) -> Claim:
+    """Make a claim that waits for its decision.
+
+    Raises:
+        ClaimRefused: if the fact or the school is not known.
+        ClaimedAlready: if it was made before.
+    """
+    known = cycle.child_facts if body.school is None else cycle.school_facts
+    faults = []
+    if body.fact not in known:
+        faults.append(Fault("/fact", "unknown-fact", sentence("{fact} is no such fact here"), {"fact": body.fact}))
+    if body.school is not None and session.get(School, body.school) is None:
+        detail = sentence("{school} is no school of the directory")
+        faults.append(Fault("/school", "unknown-school", detail, {"school": body.school}))
+    if faults:
+        raise ClaimRefused(faults=faults, cycle=cycle.id)
+    claim = Claim(
+        id=uuid.uuid4(),
+        cycle_id=cycle.id,
+        applicant_id=applicant.id,
+        fact=body.fact,
+        school_id=body.school,
+        status="pending",
+        made_by=actor,
+        made_at=clock(session),
+        version=1,
+    )
+    try:
+        with session.begin_nested():
+            session.add(claim)
+            session.flush()
+    except IntegrityError:
+        same = session.scalars(
+            select(Claim).where(
+                Claim.applicant_id == applicant.id,
+                Claim.fact == body.fact,
+                Claim.school_id.is_not_distinct_from(body.school),
+            )
+        ).one()
+        raise ClaimedAlready(claim=str(same.id), status=same.status) from None
+    return claim
+
+
+def claims_for(staff: Staff, cycle: str, *, school: str | None, status: str | None) -> Select[Claim]:
+    """Select the claims that a member of the staff may see: of their schools, or all for who runs or audits."""
+    asked = select(Claim).where(Claim.cycle_id == cycle).order_by(Claim.id)
+    if school is not None:
+        asked = asked.where(Claim.school_id == school)
+    if status is not None:
+        asked = asked.where(Claim.status == status)
+    if staff.sees_everything:
+        return asked
+    own = [role.school for role in staff.roles if role.kind is RoleKind.SCHOOL and role.school]
+    operators = [role.operator for role in staff.roles if role.kind is RoleKind.OPERATOR and role.operator]
+    theirs = select(School.id).where(School.id.in_(own) | School.operator_id.in_(operators))
+    return asked.where(Claim.school_id.in_(theirs))
+
+
+def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID) -> Claim:
+    """Return a claim that a member of the staff may decide on, locked.
+
+    Raises:
+        NotFound: if there is none in their scope.
+        Forbidden: to an auditor, who sees it but decides nothing.
+    """
+    claim = session.get(Claim, claim_id, with_for_update=True, populate_existing=True)
+    if claim is None:
+        raise NotFound
+    if claim.school_id is None:
+        allowed = staff.is_administrator
+    else:
+        operator = session.scalar(select(School.operator_id).where(School.id == claim.school_id)) or ""
+        allowed = staff.acts_for_school(claim.school_id, operator=operator)
+    if not allowed and staff.sees_everything:
+        raise Forbidden(needs="a role at the school")
+    refuse_stranger(allowed=allowed)
+    return claim
+
+
+def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDecision, *, actor: str) -> None:
+    """Approve or deny a claim, and commit to the child's settled facts anew."""
+    claim.status, claim.basis, claim.reason = status, decision.basis, decision.reason
+    claim.decided_by, claim.decided_at = actor, clock(session)
+    claim.version += 1
+    session.flush()
+    applicant = session.get(Applicant, claim.applicant_id)
+    child = session.get(Child, applicant.child_id) if applicant else None
+    if applicant is not None and child is not None:
+        reason = f"claim-{status}"
+        commit_facts(session, applicant, child, actor=actor, basis=decision.basis, reason=reason)

@@ -1,0 +1,162 @@
+"""Applicants and claims on the wire."""
+
+import uuid
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from enrollment.wire import Id, Reason, Text, Wire
+
+Contact = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]
+Basis = Literal["verified", "imported", "override"]
+
+
+class ChildBody(Wire):
+    """The child. These words are stored apart and no match reads them."""
+
+    given_name: Annotated[Text, Field(examples=["Ada"])]
+    family_name: Annotated[Text, Field(examples=["Example"])]
+    birth_date: Annotated[date, Field(strict=False, ge=date(1990, 1, 1), le=date(2100, 1, 1), examples=["2022-03-01"])]
+
+
+class Guardian(Wire):
+    """Somebody who answers for the child."""
+
+    name: Text
+    relation: Text | None = None
+    email: Contact | None = None
+    phone: Contact | None = None
+
+
+class PointBody(Wire):
+    """A point, WGS84, in degrees."""
+
+    longitude: Degrees
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, strict=False)]
+
+
+class Address(Wire):
+    """Where the child lives, with its point where the partner has one."""
+
+    text: Text
+    postal_code: Text | None = None
+    point: PointBody | None = None
+
+
+class ApplicantBody(Wire):
+    """An application, under the partner's own reference."""
+
+    grade: Annotated[Id, Field(examples=["KG"])]
+    child: ChildBody
+    attends: Annotated[Id | None, Field(description="The present school's id.")] = None
+    guardians: Annotated[list[Guardian], Field(default_factory=list, max_length=10)]
+    addresses: Annotated[
+        list[Address],
+        Field(default_factory=list, max_length=2, description="Up to two: zones of both count."),
+    ]
+    household: Annotated[Id | None, Field(description="The partner's own id of the household.")] = None
+    household_code: Annotated[
+        Id | None, Field(description="Instead: the code of a household that came by another application.")
+    ] = None
+    together: Annotated[bool, Field(description="Ask first for schools where a brother or sister is placed.")] = False
+    language: Annotated[Id, Field(examples=["es"])] = "en"
+    sis_id: Annotated[
+        Text | None, Field(description="The child's id in the student information system; kept as a digest.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_one_household(self) -> "ApplicantBody":
+        if self.household is not None and self.household_code is not None:
+            raise PydanticCustomError("one_household", "must have household or household_code, not both")
+        return self
+
+
+class ClaimShown(Wire):
+    """A claim and what was decided."""
+
+    id: uuid.UUID
+    fact: str
+    school: str | None
+    status: str
+    basis: str | None
+    decided_by: Annotated[str | None, Field(description="The role, not the person.")]
+    made_at: datetime
+    decided_at: datetime | None
+
+
+class ApplicantShown(Wire):
+    """An application as its partner sees it."""
+
+    cycle: str
+    reference: str
+    ticket: Annotated[str, Field(description="The child's id in the lottery of this cycle; its number hangs on it.")]
+    grade: str
+    child: ChildBody
+    attends: str | None
+    guardians: list[Guardian]
+    addresses: list[Address]
+    zones: list[str]
+    zone_method: Annotated[str, Field(description="point, border, no zone, no address, or override.")]
+    zone_vintage: str | None
+    household_code: Annotated[str | None, Field(description="Lets another guardian's application join the household.")]
+    together: bool
+    language: str
+    claims: list[ClaimShown]
+    ranking_version: int | None
+    version: int
+
+
+class ApplicantListed(Wire):
+    """A line of the partner's list."""
+
+    reference: str
+    ticket: str
+    grade: str
+    ranking_version: int | None
+    withdrawn: bool
+
+
+class ClaimBody(Wire):
+    """A fact that may give priority."""
+
+    fact: Annotated[Id, Field(examples=["sibling"])]
+    school: Annotated[Id | None, Field(description="The school where it holds; null: a fact about the child.")] = None
+
+
+class ClaimDecision(Wire):
+    """What a claim was decided on."""
+
+    basis: Annotated[Basis, Field(examples=["verified"])]
+    reason: Reason
+
+
+class ClaimToDecide(Wire):
+    """A claim with what is needed to decide on it."""
+
+    claim: ClaimShown
+    ticket: str
+    grade: str
+    child: Annotated[ChildBody | None, Field(description="For those who decide; not for auditors.")]
+
+
+class TransferCode(Wire):
+    """The code with which a family moves its application to another partner; shown once."""
+
+    code: str | None
+
+
+class TransferBody(Wire):
+    """A family's code, and the receiving partner's own reference for the child."""
+
+    code: Annotated[str, StringConstraints(min_length=8, max_length=100)]
+    reference: Id
+
+
+class ZonesOverride(Wire):
+    """Zones that staff set against the point's."""
+
+    zones: Annotated[list[Id], Field(max_length=50)]
+    reason: Reason
