@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from enrollment.languages import in_language, languages
@@ -186,6 +187,14 @@ def problem_of_database(error: DBAPIError) -> Problem:
         return Unavailable()
     if isinstance(error, DataError):
         return ValueRefused()
+    if isinstance(error, IntegrityError):
+        return InTheWay()
+    return _broken(error)
+
+
+def _broken(error: Exception) -> Problem:
+    """Tell the log where it broke, without what the error says: that may be a child's."""
+    structlog.get_logger().error("broken", exc_info=error)
     return Broken()
 
 
@@ -196,7 +205,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """Have every refusal answered as a problem."""
 
     def on_problem(request: Request, error: Exception) -> Response:
-        return answer_problem(request, error if isinstance(error, Problem) else Broken())
+        return answer_problem(request, error if isinstance(error, Problem) else _broken(error))
 
     def on_shape(request: Request, error: Exception) -> Response:
         return answer_problem(request, problem_of(error) if isinstance(error, RequestValidationError) else Broken())
@@ -205,7 +214,7 @@ def answer_with_problems(app: FastAPI) -> None:
         return answer_problem(request, problem_of_http(error) if isinstance(error, HTTPException) else Broken())
 
     def on_database(request: Request, error: Exception) -> Response:
-        return answer_problem(request, problem_of_database(error) if isinstance(error, DBAPIError) else Broken())
+        return answer_problem(request, problem_of_database(error) if isinstance(error, DBAPIError) else _broken(error))
 
     def on_unavailable(request: Request, _: Exception) -> Response:
         return answer_problem(request, Unavailable())

@@ -11,6 +11,8 @@ from starlette.middleware import Middleware
 
 from enrollment.access.routes import router as access_routes
 from enrollment.answers import answer_with_problems
+from enrollment.applicants.routes import claim_router as claim_routes
+from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
 from enrollment.cycles.routes import router as cycle_routes
@@ -19,6 +21,7 @@ from enrollment.docs.routes import router as docs_routes
 from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
+from enrollment.rankings.routes import router as ranking_routes
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
@@ -29,6 +32,9 @@ from enrollment.schools.zone_routes import router as zone_routes
 from enrollment.settings import Settings, settings_of_environment
 
 ROUTERS = (
+    applicant_routes,
+    claim_routes,
+    ranking_routes,
     participation_routes,
     rules_routes,
     docs_routes,

@@ -111,8 +111,9 @@ def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID) -> Claim:
 
 def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDecision, *, actor: str) -> None:
     """Approve or deny a claim, and commit to the child's settled facts anew."""
+    now = clock(session)
     claim.status, claim.basis, claim.reason = status, decision.basis, decision.reason
-    claim.decided_by, claim.decided_at = actor, clock(session)
+    claim.decided_by, claim.decided_at = actor, now
     claim.version += 1
     session.flush()
     applicant = session.get(Applicant, claim.applicant_id)

@@ -75,9 +75,7 @@ def find_applicant(session: Session, partner: Partner, *, cycle: str, reference:
 def _application(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
     return session.scalars(
         select(Applicant)
-        .where(
-            Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference
-        )
+        .where(Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one_or_none()
@@ -262,9 +260,7 @@ def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:
     }
 
 
-def commit_facts(
-    session: Session, applicant: Applicant, child: Child, *, actor: str, basis: str, reason: str
-) -> None:
+def commit_facts(session: Session, applicant: Applicant, child: Child, *, actor: str, basis: str, reason: str) -> None:
     """Append a commitment to an applicant's settled facts, under a fresh salt."""
     salt = secrets.token_bytes(SALT_BYTES)
     applicant.facts_salt = salt
@@ -281,7 +277,14 @@ def commit_facts(
 
 
 def override_zones(
-    session: Session, cycle: str, ticket: str, zones: Sequence[str], *, known: Mapping[str, bool], actor: str, reason: str
+    session: Session,
+    cycle: str,
+    ticket: str,
+    zones: Sequence[str],
+    *,
+    known: Mapping[str, bool],
+    actor: str,
+    reason: str,
 ) -> Applicant:
     """Set a child's zones against its point's, with a reason.
 

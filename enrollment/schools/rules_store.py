@@ -177,7 +177,8 @@ def refuse(session: Session, proposed: RulesSaid, *, actor: str) -> None:
 
 
 def _decide(session: Session, proposed: RulesSaid, status: str, actor: str) -> None:
-    proposed.status, proposed.decided_by, proposed.decided_at = status, actor, clock(session)
+    now = clock(session)
+    proposed.status, proposed.decided_by, proposed.decided_at = status, actor, now
     session.flush()
 
 

@@ -308,16 +308,14 @@ def _position(value: Json) -> tuple[float, float] | None:
 def overlaps(shapes: Sequence[ZoneShape]) -> list[Fault]:
     """Return what is allowed but worth a look: zones of one school that lie over one another, as distance rings do."""
     tree = shapely.STRtree([shape.shape for shape in shapes])
-    notes = []
-    for place, shape in enumerate(shapes):
-        for other in sorted(int(found) for found in tree.query(shape.shape, predicate="overlaps")):
-            if other < place and shape.school is not None and shapes[other].school == shape.school:
-                notes.append(
-                    Fault(
-                        f"/features/{place}",
-                        "overlap",
-                        sentence("{zone} lies over {other} of the same school; a child may live in both"),
-                        {"zone": shape.zone, "other": shapes[other].zone},
-                    )
-                )
-    return notes
+    return [
+        Fault(
+            f"/features/{place}",
+            "overlap",
+            sentence("{zone} lies over {other} of the same school; a child may live in both"),
+            {"zone": shape.zone, "other": shapes[other].zone},
+        )
+        for place, shape in enumerate(shapes)
+        for other in sorted(int(found) for found in tree.query(shape.shape, predicate="overlaps"))
+        if other < place and shape.school is not None and shapes[other].school == shape.school
+    ]

@@ -1,0 +1,276 @@
+"""Rankings over HTTP; and withdrawing an application, which withdraws its ranking."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response, status
+from sqlalchemy import any_, select
+from sqlalchemy.orm import Session
+
+from enrollment.access.callers import Partner, ReadsApplications, WritesApplications
+from enrollment.access.once import Once, OnceRoute
+from enrollment.answers import reader_language
+from enrollment.applicants.models import Applicant
+from enrollment.applicants.service import find_applicant, hold_applicant, put_applicant
+from enrollment.cycles.service import hold_open, read_cycle
+from enrollment.database import InTransaction
+from enrollment.languages import Say, in_language
+from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.problems import Fault, NotFound, Problem
+from enrollment.rankings.models import RankingVersion
+from enrollment.rankings.schemas import (
+    Batch,
+    BatchRow,
+    BatchShown,
+    FaultShown,
+    RankingBody,
+    RankingShown,
+    RowShown,
+    Sealed,
+    Validated,
+    Warned,
+    WarnedApplicant,
+)
+from enrollment.rankings.service import (
+    Ranking,
+    faults_of,
+    hold_ranker,
+    keep_draft,
+    submit_ranking,
+    withdraw_applicant,
+    withdraw_ranking,
+    withdrawn_programs,
+)
+from enrollment.schools.models import Offering
+from enrollment.wire import Id
+
+router = APIRouter(route_class=OnceRoute, tags=["rankings"])
+
+APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
+
+
+@router.put(f"{APPLICANT}/ranking")
+def put_ranking(
+    session: InTransaction,
+    partner: WritesApplications,
+    response: Response,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    body: RankingBody,
+    if_match: IfMatch = None,
+) -> RankingShown:
+    """Submit a ranking, or keep a draft; the answer comes once it is stored and in the log, and is a promise."""
+    taking = hold_open(session, cycle)
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    refuse_stale(if_match, ranker.newest.version if ranker.newest else None)
+    act = keep_draft if body.draft else submit_ranking
+    ranking = act(session, partner, taking, ranker, body.programs)
+    show_version(response, ranking.version)
+    return _ranking_shown(ranking, {})
+
+
+@router.get(f"{APPLICANT}/ranking")
+def read_ranking(
+    session: InTransaction,
+    partner: ReadsApplications,
+    response: Response,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+) -> RankingShown:
+    """Read the newest version of a ranking, with a warning for each program that has left since."""
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    if ranker.newest is None:
+        raise NotFound
+    show_version(response, ranker.newest.version)
+    return _ranking_shown(ranker.newest, withdrawn_programs(session, cycle, ranker.newest.programs))
+
+
+@router.delete(f"{APPLICANT}/ranking")
+def delete_ranking(
+    session: InTransaction,
+    partner: WritesApplications,
+    response: Response,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    if_match: IfMatch = None,
+) -> RankingShown:
+    """Withdraw the ranking in force; the application stays."""
+    taking = hold_open(session, cycle)
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    if ranker.newest is None:
+        raise NotFound
+    refuse_stale(if_match, ranker.newest.version)
+    withdrawn = withdraw_ranking(session, partner.actor, taking, ranker)
+    show_version(response, withdrawn.version)
+    return _ranking_shown(withdrawn, {})
+
+
+@router.get(f"{APPLICANT}/ranking/versions")
+def list_versions(
+    session: InTransaction,
+    partner: ReadsApplications,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Versions before this one.")] = None,
+) -> list[RankingShown]:
+    """Read the versions of a ranking, newest first, at most 100."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    asked = (
+        select(RankingVersion)
+        .where(RankingVersion.applicant_id == applicant.id)
+        .order_by(RankingVersion.version.desc())
+        .limit(100)
+    )
+    if before is not None:
+        asked = asked.where(RankingVersion.version < before)
+    return [
+        _ranking_shown(
+            Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at), {}
+        )
+        for row in session.scalars(asked)
+    ]
+
+
+@router.post(f"{APPLICANT}/validate")
+def validate(
+    session: InTransaction,
+    partner: ReadsApplications,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    body: RankingBody,
+) -> Validated:
+    """Say what would be said to a ranking if it were sent; nothing is stored, so no Idempotency-Key is asked for."""
+    held = read_cycle(session, cycle)
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    most = held.cycle.most_ranks
+    faults = faults_of(session, body.programs, cycle=cycle, grade=applicant.grade, most=most, draft=body.draft)
+    say = in_language(reader_language(request))
+    return Validated(usable=not faults, errors=[_fault_shown(fault, say) for fault in faults])
+
+
+@router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
+def delete_applicant(
+    session: InTransaction,
+    partner: WritesApplications,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    if_match: IfMatch = None,
+) -> None:
+    """Withdraw an application and its ranking. Starting over keeps the child's ticket, and so its number."""
+    taking = hold_open(session, cycle)
+    found = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    if found is None or found.withdrawn_at is not None:
+        raise NotFound
+    refuse_stale(if_match, found.version)
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    withdraw_applicant(session, partner.actor, taking, ranker)
+
+
+@router.get("/v1/cycles/{cycle}/warnings")
+def list_warnings(
+    session: InTransaction,
+    partner: ReadsApplications,
+    cycle: Annotated[Id, Path()],
+    after: Annotated[Id | None, Query(description="References after this one.")] = None,
+) -> list[WarnedApplicant]:
+    """List your applicants who ranked programs that have left, so that you can tell the families; at most 200."""
+    read_cycle(session, cycle)
+    asked = (
+        select(Applicant.reference, Offering.program_id, Offering.reason)
+        .join(
+            RankingVersion,
+            (RankingVersion.applicant_id == Applicant.id) & (RankingVersion.version == Applicant.ranking_version),
+        )
+        .join(Offering, Offering.program_id == any_(RankingVersion.programs))
+        .where(
+            Applicant.cycle_id == cycle,
+            Applicant.partner_id == partner.id,
+            Offering.cycle_id == cycle,
+            Offering.status == "out",
+        )
+        .order_by(Applicant.reference, Offering.program_id)
+        .limit(200)
+    )
+    if after is not None:
+        asked = asked.where(Applicant.reference > after)
+    warned: dict[str, list[Warned]] = {}
+    for reference, program, reason in session.execute(asked):
+        warned.setdefault(reference, []).append(_warned(program, reason))
+    return [WarnedApplicant(reference=reference, warnings=warnings) for reference, warnings in warned.items()]
+
+
+@router.post("/v1/applicants:batch", dependencies=[Once])
+def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchShown:
+    """Put many applications and rankings; each row is done or refused by itself, and the answer says which.
+
+    A row changes what is there without an If-Match: the last one sent stands.
+    """
+    return BatchShown(rows=[_row(session, partner, request, row) for row in body.rows])
+
+
+def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RowShown:
+    ranking = None
+    try:
+        with session.begin_nested():
+            taking = hold_open(session, row.cycle)
+            if row.applicant is not None:
+                found = hold_applicant(session, partner, cycle=row.cycle, reference=row.reference)
+                settings = request.app.state.settings
+                put_applicant(
+                    session, partner, taking.cycle, row.reference, row.applicant, found=found, settings=settings
+                )
+            if row.ranking is not None:
+                ranker = hold_ranker(session, partner, cycle=row.cycle, reference=row.reference)
+                act = keep_draft if row.ranking.draft else submit_ranking
+                ranking = act(session, partner, taking, ranker, row.ranking.programs)
+    except Problem as problem:
+        return _refused(row, problem, in_language(reader_language(request)))
+    return RowShown(
+        reference=row.reference,
+        done=True,
+        status=status.HTTP_200_OK,
+        code=None,
+        detail=None,
+        errors=[],
+        version=ranking.version if ranking else None,
+        confirmation=ranking.confirmation if ranking else None,
+    )
+
+
+def _refused(row: BatchRow, problem: Problem, say: Say) -> RowShown:
+    return RowShown(
+        reference=row.reference,
+        done=False,
+        status=problem.status,
+        code=problem.code(),
+        detail=say(problem.detail, **problem.values),
+        errors=[_fault_shown(fault, say) for fault in problem.faults],
+        version=None,
+        confirmation=None,
+    )
+
+
+def _fault_shown(fault: Fault, say: Say) -> FaultShown:
+    return FaultShown(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+
+
+def _warned(program: str, reason: str | None) -> Warned:
+    return Warned(program=program, code="program-withdrawn", reason=reason)
+
+
+def _ranking_shown(ranking: Ranking, left: Mapping[str, str | None]) -> RankingShown:
+    return RankingShown(
+        version=ranking.version,
+        programs=ranking.programs,
+        draft=ranking.kind == "draft",
+        withdrawn=ranking.kind == "withdrawn",
+        late=ranking.late,
+        confirmation=ranking.confirmation,
+        at=ranking.at,
+        receipt=Sealed(leaf_hash=ranking.leaf_hash.hex()) if ranking.leaf_hash else None,
+        warnings=[_warned(program, left[program]) for program in ranking.programs if program in left],
+    )
