@@ -3,7 +3,17 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Float, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, Text, func
+from sqlalchemy import (
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -112,6 +122,15 @@ class RulesSaid(Table):
             unique=True,
             postgresql_where="status = 'in force'",
         ),
+        Index(
+            "uq_rules_said_proposed",
+            "cycle_id",
+            "level",
+            "subject_id",
+            unique=True,
+            postgresql_where="status = 'proposed'",
+        ),
+        UniqueConstraint("cycle_id", "level", "subject_id", "version"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -129,6 +148,7 @@ class RulesSaid(Table):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
 
 
 class ProgramRules(Table):

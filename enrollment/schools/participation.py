@@ -1,6 +1,7 @@
 """Take part, or leave: by grade, under the agreement in force, until the freeze of the main round."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,15 +13,15 @@ from enrollment.database import clock
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.schools.models import Offering, Participation, ParticipationVersion, Program
 from enrollment.schools.rules import RulesPart, Seats
-from enrollment.schools.rules_store import (
-    ReasonNeeded,
-    Subject,
-    hold_rules,
-    part_of,
-    said_now,
-    save_rules,
+from enrollment.schools.rules_levels import Subject, part_of, read_levels, said_now
+from enrollment.schools.rules_settled import (
+    Act,
+    RulesCannotWork,
+    count_participation,
+    refuse_unworkable,
     settle,
 )
+from enrollment.schools.rules_store import ReasonNeeded, save_rules
 from enrollment.schools.school_schemas import GradeSaid, ParticipationBody
 
 
@@ -44,24 +45,20 @@ def version_of_participation(session: Session, cycle: str, school: str) -> int:
     return found.version if found else 0
 
 
-def put_participation(
-    session: Session, held: Held, school: str, body: ParticipationBody, *, actor: str, staff: str
-) -> None:
+def put_participation(session: Session, held: Held, school: str, body: ParticipationBody, act: Act) -> None:
     """Store how a school takes part, its programs' seats and rules, and tell the log.
 
     Args:
-        session: a transaction that holds the cycle.
+        session: a transaction that holds the cycle and its rules (`hold_rules`).
         held: the cycle and the time.
         school: the school's id.
         body: what it says.
-        actor: how the log names who says it.
-        staff: the account.
+        act: who says it.
 
     Raises:
-        AgreementStale, GradesRefused, ReasonNeeded: as they say.
+        AgreementStale, GradesRefused, ReasonNeeded, RulesCannotWork: as they say.
     """
     cycle = held.cycle
-    hold_rules(session, cycle.id)
     if body.status == "in" and body.agreement != cycle.agreement_version:
         raise AgreementStale(version=cycle.agreement_version)
     if body.status == "out" and held.has_opened and body.reason is None:
@@ -69,22 +66,30 @@ def put_participation(
     programs = session.scalars(select(Program).where(Program.school_id == school).order_by(Program.id)).all()
     grades = _grades(cycle.grades, programs, body)
     chosen = [program for program in programs if program.grade in {said.grade for said in grades}]
-    _write(session, held, school, body, grades=grades, programs=chosen, actor=actor)
+    _write(session, held, school, body, grades=grades, programs=chosen, actor=act.actor)
+    _tell(session, held, school, body, grades=grades, actor=act.actor)
+    if body.status == "in":
+        _commit_seats(session, held, grades, chosen, act)
+        refuse_unworkable(session, cycle, chosen, read_levels(session, cycle.id, chosen))
+        settle(session, cycle, chosen, act)
+
+
+def _tell(
+    session: Session, held: Held, school: str, body: ParticipationBody, *, grades: Sequence[GradeSaid], actor: str
+) -> None:
     append(
         session,
         "participation.set",
-        cycle=cycle.id,
+        cycle=held.cycle.id,
         actor=actor,
         reason=body.reason,
         fields={
             "school": school,
             "grades": [said.grade for said in grades],
             "status": body.status,
-            "agreement": cycle.agreement_version,
+            "agreement": held.cycle.agreement_version,
         },
     )
-    if body.status == "in":
-        _commit_seats(session, held, grades, chosen, actor=actor, staff=staff)
 
 
 def _grades(offered: Sequence[str], programs: Sequence[Program], body: ParticipationBody) -> list[GradeSaid]:
@@ -105,7 +110,9 @@ def _grades(offered: Sequence[str], programs: Sequence[Program], body: Participa
             faults.append(Fault(at, "no-program", sentence("the school has no program at {grade}"), values))
         if one.grade in [other.grade for other in body.grades[:place]]:
             faults.append(Fault(at, "named-twice", sentence("{grade} stands there already"), values))
-        if one.seats is not None and sum(program.grade == one.grade for program in programs) > 1:
+        if one.seats is not None and body.status == "out":
+            faults.append(Fault(f"/grades/{place}/seats", "seats-of-none", sentence("goes with status in only")))
+        elif one.seats is not None and sum(program.grade == one.grade for program in programs) > 1:
             detail = sentence("{grade} has several programs; put the seats of each into its rules")
             faults.append(Fault(f"/grades/{place}/seats", "several-programs", detail, values))
     if faults:
@@ -138,27 +145,33 @@ def _write(
             .values(cycle_id=cycle.id, program_id=program.id, school_id=school, grade=program.grade, **same)
             .on_conflict_do_update(index_elements=["cycle_id", "program_id"], set_=same)
         )
-    session.execute(
-        insert(ParticipationVersion)
-        .values(cycle_id=cycle.id, school_id=school, version=1)
-        .on_conflict_do_update(
-            index_elements=["cycle_id", "school_id"], set_={"version": ParticipationVersion.version + 1}
-        )
-    )
+    count_participation(session, cycle.id, school)
     session.expire_all()
 
 
 def _commit_seats(
-    session: Session, held: Held, grades: Sequence[GradeSaid], programs: Sequence[Program], *, actor: str, staff: str
+    session: Session, held: Held, grades: Sequence[GradeSaid], programs: Sequence[Program], act: Act
 ) -> None:
-    """Put the seats that came with a grade into the program's own rules, and every program's rules in force."""
-    seats = {said.grade: said.seats for said in grades}
-    for program in programs:
-        wanted = seats[program.grade]
-        if wanted is not None:
-            subject = Subject(held.cycle.id, "program", program.id)
-            former = said_now(session, subject)
-            said = (part_of(former.said) if former else RulesPart()).model_copy(update={"seats": Seats(match=wanted)})
-            reason = "seats committed by taking part"
-            save_rules(session, held, subject, said, actor=actor, staff=staff, reason=reason)
-    settle(session, held.cycle, programs, actor=actor, reason=None, approved_by=None)
+    """Put the seats that came with a grade into its program's own rules, unless the rules have as many already."""
+    levels = read_levels(session, held.cycle.id, programs)
+    reason = act.reason or "Seats committed by taking part"
+    for place, said in enumerate(grades):
+        for program in programs:
+            now = levels.resolved(program).rules.seats
+            if program.grade != said.grade or said.seats is None or (now and now.match == said.seats):
+                continue
+            seats = Seats(match=said.seats, enrollment=now.enrollment if now else None)
+            try:
+                _save_seats(session, held, program, seats, replace(act, reason=reason))
+            except RulesCannotWork as refused:
+                at = f"/grades/{place}/seats"
+                raise RulesCannotWork(
+                    faults=[Fault(at, one.code, one.detail, one.values) for one in refused.faults]
+                ) from None
+
+
+def _save_seats(session: Session, held: Held, program: Program, seats: Seats, act: Act) -> None:
+    subject = Subject(held.cycle.id, "program", program.id)
+    former = said_now(session, subject)
+    said = (part_of(former.said) if former else RulesPart()).model_copy(update={"seats": seats})
+    save_rules(session, held, subject, said, act)

@@ -15,7 +15,9 @@ from enrollment.problems import NotFound
 from enrollment.schools.models import Offering, Participation, Program, School
 from enrollment.schools.own_school import ActsForSchool
 from enrollment.schools.participation import put_participation, version_of_participation
-from enrollment.schools.school_schemas import GradeShown, ParticipationBody, ParticipationShown
+from enrollment.schools.rules_levels import hold_rules
+from enrollment.schools.rules_settled import Act
+from enrollment.schools.school_schemas import ParticipationBody, ParticipationOfGrade, ParticipationShown
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["schools"])
@@ -46,11 +48,14 @@ def change_participation(
     """Take part with some grades or all, or leave, until the freeze of the main round.
 
     A school that says nothing but this takes part under its operator's rules, or else under the defaults: everybody is
-    considered, the lottery number decides. Seats may come with each grade.
+    considered, the lottery number decides. Seats may come with each grade; they become its program's own. Grades that
+    are left out stay as they are. Once the cycle is open, leaving needs a reason.
     """
     held = hold_before_freeze(session, cycle)
+    hold_rules(session, cycle)
     refuse_stale(if_match, version_of_participation(session, cycle, school))
-    put_participation(session, held, school, body, actor=acting.actor, staff=acting.staff.id)
+    act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
+    put_participation(session, held, school, body, act)
     show_version(response, version_of_participation(session, cycle, school))
     return _shown(session, held.cycle, school)
 
@@ -66,7 +71,10 @@ def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationShown:
     seats: dict[str, int] = {}
     for grade, offered in session.execute(
         select(Offering.grade, Offering.seats).where(
-            Offering.cycle_id == cycle.id, Offering.school_id == school, Offering.seats.is_not(None)
+            Offering.cycle_id == cycle.id,
+            Offering.school_id == school,
+            Offering.status == "in",
+            Offering.seats.is_not(None),
         )
     ):
         seats[grade] = seats.get(grade, 0) + (offered or 0)
@@ -81,17 +89,19 @@ def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationShown:
         school=school,
         agreement=cycle.agreement_version,
         agreement_text=cycle.agreement,
-        seats_may_change_until="the freeze of the main round, by the school's own act",
+        fixed_by=cycle.main_round,
         grades=grades,
     )
 
 
-def _grade_shown(grade: str, row: Participation | None, programs: list[str], seats: dict[str, int]) -> GradeShown:
+def _grade_shown(
+    grade: str, row: Participation | None, programs: list[str], seats: dict[str, int]
+) -> ParticipationOfGrade:
     if row is None:
-        return GradeShown(
+        return ParticipationOfGrade(
             grade=grade, status="never asked", agreement=None, programs=programs, seats=None, reason=None, at=None
         )
-    return GradeShown(
+    return ParticipationOfGrade(
         grade=grade,
         status="in" if row.status == "in" else "out",
         agreement=row.agreement_version,

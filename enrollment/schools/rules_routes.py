@@ -4,42 +4,39 @@ import uuid
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Request, Response, status
 from pydantic import JsonValue
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, ReadsRecords
+from enrollment.access.callers import Administers, ReadsRecords, RoleKind
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.service import hold_between_rounds, read_cycle
 from enrollment.database import InTransaction
+from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
-from enrollment.problems import NotFound
 from enrollment.schools.market_form import program_document, read_back
 from enrollment.schools.models import Offering, Program, ProgramRules, RulesSaid
 from enrollment.schools.own_school import Acting, ActsForOperator, ActsForProgram, ActsForSchool
 from enrollment.schools.rules_in_words import rules_in_words
-from enrollment.schools.rules_store import (
+from enrollment.schools.rules_levels import (
     Subject,
-    approve,
+    changes_of,
     document_of,
-    hold_proposal,
     hold_rules,
-    place_of,
-    proposal_of,
-    refuse,
+    last_change,
+    read_levels,
     refuse_unknown_subject,
-    resolved_rules,
     said_now,
-    save_rules,
-    version_of,
 )
+from enrollment.schools.rules_settled import Act, Approval
+from enrollment.schools.rules_store import approve, hold_proposal, refuse, save_rules
 from enrollment.schools.school_schemas import (
     Decision,
     ProgramRulesShown,
-    ProposalShown,
     RulesBody,
+    RulesChangeShown,
     RulesVersionShown,
     SaidShown,
 )
@@ -134,62 +131,89 @@ def put_program_rules(
 @router.get("/v1/cycles/{cycle}/programs/{program}/rules/versions")
 def list_rules_versions(
     session: InTransaction,
+    *,
+    request: Request,
+    response: Response,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Versions before this one.")] = None,
-) -> list[RulesVersionShown]:
-    """Read the versions of a program's rules in force, newest first, at most 100: when, by what role, and why."""
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RulesVersionShown]:
+    """Read the versions of a program's rules in force, newest first: when, by what role, and why. For anybody."""
+    read_cycle(session, cycle)
+    refuse_unknown_subject(session, Subject(cycle, "program", program))
     asked = (
         select(ProgramRules)
         .where(ProgramRules.cycle_id == cycle, ProgramRules.program_id == program)
         .order_by(ProgramRules.version.desc())
-        .limit(100)
+        .limit(limit + 1)
     )
-    if before is not None:
-        asked = asked.where(ProgramRules.version < before)
-    return [
-        RulesVersionShown(
-            version=row.version,
-            rules=cast("Written", row.rules),
-            came_from=row.came_from,
-            market=cast("Written", row.market),
-            actor=row.actor,
-            reason=row.reason,
-            at=row.at,
-            leaf_hash=row.leaf_hash.hex(),
-        )
-        for row in session.scalars(asked)
-    ]
+    if before := place_of(cursor):
+        asked = asked.where(ProgramRules.version < (int(before) if before.isdigit() else 0))
+    return page(
+        session.scalars(asked).all(),
+        limit=limit,
+        place=lambda row: str(row.version),
+        show=_version_shown,
+        request=request,
+        response=response,
+    )
 
 
 @router.get("/v1/cycles/{cycle}/rules-changes")
-def list_rules_changes(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> list[ProposalShown]:
-    """List the changes of rules that wait for an administrator, oldest first, at most 200."""
-    waiting = session.scalars(
+def list_rules_changes(
+    session: InTransaction,
+    _: ReadsRecords,
+    *,
+    request: Request,
+    response: Response,
+    cycle: Annotated[Id, Path()],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RulesChangeShown]:
+    """List the changes of rules that wait for an administrator, by level and whose they are."""
+    read_cycle(session, cycle)
+    asked = (
         select(RulesSaid)
         .where(RulesSaid.cycle_id == cycle, RulesSaid.status == "proposed")
-        .order_by(RulesSaid.at)
-        .limit(200)
+        .order_by(RulesSaid.level, RulesSaid.subject_id)
+        .limit(limit + 1)
     )
-    return [_proposal_shown(row) for row in waiting]
+    if after := place_of(cursor):
+        level, subject = after.partition("/")[::2]
+        asked = asked.where(tuple_(RulesSaid.level, RulesSaid.subject_id) > (level, subject))
+    return page(
+        session.scalars(asked).all(),
+        limit=limit,
+        place=lambda row: f"{row.level}/{row.subject_id}",
+        show=_change_shown,
+        request=request,
+        response=response,
+    )
 
 
 @router.post("/v1/rules-changes/{change}/approve", dependencies=[Once])
-def approve_change(session: InTransaction, staff: Administers, change: uuid.UUID, body: Decision) -> ProposalShown:
-    """Put a proposed change in force; not by the one who proposed it."""
-    proposed = hold_proposal(session, change)
-    held = hold_between_rounds(session, proposed.cycle_id)
-    hold_rules(session, proposed.cycle_id)
-    approve(session, held, proposed, actor="staff:administrator", staff=staff.id, reason=body.reason)
-    return _proposal_shown(proposed)
+def approve_change(
+    session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: Decision
+) -> RulesChangeShown:
+    """Put a proposed change in force; not by the one who proposed it.
+
+    Every program that it reaches gets a new version of its rules, with the reasons of both.
+    """
+    held, proposed = hold_proposal(session, change)
+    approval = Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason)
+    approve(session, held, proposed, staff=staff.id, approval=approval)
+    return _change_shown(proposed)
 
 
 @router.post("/v1/rules-changes/{change}/refuse", dependencies=[Once])
-def refuse_change(session: InTransaction, _: Administers, change: uuid.UUID, body: Decision) -> ProposalShown:  # noqa: ARG001
-    """Refuse a proposed change; the former rules stand."""
-    proposed = hold_proposal(session, change)
-    refuse(session, proposed, actor="staff:administrator")
-    return _proposal_shown(proposed)
+def refuse_change(
+    session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: Decision
+) -> RulesChangeShown:
+    """Refuse a proposed change; the former rules stand, and the reason is shown beside them."""
+    _, proposed = hold_proposal(session, change)
+    refuse(session, proposed, Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason))
+    return _change_shown(proposed)
 
 
 def _put(
@@ -197,10 +221,9 @@ def _put(
 ) -> SaidShown:
     held = hold_between_rounds(session, subject.cycle)
     hold_rules(session, subject.cycle)
-    refuse_stale(if_match, version_of(session, subject))
-    saved = save_rules(
-        session, held, subject, body.rules, actor=acting.actor, staff=acting.staff.id, reason=body.reason
-    )
+    refuse_stale(if_match, changes_of(session, subject))
+    act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
+    saved = save_rules(session, held, subject, body.rules, act)
     response.status_code = status.HTTP_202_ACCEPTED if saved.status == "proposed" else status.HTTP_200_OK
     return _read(session, response, subject)
 
@@ -208,31 +231,32 @@ def _put(
 def _read(session: Session, response: Response, subject: Subject) -> SaidShown:
     read_cycle(session, subject.cycle)
     refuse_unknown_subject(session, subject)
-    version = version_of(session, subject)
-    if version is not None:
-        show_version(response, version)
-    found, proposal = said_now(session, subject), proposal_of(session, subject)
+    changes = changes_of(session, subject)
+    if changes is not None:
+        show_version(response, changes)
+    found, change = said_now(session, subject), last_change(session, subject)
     return SaidShown(
         cycle=subject.cycle,
         level=subject.level,
         subject=subject.id,
         rules=cast("Written", found.said if found else {}),
-        status="in force" if found else "proposed" if proposal else "nothing said",
-        proposal=_proposal_shown(proposal) if proposal else None,
+        status="in force" if found else "nothing said",
+        change=_change_shown(change) if change else None,
     )
 
 
 def _program_shown(session: Session, request: Request, response: Response, subject: Subject) -> ProgramRulesShown:
-    program = session.get(Program, subject.id)
-    if program is None:
-        raise NotFound
     said = _read(session, response, subject)
-    resolved = resolved_rules(session, subject.cycle, program)
+    program = session.get_one(Program, subject.id)
+    levels = read_levels(session, subject.cycle, [program])
+    resolved = levels.resolved(program)
     offering = session.get(Offering, (subject.cycle, program.id))
+    language = reader_language(request)
     market, sentences = None, []
     if resolved.rules.seats is not None:
-        market = program_document(resolved.rules, place_of(session, subject.cycle, program))
-        sentences = rules_in_words(resolved.rules, read_back(market), reader_language(request))
+        market = program_document(resolved.rules, levels.place(program))
+        sentences = rules_in_words(resolved.rules, read_back(market), language)
+    response.headers["Content-Language"] = language
     return ProgramRulesShown(
         cycle=subject.cycle,
         program=program.id,
@@ -243,12 +267,25 @@ def _program_shown(session: Session, request: Request, response: Response, subje
         sentences=sentences,
         version=offering.rules_version if offering and offering.status == "in" else None,
         missing=[] if market else ["seats"],
-        proposal=said.proposal,
+        change=said.change,
     )
 
 
-def _proposal_shown(row: RulesSaid) -> ProposalShown:
-    return ProposalShown(
+def _version_shown(row: ProgramRules) -> RulesVersionShown:
+    return RulesVersionShown(
+        version=row.version,
+        rules=cast("Written", row.rules),
+        came_from=row.came_from,
+        market=cast("Written", row.market),
+        actor=row.actor,
+        reason=row.reason,
+        at=row.at,
+        leaf_hash=row.leaf_hash.hex(),
+    )
+
+
+def _change_shown(row: RulesSaid) -> RulesChangeShown:
+    return RulesChangeShown(
         id=row.id,
         level=row.level,
         subject=row.subject_id,
@@ -257,4 +294,7 @@ def _proposal_shown(row: RulesSaid) -> ProposalShown:
         actor=row.actor,
         reason=row.reason,
         at=row.at,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        decision_reason=row.decision_reason,
     )

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from enrollment.schools.rules import MOST_SEATS, Level, RulesPart
 from enrollment.wire import Id, Reason, Wire
 
 
 class GradeSaid(Wire):
-    """A grade that a school takes part with, and the seats that it commits, where no level of rules has them yet."""
+    """A grade that a school takes part with or leaves, and the seats that it commits, if it says them here."""
 
     grade: Annotated[Id, Field(examples=["KG"])]
     seats: Annotated[int | None, Field(ge=0, le=MOST_SEATS, examples=[40])] = None
@@ -20,6 +20,15 @@ class GradeSaid(Wire):
 
 class ParticipationBody(Wire):
     """Take part, by accepting the agreement in force, or leave."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "in", "agreement": "2027-1", "grades": [{"grade": "KG", "seats": 40}, {"grade": "01"}]},
+                {"status": "out", "grades": [{"grade": "01"}], "reason": "The building is not ready"},
+            ]
+        }
+    )
 
     status: Literal["in", "out"]
     agreement: Annotated[Id | None, Field(description="The version that is accepted; with `in`.", examples=["1"])] = (
@@ -32,7 +41,7 @@ class ParticipationBody(Wire):
     reason: Annotated[Reason | None, Field(description="Why it leaves; needed once the cycle is open.")] = None
 
 
-class GradeShown(Wire):
+class ParticipationOfGrade(Wire):
     """How a school takes part with one grade."""
 
     grade: str
@@ -51,28 +60,53 @@ class ParticipationShown(Wire):
     school: str
     agreement: Annotated[str, Field(description="The version that is accepted now.")]
     agreement_text: str
-    seats_may_change_until: Annotated[str, Field(description="In words: by the school's own act until the freeze.")]
-    grades: list[GradeShown]
+    fixed_by: Annotated[
+        str | None,
+        Field(
+            description="The main round whose freeze fixed who takes part and with how many seats; null: the "
+            "school may still join, leave, and change its seats."
+        ),
+    ]
+    grades: list[ParticipationOfGrade]
 
 
 class RulesBody(Wire):
     """What a level says of its rules; once the cycle is open, with the reason for the change."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rules": {
+                        "seats": {"match": 40},
+                        "classes": [{"name": "sibling", "when": {"at_school": "sibling"}}],
+                        "neighborhood": {"rule": "reserve", "percent": 50, "filled": "open-seats-first"},
+                        "backfill": {"last_date": "2027-10-05"},
+                    },
+                    "reason": "As the school's board decided",
+                }
+            ]
+        }
+    )
+
     rules: RulesPart
     reason: Annotated[Reason | None, Field(description="Needed once the cycle is open.")] = None
 
 
-class ProposalShown(Wire):
-    """A change that waits for an administrator."""
+class RulesChangeShown(Wire):
+    """A change of rules that waits for an administrator, or on which one has decided."""
 
     id: uuid.UUID
     level: str
     subject: str
     rules: Mapping[str, JsonValue]
-    status: str
-    actor: str
+    status: Annotated[str, Field(examples=["proposed"])]
+    actor: Annotated[str, Field(description="In what role it was proposed.", examples=["staff:school:lincoln"])]
     reason: str | None
     at: datetime
+    decided_by: Annotated[str | None, Field(description="In what role it was decided on.")]
+    decided_at: datetime | None
+    decision_reason: str | None
 
 
 class SaidShown(Wire):
@@ -82,8 +116,12 @@ class SaidShown(Wire):
     level: str
     subject: str
     rules: Mapping[str, JsonValue]
-    status: Literal["in force", "proposed", "nothing said"]
-    proposal: ProposalShown | None
+    status: Annotated[
+        Literal["in force", "nothing said"], Field(description="Whether the level says anything that is in force.")
+    ]
+    change: Annotated[
+        RulesChangeShown | None, Field(description="A change that waits, or the last one if it was refused.")
+    ]
 
 
 class ProgramRulesShown(Wire):
@@ -100,7 +138,9 @@ class ProgramRulesShown(Wire):
     sentences: Annotated[list[str], Field(description="In words, in the reader's language.")]
     version: Annotated[int | None, Field(description="Of the rules in force; null while it does not take part.")]
     missing: Annotated[list[str], Field(description="Parts that must still be said, such as seats.")]
-    proposal: ProposalShown | None
+    change: Annotated[
+        RulesChangeShown | None, Field(description="A change that waits, or the last one if it was refused.")
+    ]
 
 
 class RulesVersionShown(Wire):

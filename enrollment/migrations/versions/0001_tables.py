@@ -240,12 +240,16 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.Column("decided_by", sa.String(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision_reason", sa.String(), nullable=True),
         sa.CheckConstraint("level IN ('operator', 'school', 'program')", name=op.f("ck_rules_said_level")),
         sa.CheckConstraint(
             "status IN ('in force', 'proposed', 'refused', 'replaced')", name=op.f("ck_rules_said_status")
         ),
         sa.ForeignKeyConstraint(["cycle_id"], ["cycle.id"], name=op.f("fk_rules_said_cycle_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rules_said")),
+        sa.UniqueConstraint(
+            "cycle_id", "level", "subject_id", "version", name=op.f("uq_rules_said_cycle_id_level_subject_id_version")
+        ),
     )
     op.create_index(
         "uq_rules_said_in_force",
@@ -253,6 +257,13 @@ def upgrade() -> None:
         ["cycle_id", "level", "subject_id"],
         unique=True,
         postgresql_where="status = 'in force'",
+    )
+    op.create_index(
+        "uq_rules_said_proposed",
+        "rules_said",
+        ["cycle_id", "level", "subject_id"],
+        unique=True,
+        postgresql_where="status = 'proposed'",
     )
     op.create_table(
         "school",
@@ -620,6 +631,7 @@ def downgrade() -> None:
     op.drop_table("staff_token")
     op.drop_index(op.f("ix_school_operator_id"), table_name="school")
     op.drop_table("school")
+    op.drop_index("uq_rules_said_proposed", table_name="rules_said", postgresql_where="status = 'proposed'")
     op.drop_index("uq_rules_said_in_force", table_name="rules_said", postgresql_where="status = 'in force'")
     op.drop_table("rules_said")
     op.drop_index(
