@@ -22,6 +22,10 @@ from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
 from enrollment.rankings.routes import router as ranking_routes
+from enrollment.rounds.matching import match_round
+from enrollment.rounds.rehearsing import REHEARSE, rehearse
+from enrollment.rounds.routes import router as round_routes
+from enrollment.rounds.steps import MATCH
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
@@ -35,6 +39,7 @@ ROUTERS = (
     applicant_routes,
     claim_routes,
     ranking_routes,
+    round_routes,
     participation_routes,
     rules_routes,
     docs_routes,
@@ -48,7 +53,7 @@ ROUTERS = (
     zone_import_routes,
 )
 
-JOBS: Mapping[str, Work] = {}
+JOBS: Mapping[str, Work] = {MATCH: match_round, REHEARSE: rehearse}
 
 LOOPS = (sequencing(),)
 

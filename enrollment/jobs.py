@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 import structlog
-from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import App, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -23,6 +24,9 @@ Pass = Callable[["sessionmaker[Session]"], None]
 QUEUE = "rounds"
 
 HEARTBEAT_SECONDS = 2.0
+
+MOST_TRIES = 6
+"""Of a job that breaks off, at longer and longer intervals; whoever asked may ask again afterwards."""
 
 _ENQUEUING = App(connector=SyncPsycopgConnector())
 """Only ever writes into a session's own connection; it has no connection of its own."""
@@ -53,6 +57,15 @@ def enqueue(session: Session, name: str, subject: str) -> None:
             ).defer(subject=subject)
     except AlreadyEnqueued:
         return
+
+
+def is_waiting(session: Session, name: str, subject: str) -> bool:
+    """Say whether a job about a subject waits or is being done."""
+    asked = text(
+        "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE task_name = :name AND args ->> 'subject' = :subject "
+        "AND status IN ('todo', 'doing'))"
+    )
+    return bool(session.execute(asked, {"name": name, "subject": subject}).scalar_one())
 
 
 async def run_worker(
@@ -90,7 +103,7 @@ async def run_worker(
 
 
 def _add(app: App, name: str, work: Work, sessions: "sessionmaker[Session]") -> None:
-    @app.task(name=name, queue=QUEUE)
+    @app.task(name=name, queue=QUEUE, retry=RetryStrategy(max_attempts=MOST_TRIES, wait=1, exponential_wait=2))
     def run(subject: str) -> None:
         work(sessions, subject)
 

@@ -255,4 +255,4 @@ def withdrawn_programs(session: Session, cycle: str, programs: Sequence[str]) ->
             Offering.cycle_id == cycle, Offering.program_id.in_(programs), Offering.status == "out"
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

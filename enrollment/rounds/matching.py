@@ -1,0 +1,121 @@
+"""Match a drawn round on its frozen bytes, as a job: match, verify, look at gates; store all of it, or a complaint."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment.audit.log import append
+from enrollment.database import clock, copy_rows, transaction
+from enrollment.rounds.files import manifest, seeds_before
+from enrollment.rounds.frozen import frozen_market
+from enrollment.rounds.gates import Matched, look_at_gates
+from enrollment.rounds.holding import lock_round, read_round
+from enrollment.rounds.models import CutoffRow, Placed, Round, WaitingPlace
+from lottery.canonical import Json
+from lottery.engines import Engine, match
+from lottery.outcome import Outcome, last_document
+from lottery.report import Report, report
+from lottery.verify import verify
+
+FAST_ENOUGH = 6
+"""zlib's level: an outcome is hex for the most part, and more effort does not make it smaller."""
+
+MOST_COMPLAINTS = 20
+
+
+def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
+    """Match a round. Where it was matched, or is void, there is nothing to do; a job that is begun again ends here.
+
+    Nothing is locked while it is matched: the bytes cannot change. Only what is stored is stored under the lock.
+    """
+    with transaction(sessions) as session:
+        round_ = read_round(session, round_id)
+        if round_.state != "drawn" or round_.seed is None:
+            return
+        market, seeds = frozen_market(session, round_), seeds_before(session, round_)
+    outcome = match(market, seed=round_.seed, seeds=seeds)
+    complaints = verify(market, outcome, seeds=seeds)
+    told = "; ".join(str(complaint) for complaint in complaints[:MOST_COMPLAINTS])
+    with transaction(sessions) as session:
+        round_ = lock_round(session, round_id)
+        if round_.state != "drawn":
+            return
+        if complaints:
+            round_.complaint = told
+            return
+        store(session, Matched(round_, market, outcome, seeds))
+
+
+def store(session: Session, matched: Matched) -> None:
+    """Store an outcome: its bytes, its rows, its report, what the gates say; and tell the log."""
+    round_, outcome = matched.round, matched.outcome
+    raw = outcome.to_bytes()
+    copy_rows(
+        session,
+        Placed,
+        ["round_id", "tag", "program_id", "seat_group", "choice"],
+        [(round_.id, one.applicant, one.program, one.group, one.choice) for one in outcome.placements],
+    )
+    copy_rows(
+        session, WaitingPlace, ["round_id", "program_id", "seat_group", "place", "tag"], _waiting(round_, outcome)
+    )
+    session.add_all(_cutoffs(round_, outcome))
+    files = manifest(session, round_, raw)
+    now = clock(session)
+    round_.outcome = zlib.compress(raw, FAST_ENOUGH)
+    round_.outcome_digest = f"sha256:{files['outcome.json']}"
+    round_.report = report_document(report(matched.market, outcome, seeds=matched.seeds))
+    round_.gates = look_at_gates(session, matched)
+    round_.matched_at, round_.state = now, "matched"
+    round_.result_leaf = append(
+        session,
+        "round.result",
+        cycle=round_.cycle_id,
+        actor="service",
+        fields={
+            "round": round_.id,
+            "freeze": (round_.freeze_leaf or b"").hex(),
+            "seed": outcome.seed,
+            "manifest": files,
+            "engines": [Engine.REFERENCE.value],
+        },
+    )
+    session.flush()
+
+
+def _waiting(round_: Round, outcome: Outcome) -> Iterator[Sequence[object]]:
+    for waitlist in outcome.waitlists:
+        for place, ticket in enumerate(waitlist.applicants, start=1):
+            yield round_.id, waitlist.program, waitlist.group, place, ticket
+
+
+def _cutoffs(round_: Round, outcome: Outcome) -> Iterator[CutoffRow]:
+    waiting = {(waitlist.program, waitlist.group): len(waitlist.applicants) for waitlist in outcome.waitlists}
+    for one in outcome.cutoffs:
+        yield CutoffRow(
+            round_id=round_.id,
+            program_id=one.program,
+            seat_group=one.group,
+            seats=one.seats,
+            filled=one.filled,
+            waiting=waiting.get((one.program, one.group), 0),
+            last=last_document(one.last),
+        )
+
+
+def report_document(told: Report) -> dict[str, Json]:
+    """Write a report as JSON; by choice, None is for held seats that were not ranked."""
+    return {
+        "applicants": told.applicants,
+        "placed": told.placed,
+        "unplaced": told.unplaced,
+        "without_ranking": told.without_ranking,
+        "seats": told.seats,
+        "filled": told.filled,
+        "by_choice": [{"choice": choice, "applicants": number} for choice, number in told.by_choice],
+        "by_grade": [asdict(count) for count in told.by_grade],
+        "by_class": [{"seat": kind, "class": name, "applicants": number} for kind, name, number in told.by_class],
+        "demand": [asdict(demand) for demand in told.demand],
+    }

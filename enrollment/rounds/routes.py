@@ -1,0 +1,204 @@
+"""Rounds over HTTP: what an administrator does, step by step, and what anybody sees of it."""
+
+import uuid
+from datetime import timedelta
+from typing import Annotated, Literal, cast
+
+from fastapi import APIRouter, Path, Query, Request, status
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from enrollment.access.callers import AnyStaff, Publishes, ReadsRecords, RoleKind, RunsRounds
+from enrollment.access.once import Once, OnceRoute
+from enrollment.answers import reader_language
+from enrollment.cycles.service import read_cycle
+from enrollment.database import InTransaction
+from enrollment.jobs import is_waiting
+from enrollment.languages import in_language
+from enrollment.rounds.frozen import freeze
+from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
+from enrollment.rounds.models import Exclusion, Rehearsal, Round
+from enrollment.rounds.readiness import readiness
+from enrollment.rounds.rehearsing import ask_for_rehearsal, read_rehearsal
+from enrollment.rounds.schemas import (
+    DrawBody,
+    FreezeBody,
+    Readiness,
+    RehearsalShown,
+    RoundBody,
+    RoundReview,
+    RoundShown,
+    VoidBody,
+)
+from enrollment.rounds.seen import programs_seen
+from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish, void
+from enrollment.wire import Id
+from lottery.market import Kind
+
+router = APIRouter(route_class=OnceRoute, tags=["rounds"])
+
+RoundId = Annotated[Id, Path(alias="round")]
+
+
+@router.get("/v1/cycles/{cycle}/rounds")
+def list_rounds(session: InTransaction, cycle: Annotated[Id, Path()]) -> list[RoundShown]:
+    """List a cycle's rounds, in the order in which they were made; void ones too."""
+    read_cycle(session, cycle)
+    asked = select(Round).where(Round.cycle_id == cycle).order_by(Round.made_at, Round.id)
+    return [show_round(round_) for round_ in session.scalars(asked)]
+
+
+@router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def add_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundBody) -> RoundShown:
+    """Make a round: a cycle has one main round, and after it any number of backfill rounds, one at a time."""
+    return show_round(make_round(session, cycle, Kind(body.kind)))
+
+
+@router.get("/v1/cycles/{cycle}/readiness")
+def read_readiness(
+    session: InTransaction,
+    _: ReadsRecords,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    kind: Annotated[Literal["main", "backfill"], Query()] = "main",
+) -> Readiness:
+    """Say what is to be seen to before the freeze: what blocks it, and what is only to be known."""
+    return readiness(session, cycle, Kind(kind), say=in_language(reader_language(request)))
+
+
+@router.get("/v1/rounds/{round}")
+def read_one_round(session: InTransaction, round_id: RoundId) -> RoundShown:
+    """Read how far a round has come, and what it committed to."""
+    return show_round(read_round(session, round_id))
+
+
+@router.get("/v1/rounds/{round}/review")
+def review_round(session: InTransaction, _: ReadsRecords, round_id: RoundId) -> RoundReview:
+    """Read what there is to look at before publishing: the report in full, the gates, who did what."""
+    return _review(session, read_round(session, round_id))
+
+
+@router.post("/v1/rounds/{round}/rehearse", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
+def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RehearsalShown:
+    """Rehearse an open round: a match with a random seed, of which only totals are kept; any number of times."""
+    return _rehearsal_shown(ask_for_rehearsal(session, lock_round(session, round_id), staff=staff), None)
+
+
+@router.get("/v1/rounds/{round}/rehearsals/{rehearsal}")
+def read_one_rehearsal(
+    session: InTransaction, staff: AnyStaff, round_id: RoundId, rehearsal: uuid.UUID
+) -> RehearsalShown:
+    """Read a rehearsal's totals; a school sees its own programs among them, and nobody else's."""
+    found = read_rehearsal(session, round_id, rehearsal)
+    seen = None if staff.sees_everything else programs_seen(session, staff)
+    return _rehearsal_shown(found, seen)
+
+
+@router.post("/v1/rounds/{round}/freeze", dependencies=[Once])
+def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
+    """Freeze a round: take the snapshot, commit to it in the log, and take nothing more that a match reads."""
+    held = hold_round(session, round_id)
+    dice_after = timedelta(minutes=body.dice_in_minutes)
+    freeze(session, held, dice_after=dice_after, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+    return show_round(held.round)
+
+
+@router.post("/v1/rounds/{round}/draw", dependencies=[Once])
+def draw_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
+    """Type in the dice that were rolled in public at the time that the freeze named."""
+    round_ = lock_round(session, round_id)
+    draw(session, round_, body.dice, staff=staff)
+    return show_round(round_)
+
+
+@router.post("/v1/rounds/{round}/match", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
+def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RoundReview:
+    """Have a drawn round matched and verified by a worker; another administrator then publishes it."""
+    round_ = lock_round(session, round_id)
+    ask_for_match(session, round_, staff=staff)
+    return _review(session, round_)
+
+
+@router.post("/v1/rounds/{round}/publish", dependencies=[Once])
+def publish_round(session: InTransaction, staff: Publishes, round_id: RoundId) -> RoundShown:
+    """Publish a matched round, as a second administrator: partners, schools and the public see it from now on."""
+    held = hold_round(session, round_id)
+    publish(session, held, staff=staff)
+    return show_round(held.round)
+
+
+@router.post("/v1/rounds/{round}/void", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
+def void_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
+    """Ask for a running round to be void; when a second administrator asks for it too, it is."""
+    held = hold_round(session, round_id)
+    void(session, held, staff=staff, reason=body.reason)
+    return _review(session, held.round)
+
+
+def show_round(round_: Round) -> RoundShown:
+    """Show a round as anybody may see it."""
+    return RoundShown(
+        id=round_.id,
+        cycle=round_.cycle_id,
+        kind=cast("Literal['main', 'backfill']", round_.kind),
+        attempt=round_.attempt,
+        state=cast("Literal['open']", round_.state),
+        made_at=round_.made_at,
+        frozen_at=round_.frozen_at,
+        dice_at=round_.dice_at,
+        drawn_at=round_.drawn_at,
+        matched_at=round_.matched_at,
+        published_at=round_.published_at,
+        voided_at=round_.voided_at,
+        void_reason=round_.void_reason if round_.voided_at else None,
+        log_size=round_.log_size,
+        snapshot_root=_hex(round_.snapshot_root),
+        market_digest=round_.market_digest,
+        freeze=_hex(round_.freeze_leaf),
+        dice=round_.dice,
+        seed=_hex(round_.seed),
+        outcome_digest=round_.outcome_digest,
+    )
+
+
+def _hex(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.hex()
+
+
+def _review(session: Session, round_: Round) -> RoundReview:
+    excluded = session.execute(
+        select(Exclusion.reason, func.count())
+        .where(Exclusion.round_id == round_.id)
+        .group_by(Exclusion.reason)
+        .order_by(Exclusion.reason)
+    )
+    return RoundReview.model_validate(
+        {
+            "round": show_round(round_),
+            "match_asked_by": round_.asked_by,
+            "published_by": round_.published_by,
+            "void_asked_by": round_.void_asked_by,
+            "void_approved_by": round_.void_approved_by,
+            "waiting": is_waiting(session, MATCH, round_.id),
+            "complaint": round_.complaint,
+            "gates": list(round_.gates or ()),
+            "excluded": dict(excluded.all()),
+            "report": round_.report,
+        }
+    )
+
+
+def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None) -> RehearsalShown:
+    totals = dict(rehearsal.totals) if rehearsal.totals else None
+    if totals is not None and seen is not None:
+        demand = cast("list[dict[str, object]]", totals["demand"])
+        totals = {"demand": [at for at in demand if at["program"] in seen]}
+    return RehearsalShown.model_validate(
+        {
+            "id": rehearsal.id,
+            "round": rehearsal.round_id,
+            "state": rehearsal.state,
+            "at": rehearsal.at,
+            "totals": totals,
+        }
+    )

@@ -1,0 +1,125 @@
+"""Rounds on the wire."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from enrollment.wire import Id, Reason, Wire
+
+TWO_WEEKS = 14 * 24 * 60
+
+State = Literal["open", "frozen", "drawn", "matched", "published", "void"]
+
+
+class RoundBody(Wire):
+    """A round to be made; nothing is fixed by it."""
+
+    kind: Literal["main", "backfill"] = "main"
+
+
+class FreezeBody(Wire):
+    """How the draw follows."""
+
+    dice_in_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=TWO_WEEKS,
+            description="When the dice are rolled in public, after the freeze; until then no draw is taken.",
+            examples=[24 * 60],
+        ),
+    ]
+
+
+class DrawBody(Wire):
+    """The dice, as they were rolled in public."""
+
+    dice: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=3_000),
+        Field(
+            description="Digits of ten-sided dice, at least 20; spaces and hyphens between them do not count.",
+            examples=["31415 92653 58979 32384"],
+        ),
+    ]
+
+
+class VoidBody(Wire):
+    """Why a round shall be void."""
+
+    reason: Reason
+
+
+class RoundShown(Wire):
+    """A round, as anybody may see it."""
+
+    id: Id
+    cycle: Id
+    kind: Literal["main", "backfill"]
+    attempt: int
+    state: State
+    made_at: datetime
+    frozen_at: datetime | None
+    dice_at: Annotated[datetime | None, Field(description="When the dice are to be rolled in public.")]
+    drawn_at: datetime | None
+    matched_at: datetime | None
+    published_at: datetime | None
+    voided_at: datetime | None
+    void_reason: str | None
+    log_size: Annotated[int | None, Field(description="Entries that the log had at the freeze.")]
+    snapshot_root: Annotated[str | None, Field(description="RFC 6962 root over the frozen applicants' leaves, in hex.")]
+    market_digest: str | None
+    freeze: Annotated[str | None, Field(description="Leaf hash of the freeze's entry in the log, in hex.")]
+    dice: str | None
+    seed: Annotated[str | None, Field(description="Of freeze and dice, in hex: every number hangs on it.")]
+    outcome_digest: str | None
+
+
+class RoundReview(Wire):
+    """What administrators and auditors look at before a round is published, and ever after."""
+
+    round: RoundShown
+    match_asked_by: str | None
+    published_by: str | None
+    void_asked_by: str | None
+    void_approved_by: str | None
+    waiting: Annotated[bool, Field(description="Whether the match waits for a worker, or is being done.")]
+    complaint: Annotated[str | None, Field(description="What the verifier has against the match; nothing is stored.")]
+    gates: Annotated[list[dict[str, str | None]], Field(description="Each with what it has against publishing.")]
+    excluded: Annotated[dict[str, int], Field(description="How many tickets are left out of the market, by reason.")]
+    report: Annotated[dict[str, JsonValue] | None, Field(description="In full; the public one hides small cells.")]
+
+
+class RehearsalShown(Wire):
+    """A rehearsal: totals only, and never the result."""
+
+    id: uuid.UUID
+    round: Id
+    state: Literal["waiting", "done"]
+    at: datetime
+    totals: dict[str, JsonValue] | None
+
+
+class Finding(Wire):
+    """Something to see to, or to know, before a freeze."""
+
+    code: str
+    blocks: Annotated[bool, Field(description="Whether the freeze is refused for it.")]
+    number: int
+    about: Annotated[str | None, Field(description="The program, school or ticket, where it is about one.")]
+    detail: str
+
+
+class Readiness(Wire):
+    """How ready a cycle is for its next freeze."""
+
+    cycle: Id
+    kind: Literal["main", "backfill"]
+    ready: bool
+    applicants: int
+    excluded: dict[str, int]
+    programs: int
+    seats: int
+    findings: list[Finding]
