@@ -22,8 +22,10 @@ from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
 from enrollment.rankings.routes import router as ranking_routes
+from enrollment.rounds.auditor_routes import router as auditor_routes
 from enrollment.rounds.matching import match_round
 from enrollment.rounds.rehearsing import REHEARSE, rehearse
+from enrollment.rounds.result_routes import router as result_routes
 from enrollment.rounds.routes import router as round_routes
 from enrollment.rounds.steps import MATCH
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
@@ -40,6 +42,8 @@ ROUTERS = (
     claim_routes,
     ranking_routes,
     round_routes,
+    result_routes,
+    auditor_routes,
     participation_routes,
     rules_routes,
     docs_routes,

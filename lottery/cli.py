@@ -110,7 +110,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def run_explain(options: argparse.Namespace) -> int:
     """Explain one applicant's result."""
-    from lottery.explain import Explainer, UnfitOutcome, UnknownApplicant
+    from lottery.explain import Explainer, Extract, UnfitOutcome, UnknownApplicant
     from lottery.language import Language, UnknownLanguage
     from lottery.words import explanation_in_words
 
@@ -118,7 +118,7 @@ def run_explain(options: argparse.Namespace) -> int:
         language = Language(options.lang)
         with progress_bars() as track:
             market = load_market(options.market, track=track)
-        explainer = Explainer(market, load_outcome(options.outcome), seeds=_seeds(options))
+        explainer = Explainer(Extract.whole(market, load_outcome(options.outcome)), seeds=_seeds(options))
         explanation = explainer.explain(options.applicant)
     except UnknownLanguage as refusal:
         raise UnusableInput([Fault("--lang", "$", *refusal.args[0].split("; ", 1))]) from None

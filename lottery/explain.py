@@ -4,7 +4,7 @@ They come from the market, the child's own number, and the published cutoffs, so
 `lottery.words` says them in a language.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import repeat
@@ -12,11 +12,13 @@ from itertools import repeat
 from lottery.canonical import Json
 from lottery.draw import Draw
 from lottery.market import Applicant, Late, Market, condition_document
-from lottery.outcome import LastAdmitted, Outcome, Placement, last_document
+from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
 from lottery.reference import NO_SEEDS, last_admitted
 from lottery.rules import Condition, Program, Reserve
 from lottery.siblings import PlacedSiblings, ranking_as_matched
 from lottery.standing import Barred, SeatGroup, Standing, Standings, held_group
+
+UNKNOWN = "the outcome names what the market does not have, or leaves out what it has; have it verified"
 
 
 class UnknownApplicant(LookupError):
@@ -95,35 +97,77 @@ class Explanation:
         }
 
 
-class Explainer:
-    """Explains one outcome, child by child.
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """As much of a round as explains some of its children.
 
-    Raises:
-        UnfitOutcome: if the outcome is of another market.
-        UnusableSeed: if a seed is missing or has not 32 bytes.
+    Of the market it needs the programs that they rank or hold, themselves, and who is of their households; of the
+    outcome what it says about these. `waitlists` says of a program's group where a ticket stands and how many wait.
     """
 
-    def __init__(self, market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
+    market: Market
+    seed: bytes
+    placements: Sequence[Placement]
+    cutoffs: Sequence[Cutoff]
+    waitlists: Callable[[str, str, str], tuple[int | None, int]]
+
+    @classmethod
+    def whole(cls, market: Market, outcome: Outcome) -> "Extract":
+        """Return all of a round, from its files.
+
+        Raises:
+            UnfitOutcome: if the outcome is of another market.
+        """
         if outcome.market != market.digest():
             raise UnfitOutcome("the outcome is of another market; give the market that it was made from")
         try:
             seed = bytes.fromhex(outcome.seed)
         except ValueError:
             raise UnfitOutcome("the outcome's seed is not hex; have it verified") from None
+        waitlists = {(waitlist.program, waitlist.group): waitlist.applicants for waitlist in outcome.waitlists}
+
+        def waiting(program: str, group: str, ticket: str) -> tuple[int | None, int]:
+            tickets = waitlists.get((program, group), ())
+            return (tickets.index(ticket) + 1 if ticket in tickets else None), len(tickets)
+
+        return cls(market, seed, outcome.placements, outcome.cutoffs, waiting)
+
+    def seats(self) -> dict[str, dict[str, int]]:
+        """Return each program's groups with their seats in this round, in precedence order."""
+        seats = {(cutoff.program, cutoff.group): cutoff.seats for cutoff in self.cutoffs}
+        wanted = [(program.id, group) for program in self.market.programs for group in program.precedence]
+        if seats.keys() != set(wanted):
+            raise UnfitOutcome(UNKNOWN)
+        return {
+            program.id: {group: seats[program.id, group] for group in program.precedence}
+            for program in self.market.programs
+        }
+
+
+class Explainer:
+    """Explains one outcome, child by child.
+
+    Raises:
+        UnfitOutcome: if the outcome names what the market does not have.
+        UnusableSeed: if a seed is missing or has not 32 bytes.
+    """
+
+    def __init__(self, extract: Extract, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
+        market = extract.market
         self._late = market.policy.late
-        self._standings = Standings(market, Draw(market, seed=seed, seeds=seeds))
+        self._standings = Standings(market, Draw(market, seed=extract.seed, seeds=seeds), seats=extract.seats())
         self._programs = {program.id: program for program in market.programs}
         self._school_of = {program.id: program.school for program in market.programs}
         self._applicants = {applicant.id: applicant for applicant in market.applicants}
-        self._placements = {placement.applicant: placement for placement in outcome.placements}
-        self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in outcome.cutoffs}
-        self._waitlists = {(waitlist.program, waitlist.group): waitlist.applicants for waitlist in outcome.waitlists}
+        self._placements = {placement.applicant: placement for placement in extract.placements}
+        self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in extract.cutoffs}
+        self._waitlists = extract.waitlists
         self._refuse_unknown_names()
         self._siblings = PlacedSiblings(
             market,
             (
                 (self._applicants[placement.applicant], self._school_of[placement.program])
-                for placement in outcome.placements
+                for placement in extract.placements
             ),
         )
 
@@ -158,13 +202,12 @@ class Explainer:
         known = (
             self._placements.keys() <= self._applicants.keys()
             and all((placement.program, placement.group) in classes for placement in self._placements.values())
-            and self._cutoffs.keys() == classes.keys()
             and all(
                 cutoff.last is None or cutoff.last.class_ in classes[place] for place, cutoff in self._cutoffs.items()
             )
         )
         if not known:
-            raise UnfitOutcome("the outcome names what the market does not have; have it verified")
+            raise UnfitOutcome(UNKNOWN)
 
     def _at_program(self, applicant: Applicant, program: Program, choice: int | None) -> AtProgram:
         siblings = self._siblings.schools(applicant)
@@ -185,15 +228,15 @@ class Explainer:
         self, applicant: Applicant, program: Program, group: SeatGroup, standing: Standing | Barred, decided: Decided
     ) -> AtGroup:
         cutoff = self._cutoffs[program.id, group.name]
-        waiting = self._waitlists.get((program.id, group.name), ())
+        waiting_place, waiting = self._waitlists(program.id, group.name, applicant.id)
         common = AtGroup(
             name=group.name,
             seats=cutoff.seats,
             filled=cutoff.filled,
             reserve=program.reserve(group.name),
             last=cutoff.last,
-            waiting_place=waiting.index(applicant.id) + 1 if applicant.id in waiting else None,
-            waiting=len(waiting),
+            waiting_place=waiting_place,
+            waiting=waiting,
             decided=decided,
         )
         if isinstance(standing, Barred):

@@ -10,6 +10,9 @@ from lottery.draw import NUMBER_BYTES, Draw
 from lottery.market import Applicant, Late, Market
 from lottery.rules import EVERYONE, GENERAL, Condition, Order, PriorityClass, Program, Ranked
 
+WHOLE: Mapping[str, Mapping[str, int]] = {}
+"""No group's seats are told: they follow from the whole market."""
+
 
 class Standing(NamedTuple):
     """An applicant's place at a seat group: compared left to right, lower first, and nothing else decides."""
@@ -57,15 +60,19 @@ class SeatGroup:
 
 
 class Standings:
-    """Says where anybody stands at any program of a market, once it is drawn."""
+    """Says where anybody stands at any program of a market, once it is drawn.
 
-    def __init__(self, market: Market, draw: Draw) -> None:
+    Where the market is only a part of a round's, `seats` says what each group has: who holds them may not be in it.
+    """
+
+    def __init__(self, market: Market, draw: Draw, *, seats: Mapping[str, Mapping[str, int]] = WHOLE) -> None:
         self._late = market.policy.late
         self._backfill_round = market.round.id if market.is_backfill else None
         self._draw = draw
         holders = market.holders()
         self.groups = {
-            program.id: _seat_groups(program, seats_this_round(market, program, holders)) for program in market.programs
+            program.id: _seat_groups(program, seats.get(program.id) or seats_this_round(market, program, holders))
+            for program in market.programs
         }
         self._positions = {
             program.id: {ticket: position for position, ticket in enumerate(program.tie_break.tickets, start=1)}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 import lottery
 from lottery.canonical import Json
-from lottery.explain import AtGroup, Decided, Explainer, UnfitOutcome, UnknownApplicant
+from lottery.explain import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
 from lottery.language import Language, languages
 from lottery.market import Market
 from lottery.rules import Condition
@@ -81,7 +81,7 @@ def everywhere() -> Market:
 
 def explainer(market: Market, seed: bytes = SEED) -> Explainer:
     earlier = {"r1": b"1" * 32}
-    return Explainer(market, lottery.match(market, seed=seed, seeds=earlier), seeds=earlier)
+    return Explainer(Extract.whole(market, lottery.match(market, seed=seed, seeds=earlier)), seeds=earlier)
 
 
 def groups_of(explained: Explainer, market: Market) -> Iterator[AtGroup]:
@@ -161,7 +161,7 @@ def test_an_outcome_that_does_not_follow_from_the_rules_is_not_explained_away() 
     others = tuple(placement for placement in outcome.placements if placement.applicant != "jan")
     no_cutoffs = tuple(replace(cutoff, last=None) for cutoff in outcome.cutoffs)
 
-    explained = Explainer(market, replace(outcome, placements=others, cutoffs=no_cutoffs), seeds=earlier)
+    explained = Explainer(Extract.whole(market, replace(outcome, placements=others, cutoffs=no_cutoffs)), seeds=earlier)
 
     assert at(explained, "jan", "ash-kg") == {"open": Decided.UNEXPLAINED}
     assert "This does not follow from the rules: have the outcome verified." in lines(explained, "jan")
@@ -193,13 +193,13 @@ def test_an_unknown_ticket_and_an_outcome_of_another_market_are_refused_by_name(
     other, _, _ = matched("matching_issue_67")
 
     with pytest.raises(UnknownApplicant, match="no applicant nobody"):
-        Explainer(market, outcome).explain("nobody")
+        Explainer(Extract.whole(market, outcome)).explain("nobody")
     with pytest.raises(UnfitOutcome, match="of another market"):
-        Explainer(other, outcome)
+        Explainer(Extract.whole(other, outcome))
     with pytest.raises(UnfitOutcome, match="does not have"):
-        Explainer(market, replace(outcome, cutoffs=()))
+        Explainer(Extract.whole(market, replace(outcome, cutoffs=())))
     with pytest.raises(UnfitOutcome, match="not hex"):
-        Explainer(market, replace(outcome, seed="seed"))
+        Explainer(Extract.whole(market, replace(outcome, seed="seed")))
 
 
 @settings(deadline=None, max_examples=100)
@@ -208,7 +208,7 @@ def test_every_right_outcome_is_explained_in_every_language(document: Json, seed
     market = lottery.read_market(document)
     earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
     outcome = lottery.match(market, seed=seed, seeds=earlier)
-    explained = Explainer(market, outcome, seeds=earlier)
+    explained = Explainer(Extract.whole(market, outcome), seeds=earlier)
     given_seats = {placement.applicant: (placement.program, placement.group) for placement in outcome.placements}
 
     for applicant in market.applicants:
@@ -268,3 +268,33 @@ def condition(document: Json) -> Condition:
 @pytest.mark.parametrize(("document", "words"), CONDITIONS, ids=[words for _, words in CONDITIONS])
 def test_a_condition_reads_as_a_school_would_say_it(document: Json, words: str) -> None:
     assert condition_in_words(condition(document), ENGLISH) == words
+
+
+def extract_of(market: Market, outcome: lottery.Outcome, ticket: str) -> Extract:
+    """Take what explains one child: its programs, its household, and what the outcome says of them."""
+    child = next(applicant for applicant in market.applicants if applicant.id == ticket)
+    household = [other for other in market.applicants if other.household and other.household == child.household]
+    members = {child.id: child, **{other.id: other for other in household}}
+    placements = [placement for placement in outcome.placements if placement.applicant in members]
+    held = [child.holds.program] if child.holds else []
+    wanted = {*child.ranking, *held, *(placement.program for placement in placements)}
+    part = replace(
+        market,
+        programs=tuple(program for program in market.programs if program.id in wanted),
+        applicants=tuple(members.values()),
+    )
+    cutoffs = [cutoff for cutoff in outcome.cutoffs if cutoff.program in wanted]
+    waitlists = Extract.whole(market, outcome).waitlists
+    return Extract(part, bytes.fromhex(outcome.seed), placements, cutoffs, waitlists)
+
+
+@settings(deadline=None, max_examples=60)
+@given(main_markets() | backfill_markets(), seeds())
+def test_a_few_rows_explain_a_child_as_the_whole_round_does(document: Document, seed: bytes) -> None:
+    market = lottery.read_market(document)
+    earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
+    outcome = lottery.match(market, seed=seed, seeds=earlier)
+    whole = Explainer(Extract.whole(market, outcome), seeds=earlier)
+    for applicant in market.applicants:
+        part = Explainer(extract_of(market, outcome, applicant.id), seeds=earlier)
+        assert part.explain(applicant.id) == whole.explain(applicant.id)

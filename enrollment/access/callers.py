@@ -241,6 +241,18 @@ def the_reader(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Secu
     return staff
 
 
+def the_auditor(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Security(bearer)] = None) -> Staff:
+    """Let an auditor in, to read a whole round under its tickets: without names, yet not anonymous.
+
+    Raises:
+        Forbidden: if it is none, or a scope is missing.
+    """
+    staff = the_staff(wanted, caller)
+    if not staff.is_(RoleKind.AUDITOR):
+        raise Forbidden(needs=sentence("the role of auditor"))
+    return staff
+
+
 def refuse_stranger(*, allowed: bool) -> None:
     """Refuse what is outside the caller's scope as if it were not there.
 
@@ -256,6 +268,7 @@ ManagesAccess = Annotated[Staff, Security(the_administrator, scopes=["access:man
 RunsRounds = Annotated[Staff, Security(the_administrator, scopes=["rounds:run"])]
 Publishes = Annotated[Staff, Security(the_administrator, scopes=["rounds:publish"])]
 ReadsRecords = Annotated[Staff, Security(the_reader, scopes=["records:read"])]
+Audits = Annotated[Staff, Security(the_auditor, scopes=["records:read"])]
 AnyStaff = Annotated[Staff, Security(the_staff, scopes=["records:read"])]
 ReadsApplications = Annotated[Partner, Security(the_partner, scopes=["applications:read"])]
 WritesApplications = Annotated[Partner, Security(the_partner, scopes=["applications:write"])]

@@ -12,7 +12,7 @@ from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
 from enrollment.schools.models import Offering
 from lottery.backfill import seats_this_round
 from lottery.canonical import Json
-from lottery.explain import Decided, Explainer
+from lottery.explain import Decided, Explainer, Extract
 from lottery.language import Language, languages
 from lottery.log.merkle import root
 from lottery.market import Market
@@ -94,7 +94,7 @@ def rules_as_last_put(session: Session, matched: Matched) -> str | None:
 
 def results_explained(_: Session, matched: Matched) -> str | None:
     """Explain, in every language, one child placed and one waiting at each program, and one without a seat."""
-    explainer = Explainer(matched.market, matched.outcome, seeds=matched.seeds)
+    explainer = Explainer(Extract.whole(matched.market, matched.outcome), seeds=matched.seeds)
     spoken = [Language(code) for code in languages()]
     for ticket in _worth_explaining(matched.outcome):
         explanation = explainer.explain(ticket)

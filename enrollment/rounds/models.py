@@ -40,7 +40,7 @@ class Round(Table):
     """When the dice are rolled in public, as named in the freeze."""
     frozen_at: Mapped[datetime | None]
     log_size: Mapped[int | None]
-    head: Mapped[str | None] = mapped_column(Text)
+    head: Mapped[str | None] = mapped_column(Text, deferred=True)
     """The market's first canonical line: everything but applicants."""
     market_digest: Mapped[str | None]
     snapshot_root: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -49,10 +49,10 @@ class Round(Table):
     seed: Mapped[bytes | None] = mapped_column(LargeBinary)
     drawn_at: Mapped[datetime | None]
     matched_at: Mapped[datetime | None]
-    outcome: Mapped[bytes | None] = mapped_column(LargeBinary)
+    outcome: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The outcome file's bytes, compressed (zlib)."""
     outcome_digest: Mapped[str | None]
-    report: Mapped[Document | None]
+    report: Mapped[Document | None] = mapped_column(deferred=True)
     gates: Mapped[Documents | None]
     complaint: Mapped[str | None]
     """What the verifier or a gate had against the match; nothing else of it is stored then."""

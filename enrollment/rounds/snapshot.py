@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, cast, func, select
+from sqlalchemy import Select, and_, any_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -139,25 +139,39 @@ def _program(one: InForce, round_: MarketRound, held: Mapping[HeldSeat, int], no
 
 
 def _children(
-    session: Session, cycle: Cycle, round_: MarketRound, grade_of: Mapping[str, str], before: Before
+    session: Session,
+    cycle: Cycle,
+    round_: MarketRound,
+    grade_of: Mapping[str, str],
+    before: Before,
+    *,
+    ranking: str | None = None,
 ) -> tuple[list[Entry], list[tuple[str, str]], list[str]]:
-    """Return the market's applicants, who is left out and why, and whose last ranking is not the log's; by tag."""
+    """Return the market's applicants, who is left out and why, and whose last ranking is not the log's; by tag.
+
+    With `ranking` it is only those who rank that program.
+    """
     claims = _claims(session, cycle.id)
     applicants: list[Entry] = []
     excluded: list[tuple[str, str]] = []
     astray: list[str] = []
-    for row in session.execute(_asked(cycle.id).execution_options(yield_per=ROWS_AT_ONCE)):
+    asked = (
+        _asked(cycle.id)
+        if ranking is None
+        else _asked(cycle.id).where(literal(ranking) == any_(RankingVersion.programs))
+    )
+    for row in session.execute(asked.execution_options(yield_per=ROWS_AT_ONCE)):
         tag = row.tag.hex()
         if row.id is None:
             excluded.append((tag, WITHDRAWN))
             continue
         if row.programs is not None and row.leaf_hash != row.last_leaf:
             astray.append(tag)
-        ranking = tuple(program for program in row.programs or () if program in grade_of)
+        programs = tuple(program for program in row.programs or () if program in grade_of)
         holds = before.held.get(tag)
         if holds and grade_of.get(holds.program) != row.grade:
             holds = None  # who applies for another grade has given the seat up
-        if not ranking and holds is None:
+        if not programs and holds is None:
             excluded.append((tag, ONLY_WITHDRAWN_PROGRAMS if row.programs else NO_RANKING))
             continue
         drawn_in, late = before.drawn.get(tag) or (round_.id, _missed_deadline(row.at, cycle, round_))
@@ -165,7 +179,7 @@ def _children(
             Entry(
                 id=tag,
                 grade=row.grade,
-                ranking=ranking,
+                ranking=programs,
                 zones=frozenset(row.zones),
                 flags=claims.get(row.id, NO_CLAIMS).flags,
                 at=claims.get(row.id, NO_CLAIMS).at,
@@ -178,6 +192,14 @@ def _children(
             )
         )
     return applicants, excluded, astray
+
+
+def children_ranking(session: Session, cycle: Cycle, program: str) -> list[Entry]:
+    """Return the children who rank a program now, by tag, for its school to look at before the freeze."""
+    round_ = MarketRound(cycle.id, Kind.MAIN)
+    grades = {one.program: str(one.market["grade"]) for one in rules_in_force(session, cycle.id)}
+    applicants, _, _ = _children(session, cycle, round_, grades, NOTHING_BEFORE, ranking=program)
+    return applicants
 
 
 def _asked(cycle: str) -> Select[*tuple[Any, ...]]:

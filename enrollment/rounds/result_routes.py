@@ -1,0 +1,241 @@
+"""Results over HTTP: partners see their applicants', schools their programs', everybody what is public."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from enrollment.access.callers import ReadsResults, RoleKind
+from enrollment.answers import reader_language
+from enrollment.applicants.service import find_applicant
+from enrollment.audit.log import append
+from enrollment.cycles.service import read_cycle
+from enrollment.database import Document, InTransaction
+from enrollment.languages import in_language
+from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.rounds.extracts import explainer_of
+from enrollment.rounds.holding import latest_published, read_round
+from enrollment.rounds.models import FrozenProgram
+from enrollment.rounds.result_schemas import (
+    ApplicantsAt,
+    CutoffsShown,
+    ExplanationShown,
+    ProgramRulesShown,
+    ReportShown,
+    ResultShown,
+    WaitlistAt,
+    WaitlistsShown,
+)
+from enrollment.rounds.results import (
+    ResultsNotPublished,
+    cutoffs_shown,
+    excluded_from,
+    in_a_sentence,
+    placed_at,
+    placement_of,
+    places_of,
+    previewed_at,
+    published,
+    published_round,
+    published_time,
+    report_shown,
+    ticket_of,
+    waiting_at,
+)
+from enrollment.schools.market_form import read_back
+from enrollment.schools.models import ProgramRules
+from enrollment.schools.own_school import ReadsProgram
+from enrollment.schools.rules_in_words import rules_in_words
+from enrollment.schools.rules_levels import part_of
+from enrollment.wire import Id
+from lottery.language import Language
+from lottery.words import explanation_in_words
+
+router = APIRouter(tags=["results"])
+
+APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
+PROGRAM = "/v1/cycles/{cycle}/programs/{program}"
+
+RoundId = Annotated[Id, Path(alias="round")]
+OfRound = Annotated[Id | None, Query(alias="round", description="A published round; without it, the last one.")]
+
+
+@router.get(f"{APPLICANT}/result")
+def read_result(
+    session: InTransaction,
+    partner: ReadsResults,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    round_id: OfRound = None,
+) -> ResultShown:
+    """Read what a round gave a child that you brought."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    round_ = published(session, cycle, round_id)
+    ticket = ticket_of(session, applicant)
+    placement, excluded = placement_of(session, round_, ticket), excluded_from(session, round_, ticket)
+    return ResultShown(
+        round=round_.id,
+        kind="main" if round_.kind == "main" else "backfill",
+        published_at=published_time(round_),
+        reference=reference,
+        ticket=ticket,
+        placement=placement,
+        excluded=excluded,
+        detail=in_a_sentence(placement, excluded, in_language(reader_language(request))),
+    )
+
+
+@router.get(f"{APPLICANT}/waitlists")
+def read_waitlists(
+    session: InTransaction,
+    partner: ReadsResults,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    round_id: OfRound = None,
+) -> WaitlistsShown:
+    """Read where a child that you brought waits: at every program ranked above the seat it has."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    round_ = published(session, cycle, round_id)
+    return WaitlistsShown(
+        round=round_.id, reference=reference, places=places_of(session, round_, ticket_of(session, applicant))
+    )
+
+
+@router.get(f"{APPLICANT}/explanation")
+def read_explanation(
+    session: InTransaction,
+    partner: ReadsResults,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    round_id: OfRound = None,
+) -> ExplanationShown:
+    """Read why a child got what it got, program by program, in the language of Accept-Language: en, es, ar."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    round_ = published(session, cycle, round_id)
+    ticket = ticket_of(session, applicant)
+    language = Language(reader_language(request))
+    excluded = excluded_from(session, round_, ticket)
+    lines, facts = [], {}
+    if excluded is not None:
+        lines = [in_a_sentence(None, excluded, in_language(language.code))]
+    else:
+        explanation = explainer_of(session, round_, [ticket]).explain(ticket)
+        lines, facts = explanation_in_words(explanation, language), explanation.document()
+    return ExplanationShown.model_validate(
+        {
+            "round": round_.id,
+            "reference": reference,
+            "ticket": ticket,
+            "language": language.code,
+            "direction": language.direction,
+            "lines": lines,
+            "facts": json.loads(json.dumps(facts)),
+        }
+    )
+
+
+@router.get(f"{PROGRAM}/applicants")
+def read_program_applicants(
+    session: InTransaction,
+    staff: ReadsProgram,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    program: Annotated[Id, Path()],
+    round_id: OfRound = None,
+) -> ApplicantsAt:
+    """Read who has a seat at a program, in which class and why; before results, who ranks it and in which class."""
+    held = read_cycle(session, cycle)
+    code = reader_language(request)
+    round_ = latest_published(session, cycle) if round_id is None else published(session, cycle, round_id)
+    audits = staff.is_(RoleKind.AUDITOR)
+    if audits:
+        told = {"what": "applicants", "program": program, "reader": staff.id}
+        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+    if round_ is None:
+        return previewed_at(session, held.cycle, program, code)
+    _refuse_program_not_in(session, round_.id, program)
+    return placed_at(session, round_, program, code, named=not audits)
+
+
+@router.get(f"{PROGRAM}/waitlist")
+def read_program_waitlist(
+    session: InTransaction,
+    staff: ReadsProgram,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    program: Annotated[Id, Path()],
+    round_id: OfRound = None,
+) -> WaitlistAt:
+    """Read a program's waitlists in their order, with each child's class and why it is in it."""
+    read_cycle(session, cycle)
+    round_ = published(session, cycle, round_id)
+    _refuse_program_not_in(session, round_.id, program)
+    if staff.is_(RoleKind.AUDITOR):
+        told = {"what": "waitlist", "program": program, "reader": staff.id}
+        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+    waiting = waiting_at(session, round_, program, reader_language(request))
+    return WaitlistAt(program=program, round=round_.id, waiting=waiting)
+
+
+def _refuse_program_not_in(session: Session, round_id: str, program: str) -> None:
+    if session.get(FrozenProgram, (round_id, program)) is None:
+        raise ResultsNotPublished
+
+
+@router.get("/v1/rounds/{round}/cutoffs")
+def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsShown:
+    """Read where the last one admitted to each full seat group stood; small cells are hidden, numbers cut short."""
+    round_ = published_round(session, round_id)
+    return CutoffsShown(round=round_.id, cutoffs=cutoffs_shown(session, round_))
+
+
+@router.get("/v1/rounds/{round}/report")
+def read_report(session: InTransaction, round_id: RoundId) -> ReportShown:
+    """Read a published round in numbers; small cells are hidden."""
+    return report_shown(published_round(session, round_id))
+
+
+@router.get("/v1/rounds/{round}/rules")
+def read_rules_in_force(
+    session: InTransaction,
+    request: Request,
+    response: Response,
+    *,
+    round_id: RoundId,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ProgramRulesShown]:
+    """Read every program's rules as the round froze them: in market form, and in sentences."""
+    round_ = read_round(session, round_id)
+    code = reader_language(request)
+    asked = (
+        select(FrozenProgram.program_id, FrozenProgram.rules_version, FrozenProgram.document, ProgramRules.rules)
+        .join(
+            ProgramRules,
+            (ProgramRules.program_id == FrozenProgram.program_id)
+            & (ProgramRules.version == FrozenProgram.rules_version),
+        )
+        .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
+        .order_by(FrozenProgram.program_id)
+        .limit(limit + 1)
+    )
+    if after := place_of(cursor):
+        asked = asked.where(FrozenProgram.program_id > after)
+
+    def show(row: Row[str, int, str, Document]) -> ProgramRulesShown:
+        market = json.loads(row[2])
+        sentences = rules_in_words(part_of(row[3]), read_back(market), code)
+        return ProgramRulesShown(program=row[0], version=row[1], market=market, sentences=sentences)
+
+    return page(
+        session.execute(asked).all(),
+        limit=limit,
+        place=lambda row: row[0],
+        show=show,
+        request=request,
+        response=response,
+    )
