@@ -22,7 +22,7 @@ from enrollment.rounds.result_schemas import (
     ApplicantsAt,
     CutoffsShown,
     ExplanationShown,
-    ProgramRulesShown,
+    FrozenRulesShown,
     ReportShown,
     ResultShown,
     WaitlistAt,
@@ -208,7 +208,7 @@ def read_rules_in_force(
     round_id: RoundId,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[ProgramRulesShown]:
+) -> Page[FrozenRulesShown]:
     """Read every program's rules as the round froze them: in market form, and in sentences."""
     round_ = read_round(session, round_id)
     code = reader_language(request)
@@ -226,10 +226,10 @@ def read_rules_in_force(
     if after := place_of(cursor):
         asked = asked.where(FrozenProgram.program_id > after)
 
-    def show(row: Row[str, int, str, Document]) -> ProgramRulesShown:
+    def show(row: Row[str, int, str, Document]) -> FrozenRulesShown:
         market = json.loads(row[2])
         sentences = rules_in_words(part_of(row[3]), read_back(market), code)
-        return ProgramRulesShown(program=row[0], version=row[1], market=market, sentences=sentences)
+        return FrozenRulesShown(program=row[0], version=row[1], market=market, sentences=sentences)
 
     return page(
         session.execute(asked).all(),

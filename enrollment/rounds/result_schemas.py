@@ -142,7 +142,7 @@ class CutoffsShown(Wire):
     cutoffs: list[CutoffShown]
 
 
-class ProgramRulesShown(Wire):
+class FrozenRulesShown(Wire):
     """A program's rules as they were in force in a round."""
 
     program: Id

@@ -44,7 +44,7 @@ def programs_of(school: School, rules: Rules, seats: Mapping[str, int]) -> Itera
             "precedence": list(rules.precedence),
             "tie_break": rules.customs.tie_break,
             "backfill": {
-                "fills": _fills(rules.customs.backfill, school, grade),
+                "fills": fills(rules.customs.backfill, school, grade),
                 "order": rules.customs.order,
                 "vacated_reserves": rules.customs.vacated,
             },
@@ -85,7 +85,8 @@ def _weight(school: School, grade: str) -> int:
     return school.size * _ENTRY_WEIGHTS.get(grade, _LATER_GRADE_WEIGHT)
 
 
-def _fills(backfill: Backfill, school: School, grade: str) -> bool:
+def fills(backfill: Backfill, school: School, grade: str) -> bool:
+    """Say whether a school fills a grade's seats after the main round."""
     match backfill:
         case Backfill.ALL:
             return True
@@ -112,10 +113,11 @@ def _reserve(reserve: ReserveRule, rules: Rules, seats: int) -> dict[str, Json]:
 
 
 def _priority(name: str, rules: Rules) -> dict[str, Json]:
-    return {"name": name, "when": _condition(name, rules)}
+    return {"name": name, "when": condition_of(name, rules)}
 
 
-def _condition(name: str, rules: Rules) -> Mapping[str, Json]:
+def condition_of(name: str, rules: Rules) -> Mapping[str, Json]:
+    """Return what a class or a reserve of a name asks of a child."""
     match name:
         case "neighborhood":
             return {"zone_in": list(rules.area)}

@@ -1,0 +1,1 @@
+"""A city's round from beginning to end, over HTTP, as everybody who takes part in it."""

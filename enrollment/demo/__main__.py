@@ -1,0 +1,153 @@
+"""The command of the demo."""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from enrollment.demo import round as the_round
+from enrollment.demo import setting, taking
+from enrollment.demo.city import invent
+from enrollment.demo.house import enrollment, free_port, new_database, running, settings_of
+from enrollment.demo.setting import CYCLE, PASSWORD, Cast
+from enrollment.demo.telling import Teller
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a city."""
+
+    schools: int
+    children: int
+    most_ranks: int = 12
+
+
+SIZES = {"city": Size(60, 3_000), "dc": Size(210, 22_443)}
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description="Start PostgreSQL and the service, make a city, and run its round over HTTP, as everybody in it. "
+        "The service then stays up to be looked at.",
+    )
+    parser.add_argument("--exit", action="store_true", help="end the service afterwards")
+    parser.add_argument(
+        "--size", choices=SIZES, default="city", help="60 schools and 3,000 children, or 210 and 22,443"
+    )
+    parser.add_argument("--port", type=int, help="where to listen (default: 8000 if it is free)")
+    parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="where files go (default: demo-city)")
+    parser.add_argument("--lottery", action="store_true", help="the lottery alone, on files, without a service")
+    options = parser.parse_args()
+    folder: Path = options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    size, tell, began = SIZES[options.size], Teller(), time.monotonic()
+    port = free_port(options.port)
+    address = f"http://127.0.0.1:{port}"
+    tell.headline("The service starts: PostgreSQL, its tables, web processes, a worker.")
+    environment = settings_of(new_database(folder), address)
+    enrollment(environment, "migrate")
+    with NamedTemporaryFile("w", suffix=".password") as file:
+        file.write(PASSWORD)
+        file.flush()
+        enrollment(environment, "make-administrator", "ann", "--password-file", file.name)
+    with running(environment, folder, port):
+        cast, explained = act(address, size, folder, tell)
+        tell.headline(f"Done in {time.monotonic() - began:.0f} seconds.")
+        where_to_look(address, cast, explained, tell)
+        if not options.exit:
+            tell.line("The service stays up; Ctrl-C ends it.")
+            stay()
+
+
+def act(address: str, size: Size, folder: Path, tell: Teller) -> tuple[Cast, str]:
+    """Act as everybody, from the first school to the last check."""
+    city = invent(schools=size.schools, children=size.children)
+    tell.headline(f"A city of {size.schools} schools of three operators, and {size.children:,} children.")
+    cast = setting.make_cast(address, city, tell)
+    calendar = setting.make_cycle(cast.ann, most_ranks=size.most_ranks)
+    setting.bring_in_zones(cast.ann, city, tell)
+    setting.have_schools_take_part(cast, city, tell)
+
+    tell.headline("The cycle opens: from now on rules are fixed, and families rank.")
+    calendar = taking.set_calendar(
+        cast.ann, calendar, reason="All schools have said their rules", opens_at=taking.soon()
+    )
+    taking.wait_for_phase(cast.ann, "open")
+    on_time = [family for family in city.families if not family.late]
+    late = [family for family in city.families if family.late]
+    taking.take_applications(cast, on_time, tell, title="Families apply and rank")
+    taking.revise(cast, on_time, tell)
+    taking.refuse_the_same_child_twice(cast, on_time[1], tell)
+    leaver = next(school for school in reversed(city.schools) if school.takes_part and school.id not in cast.offices)
+    taking.leave(cast, leaver, tell)
+    taking.decide_claims(cast, city, tell, families=on_time)
+    for school in city.schools:
+        if school.screened and school.id in cast.offices:
+            taking.order_applicants(cast, school, tell)
+
+    tell.headline("A rehearsal; then the deadline, and some who are late.")
+    the_round.rehearse(cast, tell)
+    calendar = taking.set_calendar(cast.ann, calendar, reason="The demo does not wait for days", deadline=taking.soon())
+    taking.wait_for_phase(cast.ann, "late")
+    left = {str(program["id"]) for program in leaver.programs}
+    taking.take_applications(cast, [taking.without(family, left) for family in late], tell, title="Late families apply")
+
+    tell.headline("The round.")
+    the_round.run(cast, tell)
+    the_round.report(cast, tell)
+    the_round.school_list(cast, city, tell)
+
+    tell.headline("An auditor trusts nobody: the round is checked from files.")
+    paths = the_round.verify(cast, folder, tell)
+    the_round.hold_against_log(cast, paths, tell)
+
+    tell.headline("Why one child got what it got.")
+    return cast, the_round.explain(cast, city, tell)
+
+
+def where_to_look(address: str, cast: Cast, explained: str, tell: Teller) -> None:
+    """Say where to look, and who can sign in."""
+    offices = sorted(f"{school}.office" for school in cast.offices)
+    tell.line(f"{address}/docs says what can be asked. Without a token: {address}/v1/rounds/2027-main/report")
+    tell.table(
+        "Who can sign in: POST /v1/sessions with id and password gives a token",
+        ("who", "id", "password"),
+        [
+            ("administrators", "ann, bea", PASSWORD),
+            ("auditor", "otto", PASSWORD),
+            ("operators", ", ".join(f"{operator}.office" for operator in cast.operators), PASSWORD),
+            ("schools", ", ".join(offices[:4]) + ", …", PASSWORD),
+        ],
+    )
+    tell.table(
+        "Partners: POST /v1/oauth/token with client credentials gives an access token",
+        ("client_id", "client_secret"),
+        [(name, secret) for name, secret in cast.secrets.items()],
+    )
+    secret = cast.secrets["city-portal"]
+    tell.line("For instance:")
+    basic = f"-u city-portal:{secret} -d grant_type=client_credentials"
+    read = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"access_token\"])'"
+    tell.quote(
+        [
+            f"token=$(curl -s {basic} {address}/v1/oauth/token | {read})",
+            f'curl -s -H "Authorization: Bearer $token" {address}{explained}/result',
+            f"curl -s {address}{CYCLE}",
+        ]
+    )
+
+
+def stay() -> None:
+    """Wait until somebody ends it."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    main()
