@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import secrets
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +18,7 @@ from enrollment.access.schemas import RoleBody, StaffBody
 from enrollment.access.service import IdTaken, make_staff
 from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
+from enrollment.embedded import EmbeddedMissing, start_postgresql
 from enrollment.migrating import downgrade, upgrade
 from enrollment.settings import Settings, settings_of_environment
 
@@ -31,6 +35,12 @@ def main() -> None:
         for fault in error.errors():
             name = "_".join(str(part) for part in fault["loc"]).upper()
             typer.echo(f"enrollment: {name}: {fault['msg']}; see the README's settings", err=True)
+        raise SystemExit(UNUSABLE) from None
+    except OSError as error:
+        typer.echo(f"enrollment: {error.filename or ''}: {(error.strerror or str(error)).lower()}", err=True)
+        raise SystemExit(UNUSABLE) from None
+    except EmbeddedMissing as error:
+        typer.echo(f"enrollment: {error}", err=True)
         raise SystemExit(UNUSABLE) from None
     except OperationalError as error:
         typer.echo(f"enrollment: the database cannot be used: {str(error.orig).splitlines()[0]}", err=True)
@@ -56,6 +66,29 @@ def serve(
         server_header=False,
         date_header=True,
     )
+
+
+@commands.command("try")
+def try_out(
+    administrator: Annotated[str, typer.Option(help="The administrator to make, if there is none of that name.")],
+    password_file: Annotated[Path, typer.Option(help="A file with the administrator's password.")],
+    folder: Annotated[Path, typer.Option(help="Where the database and the secret are kept.")] = Path("try-city"),
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve all in one, on an embedded PostgreSQL: to try it out, with nothing else installed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "secret"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_hex(32), encoding="ascii")
+    url = start_postgresql(folder / "postgresql")
+    os.environ |= {"DATABASE_URL": url, "ENROLLMENT_SECRET": kept.read_text(encoding="ascii")}
+    os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
+    upgrade(url)
+    with suppress(IdTaken):
+        _make_administrator(administrator, password_file.read_text(encoding="utf-8").strip())
+    typer.echo(f"http://127.0.0.1:{port} is served until this ends; {folder} keeps what it has.")
+    serve(port=port)
 
 
 @commands.command()
@@ -92,19 +125,23 @@ def make_administrator(
     ] = None,
 ) -> None:
     """Make an administrator; the first one cannot be made over HTTP."""
-    settings = settings_of_environment()
     if password_file is None:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     else:
         password = password_file.read_text(encoding="utf-8").strip()
-    body = StaffBody(id=name, name=name, password=password, roles=[RoleBody(role="administrator")])
-    engine = connect(settings.database_url, connections=2)
     try:
-        with transaction(sessions_of(engine)) as session:
-            make_staff(session, body)
+        _make_administrator(name, password)
     except IdTaken as taken:
         typer.echo(f"enrollment: {taken}", err=True)
         raise typer.Exit(UNUSABLE) from None
+
+
+def _make_administrator(name: str, password: str) -> None:
+    body = StaffBody(id=name, name=name, password=password, roles=[RoleBody(role="administrator")])
+    engine = connect(settings_of_environment().database_url, connections=2)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            make_staff(session, body)
     finally:
         engine.dispose()
 

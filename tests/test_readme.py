@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def steps(block: str) -> Iterator[tuple[str, list[str]]]:
 def run(command: str, folder: Path) -> list[str]:
     environment = {**os.environ, "COLUMNS": "100", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607
+        ["bash", "-c", command],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -83,6 +85,49 @@ def test_every_script_and_page_named_is_there() -> None:
 
     assert len(named) > 8
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@contextmanager
+def tried_out(folder: Path) -> Iterator[str]:
+    """Start the service as the README says, at a free port; yield its address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    (start,) = [block for block in blocks("sh") if "enrollment try" in block]
+    process = subprocess.Popen(
+        [
+            "bash",
+            "-ec",
+            start.replace(".venv/bin/enrollment", "exec .venv/bin/enrollment").rstrip() + f" --port {port}",
+        ],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        printed = process.stdout.readline()
+        assert "is served" in printed, printed + process.stdout.read()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_a_round_runs_by_hand_as_the_readme_says(checkout: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl, with which the README runs a round, is not installed")
+    (by_hand,) = blocks("bash")
+    with tried_out(checkout) as address:
+        waiting = f"until curl -sf {address}/readyz >/dev/null; do :; done\n"
+        script = waiting + by_hand.replace("http://127.0.0.1:8000", address)
+        printed = run(f"set -e\n{script}", checkout)
+
+    assert printed[-1] == "The outcome is right: 2 placed, 1 without a seat."
+    (spanish,) = [line for line in printed if '"language":"es"' in line]
+    assert "Plaza en adams-kg" in spanish or "Sin plaza en esta ronda" in spanish
+    assert not [line for line in printed if '"code":' in line and '"title":' in line]
 
 
 def test_the_demo_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,13 +91,17 @@ def report(cast_: Cast, tell: Teller) -> None:
     known.sort(key=lambda one: -cast("int", one["waiting"]))
     tell.table(
         "Longest waitlists, with the last one admitted (small cells are hidden, numbers cut short)",
-        ("program", "group", "seats", "waiting", "last class", "number"),
+        ("program", "group", "seats", "waiting", "last class", "number or place"),
         [
-            (one["program"], one["group"], one["seats"], one["waiting"], last["priority_class"], f"{last['number']}…")
+            (one["program"], one["group"], one["seats"], one["waiting"], last["priority_class"], _place(last))
             for one in known[:8]
             for last in [cast("dict[str, object]", one["last"])]
         ],
     )
+
+
+def _place(last: Mapping[str, object]) -> str:
+    return f"place {last['position']} of its list" if last["number"] is None else f"{last['number']}…"
 
 
 def _shown(number: int | None) -> str:
@@ -127,7 +131,10 @@ def verify(cast_: Cast, folder: Path, tell: Teller) -> Sequence[Path]:
 
 def hold_against_log(cast_: Cast, paths: Sequence[Path], tell: Teller) -> None:
     """Make the log's root anew from its entries, and hold the downloaded files against what the log says of them."""
-    tree = cast_.otto.get("/v1/log/tree")
+    frozen_at = cast("int", cast_.otto.get(MAIN)["log_size"])
+    after_publishing = frozen_at + len(("freeze", "draw", "result", "publish"))
+    # The sequencer gives entries their places once a second.
+    tree = wait(lambda: cast_.otto.get("/v1/log/tree"), lambda told: cast("int", told["size"]) >= after_publishing)
     size = cast("int", tree["size"])
     bodies: list[str] = []
     while len(bodies) < size:
@@ -144,7 +151,8 @@ def hold_against_log(cast_: Cast, paths: Sequence[Path], tell: Teller) -> None:
     for body in bodies:
         kind = json.loads(body)["type"]
         kinds[kind] = kinds.get(kind, 0) + 1
-    tell.table(f"The log: {size:,} entries, root {tree['root']}", ("entry", "number"), sorted(kinds.items()))
+    tell.table(f"The log: {size:,} entries", ("entry", "number"), sorted(kinds.items()))
+    tell.line(f"Root of its Merkle tree: {tree['root']}")
     tell.line("Its root was made anew from its entries, and it names the three files by their hashes.")
 
 

@@ -34,7 +34,8 @@ class Teller:
 
     def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show a table; numbers stand to the right."""
-        table = Table(title=title, title_justify="left", title_style="")
+        self.line(title)
+        table = Table()
         for place, heading in enumerate(headings):
             numeric = all(isinstance(row[place], int) for row in rows)
             table.add_column(heading, justify="right" if numeric else "left")
