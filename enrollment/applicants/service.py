@@ -310,7 +310,7 @@ def override_zones(
         if zone not in known
     ]
     if faults:
-        raise UnknownZones(faults=faults)
+        raise UnknownZones(faults=faults, cycle=cycle)
     applicant, child = found
     applicant.zones, applicant.zone_method = sorted(set(zones)), OVERRIDE
     applicant.version += 1
@@ -322,4 +322,4 @@ class UnknownZones(Conflict):
     """Zones that the cycle does not have."""
 
     title = sentence("The cycle has no such zones")
-    detail = sentence("GET /v1/cycles/{cycle}/zones lists those that it has.").replace("/{cycle}", "/…")
+    detail = sentence("GET /v1/cycles/{cycle}/zones lists those that it has.")

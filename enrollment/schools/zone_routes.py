@@ -18,6 +18,7 @@ from enrollment.languages import Say, in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.problems import BadRequest, Fault, sentence
 from enrollment.schools.models import Zone
+from enrollment.schools.rules_settled import Act
 from enrollment.schools.zone_schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
 from enrollment.schools.zone_store import (
     ZonesFound,
@@ -103,7 +104,8 @@ def import_zones(
         faults = _told(unusable.faults, say)
         return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
     if apply:
-        replace_zones(session, cycle, shapes, raw=raw, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+        act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
+        replace_zones(session, cycle, shapes, raw=raw, act=act)
     return ZonesReport(
         cycle=cycle,
         applied=apply,

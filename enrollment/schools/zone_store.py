@@ -17,6 +17,8 @@ from enrollment.cycles.setting import cycle_in_full
 from enrollment.database import copy_rows
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.schools.models import School, Zone
+from enrollment.schools.rules_levels import hold_rules
+from enrollment.schools.rules_settled import Act, settle_cycle
 from enrollment.schools.zones import ZoneIndex, ZoneShape
 
 MOST_INDEXES = 8
@@ -141,12 +143,15 @@ def _same_seats(shape: ZoneShape, other: ZoneShape) -> bool:
     return shape.grades is None or other.grades is None or bool(set(shape.grades) & set(other.grades))
 
 
-def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, raw: bytes, actor: str) -> Held:
+def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, raw: bytes, act: Act) -> Held:
     """Put zones in the place of all that a cycle has, and tell the log, with the hash of the file.
+
+    Rules hang on zones, so those of every program that takes part are settled anew.
 
     Raises:
         CycleNotFound: if there is no such cycle.
         ZonesFixed: if it has opened.
+        RulesCannotWork: if some program's rules name a zone that is gone.
     """
     held = hold_for_change(session, cycle_id)
     refuse_opened(held)
@@ -161,7 +166,9 @@ def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], 
         "vintage": cycle.zones_vintage,
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
-    append(session, "cycle.put", cycle=cycle_id, actor=actor, fields={**cycle_in_full(cycle), "zones": told})
+    append(session, "cycle.put", cycle=cycle_id, actor=act.actor, fields={**cycle_in_full(cycle), "zones": told})
+    hold_rules(session, cycle_id)
+    settle_cycle(session, cycle, act)
     return held
 
 

@@ -303,19 +303,3 @@ def _position(value: Json) -> tuple[float, float] | None:
         if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e300  # noqa: PLR2004
     ]
     return (read[0], read[1]) if len(read) == 2 and all(map(math.isfinite, read)) else None  # noqa: PLR2004
-
-
-def overlaps(shapes: Sequence[ZoneShape]) -> list[Fault]:
-    """Return what is allowed but worth a look: zones of one school that lie over one another, as distance rings do."""
-    tree = shapely.STRtree([shape.shape for shape in shapes])
-    return [
-        Fault(
-            f"/features/{place}",
-            "overlap",
-            sentence("{zone} lies over {other} of the same school; a child may live in both"),
-            {"zone": shape.zone, "other": shapes[other].zone},
-        )
-        for place, shape in enumerate(shapes)
-        for other in sorted(int(found) for found in tree.query(shape.shape, predicate="overlaps"))
-        if other < place and shape.school is not None and shapes[other].school == shape.school
-    ]

@@ -15,6 +15,7 @@ from enrollment.database import clock, transaction
 from enrollment.schools.zone_store import zones_at
 from lottery.canonical import Json
 from rows import add_cycle, add_school
+from saying import CYCLE, PROGRAM, join
 
 IMPORT = "/v1/cycles/2027/imports/zones"
 DAY = timedelta(days=1)
@@ -279,3 +280,32 @@ def test_zones_are_listed_page_by_page(service: Service) -> None:
         ("b", None),
     ]
     assert third["next_cursor"] is None
+
+
+def test_new_zones_settle_the_rules_that_hang_on_them(service: Service) -> None:
+    a_cycle(service)
+    administrator = service.administrator()
+    office = service.school_staff("lincoln")
+    assert bring(administrator, collection(WEST)).status_code == 200
+    join(office, "lincoln", "KG")
+    said = office.put(f"{CYCLE}/schools/lincoln/rules", {"rules": {"neighborhood": {"rule": "priority"}}})
+    assert said.status_code == 200, said.text
+    before = office.get(PROGRAM).json()
+    assert before["market"]["priorities"][0]["when"] == {"zone_in": ["west"]}
+    assert bring(administrator, collection(square("new", left=0, school="lincoln"))).status_code == 200
+    after = office.get(PROGRAM).json()
+    assert after["market"]["priorities"][0]["when"] == {"zone_in": ["new"]}
+
+
+def test_zones_that_leave_a_rule_without_its_zone_are_refused(service: Service) -> None:
+    a_cycle(service)
+    administrator = service.administrator()
+    office = service.school_staff("lincoln")
+    assert bring(administrator, collection(RING)).status_code == 200
+    join(office, "lincoln", "KG")
+    rules: Json = {"rules": {"neighborhood": {"rule": "only", "zones": ["ring"]}}}
+    assert office.put(f"{CYCLE}/schools/lincoln/rules", rules).status_code == 200
+    refused = bring(administrator, collection(EAST))
+    assert (refused.status_code, refused.json()["code"]) == (409, "rules-cannot-work")
+    listed = service.stranger().get(f"{CYCLE}/zones").json()["data"]
+    assert [zone["zone"] for zone in listed] == ["ring"]
