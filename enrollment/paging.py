@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
@@ -53,6 +54,19 @@ def place_of(cursor: str | None) -> str | None:
     if not _PLACE.fullmatch(place):
         raise UnusableCursor
     return place
+
+
+def uuid_of(cursor: str | None) -> uuid.UUID | None:
+    """Return the id after which a page begins, where rows go by UUID, or None for the first page.
+
+    Raises:
+        UnusableCursor: if the cursor is not one that was given.
+    """
+    place = place_of(cursor)
+    try:
+        return None if place is None else uuid.UUID(place)
+    except ValueError:
+        raise UnusableCursor from None
 
 
 def page(

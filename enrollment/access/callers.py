@@ -269,6 +269,7 @@ RunsRounds = Annotated[Staff, Security(the_administrator, scopes=["rounds:run"])
 Publishes = Annotated[Staff, Security(the_administrator, scopes=["rounds:publish"])]
 ReadsRecords = Annotated[Staff, Security(the_reader, scopes=["records:read"])]
 Audits = Annotated[Staff, Security(the_auditor, scopes=["records:read"])]
+Decides = Annotated[Staff, Security(the_staff, scopes=["claims:decide"])]
 AnyStaff = Annotated[Staff, Security(the_staff, scopes=["records:read"])]
 ReadsApplications = Annotated[Partner, Security(the_partner, scopes=["applications:read"])]
 WritesApplications = Annotated[Partner, Security(the_partner, scopes=["applications:write"])]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import (
     Administers,
     AnyStaff,
+    Decides,
     Partner,
     ReadsApplications,
     RoleKind,
@@ -46,7 +47,7 @@ from enrollment.applicants.service import (
 from enrollment.audit.log import append
 from enrollment.cycles.service import hold_between_rounds, hold_open, read_cycle
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, sentence
 from enrollment.schools.models import Zone
@@ -242,8 +243,8 @@ def list_claims_to_decide(
     """List claims at your schools, or all of them for administrators and auditors, with what is needed to decide."""
     read_cycle(session, cycle)
     asked = deciding.claims_for(staff, cycle, school=school, status=status).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Claim.id > uuid.UUID(after))
+    if after := uuid_of(cursor):
+        asked = asked.where(Claim.id > after)
     return page(
         session.scalars(asked).all(),
         limit=limit,
@@ -256,7 +257,7 @@ def list_claims_to_decide(
 
 @claim_router.post("/v1/claims/{claim}/approve", dependencies=[Once])
 def approve_claim(
-    session: InTransaction, staff: AnyStaff, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
 ) -> ClaimShown:
     """Approve a claim: from now on it counts."""
     return _decide(session, staff, response, claim, "approved", body)
@@ -264,7 +265,7 @@ def approve_claim(
 
 @claim_router.post("/v1/claims/{claim}/deny", dependencies=[Once])
 def deny_claim(
-    session: InTransaction, staff: AnyStaff, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
 ) -> ClaimShown:
     """Deny a claim: it does not count."""
     return _decide(session, staff, response, claim, "denied", body)

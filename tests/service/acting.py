@@ -60,6 +60,10 @@ class Caller:
             path, json=body, headers=headers
         )  # fmt: skip
 
+    def post_form(self, path: str, form: Mapping[str, str]) -> httpx2.Response:
+        """Send a form."""
+        return self._client.post(path, data=dict(form), headers=self._headers)
+
     def post_raw(self, path: str, body: bytes, key: str | None = "raw") -> httpx2.Response:
         """Send bytes as they are."""
         once = {"Idempotency-Key": key} if key else {}
