@@ -40,6 +40,11 @@ class Caller:
         self._client = client
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that say who it is."""
+        return self._headers
+
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Read."""
         return self._client.get(path, headers={**self._headers, **(headers or {})})
@@ -139,6 +144,10 @@ class Service:
         answer = self._client.post("/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret))
         assert answer.status_code == 200, answer.text
         return Caller(self._client, answer.json()["access_token"])
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> httpx2.Response:
+        """Send a request as it is."""
+        return self._client.request(method, path, headers=dict(headers), content=body)
 
     def sequence(self) -> None:
         """Let the sequencer make a pass."""

@@ -18,20 +18,7 @@ KEPT_APART = frozenset({"given_answer"})
 """Tables that may change when somebody is refused: what is kept of Idempotency-Keys."""
 
 OWNED = frozenset(
-    {
-        "reference",
-        "school",
-        "operator",
-        "program",
-        "claim",
-        "rehearsal",
-        "change",
-        "partner",
-        "staff",
-        "token",
-        "secret",
-    }
-    | {"ticket"}
+    ["reference", "ticket", "claim", "school", "operator", "program", "change", "partner", "secret", "staff", "token"]
 )
 """Path parameters that name what is somebody's."""
 
