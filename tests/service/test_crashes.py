@@ -1,0 +1,178 @@
+"""Killed between any two steps of a round, or under a load of rankings: nothing is lost, nothing is done twice."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+
+import httpx
+import pytest
+from sqlalchemy import select, text
+
+from acting import PASSWORD, Service
+from enrollment.audit.models import LogEntry
+from enrollment.database import transaction
+from lottery.canonical import Json
+from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
+from running import MOST_LOOKS, Running, running
+from test_cycles import entries
+
+LOADERS = 4
+ENOUGH = 60
+"""Acknowledged rankings after which the service is killed."""
+
+
+@pytest.fixture
+def city(service: Service) -> City:
+    return make_city(service)
+
+
+class Staff:
+    """An administrator who acts over HTTP, whatever process answers."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def post(self, path: str, body: Json = None) -> None:
+        answer = self._http.post(path, headers={"Idempotency-Key": uuid.uuid4().hex}, json=body)
+        assert answer.is_success, answer.text
+
+    def state(self) -> str:
+        return str(self._http.get(MAIN).json()["state"])
+
+
+@contextmanager
+def signed_in(up: Running, name: str) -> Iterator[Staff]:
+    with httpx.Client(base_url=up.address, timeout=60) as http:
+        answer = http.post("/v1/sessions", json={"id": name, "password": PASSWORD})
+        http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        yield Staff(http)
+
+
+def until_matched(administrator: Staff) -> None:
+    for _ in range(MOST_LOOKS):
+        if administrator.state() == "matched":
+            return
+    pytest.fail("nobody took the match up again")
+
+
+def test_killed_between_any_two_steps_a_round_goes_on_to_the_same_end(city: City) -> None:
+    city.close()
+    steps: list[tuple[str, str, Json]] = [
+        ("ann", f"{CYCLE}/rounds", {"kind": "main"}),
+        ("ann", f"{MAIN}/freeze", {"dice_in_minutes": 0}),
+        ("ann", f"{MAIN}/draw", {"dice": DICE}),
+        ("ann", f"{MAIN}/match", None),
+    ]
+    for name, path, body in steps:
+        with running(city.service.database) as up, signed_in(up, name) as administrator:
+            administrator.post(path, body)
+            up.kill()
+    with running(city.service.database) as up, signed_in(up, "bea") as administrator:
+        until_matched(administrator)
+        up.kill()
+    with running(city.service.database) as up, signed_in(up, "bea") as administrator:
+        administrator.post(f"{MAIN}/publish")
+        up.kill()
+
+    told = Counter(entry["type"] for entry in round_entries(city))
+    assert told == dict.fromkeys(("round.freeze", "round.draw", "round.result", "round.publish"), 1)
+    raw = city.otto.get(f"{MAIN}/outcome").content
+    outcome = json.loads(raw)
+    with transaction(city.service.sessions) as session:
+        assert session.execute(text("SELECT count(*) FROM placement")).scalar_one() == len(outcome["placements"]) == 7
+
+
+def round_entries(city: City) -> list[dict[str, Json]]:
+    with transaction(city.service.sessions) as session:
+        bodies = session.scalars(select(LogEntry.body).where(LogEntry.type.like("round.%"))).all()
+    return [json.loads(body) for body in bodies]
+
+
+def test_killed_while_it_matches_another_process_takes_the_match_up(city: City) -> None:
+    city.close()
+    city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
+    city.freeze()
+    city.ann.post(f"{MAIN}/draw", {"dice": DICE})
+    with transaction(city.service.sessions) as held:
+        # Whoever works waits here for the round, in the middle of the job, and is killed there.
+        held.execute(text("SELECT FROM round FOR SHARE"))
+        with running(city.service.database) as up, transaction(city.service.sessions) as session:
+            session.execute(
+                text(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args) VALUES "
+                    "('rounds', 'match', '2027-main', 'match 2027-main', '{\"subject\": \"2027-main\"}')"
+                )
+            )
+            session.commit()
+            until_the_job_waits_for_the_round(city)
+            up.kill()
+    with running(city.service.database) as up, signed_in(up, "bea") as administrator:
+        until_matched(administrator)
+    assert len(entries(city.service, "round.result")) == 1
+
+
+def until_the_job_waits_for_the_round(city: City) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(MOST_LOOKS * 10):
+        with transaction(city.service.sessions) as session:
+            if session.execute(waiting).scalar_one():
+                return
+    pytest.fail("nobody works on the round")
+
+
+def test_every_ranking_that_was_acknowledged_before_a_crash_is_there_once_in_table_and_log(city: City) -> None:
+    acknowledged: list[tuple[str, str]] = []
+    enough = Event()
+    with running(city.service.database) as up, ThreadPoolExecutor(LOADERS) as pool:
+        loads = [pool.submit(load, up, city, loader, acknowledged, enough) for loader in range(LOADERS)]
+        enough.wait(timeout=120)
+        up.kill()
+        for done in loads:
+            done.result()
+    assert len(acknowledged) >= ENOUGH
+    city.service.sequence()
+    with transaction(city.service.sessions) as session:
+        stored = dict(
+            session.execute(
+                text(
+                    "SELECT confirmation, encode(leaf_hash, 'hex') FROM ranking_version WHERE confirmation IS NOT NULL"
+                )
+            ).all()
+        )
+        logged = Counter(
+            leaf.hex() for leaf in session.scalars(select(LogEntry.leaf_hash).where(LogEntry.type == "ranking.put"))
+        )
+        astray = session.execute(
+            text("SELECT count(*) FROM log_entry e LEFT JOIN log_leaf l ON l.entry_id = e.id WHERE l.index IS NULL")
+        ).scalar_one()
+    for confirmation, leaf in acknowledged:
+        assert stored[confirmation] == leaf
+    assert logged == Counter(stored.values())
+    assert set(logged.values()) == {1}
+    assert astray == 0
+
+
+def load(up: Running, city: City, loader: int, acknowledged: list[tuple[str, str]], enough: Event) -> None:
+    """Bring children and submit their rankings until the service is gone; note what was acknowledged."""
+    headers = dict(city.portal.headers)
+    with httpx.Client(base_url=up.address, headers=headers, timeout=30) as client:
+        number = 0
+        while True:
+            path = f"{CYCLE}/applicants/load-{loader}-{number}"
+            try:
+                client.put(path, json={"grade": "KG", "child": dict(CHILD)})
+                answer = client.put(f"{path}/ranking", json={"programs": ["lincoln-kg", "adams-kg"]})
+            except httpx.TransportError:
+                return
+            if answer.status_code == httpx.codes.OK:
+                told = answer.json()
+                acknowledged.append((told["confirmation"], told["receipt"]["leaf_hash"]))
+            if len(acknowledged) >= ENOUGH:
+                enough.set()
+            number += 1
