@@ -15,6 +15,7 @@ from sqlalchemy import select, text
 from acting import PASSWORD, Service
 from enrollment.audit.models import LogEntry
 from enrollment.database import transaction
+from enrollment.rankings.models import RankingVersion
 from lottery.canonical import Json
 from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
 from running import MOST_LOOKS, Running, running
@@ -138,13 +139,10 @@ def test_every_ranking_that_was_acknowledged_before_a_crash_is_there_once_in_tab
     assert len(acknowledged) >= ENOUGH
     city.service.sequence()
     with transaction(city.service.sessions) as session:
-        stored = dict(
-            session.execute(
-                text(
-                    "SELECT confirmation, encode(leaf_hash, 'hex') FROM ranking_version WHERE confirmation IS NOT NULL"
-                )
-            ).all()
+        rows = session.execute(
+            select(RankingVersion.confirmation, RankingVersion.leaf_hash).where(RankingVersion.kind == "submitted")
         )
+        stored: dict[str | None, str] = {confirmation: (leaf or b"").hex() for confirmation, leaf in rows}
         logged = Counter(
             leaf.hex() for leaf in session.scalars(select(LogEntry.leaf_hash).where(LogEntry.type == "ranking.put"))
         )
