@@ -9,21 +9,26 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import enrollment
 import lottery
-from lottery.language import CATALOGUES, Language, UnknownLanguage, languages
+from lottery.language import Language, UnknownLanguage, languages
 
 TRANSLATIONS = [code for code in languages() if code != "en"]
+PACKAGES = [Path(lottery.__file__).parent, Path(enrollment.__file__ or "").parent]
+KEYWORDS = {"say": None, "sentence": None, "count": (1, 2)}
+
+every_catalogue = pytest.mark.parametrize("code", TRANSLATIONS)
+every_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 
 
-def sentences() -> list[str | tuple[str, ...]]:
-    """Find every sentence said in the code."""
-    package = Path(lottery.__file__).parent
-    found = extract_from_dir(str(package), [("**.py", "python")], keywords={"say": None, "count": (1, 2)})
+def sentences(package: Path) -> list[str | tuple[str, ...]]:
+    """Find every sentence said in a package's code."""
+    found = extract_from_dir(str(package), [("**.py", "python")], keywords=KEYWORDS)
     return [message for _, _, message, _, _ in found]
 
 
-def catalogue(code: str) -> Catalog:
-    with (CATALOGUES / f"{code}.po").open("rb") as source:
+def catalogue(package: Path, code: str) -> Catalog:
+    with (package / "locale" / f"{code}.po").open("rb") as source:
         return read_po(source, locale=code)
 
 
@@ -36,18 +41,21 @@ def placeholders(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
 
-def test_there_is_english_spanish_and_arabic() -> None:
-    assert languages() == ["ar", "en", "es"]
+@every_package
+def test_there_is_english_spanish_and_arabic(package: Path) -> None:
+    assert languages(package / "locale") == ["ar", "en", "es"]
 
 
-def test_the_code_says_many_sentences() -> None:
-    assert len(sentences()) > 50
+@every_package
+def test_the_code_says_many_sentences(package: Path) -> None:
+    assert len(sentences(package)) > 50
 
 
-@pytest.mark.parametrize("code", TRANSLATIONS)
-def test_no_sentence_is_missing_empty_or_left_over(code: str) -> None:
-    said = {forms_of(message)[0] for message in sentences()}
-    messages = [message for message in catalogue(code) if message.id]
+@every_package
+@every_catalogue
+def test_no_sentence_is_missing_empty_or_left_over(package: Path, code: str) -> None:
+    said = {forms_of(message)[0] for message in sentences(package)}
+    messages = [message for message in catalogue(package, code) if message.id]
 
     assert {forms_of(message.id)[0] for message in messages} == said
     for message in messages:
@@ -55,18 +63,20 @@ def test_no_sentence_is_missing_empty_or_left_over(code: str) -> None:
         assert not message.fuzzy, message.id
 
 
-@pytest.mark.parametrize("code", TRANSLATIONS)
-def test_every_plural_has_as_many_forms_as_the_language(code: str) -> None:
-    translation = catalogue(code)
+@every_package
+@every_catalogue
+def test_every_plural_has_as_many_forms_as_the_language(package: Path, code: str) -> None:
+    translation = catalogue(package, code)
     for message in translation:
         if not isinstance(message.id, str):
             assert len(forms_of(message.string)) == translation.num_plurals, message.id
 
 
-@pytest.mark.parametrize("code", TRANSLATIONS)
-def test_every_translation_keeps_the_values_of_its_sentence(code: str) -> None:
+@every_package
+@every_catalogue
+def test_every_translation_keeps_the_values_of_its_sentence(package: Path, code: str) -> None:
     """A plural form may leave the number out, as where a language has a word for two."""
-    for message in catalogue(code):
+    for message in catalogue(package, code):
         *_, longest = forms_of(message.id)
         for form in forms_of(message.string) if message.id else ():
             left_out = {"number", "zones"} if len(forms_of(message.string)) > 1 else set()

@@ -222,3 +222,17 @@ def test_a_backfill_round_fills_the_seat_of_who_left_and_takes_newcomers(city: C
     assert before["excluded"] == "too-late"
     told = city.portal.get(f"{CYCLE}/applicants/newcomer/explanation").json()
     assert told["facts"]["programs"][0]["groups"][0]["waitlist"]["place"] == 9
+
+
+def test_a_family_reads_its_result_and_a_refusal_in_its_own_language(city: City) -> None:
+    path = f"{CYCLE}/applicants/child-05"
+    refused = city.portal.get(f"{path}/result", {"Accept-Language": "es-MX, en;q=0.5"})
+    assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Aún no hay resultados publicados", "es")
+    city.run_main()
+    spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
+    assert (spanish["language"], spanish["direction"]) == ("es", "ltr")
+    assert spanish["lines"][1] == "Plaza en lincoln-kg (grupo «open»): opción 1 de 2."
+    arabic = city.portal.get(f"{path}/explanation", {"Accept-Language": "ar"}).json()
+    assert (arabic["language"], arabic["direction"]) == ("ar", "rtl")
+    rules = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules", {"Accept-Language": "es"}).json()
+    assert rules["sentences"][0] == "Hay 3 plazas."
