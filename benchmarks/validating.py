@@ -1,0 +1,16 @@
+"""A service that only validates the body of a ranking: what submissions are held against."""
+
+from fastapi import FastAPI
+
+from enrollment.rankings.schemas import RankingBody
+
+
+def create_app() -> FastAPI:
+    """Return the service."""
+    app = FastAPI()
+
+    @app.put("/v1/cycles/{cycle}/applicants/{reference}/ranking")
+    def validate(cycle: str, reference: str, body: RankingBody) -> dict[str, str | int]:
+        return {"cycle": cycle, "reference": reference, "programs": len(body.programs)}
+
+    return app
