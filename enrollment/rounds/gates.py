@@ -32,7 +32,7 @@ class Matched:
     seeds: Mapping[str, bytes]
 
 
-_EMPTY = re.compile(r"[{}]|“”|«»|\bNone\b")
+_EMPTY = re.compile(r"[{}]|“”|«»")
 """What a sentence has where a value was not filled in."""
 
 Gate = Callable[[Session, Matched], str | None]
