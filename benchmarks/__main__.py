@@ -1,4 +1,4 @@
-"""Measure the reference engine and the verifier on files, and print a table for the README.
+"""Measure, and print tables for the README: the lottery on files, and the service over HTTP and on its tables.
 
 Every figure is the median of several whole processes, from file to file, start of Python included; what a ratio is
 taken of is measured in turn with it, so that a machine that slows down slows both.
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -26,6 +27,8 @@ start = time.perf_counter()
 json.loads(raw)
 print(time.perf_counter() - start)
 """
+
+TABLES = ("lottery", "submissions", "rounds")
 
 GIB = 1 << 30
 LARGE = 1_000_000
@@ -55,14 +58,29 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", help=f"of {', '.join(TABLES)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; default: 5")
     parser.add_argument("--full", action="store_true", help="up to 1,000,000 applicants; takes some ten minutes")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [*demo_city(Path(folder), options.rounds), *growth(Path(folder), options.rounds, full=options.full)]
+    unknown = sorted(set(options.what) - set(TABLES))
+    if unknown:
+        parser.error(f"there is no table {', '.join(unknown)}; choose of {', '.join(TABLES)}")
     print("| work | measured | bar |\n|---|---|---|")
-    for row in rows:
-        print(f"| {row.work} | {row.measured} | {row.bar} |")
+    for name in options.what or TABLES:
+        for row in on_files(options.rounds, full=options.full) if name == "lottery" else of_the_service(name):
+            print(f"| {row.work} | {row.measured} | {row.bar} |", flush=True)
+
+
+def on_files(rounds: int, *, full: bool) -> list[Row]:
+    """Measure the lottery's commands."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [*demo_city(Path(folder), rounds), *growth(Path(folder), rounds, full=full)]
+
+
+def of_the_service(name: str) -> list[Row]:
+    """Measure the service; what it needs is loaded here, so that the lottery is measured without it."""
+    module = import_module(f"benchmarks.{name}")
+    return [Row(*line) for line in module.measure()]
 
 
 def demo_city(folder: Path, rounds: int) -> list[Row]:

@@ -34,7 +34,7 @@ class Unanswered(RuntimeError):
 def put(path: str, token: str, body: bytes) -> bytes:
     """Return a PUT as it goes over the wire."""
     head = (
-        f"PUT {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIf-Match: *\r\n"
+        f"PUT {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

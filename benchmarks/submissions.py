@@ -27,6 +27,8 @@ from enrollment.migrating import upgrade
 from enrollment.schools.models import Offering, Operator, Program, School
 
 CHILDREN = 2_000
+"""Of a turn."""
+
 PROGRAMS = 40
 RANKED = 5
 CONNECTIONS = 32
@@ -40,15 +42,16 @@ def measure() -> list[tuple[str, str, str]]:
         database = new_database(Path(folder))
         upgrade(database)
         secret = make_city(database)
-        with serving(("enrollment.app:create_app_from_environment", environment(database))) as port:
+        service = serving(("enrollment.app:create_app_from_environment", environment(database)))
+        against = serving(("benchmarks.validating:create_app", dict(os.environ)))
+        submitted, validated = [], []
+        with service as port, against as other:
             token = token_of(port, secret)
-            requests = [submission(token, number) for number in range(CHILDREN)]
-            load(port, requests, connections=CONNECTIONS)  # the first of all warms up, and is not counted
-            submitted = [load(port, _reversed(token, turn), connections=CONNECTIONS) for turn in range(ROUNDS)]
-        with serving(("benchmarks.validating:create_app", dict(os.environ))) as port:
-            load(port, requests, connections=CONNECTIONS)
-            validated = [load(port, requests, connections=CONNECTIONS) for _ in range(ROUNDS)]
-    return [row(submitted, validated)]
+            for turn in range(ROUNDS + 1):
+                requests = requests_of(token, turn)
+                submitted.append(load(port, requests, connections=CONNECTIONS))
+                validated.append(load(other, requests, connections=CONNECTIONS))
+    return [row(submitted[1:], validated[1:])]  # the first of each warms up
 
 
 def row(submitted: Sequence[Load], validated: Sequence[Load]) -> tuple[str, str, str]:
@@ -94,7 +97,7 @@ def make_city(database: str) -> str:
             for n in programs()
         )
         session.flush()
-        children = [(uuid.uuid4(), secrets.token_bytes(16)) for _ in range(CHILDREN)]
+        children = [(uuid.uuid4(), secrets.token_bytes(16)) for _ in range(CHILDREN * (ROUNDS + 1))]
         copy_rows(session, Child, ["id", "cycle_id", "tag"], [(one, "2027", tag) for one, tag in children])
         columns = ["id", "cycle_id", "partner_id", "reference", "child_id", "grade", "together"]
         columns += ["zones", "zone_method", "language", "facts_salt"]
@@ -117,19 +120,16 @@ def programs() -> range:
     return range(PROGRAMS)
 
 
-def ranking(number: int, turn: int) -> bytes:
-    """Return a ranking's body, another one for each child and turn."""
-    chosen = [f"p{(number + turn + place * 7) % PROGRAMS}" for place in range(RANKED)]
-    return json.dumps({"programs": chosen}).encode()
+def requests_of(token: str, turn: int) -> list[bytes]:
+    """Return the requests that submit the first rankings of a turn's children."""
+    return [submission(token, number) for number in range(turn * CHILDREN, (turn + 1) * CHILDREN)]
 
 
-def submission(token: str, number: int, turn: int = 0) -> bytes:
+def submission(token: str, number: int) -> bytes:
     """Return the request that submits a child's ranking."""
-    return put(f"/v1/cycles/2027/applicants/c{number}/ranking", token, ranking(number, turn))
-
-
-def _reversed(token: str, turn: int) -> list[bytes]:
-    return [submission(token, number, turn + 1) for number in range(CHILDREN)]
+    chosen = [f"p{(number + place * 7) % PROGRAMS}" for place in range(RANKED)]
+    body = json.dumps({"programs": chosen}).encode()
+    return put(f"/v1/cycles/2027/applicants/c{number}/ranking", token, body)
 
 
 def environment(database: str) -> dict[str, str]:

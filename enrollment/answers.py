@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable, Sequence
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from enrollment.languages import in_language, languages
@@ -180,15 +181,19 @@ SERIALIZATION = frozenset({"40001", "40P01", "55P03"})
 
 def problem_of_database(error: DBAPIError) -> Problem:
     """Return what the database refused, kindly."""
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    if state in SERIALIZATION:
-        return InTheWay()
-    if isinstance(error, OperationalError) or error.connection_invalidated:
+    if error.connection_invalidated or not isinstance(error.orig, psycopg.Error):
         return Unavailable()
-    if isinstance(error, DataError):
-        return ValueRefused()
-    if isinstance(error, IntegrityError):
+    return problem_of_postgresql(error.orig)
+
+
+def problem_of_postgresql(error: psycopg.Error) -> Problem:
+    """Return what PostgreSQL refused, kindly."""
+    if error.sqlstate in SERIALIZATION or isinstance(error, psycopg.IntegrityError):
         return InTheWay()
+    if isinstance(error, psycopg.OperationalError):
+        return Unavailable()
+    if isinstance(error, psycopg.DataError):
+        return ValueRefused()
     return _broken(error)
 
 
@@ -216,6 +221,10 @@ def answer_with_problems(app: FastAPI) -> None:
     def on_database(request: Request, error: Exception) -> Response:
         return answer_problem(request, problem_of_database(error) if isinstance(error, DBAPIError) else _broken(error))
 
+    def on_postgresql(request: Request, error: Exception) -> Response:
+        problem = problem_of_postgresql(error) if isinstance(error, psycopg.Error) else _broken(error)
+        return answer_problem(request, problem)
+
     def on_unavailable(request: Request, _: Exception) -> Response:
         return answer_problem(request, Unavailable())
 
@@ -224,6 +233,7 @@ def answer_with_problems(app: FastAPI) -> None:
         RequestValidationError: on_shape,
         HTTPException: on_http,
         DBAPIError: on_database,
+        psycopg.Error: on_postgresql,
         TimeoutError: on_unavailable,
         Exception: on_problem,
     }

@@ -16,11 +16,12 @@ from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
 from enrollment.cycles.routes import router as cycle_routes
-from enrollment.database import InTransaction, connect, sessions_of
+from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
 from enrollment.jobs import Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
+from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
 from enrollment.rounds.matching import match_round
@@ -40,6 +41,7 @@ from enrollment.settings import Settings, settings_of_environment
 ROUTERS = (
     applicant_routes,
     claim_routes,
+    hot_ranking_routes,
     ranking_routes,
     round_routes,
     result_routes,
@@ -76,8 +78,9 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
     )
     app.state.settings = settings
-    app.state.engine = connect(settings.database_url, connections=settings.connections)
+    app.state.engine = connect(settings.database_url, connections=settings.connections - settings.connections // 3)
     app.state.sessions = sessions_of(app.state.engine)
+    app.state.pool = hot_pool(settings.database_url, connections=max(2, settings.connections // 3))
     app.state.metrics = metrics
     _add_vital_signs(app)
     for router in ROUTERS:
@@ -104,7 +107,9 @@ async def work(settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     worker = asyncio.create_task(work(app.state.settings)) if app.state.settings.worker_inside else None
+    await app.state.pool.open(wait=False)
     yield
+    await app.state.pool.close()
     if worker is not None:
         worker.cancel()
         with suppress(asyncio.CancelledError):

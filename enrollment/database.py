@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 import psycopg
 from fastapi import Depends, Request
-from psycopg import sql
+from psycopg import AsyncConnection, sql
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -19,6 +20,9 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+WAIT_SECONDS = 30
+"""How long a request waits for a connection before it is told to ask again."""
 
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
@@ -43,6 +47,11 @@ def connect(url: str, *, connections: int) -> Engine:
     """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
     address = make_url(url).set(drivername="postgresql+psycopg")
     return create_engine(address, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+
+
+def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
+    """Return connections for what is asked most, without the ORM; opened with the app, in its own event loop."""
+    return AsyncConnectionPool(url, min_size=1, max_size=connections, open=False, timeout=WAIT_SECONDS)
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":

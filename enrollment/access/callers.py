@@ -14,10 +14,11 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer, OAuth2, SecurityScopes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from enrollment.access.models import PartnerAccount, StaffAccount, StaffRole, StaffToken
-from enrollment.access.tokens import partner_of_token
-from enrollment.database import InTransaction
+from enrollment.access.tokens import Client, partner_of_token
+from enrollment.database import InTransaction, transaction
 from enrollment.problems import Forbidden, NotFound, Unauthenticated, sentence
 
 PARTNER_SCOPES: Mapping[str, str] = {
@@ -205,6 +206,31 @@ def the_partner(
     return caller
 
 
+async def the_client(
+    wanted: SecurityScopes, request: Request, _: Annotated[str | None, Security(client_credentials)] = None
+) -> Client:
+    """Let in who has a partner's signed token with the scopes; whether the partner is still there, the act looks.
+
+    Raises:
+        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Forbidden: if it is a member of the staff's, or a scope is missing.
+    """
+    token = _token(request)
+    if token.count(".") != 2:  # noqa: PLR2004 - as in `identify`
+        await run_in_threadpool(_refuse_staff, request)
+    client = partner_of_token(token, request.app.state.settings)
+    if client is None:
+        raise Unauthenticated
+    refuse_scopes(client.scopes, wanted)
+    return client
+
+
+def _refuse_staff(request: Request) -> None:
+    with transaction(request.app.state.sessions) as session:
+        _staff(session, request)
+    raise Forbidden(needs="a partner's access token")
+
+
 def the_staff(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Security(bearer)] = None) -> Staff:
     """Let a member of the staff in who has the scopes; what of, the route says.
 
@@ -272,5 +298,6 @@ Audits = Annotated[Staff, Security(the_auditor, scopes=["records:read"])]
 Decides = Annotated[Staff, Security(the_staff, scopes=["claims:decide"])]
 AnyStaff = Annotated[Staff, Security(the_staff, scopes=["records:read"])]
 ReadsApplications = Annotated[Partner, Security(the_partner, scopes=["applications:read"])]
+Submits = Annotated[Client, Security(the_client, scopes=["applications:write"])]
 WritesApplications = Annotated[Partner, Security(the_partner, scopes=["applications:write"])]
 ReadsResults = Annotated[Partner, Security(the_partner, scopes=["results:read"])]

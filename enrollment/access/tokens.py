@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -22,9 +23,14 @@ class Client:
     scopes: frozenset[str]
 
 
+@lru_cache(maxsize=64)
+def _derived(secret: str, purpose: str) -> bytes:
+    return hashlib.sha256(f"enrollment/{purpose}\0{secret}".encode()).digest()
+
+
 def key_of(settings: Settings, purpose: str) -> bytes:
     """Return the 32-byte key for one purpose, so that no two uses of the secret share one."""
-    return hashlib.sha256(f"enrollment/{purpose}\0{settings.secret.get_secret_value()}".encode()).digest()
+    return _derived(settings.secret.get_secret_value(), purpose)
 
 
 def access_token(client: Client, settings: Settings) -> str:
@@ -42,12 +48,20 @@ def access_token(client: Client, settings: Settings) -> str:
 
 def partner_of_token(token: str, settings: Settings) -> Client | None:
     """Return what a token says, or None if it is not one of ours or has expired."""
+    read = _read(token, key_of(settings, "access-token"))
+    return read[0] if read and time.time() < read[1] else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _read(token: str, key: bytes) -> tuple[Client, float] | None:
+    """Return what a token says and when it expires; a partner sends the same one many times, and it never changes."""
     try:
-        claims = jwt.decode(token, _key(settings), algorithms=[ALGORITHM]).claims
+        claims = jwt.decode(token, OctKey.import_key(key), algorithms=[ALGORITHM]).claims
         _EXPECTED.validate(claims)
-    except (JoseError, ValueError):
+        expires = float(claims["exp"])
+    except (JoseError, ValueError, TypeError):
         return None
-    return Client(str(claims["sub"]), frozenset(str(claims["scope"]).split()))
+    return Client(str(claims["sub"]), frozenset(str(claims["scope"]).split())), expires
 
 
 def _key(settings: Settings) -> OctKey:

@@ -45,6 +45,27 @@ class Sequenced:
     leaf_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it is written: canonical JSON, and its leaf hash."""
+
+    body: str
+    leaf_hash: bytes
+
+
+def entry_of(
+    type_: str, *, cycle: str | None, actor: str, fields: Mapping[str, Json], reason: str | None = None
+) -> Entry:
+    """Return an entry of a type, which nobody has written yet."""
+    told: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, **fields}
+    if cycle is not None:
+        told["cycle"] = cycle
+    if reason is not None:
+        told["reason"] = reason
+    body = rfc8785.dumps(_plain(told))
+    return Entry(body.decode(), leaf_hash(body))
+
+
 def append(
     session: Session,
     type_: str,
@@ -64,19 +85,13 @@ def append(
         fields: what the type asks for besides; no child's name, no floats.
         reason: why, where the type asks for it; the database refuses an empty one.
     """
-    told: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, **fields}
-    if cycle is not None:
-        told["cycle"] = cycle
-    if reason is not None:
-        told["reason"] = reason
-    body = rfc8785.dumps(_plain(told))
-    leaf = leaf_hash(body)
+    entry = entry_of(type_, cycle=cycle, actor=actor, fields=fields, reason=reason)
     session.execute(
         insert(LogEntry).values(
-            type=type_, cycle_id=cycle, actor=actor, reason=reason, body=body.decode(), leaf_hash=leaf
+            type=type_, cycle_id=cycle, actor=actor, reason=reason, body=entry.body, leaf_hash=entry.leaf_hash
         )
     )
-    return leaf
+    return entry.leaf_hash
 
 
 def sequence_recent(session: Session) -> int:

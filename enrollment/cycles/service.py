@@ -127,7 +127,16 @@ def hold_open(session: Session, cycle_id: str) -> Taking:
         RoundRunning: if a round is frozen.
         CycleNotOpenYet, CycleClosed: if it takes none now.
     """
-    held = _held(session, _at(cycle_id).options(defer(Cycle.agreement)).with_for_update(read=True, of=Cycle))
+    return taking(_held(session, _at(cycle_id).options(defer(Cycle.agreement)).with_for_update(read=True, of=Cycle)))
+
+
+def taking(held: Held) -> Taking:
+    """Return a held cycle as one that takes applications and rankings now.
+
+    Raises:
+        RoundRunning: if a round is frozen.
+        CycleNotOpenYet, CycleClosed: if it takes none now.
+    """
     cycle, phase = held.cycle, held.phase
     if phase is Phase.RUNNING:
         raise _running(cycle)

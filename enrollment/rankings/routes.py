@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from sqlalchemy import any_, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Partner, ReadsApplications, WritesApplications
+from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.applicants.models import Applicant
@@ -15,8 +15,9 @@ from enrollment.applicants.service import find_applicant, hold_applicant, put_ap
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
+from enrollment.rankings import submitting
 from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.schemas import (
     Batch,
@@ -45,29 +46,26 @@ from enrollment.schools.models import Offering
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
+hot_router = APIRouter(tags=["rankings"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
-@router.put(f"{APPLICANT}/ranking")
-def put_ranking(
-    session: InTransaction,
-    partner: WritesApplications,
-    response: Response,
+@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingShown)
+async def put_ranking(
+    request: Request,
+    client: Submits,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     body: RankingBody,
     if_match: IfMatch = None,
-) -> RankingShown:
+) -> Response:
     """Submit a ranking, or keep a draft; the answer comes once it is stored and in the log, and is a promise."""
-    taking = hold_open(session, cycle)
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
-    refuse_stale(if_match, ranker.newest.version if ranker.newest else None)
-    act = keep_draft if body.draft else submit_ranking
-    ranking = act(session, partner, taking, ranker, body.programs)
-    show_version(response, ranking.version)
-    return _ranking_shown(ranking, {})
+    pool: submitting.Pool = request.app.state.pool
+    ranking = await submitting.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
+    shown = _ranking_shown(ranking, {}).model_dump_json()
+    return Response(shown, media_type="application/json", headers={"ETag": etag(ranking.version)})
 
 
 @router.get(f"{APPLICANT}/ranking")

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child
-from enrollment.audit.log import append
+from enrollment.audit.log import Entry, entry_of
+from enrollment.audit.models import LogEntry
 from enrollment.cycles.service import Taking
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.models import RankingVersion
@@ -57,6 +58,55 @@ class Ranker:
     last_leaf: bytes | None
     in_force: int | None
     newest: Ranking | None
+
+    @property
+    def next_version(self) -> int:
+        """Return the number of the version that follows."""
+        return self.newest.version + 1 if self.newest else 1
+
+    def stands_already(self, programs: Sequence[str]) -> Ranking | None:
+        """Return the newest version if it submits these very programs: the same again stores nothing."""
+        newest = self.newest
+        return newest if newest and newest.kind == "submitted" and newest.programs == list(programs) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A version that counts, with the entry that tells of it and what opens the entry's commitment."""
+
+    ranking: Ranking
+    type: str
+    entry: Entry
+    salt: bytes
+
+
+def seal(actor: str, taking: Taking, ranker: Ranker, kind: str, programs: Sequence[str]) -> Sealed:
+    """Make the next version of a ranking that is submitted or withdrawn, and the entry that commits to it."""
+    version, salt = ranker.next_version, secrets.token_bytes(SALT_BYTES)
+    type_ = "ranking.put" if kind == "submitted" else "ranking.withdraw"
+    entry = entry_of(
+        type_,
+        cycle=taking.cycle.id,
+        actor=actor,
+        fields={
+            "tag": ranker.tag.hex(),
+            "commit": keyed(salt, "ranking", rfc8785.dumps(list(programs))).hex(),
+            "prev": ranker.last_leaf.hex() if ranker.last_leaf else None,
+            "version": version,
+        },
+    )
+    made = Ranking(version, kind, list(programs), taking.late, _confirmation(), entry.leaf_hash, taking.now)
+    return Sealed(made, type_, entry, salt)
+
+
+def _confirmation() -> str:
+    """Return a random confirmation number."""
+    number = secrets.randbits(128)  # far more than its letters hold, so each is as likely
+    letters = []
+    for _ in range(CONFIRMATION_LETTERS):
+        number, letter = divmod(number, len(LETTERS))
+        letters.append(LETTERS[letter])
+    return "".join(letters)
 
 
 def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: str) -> Ranker:
@@ -104,30 +154,42 @@ def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: st
     return Ranker(row[0], row[1], row[2], row[3], row[4], row[5], found)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownProgram:
+    """A program of the directory, and whether it takes part in the cycle."""
+
+    grade: str
+    takes_part: bool
+
+
 def faults_of(
     session: Session, programs: Sequence[str], *, cycle: str, grade: str, most: int | None, draft: bool
 ) -> list[Fault]:
     """Return what keeps programs from being ranked, each by its place and name."""
-    known = {
-        row.id: row
-        for row in session.execute(
-            select(Program.id, Program.grade, Offering.status, Offering.reason)
-            .outerjoin(Offering, and_(Offering.program_id == Program.id, Offering.cycle_id == cycle))
-            .where(Program.id.in_(programs))
-        )
-    }
+    rows = session.execute(
+        select(Program.id, Program.grade, Offering.status)
+        .outerjoin(Offering, and_(Offering.program_id == Program.id, Offering.cycle_id == cycle))
+        .where(Program.id.in_(programs))
+    )
+    known = {program: KnownProgram(its, status == "in") for program, its, status in rows}
+    return faults_in(programs, known, grade=grade, most=most, draft=draft)
+
+
+def faults_in(
+    programs: Sequence[str], known: Mapping[str, KnownProgram], *, grade: str, most: int | None, draft: bool
+) -> list[Fault]:
+    """Return what keeps programs from being ranked, each by its place and name, given those that are known."""
     faults: list[Fault] = []
     for place, program in enumerate(programs):
-        at, values = f"/programs/{place}", {"program": program}
-        row = known.get(program)
+        at, values, its = f"/programs/{place}", {"program": program}, known.get(program)
         if program in programs[:place]:
             faults.append(Fault(at, "repeated", sentence("{program} stands in it already; name it once"), values))
-        elif row is None:
+        elif its is None:
             faults.append(Fault(at, "unknown-program", sentence("there is no program {program}"), values))
-        elif row.grade != grade:
+        elif its.grade != grade:
             detail = sentence("{program} is of grade {its}, and the child is for {grade}")
-            faults.append(Fault(at, "other-grade", detail, {**values, "its": row.grade, "grade": grade}))
-        elif row.status != "in":
+            faults.append(Fault(at, "other-grade", detail, {**values, "its": its.grade, "grade": grade}))
+        elif not its.takes_part:
             detail = sentence("{program} does not take part in this cycle")
             faults.append(Fault(at, "not-taking-part", detail, values))
     if most is not None and len(programs) > most:
@@ -146,9 +208,8 @@ def submit_ranking(
     Raises:
         RankingRefused: naming everything that cannot be ranked.
     """
-    newest = ranker.newest
-    if newest and newest.kind == "submitted" and newest.programs == list(programs):
-        return newest
+    if same := ranker.stands_already(programs):
+        return same
     _refuse_faults(session, taking, ranker, programs, draft=False)
     return _store(session, partner.actor, taking, ranker, "submitted", programs)
 
@@ -160,7 +221,7 @@ def keep_draft(session: Session, partner: Partner, taking: Taking, ranker: Ranke
         RankingRefused: naming everything that cannot be ranked.
     """
     _refuse_faults(session, taking, ranker, programs, draft=True)
-    version = ranker.newest.version + 1 if ranker.newest else 1
+    version = ranker.next_version
     session.execute(
         insert(RankingVersion).values(
             applicant_id=ranker.id,
@@ -205,34 +266,26 @@ def _refuse_faults(session: Session, taking: Taking, ranker: Ranker, programs: S
 
 
 def _store(session: Session, actor: str, taking: Taking, ranker: Ranker, kind: str, programs: Sequence[str]) -> Ranking:
-    version = ranker.newest.version + 1 if ranker.newest else 1
-    salt = secrets.token_bytes(SALT_BYTES)
-    leaf = append(
-        session,
-        "ranking.put" if kind == "submitted" else "ranking.withdraw",
-        cycle=taking.cycle.id,
-        actor=actor,
-        fields={
-            "tag": ranker.tag.hex(),
-            "commit": keyed(salt, "ranking", rfc8785.dumps(list(programs))).hex(),
-            "prev": ranker.last_leaf.hex() if ranker.last_leaf else None,
-            "version": version,
-        },
+    sealed = seal(actor, taking, ranker, kind, programs)
+    made, entry = sealed.ranking, sealed.entry
+    session.execute(
+        insert(LogEntry).values(
+            type=sealed.type, cycle_id=taking.cycle.id, actor=actor, body=entry.body, leaf_hash=entry.leaf_hash
+        )
     )
-    confirmation = "".join(secrets.choice(LETTERS) for _ in range(CONFIRMATION_LETTERS))
     stored = (
         insert(RankingVersion)
         .values(
             applicant_id=ranker.id,
-            version=version,
+            version=made.version,
             kind=kind,
-            programs=list(programs),
-            late=taking.late,
+            programs=made.programs,
+            late=made.late,
             actor=actor,
-            confirmation=confirmation,
-            salt=salt,
-            leaf_hash=leaf,
-            at=taking.now,
+            confirmation=made.confirmation,
+            salt=sealed.salt,
+            leaf_hash=entry.leaf_hash,
+            at=made.at,
         )
         .returning(RankingVersion.applicant_id)
         .cte("stored")
@@ -240,12 +293,14 @@ def _store(session: Session, actor: str, taking: Taking, ranker: Ranker, kind: s
     pointed = (
         update(Applicant)
         .where(Applicant.id == ranker.id)
-        .values(ranking_version=version if kind == "submitted" else None)
+        .values(ranking_version=made.version if kind == "submitted" else None)
         .returning(Applicant.id)
         .cte("pointed")
     )
-    session.execute(update(Child).where(Child.id == ranker.child_id).values(last_leaf=leaf).add_cte(stored, pointed))
-    return Ranking(version, kind, list(programs), taking.late, confirmation, leaf, taking.now)
+    session.execute(
+        update(Child).where(Child.id == ranker.child_id).values(last_leaf=entry.leaf_hash).add_cte(stored, pointed)
+    )
+    return made
 
 
 def withdrawn_programs(session: Session, cycle: str, programs: Sequence[str]) -> Mapping[str, str | None]:

@@ -19,7 +19,7 @@ from enrollment.database import copy_rows
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rounds.holding import HeldRound, refuse_other_state
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
-from enrollment.rounds.snapshot import Snapshot, take_snapshot
+from enrollment.rounds.snapshot import Snapshot, count_rows, take_snapshot
 from enrollment.schools.models import Offering
 from lottery.canonical import Json, canonical_line
 from lottery.log.commit import digest, keyed
@@ -69,6 +69,7 @@ def freeze(session: Session, held: HeldRound, *, dice_after: timedelta, actor: s
     if round_.kind == Kind.MAIN and held.now < cycle.deadline:
         raise DeadlineToCome(deadline=rfc3339(cycle.deadline), round=round_.id)
     sequence_all(session)
+    count_rows(session)
     snapshot = take_snapshot(session, cycle, MarketRound(round_.id, Kind(round_.kind)), now=held.now)
     faults = [*faults_of(snapshot), *programs_without_rules(session, cycle.id)]
     if faults:
