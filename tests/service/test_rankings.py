@@ -9,7 +9,7 @@ import pytest
 import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from acting import Service
 from enrollment.applicants.models import Applicant, Child
@@ -169,6 +169,37 @@ def test_an_act_is_done_once_for_its_key(city: City) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     missing = city.portal.post_raw(path, b"{}", key=None)
     assert (missing.status_code, missing.json()["code"]) == (400, "idempotency-key-missing")
+
+
+def test_a_ranking_whose_commit_fails_is_not_acknowledged(city: City) -> None:
+    with transaction(city.service.sessions) as session:
+        # Looked at when the transaction commits, after everything was decided and written.
+        session.execute(
+            text(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"
+            )
+        )
+        session.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON ranking_version DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        )
+    refused = rank(city, ["adams-kg"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "in-the-way")
+    assert city.portal.get(PATH).json()["version"] == 1
+    assert len(entries(city.service, "ranking.put")) == 1
+
+
+def test_a_partner_that_was_closed_or_lost_the_scope_submits_no_more_with_its_token(city: City) -> None:
+    partner = "/v1/partners/city-portal"
+    body: Json = {"name": "City portal", "scopes": ["applications:read"], "active": True}
+    assert city.ann.change(partner, body).status_code == 200
+    assert rank(city, ["adams-kg"]).status_code == 403
+    closed: Json = {"name": "City portal", "scopes": ["applications:read"], "active": False}
+    assert city.ann.change(partner, closed).status_code == 200
+    assert rank(city, ["adams-kg"]).status_code == 401
 
 
 ACTS = st.sampled_from(["submit adams", "submit both", "draft", "withdraw", "leave"])
