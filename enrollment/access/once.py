@@ -19,7 +19,7 @@ from lottery.canonical import Json
 
 KEPT_HEADERS = ("etag", "location")
 
-HIDDEN = frozenset({"secret", "token", "code"})
+HIDDEN = frozenset({"secret", "token", "transfer_code"})
 """Fields shown once; they are not kept, so an answer given again has null in their place."""
 
 MOST_KEY = 128

@@ -134,15 +134,19 @@ def list_applicants(
         session.execute(asked).all(),
         limit=limit,
         place=lambda row: row[0].reference,
-        show=lambda row: ApplicantListed(
-            reference=row[0].reference,
-            ticket=row[1].hex(),
-            grade=row[0].grade,
-            ranking_version=row[0].ranking_version,
-            withdrawn=row[0].withdrawn_at is not None,
-        ),
+        show=lambda row: _listed(row[0], row[1]),
         request=request,
         response=response,
+    )
+
+
+def _listed(applicant: Applicant, tag: bytes) -> ApplicantListed:
+    return ApplicantListed(
+        reference=applicant.reference,
+        ticket=tag.hex(),
+        grade=applicant.grade,
+        ranking_version=applicant.ranking_version,
+        withdrawn=applicant.withdrawn_at is not None,
     )
 
 
@@ -183,14 +187,17 @@ def make_transfer_code(
     code = secrets.token_hex(10)
     applicant.transfer_digest = digest_of(code)
     session.flush()
-    return TransferCode(code=code)
+    return TransferCode(transfer_code=code)
 
 
 @router.post("/v1/cycles/{cycle}/transfers", dependencies=[Once])
 def transfer(
     session: InTransaction, partner: WritesApplications, cycle: Annotated[Id, Path()], body: TransferBody
-) -> ApplicantShown:
-    """Take over an application with the family's code: ranking, claims and ticket come with it."""
+) -> ApplicantListed:
+    """Take over an application with the family's code: ranking, claims and ticket come with it.
+
+    The answer names nobody, because it is kept for its Idempotency-Key; read the application for the rest.
+    """
     hold_between_rounds(session, cycle)
     found = session.scalars(
         select(Applicant)
@@ -211,12 +218,12 @@ def transfer(
             session.flush()
     except IntegrityError:
         raise TransferRefused from None
-    _tell_transfer(session, found, former, partner)
-    return applicant_shown(session, found)
+    child = session.get_one(Child, found.child_id)
+    _tell_transfer(session, found, child, former, partner)
+    return _listed(found, child.tag)
 
 
-def _tell_transfer(session: Session, moved: Applicant, former: str, partner: Partner) -> None:
-    child = session.get_one(Child, moved.child_id)
+def _tell_transfer(session: Session, moved: Applicant, child: Child, former: str, partner: Partner) -> None:
     append(
         session,
         "contact.change",

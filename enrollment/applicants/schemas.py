@@ -110,7 +110,7 @@ class ApplicantShown(Wire):
 
 
 class ApplicantListed(Wire):
-    """A line of the partner's list."""
+    """An application without names: a line of the partner's list, and what a transfer answers."""
 
     reference: str
     ticket: str
@@ -145,7 +145,7 @@ class ClaimToDecide(Wire):
 class TransferCode(Wire):
     """The code with which a family moves its application to another partner; shown once."""
 
-    code: str | None
+    transfer_code: str | None
 
 
 class TransferBody(Wire):

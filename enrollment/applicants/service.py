@@ -53,6 +53,16 @@ class GradeHeldByRanking(Conflict):
     detail = sentence("Withdraw the ranking first; its programs are of another grade.")
 
 
+class OtherChild(Conflict):
+    """The application is of a child with another SIS id."""
+
+    title = sentence("An application keeps its child")
+    detail = sentence(
+        "What was approved and ranked here is of the child that it was made for. Bring this one under a reference of "
+        "yours that is new; if its sis_id was wrong before, withdraw this application too."
+    )
+
+
 class UnknownHousehold(Conflict):
     """No household has that code."""
 
@@ -108,7 +118,7 @@ def put_applicant(
         settings: keys the digest of a SIS id.
 
     Raises:
-        GradeNotOffered, GradeHeldByRanking, UnknownHousehold, SameChildTwice: as they say.
+        GradeNotOffered, GradeHeldByRanking, UnknownHousehold, OtherChild, SameChildTwice: as they say.
     """
     if body.grade not in cycle.grades:
         raise GradeNotOffered(
@@ -140,8 +150,11 @@ def put_applicant(
 
 def _child(session: Session, cycle: Cycle, found: Applicant | None, digest: bytes | None) -> Child:
     """Return the child: the one of this application, or of the SIS id, or a new one with a new tag."""
-    own = session.get(Child, found.child_id) if found else None
-    if own is not None and (digest is None or own.sis_digest in (None, digest)):
+    if found is not None:
+        own = session.get_one(Child, found.child_id)
+        if digest is not None and own.sis_digest not in (None, digest):
+            # Its ranking is in the log under this child's tag, and its claims were approved for this child.
+            raise OtherChild(faults=[Fault("/sis_id", "other-child", sentence("is another child's than before"))])
         own.sis_digest = own.sis_digest or digest
         return own
     if digest is not None:

@@ -141,7 +141,7 @@ def refuse_the_same_child_twice(cast: Cast, family: Family, tell: Teller) -> Non
     except Refused as refused:
         tell.line(f"{other_name} brings a child that came by {name} already:")
         tell.quote([f"{refused.status} {refused.problem['title']}", str(refused.problem["detail"])])
-    code = partner.post(f"{applicant_path(family)}/transfer-code")["code"]
+    code = partner.post(f"{applicant_path(family)}/transfer-code")["transfer_code"]
     moved = other.post(f"{CYCLE}/transfers", {"code": code, "reference": f"again-{family.number}"})
     tell.line(f"With the family's code it moves to {other_name}, and keeps its ticket {moved['ticket']}.")
 

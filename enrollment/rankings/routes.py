@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
-from sqlalchemy import any_, select
+from sqlalchemy import any_, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
@@ -177,8 +178,12 @@ def list_warnings(
 ) -> list[WarnedApplicant]:
     """List your applicants who ranked programs that have left, so that you can tell the families; at most 200."""
     read_cycle(session, cycle)
+    # An applicant is a row, so that none is cut in two where the list ends.
+    left = func.jsonb_agg(
+        aggregate_order_by(func.jsonb_build_array(Offering.program_id, Offering.reason), Offering.program_id)
+    )
     asked = (
-        select(Applicant.reference, Offering.program_id, Offering.reason)
+        select(Applicant.reference, left)
         .join(
             RankingVersion,
             (RankingVersion.applicant_id == Applicant.id) & (RankingVersion.version == Applicant.ranking_version),
@@ -190,15 +195,16 @@ def list_warnings(
             Offering.cycle_id == cycle,
             Offering.status == "out",
         )
-        .order_by(Applicant.reference, Offering.program_id)
+        .group_by(Applicant.reference)
+        .order_by(Applicant.reference)
         .limit(200)
     )
     if after is not None:
         asked = asked.where(Applicant.reference > after)
-    warned: dict[str, list[Warned]] = {}
-    for reference, program, reason in session.execute(asked):
-        warned.setdefault(reference, []).append(_warned(program, reason))
-    return [WarnedApplicant(reference=reference, warnings=warnings) for reference, warnings in warned.items()]
+    return [
+        WarnedApplicant(reference=reference, warnings=[_warned(program, reason) for program, reason in programs])
+        for reference, programs in session.execute(asked)
+    ]
 
 
 @router.post("/v1/applicants:batch", dependencies=[Once])

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from acting import Caller, Service
 from enrollment.applicants.models import Applicant, Child
 from enrollment.applicants.service import settled_facts
-from enrollment.database import Table, transaction
+from enrollment.database import transaction
 from lottery.canonical import Json
 from lottery.log.commit import keyed
 from rows import add_cycle, add_school
@@ -155,7 +155,7 @@ def test_the_same_child_is_refused_to_another_partner_and_moves_with_the_family_
     assert (refused.status_code, refused.json()["code"]) == (409, "same-child-twice")
     assert "transfers" in refused.json()["detail"]
     assert put(portal, "a2", sis_id="s-1").json()["code"] == "same-child-twice"
-    code = portal.post(f"{CYCLE}/applicants/a1/transfer-code").json()["code"]
+    code = portal.post(f"{CYCLE}/applicants/a1/transfer-code").json()["transfer_code"]
     wrong = other.post(f"{CYCLE}/transfers", {"code": "not-the-code", "reference": "b1"})
     assert wrong.json()["code"] == "transfer-refused"
     moved = other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"})
@@ -163,6 +163,31 @@ def test_the_same_child_is_refused_to_another_partner_and_moves_with_the_family_
     assert portal.get(f"{CYCLE}/applicants/a1").status_code == 404
     again = service.partner("third").post(f"{CYCLE}/transfers", {"code": code, "reference": "c1"})
     assert again.json()["code"] == "transfer-refused"
+    (told,) = entries(service, "contact.change")
+    assert (told["tag"], told["from"], told["to"]) == (ticket, "partner:portal", "partner:network")
+
+
+def test_an_application_moves_to_no_reference_that_is_taken(service: Service, portal: Caller) -> None:
+    put(portal, "a1", sis_id="s-1")
+    other = service.partner("network")
+    put(other, "b1")
+    code = portal.post(f"{CYCLE}/applicants/a1/transfer-code").json()["transfer_code"]
+    taken = other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"})
+    assert taken.json()["code"] == "transfer-refused"
+    assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b2"}).status_code == 200
+
+
+def test_a_code_is_shown_once_and_a_new_one_ends_the_former(service: Service, portal: Caller) -> None:
+    put(portal, "a1")
+    path = f"{CYCLE}/applicants/a1/transfer-code"
+    former = portal.post(path, key="k").json()["transfer_code"]
+    assert portal.post(path, key="k").json() == {"transfer_code": None}
+    assert tables_with(service, former) == set()
+    code = portal.post(path).json()["transfer_code"]
+    other = service.partner("network")
+    ended = other.post(f"{CYCLE}/transfers", {"code": former, "reference": "b1"})
+    assert ended.json()["code"] == "transfer-refused"
+    assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"}).status_code == 200
 
 
 def test_a_withdrawn_child_may_come_by_another_partner_and_keeps_its_ticket(service: Service, portal: Caller) -> None:
@@ -172,19 +197,46 @@ def test_a_withdrawn_child_may_come_by_another_partner_and_keeps_its_ticket(serv
     assert put(portal, "a1", sis_id="s-1").json()["code"] == "same-child-twice"
 
 
+def test_an_application_keeps_its_child_and_with_it_the_ticket_and_what_was_approved(portal: Caller) -> None:
+    ticket = put(portal, "a1").json()["ticket"]
+    path = f"{CYCLE}/applicants/a1"
+    assert portal.put(path, application(sis_id="s-1"), "*").json()["ticket"] == ticket
+    another = portal.put(path, application(sis_id="s-2"), "*")
+    assert (another.status_code, another.json()["code"]) == (409, "other-child")
+    assert faults(another) == {"/sis_id": "other-child"}
+    portal.delete(path, "*")
+    assert put(portal, "a1", sis_id="s-2").json()["code"] == "other-child"
+    assert put(portal, "a2", sis_id="s-2").status_code == 201
+    assert portal.put(path, application()).json()["ticket"] == ticket
+
+
 def test_names_and_addresses_are_in_one_table_and_nowhere_else(service: Service, portal: Caller) -> None:
-    put(portal, "a1", addresses=[ADDRESS], sis_id="s-1", guardians=[{"name": "Zenobia Featherstone"}])
+    more: dict[str, Json] = {"addresses": [ADDRESS], "guardians": [{"name": "Zenobia Featherstone"}]}
+    put(portal, "a1", sis_id="s-1", **more)
     claim = portal.post(f"{CYCLE}/applicants/a1/claims", {"fact": "sibling", "school": "lincoln"}).json()["id"]
     service.school_staff("lincoln").post(f"/v1/claims/{claim}/approve", {"basis": "verified", "reason": "On roll"})
-    portal.delete(f"{CYCLE}/applicants/a1", "*")
+    code = portal.post(f"{CYCLE}/applicants/a1/transfer-code").json()["transfer_code"]
+    other = service.partner("network")
+    assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"}).status_code == 200
+    row: Json = {"cycle": "2027", "reference": "b2", "applicant": application(**more)}
+    assert other.post("/v1/applicants:batch", {"rows": [row]}).json()["rows"][0]["done"] is True
+    other.delete(f"{CYCLE}/applicants/b1", "*")
+    assert tables_with(service, "Quillon", "Featherstone", "Marigold", "Zenobia", "2022-03-01") == {"person"}
+
+
+def tables_with(service: Service, *words: str) -> set[str]:
+    """Return the tables, whoever made them, that have one of some words in a row, as text or as bytes."""
+    told = [*words, *(word.encode().hex() for word in words)]
+    having = set()
     with transaction(service.sessions) as session:
-        having = [
-            table
-            for table in Table.metadata.tables
-            for row in session.scalars(text(f"SELECT t::text FROM {table} t"))  # noqa: S608 - names from the code
-            if any(told in row for told in ("Quillon", "Featherstone", "Marigold", "Zenobia", "2022-03-01"))
-        ]
-    assert having == ["person"]
+        tables = session.scalars(
+            text("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema()")
+        )
+        for table in tables.all():
+            rows = session.scalars(text(f"SELECT t::text FROM {table} t"))  # noqa: S608 - names from the catalogue
+            if any(word in row for row in rows for word in told):
+                having.add(table)
+    return having
 
 
 def test_the_log_commits_to_settled_facts_and_the_tables_open_it(service: Service, portal: Caller) -> None:
@@ -203,6 +255,14 @@ def test_the_log_commits_to_settled_facts_and_the_tables_open_it(service: Servic
         keyed(salt, "facts", rfc8785.dumps(facts)).hex(),
         "verified",
     )
+
+
+def test_another_partner_finds_nothing(service: Service, portal: Caller) -> None:
+    put(portal, "a1")
+    other, path = service.partner("network"), f"{CYCLE}/applicants/a1"
+    assert [other.get(path).status_code, other.delete(path, "*").status_code] == [404, 404]
+    assert other.put(path, application()).status_code == 201
+    assert other.get(path).json()["ticket"] != portal.get(path).json()["ticket"]
 
 
 def test_the_list_goes_on_from_page_to_page(portal: Caller) -> None:

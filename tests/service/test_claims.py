@@ -1,10 +1,14 @@
 """Claims: facts that give priority; only approved ones count, and it is known by whom and on what basis."""
 
 import pytest
+import rfc8785
+from sqlalchemy import select
 
 from acting import Caller, Service
+from enrollment.applicants.models import Applicant
 from enrollment.database import transaction
 from lottery.canonical import Json
+from lottery.log.commit import keyed
 from rounds import CYCLE, City, make_city
 from test_cycles import entries
 
@@ -49,6 +53,35 @@ def test_only_an_approved_claim_counts(city: City) -> None:
     assert city.lincoln.get(seen).json()["by_class"] == {"general": 2}
     city.lincoln.post(f"/v1/claims/{pending}/approve", YES)
     assert city.lincoln.get(seen).json()["by_class"] == {"general": 1, "sibling": 1}
+
+
+def test_each_decision_settles_the_facts_anew_and_the_log_s_commitment_opens(city: City) -> None:
+    at_school, of_child = claim(city.portal, "sibling", "lincoln"), claim(city.portal, "ell", None)
+    settled(city, at={}, flags=[])
+    city.lincoln.post(f"/v1/claims/{at_school}/approve", YES)
+    settled(city, at={"lincoln": ["sibling"]}, flags=[])
+    city.ann.post(f"/v1/claims/{of_child}/approve", YES)
+    settled(city, at={"lincoln": ["sibling"]}, flags=["ell"])
+    city.lincoln.post(f"/v1/claims/{at_school}/deny", YES)
+    settled(city, at={}, flags=["ell"])
+
+
+def settled(city: City, *, at: dict[str, Json], flags: list[Json]) -> None:
+    """Hold the last commitment to child-00's facts against what they must be, written out by hand."""
+    facts = {
+        "at": at,
+        "attends": None,
+        "flags": flags,
+        "grade": "KG",
+        "household": None,
+        "together": False,
+        "zones": [],
+    }
+    ticket = city.tickets()["child-00"]
+    told = [entry for entry in entries(city.service, "facts.set") if entry["tag"] == ticket][-1]
+    with transaction(city.service.sessions) as session:
+        salt = session.scalars(select(Applicant.facts_salt).where(Applicant.reference == "child-00")).one()
+    assert told["commit"] == keyed(salt, "facts", rfc8785.dumps(facts)).hex()
 
 
 def test_what_is_not_known_is_refused_by_name_all_at_once(city: City) -> None:

@@ -1,5 +1,6 @@
 """Rankings: versions and drafts, on time by the database's clock, each in the log by a commitment that opens."""
 
+import json
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -114,6 +115,32 @@ def test_who_ranked_a_program_that_left_is_warned(city: City) -> None:
     assert city.service.partner("network").get(f"{CYCLE}/warnings").json() == []
 
 
+def test_no_applicant_s_warnings_are_cut_where_the_list_ends(city: City) -> None:
+    # One warning of child-00 and two of each other: an end after 200 warnings would be between a child's two.
+    rank(city, ["adams-kg"])
+    both: Json = {"programs": ["lincoln-kg", "adams-kg"]}
+    child: Json = {"grade": "KG", "child": CHILD}
+    rows: list[Json] = [
+        {"cycle": "2027", "reference": f"child-{number:03}", "applicant": child, "ranking": both}
+        for number in range(100, 200)
+    ]
+    done = city.portal.post("/v1/applicants:batch", {"rows": rows}).json()["rows"]
+    assert all(row["done"] for row in done)
+    for school, name in ((city.lincoln, "lincoln"), (city.adams, "adams")):
+        left = school.change(f"{CYCLE}/schools/{name}/participation", {"status": "out", "reason": "No building"})
+        assert left.status_code == 200, left.text
+    listed = city.portal.get(f"{CYCLE}/warnings").json()
+    assert [len(one["warnings"]) for one in listed] == [1, *[2] * 100]
+    after = city.portal.get(f"{CYCLE}/warnings?after=child-198").json()
+    assert [one["reference"] for one in after] == ["child-199"]
+
+
+def test_what_is_in_force_may_be_sent_again_when_a_program_of_it_has_left(city: City) -> None:
+    city.adams.change(f"{CYCLE}/schools/adams/participation", {"status": "out", "reason": "No building"})
+    assert rank(city, ["lincoln-kg", "adams-kg"]).json()["version"] == 1
+    assert rank(city, ["adams-kg"]).json()["errors"][0]["code"] == "not-taking-part"
+
+
 def move(city: City, **by: timedelta) -> None:
     """Set times of the cycle, counted from now by the database's clock."""
     with transaction(city.service.sessions) as session:
@@ -132,6 +159,12 @@ def test_after_the_deadline_a_ranking_is_late_and_after_that_it_is_refused(city:
     move(city, deadline=-2 * MINUTE, late_until=-MINUTE)
     assert rank(city, ["lincoln-kg"]).json()["code"] == "cycle-closed"
     assert city.portal.get(PATH).json()["programs"] == ["adams-kg"]
+
+
+def test_the_same_ranking_again_after_the_deadline_stays_on_time(city: City) -> None:
+    move(city, deadline=-MINUTE, late_until=MINUTE)
+    again = rank(city, ["lincoln-kg", "adams-kg"]).json()
+    assert (again["version"], again["late"]) == (1, False)
 
 
 def test_before_the_opening_nothing_is_taken(city: City) -> None:
@@ -157,6 +190,14 @@ def test_a_batch_is_done_row_by_row(city: City) -> None:
     assert shown[1]["errors"][0]["pointer"] == "/programs/0"
     # A row is wholly done or not at all.
     assert city.portal.get(f"{CYCLE}/applicants/b2").status_code == 404
+
+
+def test_a_batch_s_answer_is_given_again_as_it_was(city: City) -> None:
+    rows: list[Json] = [{"cycle": "2027", "reference": "b1", "ranking": {"programs": ["adams-kg"]}}]
+    first = city.portal.post("/v1/applicants:batch", {"rows": rows}, key="k-1")
+    again = city.portal.post("/v1/applicants:batch", {"rows": rows}, key="k-1")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
 
 
 def test_an_act_is_done_once_for_its_key(city: City) -> None:
@@ -200,6 +241,19 @@ def test_a_partner_that_was_closed_or_lost_the_scope_submits_no_more_with_its_to
     closed: Json = {"name": "City portal", "scopes": ["applications:read"], "active": False}
     assert city.ann.change(partner, closed).status_code == 200
     assert rank(city, ["adams-kg"]).status_code == 401
+
+
+def test_the_chain_goes_on_when_another_partner_brings_the_child(city: City) -> None:
+    network = city.service.partner("network")
+    apply(city.portal, "a1", ["adams-kg"], sis_id="s-1")
+    assert city.portal.delete(f"{CYCLE}/applicants/a1", "*").status_code == 204
+    apply(network, "b1", ["lincoln-kg"], sis_id="s-1")
+    ticket = network.get(f"{CYCLE}/applicants/b1").json()["ticket"]
+    with transaction(city.service.sessions) as session:
+        rows = session.execute(select(LogEntry.body, LogEntry.leaf_hash).order_by(LogEntry.id)).all()
+    told = [(json.loads(body), leaf.hex()) for body, leaf in rows if ticket in body and '"type":"ranking.' in body]
+    assert [entry["type"] for entry, _ in told] == ["ranking.put", "ranking.withdraw", "ranking.put"]
+    assert [entry["prev"] for entry, _ in told] == [None, told[0][1], told[1][1]]
 
 
 ACTS = st.sampled_from(["submit adams", "submit both", "draft", "withdraw", "leave"])
