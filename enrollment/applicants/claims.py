@@ -116,7 +116,8 @@ def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDec
     claim.decided_by, claim.decided_at = actor, now
     claim.version += 1
     session.flush()
-    applicant = session.get(Applicant, claim.applicant_id)
+    # Its partner may be changing it just now; what is committed to is what both come to.
+    applicant = session.get(Applicant, claim.applicant_id, with_for_update=True, populate_existing=True)
     child = session.get(Child, applicant.child_id) if applicant else None
     if applicant is not None and child is not None:
         reason = f"claim-{status}"

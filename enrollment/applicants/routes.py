@@ -49,7 +49,7 @@ from enrollment.cycles.service import hold_between_rounds, hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
-from enrollment.problems import Conflict, sentence
+from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.schools.models import Zone
 from enrollment.wire import Id
 
@@ -183,7 +183,9 @@ def make_transfer_code(
     reference: Annotated[Id, Path()],
 ) -> TransferCode:
     """Make the code with which the family can move this application to another partner; the former one ends."""
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    applicant = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    if applicant is None or applicant.withdrawn_at is not None:
+        raise NotFound
     code = secrets.token_hex(10)
     applicant.transfer_digest = digest_of(code)
     session.flush()

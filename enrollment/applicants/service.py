@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import rfc8785
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -71,29 +71,27 @@ class UnknownHousehold(Conflict):
 
 
 def find_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant:
-    """Return a partner's live application.
+    """Return a partner's live application, to be read.
 
     Raises:
         NotFound: if the partner brought none of that reference, or it was withdrawn.
     """
-    found = _application(session, partner, cycle=cycle, reference=reference)
+    found = session.scalars(_application(partner, cycle=cycle, reference=reference)).one_or_none()
     if found is None or found.withdrawn_at is not None:
         raise NotFound
     return found
 
 
-def _application(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
-    return session.scalars(
-        select(Applicant)
-        .where(Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+def _application(partner: Partner, *, cycle: str, reference: str) -> Select[Applicant]:
+    return select(Applicant).where(
+        Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference
+    )
 
 
 def hold_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
     """Return a partner's application, withdrawn or not, locked; None if there is none."""
-    return _application(session, partner, cycle=cycle, reference=reference)
+    asked = _application(partner, cycle=cycle, reference=reference)
+    return session.scalars(asked.with_for_update().execution_options(populate_existing=True)).one_or_none()
 
 
 def put_applicant(

@@ -29,7 +29,7 @@ class LogEntry(Table):
     reason: Mapped[str | None]
     body: Mapped[str] = mapped_column(Text)
     leaf_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    written_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    written_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
 
 
 class LogLeaf(Table):

@@ -10,7 +10,7 @@ from enrollment.jobs import Loop
 
 SECONDS = 0.25
 WHOLE_EVERY = 240
-"""Every so many passes one looks at every entry, for an act that took more than an hour to commit."""
+"""Every so many passes, once a minute, one looks at every entry, for an act that took minutes to commit."""
 
 
 def sequencing() -> Loop:

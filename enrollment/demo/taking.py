@@ -22,6 +22,9 @@ ROWS_A_BATCH = 100
 ONE_BY_ONE = 1_500
 """Families of the city portal that apply with a request for each step, as a site does; the others come in batches."""
 
+MOST_CLAIMS = 5_000
+"""Each is two requests and two people; in a large city the rest is left out."""
+
 DENIED, UNDECIDED = 12, 15
 """Of a hundred claims, so many are denied; from there to the second number, so many are left undecided."""
 
@@ -149,6 +152,7 @@ def refuse_the_same_child_twice(cast: Cast, family: Family, tell: Teller) -> Non
 def decide_claims(cast: Cast, city: Invented, tell: Teller, *, families: Sequence[Family]) -> None:
     """Have partners claim what gives priority; schools decide on theirs, administrators on facts about the child."""
     claims = [(family, fact, school) for family in families for fact, school in family.claims if not _gone(family)]
+    claims = claims[:MOST_CLAIMS]
     schools = {school.id: school for school in city.schools}
 
     def claim(one: tuple[Family, str, str | None]) -> None:

@@ -38,7 +38,9 @@ from enrollment.rankings.service import (
     faults_of,
     hold_ranker,
     keep_draft,
+    newest_of,
     submit_ranking,
+    versions_of,
     withdraw_applicant,
     withdraw_ranking,
     withdrawn_programs,
@@ -48,6 +50,8 @@ from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
+
+MOST_VERSIONS = 100
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
@@ -78,11 +82,12 @@ def read_ranking(
     reference: Annotated[Id, Path()],
 ) -> RankingShown:
     """Read the newest version of a ranking, with a warning for each program that has left since."""
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
-    if ranker.newest is None:
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    newest = newest_of(session, applicant.id)
+    if newest is None:
         raise NotFound
-    show_version(response, ranker.newest.version)
-    return _ranking_shown(ranker.newest, withdrawn_programs(session, cycle, ranker.newest.programs))
+    show_version(response, newest.version)
+    return _ranking_shown(newest, withdrawn_programs(session, cycle, newest.programs))
 
 
 @router.delete(f"{APPLICANT}/ranking")
@@ -116,20 +121,7 @@ def list_versions(
 ) -> list[RankingShown]:
     """Read the versions of a ranking, newest first, at most 100."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    asked = (
-        select(RankingVersion)
-        .where(RankingVersion.applicant_id == applicant.id)
-        .order_by(RankingVersion.version.desc())
-        .limit(100)
-    )
-    if before is not None:
-        asked = asked.where(RankingVersion.version < before)
-    return [
-        _ranking_shown(
-            Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at), {}
-        )
-        for row in session.scalars(asked)
-    ]
+    return [_ranking_shown(one, {}) for one in versions_of(session, applicant.id, before=before, most=MOST_VERSIONS)]
 
 
 @router.post(f"{APPLICANT}/validate")

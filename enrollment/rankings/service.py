@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import rfc8785
-from sqlalchemy import and_, func, insert, select, true, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
@@ -110,18 +110,11 @@ def _confirmation() -> str:
 
 
 def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: str) -> Ranker:
-    """Return a partner's live application with its newest ranking, locked; one statement.
+    """Return a partner's live application with its newest ranking, locked.
 
     Raises:
         NotFound: if the partner has no such live application.
     """
-    newest = (
-        select(RankingVersion)
-        .where(RankingVersion.applicant_id == Applicant.id)
-        .order_by(RankingVersion.version.desc())
-        .limit(1)
-        .lateral("newest")
-    )
     row = session.execute(
         select(
             Applicant.id,
@@ -130,16 +123,8 @@ def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: st
             Child.tag,
             Child.last_leaf,
             Applicant.ranking_version,
-            newest.c.version,
-            newest.c.kind,
-            newest.c.programs,
-            newest.c.late,
-            newest.c.confirmation,
-            newest.c.leaf_hash,
-            newest.c.at,
         )
         .join(Child, Child.id == Applicant.child_id)
-        .outerjoin(newest, true())
         .where(
             Applicant.cycle_id == cycle,
             Applicant.partner_id == partner.id,
@@ -150,8 +135,30 @@ def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: st
     ).one_or_none()
     if row is None:
         raise NotFound
-    found = None if row[6] is None else Ranking(row[6], row[7], list(row[8]), row[9], row[10], row[11], row[12])
-    return Ranker(row[0], row[1], row[2], row[3], row[4], row[5], found)
+    # Read once the lock is had: what was newest before may be so no more.
+    return Ranker(*row, newest_of(session, row[0]))
+
+
+def newest_of(session: Session, applicant: uuid.UUID) -> Ranking | None:
+    """Return the newest version of an application's ranking, drafts too."""
+    return next(iter(versions_of(session, applicant, before=None, most=1)), None)
+
+
+def versions_of(session: Session, applicant: uuid.UUID, *, before: int | None, most: int) -> list[Ranking]:
+    """Return versions of an application's ranking, newest first, those before one if it is named."""
+    asked = (
+        select(RankingVersion)
+        .where(RankingVersion.applicant_id == applicant)
+        .order_by(RankingVersion.version.desc())
+        .limit(most)
+        .execution_options(populate_existing=True)
+    )
+    if before is not None:
+        asked = asked.where(RankingVersion.version < before)
+    return [
+        Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at)
+        for row in session.scalars(asked)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

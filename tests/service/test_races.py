@@ -164,8 +164,4 @@ def test_one_family_s_rankings_at_once_are_versions_without_gaps(city: City) -> 
     ranking = f"{CYCLE}/applicants/child-00/ranking"
     lists = [["adams-kg"], ["lincoln-kg"], ["adams-kg", "lincoln-kg"]]
     answers = at_once(*[partial(city.portal.put, ranking, {"programs": programs}, "*") for programs in lists])
-    stored = [answer.json()["version"] for answer in answers if answer.status_code == 200]
-    refused = [answer.json()["code"] for answer in answers if answer.status_code != 200]
-    assert sorted(stored) == list(range(2, 2 + len(stored)))
-    assert stored
-    assert set(refused) <= {"in-the-way"}
+    assert sorted(answer.json()["version"] for answer in answers) == [2, 3, 4]

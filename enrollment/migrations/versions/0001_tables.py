@@ -86,6 +86,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_log_entry")),
     )
+    op.create_index(op.f("ix_log_entry_written_at"), "log_entry", ["written_at"], unique=False)
     op.create_table(
         "log_node",
         sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -648,6 +649,7 @@ def downgrade() -> None:
     op.drop_table("partner")
     op.drop_table("operator")
     op.drop_table("log_node")
+    op.drop_index(op.f("ix_log_entry_written_at"), table_name="log_entry")
     op.drop_table("log_entry")
     op.drop_index(op.f("ix_given_answer_given_at"), table_name="given_answer")
     op.drop_table("given_answer")
