@@ -24,6 +24,11 @@ NAMING = {
 WAIT_SECONDS = 30
 """How long a request waits for a connection before it is told to ask again."""
 
+PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
+"""Plans are made for each query anew: one kept from when a cycle's tables were empty would read them from end to end
+for every child, until PostgreSQL counts their rows again.
+"""
+
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
 
@@ -46,12 +51,25 @@ class Table(DeclarativeBase):
 def connect(url: str, *, connections: int) -> Engine:
     """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(address, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+    return create_engine(
+        address,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": PLANNED_ANEW},
+    )
 
 
 def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
     """Return connections for what is asked most, without the ORM; opened with the app, in its own event loop."""
-    return AsyncConnectionPool(url, min_size=1, max_size=connections, open=False, timeout=WAIT_SECONDS)
+    return AsyncConnectionPool(
+        url,
+        kwargs={"options": PLANNED_ANEW},
+        min_size=1,
+        max_size=connections,
+        open=False,
+        timeout=WAIT_SECONDS,
+    )
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":

@@ -251,6 +251,9 @@ def list_claims_to_decide(
 ) -> Page[ClaimToDecide]:
     """List claims at your schools, or all of them for administrators and auditors, with what is needed to decide."""
     read_cycle(session, cycle)
+    if staff.is_(RoleKind.AUDITOR):
+        told = {"what": "claims", "reader": staff.id}
+        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
     asked = deciding.claims_for(staff, cycle, school=school, status=status).limit(limit + 1)
     if after := uuid_of(cursor):
         asked = asked.where(Claim.id > after)

@@ -1,9 +1,10 @@
 """Results over HTTP: partners see their applicants', schools their programs', everybody what is public."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from enrollment.languages import in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.rounds.extracts import explainer_of
 from enrollment.rounds.holding import latest_published, read_round
-from enrollment.rounds.models import FrozenProgram
+from enrollment.rounds.models import FrozenProgram, Round
 from enrollment.rounds.result_schemas import (
     ApplicantsAt,
     CutoffsShown,
@@ -62,74 +63,75 @@ RoundId = Annotated[Id, Path(alias="round")]
 OfRound = Annotated[Id | None, Query(alias="round", description="A published round; without it, the last one.")]
 
 
-@router.get(f"{APPLICANT}/result")
-def read_result(
+@dataclass(frozen=True, slots=True)
+class OfChild:
+    """A partner's child in a published round."""
+
+    reference: str
+    ticket: str
+    round: Round
+    excluded: str | None
+    """Why the child was not in the round, if it was not."""
+
+
+def of_child(
     session: InTransaction,
     partner: ReadsResults,
-    request: Request,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     round_id: OfRound = None,
-) -> ResultShown:
-    """Read what a round gave a child that you brought."""
+) -> OfChild:
+    """Find a child that the partner brought, and the round that is asked for.
+
+    Raises:
+        NotFound: if the partner brought no such child, or nothing is published.
+    """
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     round_ = published(session, cycle, round_id)
     ticket = ticket_of(session, applicant)
-    placement, excluded = placement_of(session, round_, ticket), excluded_from(session, round_, ticket)
+    return OfChild(reference, ticket, round_, excluded_from(session, round_, ticket))
+
+
+Asked = Annotated[OfChild, Depends(of_child)]
+
+
+@router.get(f"{APPLICANT}/result")
+def read_result(session: InTransaction, request: Request, asked: Asked) -> ResultShown:
+    """Read what a round gave a child that you brought."""
+    placement = placement_of(session, asked.round, asked.ticket)
     return ResultShown(
-        round=round_.id,
-        kind="main" if round_.kind == "main" else "backfill",
-        published_at=published_time(round_),
-        reference=reference,
-        ticket=ticket,
+        round=asked.round.id,
+        kind="main" if asked.round.kind == "main" else "backfill",
+        published_at=published_time(asked.round),
+        reference=asked.reference,
+        ticket=asked.ticket,
         placement=placement,
-        excluded=excluded,
-        detail=in_a_sentence(placement, excluded, in_language(reader_language(request))),
+        excluded=asked.excluded,
+        detail=in_a_sentence(placement, asked.excluded, in_language(reader_language(request))),
     )
 
 
 @router.get(f"{APPLICANT}/waitlists")
-def read_waitlists(
-    session: InTransaction,
-    partner: ReadsResults,
-    cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
-    round_id: OfRound = None,
-) -> WaitlistsShown:
+def read_waitlists(session: InTransaction, asked: Asked) -> WaitlistsShown:
     """Read where a child that you brought waits: at every program ranked above the seat it has."""
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    round_ = published(session, cycle, round_id)
-    return WaitlistsShown(
-        round=round_.id, reference=reference, places=places_of(session, round_, ticket_of(session, applicant))
-    )
+    places = places_of(session, asked.round, asked.ticket)
+    return WaitlistsShown(round=asked.round.id, reference=asked.reference, places=places)
 
 
 @router.get(f"{APPLICANT}/explanation")
-def read_explanation(
-    session: InTransaction,
-    partner: ReadsResults,
-    request: Request,
-    cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
-    round_id: OfRound = None,
-) -> ExplanationShown:
+def read_explanation(session: InTransaction, request: Request, asked: Asked) -> ExplanationShown:
     """Read why a child got what it got, program by program, in the language of Accept-Language: en, es, ar."""
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    round_ = published(session, cycle, round_id)
-    ticket = ticket_of(session, applicant)
     language = Language(reader_language(request))
-    excluded = excluded_from(session, round_, ticket)
-    lines, facts = [], {}
-    if excluded is not None:
-        lines = [in_a_sentence(None, excluded, in_language(language.code))]
+    if asked.excluded is not None:
+        lines, facts = [in_a_sentence(None, asked.excluded, in_language(language.code))], {}
     else:
-        explanation = explainer_of(session, round_, [ticket]).explain(ticket)
+        explanation = explainer_of(session, asked.round, [asked.ticket]).explain(asked.ticket)
         lines, facts = explanation_in_words(explanation, language), explanation.document()
     return ExplanationShown.model_validate(
         {
-            "round": round_.id,
-            "reference": reference,
-            "ticket": ticket,
+            "round": asked.round.id,
+            "reference": asked.reference,
+            "ticket": asked.ticket,
             "language": language.code,
             "direction": language.direction,
             "lines": lines,
