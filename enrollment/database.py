@@ -29,6 +29,9 @@ PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
 for every child, until PostgreSQL counts their rows again.
 """
 
+BY_KEY = "-c enable_seqscan=off"
+"""For statements that all look up by key: a plan from an empty table then does so too, and can be kept."""
+
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
 
@@ -61,10 +64,10 @@ def connect(url: str, *, connections: int) -> Engine:
 
 
 def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
-    """Return connections for what is asked most, without the ORM; opened with the app, in its own event loop."""
+    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop."""
     return AsyncConnectionPool(
         url,
-        kwargs={"options": PLANNED_ANEW},
+        kwargs={"options": BY_KEY},
         min_size=1,
         max_size=connections,
         open=False,

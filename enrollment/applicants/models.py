@@ -52,7 +52,7 @@ class Applicant(Table):
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"), index=True)
+    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     partner_id: Mapped[str] = mapped_column(ForeignKey("partner.id"))
     reference: Mapped[str]
     child_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("child.id"), index=True)

@@ -332,7 +332,6 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_applicant_child_id"), "applicant", ["child_id"], unique=False)
-    op.create_index(op.f("ix_applicant_cycle_id"), "applicant", ["cycle_id"], unique=False)
     op.create_index(op.f("ix_applicant_household_id"), "applicant", ["household_id"], unique=False)
     op.create_index(
         "uq_applicant_live_child", "applicant", ["child_id"], unique=True, postgresql_where="withdrawn_at IS NULL"
@@ -625,7 +624,6 @@ def downgrade() -> None:
     op.drop_table("cutoff")
     op.drop_index("uq_applicant_live_child", table_name="applicant", postgresql_where="withdrawn_at IS NULL")
     op.drop_index(op.f("ix_applicant_household_id"), table_name="applicant")
-    op.drop_index(op.f("ix_applicant_cycle_id"), table_name="applicant")
     op.drop_index(op.f("ix_applicant_child_id"), table_name="applicant")
     op.drop_table("applicant")
     op.drop_index(op.f("ix_staff_token_staff_id"), table_name="staff_token")
