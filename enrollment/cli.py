@@ -33,8 +33,7 @@ def main() -> None:
         commands()
     except ValidationError as error:
         for fault in error.errors():
-            name = "_".join(str(part) for part in fault["loc"]).upper()
-            typer.echo(f"enrollment: {name}: {fault['msg']}; see the README's settings", err=True)
+            typer.echo(f"enrollment: {_named(error.title, fault['loc'])}: {fault['msg']}", err=True)
         raise SystemExit(UNUSABLE) from None
     except OSError as error:
         typer.echo(f"enrollment: {error.filename or ''}: {(error.strerror or str(error)).lower()}", err=True)
@@ -45,6 +44,14 @@ def main() -> None:
     except OperationalError as error:
         typer.echo(f"enrollment: the database cannot be used: {str(error.orig).splitlines()[0]}", err=True)
         raise SystemExit(UNUSABLE) from None
+
+
+def _named(title: str, place: tuple[int | str, ...]) -> str:
+    """Return how whoever typed it knows what is wrong: a setting by its variable, else the field."""
+    name = ".".join(map(str, place))
+    if title != Settings.__name__:
+        return name
+    return f"the setting {name if name.isupper() else f'ENROLLMENT_{name.upper()}'}"
 
 
 @commands.command()

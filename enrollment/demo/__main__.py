@@ -1,6 +1,7 @@
 """The command of the demo."""
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,21 @@ from tempfile import NamedTemporaryFile
 from enrollment.demo import round as the_round
 from enrollment.demo import setting, taking
 from enrollment.demo.city import invent
-from enrollment.demo.house import enrollment, free_port, new_database, running, settings_of
+from enrollment.demo.house import (
+    DidNotStart,
+    PortTaken,
+    enrollment,
+    free_port,
+    new_database,
+    running,
+    settings_of,
+)
 from enrollment.demo.setting import CYCLE, PASSWORD, Cast
 from enrollment.demo.telling import Teller
+from enrollment.embedded import EmbeddedMissing
+
+UNUSABLE = 2
+LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,16 @@ SIZES = {"city": Size(60, 3_000), "dc": Size(210, 22_443)}
 
 
 def main() -> None:
-    """Run the demo."""
+    """Run the demo; what keeps it from running is one line on standard error, and 2."""
+    try:
+        demo()
+    except (PortTaken, DidNotStart, EmbeddedMissing, OSError) as refusal:
+        sys.stderr.write(f"scripts/demo: {refusal}\n")
+        raise SystemExit(UNUSABLE) from None
+
+
+def demo() -> None:
+    """Make the city, act as everybody in it, say where to look, and stay up unless told otherwise."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
         description="Start PostgreSQL and the service, make a city, and run its round over HTTP, as everybody in it. "
@@ -37,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--size", choices=SIZES, default="city", help="60 schools and 3,000 children, or 210 and 22,443"
     )
-    parser.add_argument("--port", type=int, help="where to listen (default: 8000 if it is free)")
+    parser.add_argument("--port", type=port_of, help="where to listen (default: 8000 if it is free)")
     parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="where files go (default: demo-city)")
     parser.add_argument("--lottery", action="store_true", help="the lottery alone, on files, without a service")
     options = parser.parse_args()
@@ -60,6 +82,17 @@ def main() -> None:
         if not options.exit:
             tell.line("The service stays up; Ctrl-C ends it.")
             stay()
+
+
+def port_of(typed: str) -> int:
+    """Return a port as it was typed.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    if not (typed.isascii() and typed.isdigit() and 0 < int(typed) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to {LAST_PORT}")
+    return int(typed)
 
 
 def act(address: str, size: Size, folder: Path, tell: Teller) -> tuple[Cast, str]:
