@@ -168,11 +168,27 @@ def make_claim(
 def list_claims(
     session: InTransaction,
     partner: ReadsApplications,
+    request: Request,
+    response: Response,
+    *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> list[ClaimShown]:
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ClaimShown]:
     """List the claims of an application of yours."""
-    return _claims(session, find_applicant(session, partner, cycle=cycle, reference=reference))
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    asked = select(Claim).where(Claim.applicant_id == applicant.id).order_by(Claim.id).limit(limit + 1)
+    if after := uuid_of(cursor):
+        asked = asked.where(Claim.id > after)
+    return page(
+        session.scalars(asked).all(),
+        limit=limit,
+        place=lambda claim: str(claim.id),
+        show=claim_shown,
+        request=request,
+        response=response,
+    )
 
 
 @router.post(f"{APPLICANT}/transfer-code", dependencies=[Once])

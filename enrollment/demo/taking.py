@@ -181,12 +181,8 @@ def leave(cast: Cast, school: Taking, tell: Teller) -> None:
         f"{CYCLE}/schools/{school.id}/participation",
         {"status": "out", "reason": "The building will not be ready in time"},
     )
-    warned = sum(len(_rows(partner.get(f"{CYCLE}/warnings"))) for partner in cast.partners.values())
-    tell.line(f"{school.body['name']} leaves. Partners are warned of {warned} families who ranked it, up to 200 each.")
-
-
-def _rows(answer: object) -> Sequence[object]:
-    return answer if isinstance(answer, list) else []
+    warned = sum(len(partner.every(f"{CYCLE}/warnings")) for partner in cast.partners.values())
+    tell.line(f"{school.body['name']} leaves. Partners are warned of {warned} families who ranked it.")
 
 
 def order_applicants(cast: Cast, school: Taking, tell: Teller) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy import any_, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from enrollment.applicants.service import find_applicant, hold_applicant, put_ap
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
+from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
 from enrollment.rankings import submitting
@@ -50,8 +51,6 @@ from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
-
-MOST_VERSIONS = 100
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
@@ -115,13 +114,26 @@ def delete_ranking(
 def list_versions(
     session: InTransaction,
     partner: ReadsApplications,
+    request: Request,
+    response: Response,
+    *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Versions before this one.")] = None,
-) -> list[RankingShown]:
-    """Read the versions of a ranking, newest first, at most 100."""
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RankingShown]:
+    """Read the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    return [_ranking_shown(one, {}) for one in versions_of(session, applicant.id, before=before, most=MOST_VERSIONS)]
+    place = place_of(cursor)
+    before = int(place) if place and place.isdigit() else None
+    return page(
+        versions_of(session, applicant.id, before=before, most=limit + 1),
+        limit=limit,
+        place=lambda ranking: str(ranking.version),
+        show=lambda ranking: _ranking_shown(ranking, {}),
+        request=request,
+        response=response,
+    )
 
 
 @router.post(f"{APPLICANT}/validate")
@@ -165,10 +177,14 @@ def delete_applicant(
 def list_warnings(
     session: InTransaction,
     partner: ReadsApplications,
+    request: Request,
+    response: Response,
+    *,
     cycle: Annotated[Id, Path()],
-    after: Annotated[Id | None, Query(description="References after this one.")] = None,
-) -> list[WarnedApplicant]:
-    """List your applicants who ranked programs that have left, so that you can tell the families; at most 200."""
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[WarnedApplicant]:
+    """List your applicants who ranked programs that have left, so that you can tell the families."""
     read_cycle(session, cycle)
     # An applicant is a row, so that none is cut in two where the list ends.
     left = func.jsonb_agg(
@@ -189,14 +205,18 @@ def list_warnings(
         )
         .group_by(Applicant.reference)
         .order_by(Applicant.reference)
-        .limit(200)
+        .limit(limit + 1)
     )
-    if after is not None:
+    if after := place_of(cursor):
         asked = asked.where(Applicant.reference > after)
-    return [
-        WarnedApplicant(reference=reference, warnings=[_warned(program, reason) for program, reason in programs])
-        for reference, programs in session.execute(asked)
-    ]
+    return page(
+        session.execute(asked).all(),
+        limit=limit,
+        place=lambda row: row[0],
+        show=lambda row: WarnedApplicant(reference=row[0], warnings=[_warned(*one) for one in row[1]]),
+        request=request,
+        response=response,
+    )
 
 
 @router.post("/v1/applicants:batch", dependencies=[Once])

@@ -32,7 +32,7 @@ def test_a_claim_waits_is_decided_and_shows_by_whom_and_on_what_basis(city: City
     assert (waiting["claim"]["id"], waiting["child"]["given_name"]) == (id_, "Ada")
     approved = city.lincoln.post(f"/v1/claims/{id_}/approve", YES)
     assert (approved.json()["status"], approved.json()["decided_by"]) == ("approved", "staff:school")
-    (shown,) = city.portal.get(f"{CYCLE}/applicants/child-00/claims").json()
+    (shown,) = city.portal.get(f"{CYCLE}/applicants/child-00/claims").json()["data"]
     assert (shown["status"], shown["basis"]) == ("approved", "verified")
     denied = city.lincoln.post(f"/v1/claims/{id_}/deny", {"basis": "verified", "reason": "It was a mistake"})
     assert denied.json()["status"] == "denied"

@@ -39,13 +39,15 @@ def rank(city: City, programs: Sequence[str], **more: Json) -> httpx2.Response:
 def test_a_ranking_is_a_new_version_with_a_confirmation_and_the_family_sees_all_of_them(city: City) -> None:
     second = rank(city, ["adams-kg"])
     assert (second.json()["version"], len(second.json()["confirmation"])) == (2, 10)
-    versions = city.portal.get(f"{PATH}/versions").json()
+    versions = city.portal.get(f"{PATH}/versions").json()["data"]
     assert [(one["version"], one["programs"]) for one in versions] == [
         (2, ["adams-kg"]),
         (1, ["lincoln-kg", "adams-kg"]),
     ]
     assert len({one["confirmation"] for one in versions}) == 2
-    assert [one["version"] for one in city.portal.get(f"{PATH}/versions?before=2").json()] == [1]
+    first = city.portal.get(f"{PATH}/versions?limit=1").json()
+    rest = city.portal.get(f"{PATH}/versions?cursor={first['next_cursor']}").json()
+    assert ([one["version"] for one in rest["data"]], rest["next_cursor"]) == ([1], None)
 
 
 def test_the_same_ranking_again_is_the_same_version(city: City) -> None:
@@ -111,8 +113,9 @@ def test_who_ranked_a_program_that_left_is_warned(city: City) -> None:
     assert city.adams.change(f"{CYCLE}/schools/adams/participation", left).status_code == 200
     warning = {"program": "adams-kg", "code": "program-withdrawn", "reason": "The building is not ready"}
     assert city.portal.get(PATH).json()["warnings"] == [warning]
-    assert city.portal.get(f"{CYCLE}/warnings").json() == [{"reference": "child-00", "warnings": [warning]}]
-    assert city.service.partner("network").get(f"{CYCLE}/warnings").json() == []
+    warned = city.portal.get(f"{CYCLE}/warnings").json()["data"]
+    assert warned == [{"reference": "child-00", "warnings": [warning]}]
+    assert city.service.partner("network").get(f"{CYCLE}/warnings").json()["data"] == []
 
 
 def test_no_applicant_s_warnings_are_cut_where_the_list_ends(city: City) -> None:
@@ -129,10 +132,10 @@ def test_no_applicant_s_warnings_are_cut_where_the_list_ends(city: City) -> None
     for school, name in ((city.lincoln, "lincoln"), (city.adams, "adams")):
         left = school.change(f"{CYCLE}/schools/{name}/participation", {"status": "out", "reason": "No building"})
         assert left.status_code == 200, left.text
-    listed = city.portal.get(f"{CYCLE}/warnings").json()
-    assert [len(one["warnings"]) for one in listed] == [1, *[2] * 100]
-    after = city.portal.get(f"{CYCLE}/warnings?after=child-198").json()
-    assert [one["reference"] for one in after] == ["child-199"]
+    listed = city.portal.get(f"{CYCLE}/warnings?limit=100").json()
+    assert [len(one["warnings"]) for one in listed["data"]] == [1, *[2] * 99]
+    after = city.portal.get(f"{CYCLE}/warnings?cursor={listed['next_cursor']}").json()
+    assert [one["reference"] for one in after["data"]] == ["child-199"]
 
 
 def test_what_is_in_force_may_be_sent_again_when_a_program_of_it_has_left(city: City) -> None:

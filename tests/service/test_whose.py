@@ -132,7 +132,7 @@ def told(problem: dict[str, str]) -> dict[str, str]:
 
 def test_lists_have_nothing_of_another_s_in_them(whole: Whole) -> None:
     assert [one["reference"] for one in whole.network.get("/v1/cycles/2027/applicants").json()["data"]] == ["theirs"]
-    assert whole.network.get("/v1/cycles/2027/warnings").json() == []
+    assert whole.network.get("/v1/cycles/2027/warnings").json()["data"] == []
     assert whole.city.adams.get("/v1/cycles/2027/claims").json()["data"] == []
     assert whole.elsewhere.get("/v1/cycles/2027/claims").json()["data"] == []
     assert len(whole.city.lincoln.get("/v1/cycles/2027/claims").json()["data"]) == 1
