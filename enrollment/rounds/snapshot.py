@@ -22,7 +22,6 @@ from enrollment.database import Table
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import FrozenRow, Placed, Round
 from enrollment.schools.market_form import for_backfill, read_back
-from enrollment.schools.rules import BackfillSaid
 from enrollment.schools.rules_levels import part_of
 from enrollment.schools.rules_settled import InForce, rules_in_force
 from lottery.market import Applicant as Entry
@@ -149,7 +148,7 @@ def _program(one: InForce, round_: MarketRound, held: Mapping[HeldSeat, int], no
     if round_.kind is Kind.MAIN:
         return program
     here = {seat.group: number for seat, number in held.items() if seat.program == program.id}
-    return for_backfill(program, part_of(one.rules).backfill or BackfillSaid(), on=now.date(), held=here)
+    return for_backfill(program, part_of(one.rules), on=now.date(), held=here).program
 
 
 def _children(

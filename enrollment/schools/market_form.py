@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from typing import cast
 
 from enrollment.problems import Fault, sentence
@@ -17,6 +18,7 @@ from enrollment.schools.rules import (
     NoNeighborhood,
     RankedSaid,
     RulesPart,
+    Seats,
 )
 from lottery.canonical import Json
 from lottery.read_rules import read_condition, read_program
@@ -81,41 +83,109 @@ def read_back(document: Mapping[str, Json]) -> Program:
     return program
 
 
-def for_backfill(program: Program, said: BackfillSaid, *, on: date, held: Mapping[str, int]) -> Program:
-    """Settle a program's backfill rule for a round: by grade, date, and limit (lottery.md, section 7).
+class WhyNot(StrEnum):
+    """Why a program fills no seat in a backfill round: what of its school's own rule says so."""
+
+    NEVER = "never"
+    GRADE = "grade"
+    DATE = "date"
+    OTHER_SEAT = "other-seat"
+    """The round is for one seat, and it is another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneSeat:
+    """The seat that a round is for, where it is for one."""
+
+    program: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """A program as a backfill round has it."""
+
+    program: Program
+    why_not: WhyNot | None
+    """Why it fills no seat; None: it fills."""
+    target: int
+    """How many seats it may have filled in the end."""
+
+
+def for_backfill(
+    program: Program, said: RulesPart, *, on: date, held: Mapping[str, int], one: OneSeat | None = None
+) -> Backfilled:
+    """Settle a program's backfill rule for a round: by grade, date, target and limit (lottery.md, section 7).
 
     Args:
         program: as the main round has it.
-        said: the school's backfill rule.
+        said: the school's rules, resolved.
         on: the day of the round.
         held: how many seats are held, by seat group.
+        one: the seat that the round is for, if it is for one.
     """
-    rule = BackfillRule(
-        fills=_fills(said, program.grade, on),
-        order=Order(said.order),
-        vacated_reserves=VacatedReserves(said.vacated_reserved_seats),
-    )
-    left = said.at_most
-    seats: dict[str, int] = {}
-    for group, written in program.seats_as_written().items():
-        holders = held.get(group, 0)
-        free = max(written - holders, 0)
-        filled = free if left is None else min(free, left)
-        left = None if left is None else left - filled
-        # Seats may have been lowered since: who holds one keeps it, and a market has no fewer seats than holders.
-        seats[group] = holders + filled
-    return replace(
+    rule = said.backfill or BackfillSaid()
+    why_not = why_not_filling(rule, program, on=on, one=one)
+    target = said.seats.target_on(on) if said.seats else program.seats
+    seats = _seats_to_fill(program, rule, target=target, held=held, one=one)
+    settled = replace(
         program,
         seats=sum(seats.values()),
         reserves=tuple(replace(reserve, size=seats[reserve.name]) for reserve in program.reserves),
-        backfill=rule,
+        backfill=BackfillRule(
+            fills=why_not is None,
+            order=Order(rule.order),
+            vacated_reserves=VacatedReserves(rule.vacated_reserved_seats),
+        ),
     )
+    return Backfilled(settled, why_not, target)
 
 
-def _fills(said: BackfillSaid, grade: str, on: date) -> bool:
-    last = said.last_date_by_grade.get(grade, said.last_date)
-    of_grade = said.grades is None or grade in said.grades or grade in said.entry_grades
-    return not said.never and of_grade and (last is None or on <= last)
+def why_not_filling(rule: BackfillSaid, program: Program, *, on: date, one: OneSeat | None = None) -> WhyNot | None:
+    """Say why a program fills no seat in a round of a day, or None if it fills."""
+    last = rule.last_date_by_grade.get(program.grade, rule.last_date)
+    if rule.never:
+        return WhyNot.NEVER
+    if not (rule.grades is None or program.grade in rule.grades or program.grade in rule.entry_grades):
+        return WhyNot.GRADE
+    if last is not None and on > last:
+        return WhyNot.DATE
+    return WhyNot.OTHER_SEAT if one and one.program != program.id else None
+
+
+def _seats_to_fill(
+    program: Program, rule: BackfillSaid, *, target: int, held: Mapping[str, int], one: OneSeat | None
+) -> dict[str, int]:
+    """Return each group's seats: those held, and as many free ones as target, limit and the round allow.
+
+    Seats may have been lowered since: who holds one keeps it, and a market has no fewer seats than holders.
+    """
+    left = max(target - sum(held.values()), 0)
+    for limit in (rule.at_most, 1 if one else None):
+        left = left if limit is None else min(left, limit)
+    seats: dict[str, int] = {}
+    for group, written in _groups_within(program, target).items():
+        holders = held.get(group, 0)
+        wanted = max(written - holders, 0) if one is None else left if one.group == group else 0
+        free = min(wanted, left)
+        left -= free
+        seats[group] = holders + free
+    return seats
+
+
+def _groups_within(program: Program, target: int) -> dict[str, int]:
+    """Return each group's seats in precedence order for another target than the match's.
+
+    What is fewer comes off the open seats first, and then off the reserves that are filled last.
+    """
+    written = replace(program, seats=target).seats_as_written()
+    missing = max(-written[OPEN], 0)
+    written[OPEN] = max(written[OPEN], 0)
+    for group in reversed(written):
+        taken = min(missing, written[group])
+        written[group] -= taken
+        missing -= taken
+    return written
 
 
 def _in_zone(rules: RulesPart, place: Place) -> dict[str, Json]:
@@ -318,6 +388,7 @@ def _repeats(said: RulesPart) -> Iterator[Fault]:
 def _seat_faults(rules: RulesPart) -> Iterator[Fault]:
     if rules.seats is None:
         return
+    yield from _target_faults(rules.seats)
     seats = rules.seats.match
     taken = sum(
         reserve.seats if reserve.seats is not None else seats * (reserve.percent or 0) // 100
@@ -332,6 +403,30 @@ def _seat_faults(rules: RulesPart) -> Iterator[Fault]:
             sentence("take {taken} seats of {seats}; reserve fewer, or raise the seats"),
             {"taken": taken, "seats": seats},
         )
+
+
+def _target_faults(seats: Seats) -> Iterator[Fault]:
+    over_offer, later = seats.over_offer or 0, seats.later or []
+    if over_offer > seats.match:
+        detail = sentence("is more than the {match} seats of the match target, of which it is a part")
+        yield Fault("/seats/over_offer", "over-offer-too-large", detail, {"match": seats.match})
+        return
+    over = 0 if seats.enrollment is None else seats.match - seats.enrollment
+    if over > over_offer:
+        detail = sentence(
+            "is {over} more than the enrollment target; if so many more shall be offered because some families "
+            "decline, say it as over_offer"
+        )
+        yield Fault("/seats/match", "over-target", detail, {"over": over})
+    names = [target.name for target in later]
+    days = [target.begins for target in later]
+    for place, target in enumerate(later):
+        if target.name in names[:place]:
+            detail = sentence("is {name}, which stands before it already; name each once")
+            yield Fault(f"/seats/later/{place}/name", "named-twice", detail, {"name": target.name})
+        if target.begins in days[:place]:
+            detail = sentence("is the day on which another target begins; one target counts on a day")
+            yield Fault(f"/seats/later/{place}/begins", "same-day", detail)
 
 
 def _order_faults(rules: RulesPart) -> Iterator[Fault]:

@@ -160,7 +160,7 @@ def _commit_seats(
             now = levels.resolved(program).rules.seats
             if program.grade != said.grade or said.seats is None or (now and now.match == said.seats):
                 continue
-            seats = Seats(match=said.seats, enrollment=now.enrollment if now else None)
+            seats = now.model_copy(update={"match": said.seats}) if now else Seats(match=said.seats)
             try:
                 _save_seats(session, held, program, seats, replace(act, reason=reason))
             except RulesCannotWork as refused:

@@ -25,11 +25,51 @@ Condition = Annotated[
 Level = Literal["default", "operator", "school", "program"]
 
 
+class LaterTarget(Wire):
+    """A target that takes the place of the one before it on a day: for a second round, the first day of school."""
+
+    name: Annotated[Id, Field(examples=["first-day"])]
+    begins: Annotated[date, Field(strict=False, description="The first day on which it counts.")]
+    seats: Annotated[int, Field(ge=0, le=MOST_SEATS)]
+
+
 class Seats(Wire):
     """How many seats the match may fill, and how many children the school means to enroll in the end."""
 
-    match: Annotated[int, Field(ge=0, le=MOST_SEATS, examples=[40])]
-    enrollment: Annotated[int | None, Field(ge=0, le=MOST_SEATS)] = None
+    match: Annotated[
+        int, Field(ge=0, le=MOST_SEATS, description="The match target: seats that the main round fills.", examples=[40])
+    ]
+    enrollment: Annotated[
+        int | None, Field(ge=0, le=MOST_SEATS, description="The enrollment target; null: what the match target says.")
+    ] = None
+    over_offer: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=MOST_SEATS,
+            description="How many seats of the match target are offered beyond what the school means to enroll, since "
+            "some families decline. They are not filled again; null: none.",
+        ),
+    ] = None
+    later: Annotated[
+        list[LaterTarget] | None,
+        Field(max_length=MOST_PARTS, description="Targets of later days; a backfill round goes by the newest begun."),
+    ] = None
+
+    @property
+    def refilled(self) -> int:
+        """Return how many seats of the match target are filled again when they open: all but the over-offers."""
+        return self.match - (self.over_offer or 0)
+
+    @property
+    def to_enroll(self) -> int:
+        """Return how many children the school means to enroll."""
+        return self.refilled if self.enrollment is None else self.enrollment
+
+    def target_on(self, day: date) -> int:
+        """Return how many seats a backfill round of that day may have filled at its end."""
+        begun = [target for target in self.later or [] if target.begins <= day]
+        return max(begun, key=lambda target: target.begins).seats if begun else self.refilled
 
 
 class ClassSaid(Wire):
