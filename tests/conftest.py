@@ -16,3 +16,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} would be skipped: {report.longrepr}; .ci/run must install what it needs"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the counts that tests of backfill rounds record, as `lottery/README.md` has them."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    called = [report for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
+    rows = [str(value) for report in called for name, value in report.user_properties if name == "moves"]
+    if rows:
+        terminalreporter.section("children who move in a backfill round, by order")
+        terminalreporter.write_line(
+            "| summer | order | stayed | moved | newly placed | unplaced | left empty | moved in ten draws | fewer |"
+        )
+    for row in rows:
+        terminalreporter.write_line(row)
