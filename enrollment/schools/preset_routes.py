@@ -1,0 +1,50 @@
+"""Presets over HTTP, for anybody."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from enrollment.cycles.service import read_cycle
+from enrollment.database import InTransaction
+from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.schools.presets import (
+    Preset,
+    PresetListed,
+    presets,
+    read_preset,
+    settled_for,
+)
+from enrollment.wire import Id
+
+router = APIRouter(tags=["presets"])
+
+
+@router.get("/v1/presets")
+def list_presets(request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None) -> Page[PresetListed]:
+    """List the presets: rule sets that a school may start from, each drawn from a real system."""
+    after = place_of(cursor) or ""
+    return page(
+        [preset for preset in presets().values() if preset.id > after][: limit + 1],
+        limit=limit,
+        place=lambda preset: preset.id,
+        show=Preset.listed,
+        request=request,
+        response=response,
+    )
+
+
+@router.get("/v1/presets/{preset}")
+def read_one_preset(preset: Annotated[Id, Path()]) -> Preset:
+    """Read a preset: its rule sets, what of a cycle belongs to it, where it is from and what it does not say."""
+    return read_preset(preset)
+
+
+@router.get("/v1/cycles/{cycle}/presets/{preset}")
+def read_preset_for_cycle(
+    session: InTransaction, *, cycle: Annotated[Id, Path()], preset: Annotated[Id, Path()]
+) -> Preset:
+    """Read a preset with its yearly days settled for a cycle.
+
+    A last date is the first such day after the main round; later targets come one after the other from the deadline on.
+    """
+    return settled_for(read_preset(preset), read_cycle(session, cycle).cycle)
