@@ -18,7 +18,7 @@ from enrollment.audit.sequencer import sequencing
 from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
-from enrollment.jobs import Work, run_worker
+from enrollment.jobs import Loop, Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
@@ -29,13 +29,18 @@ from enrollment.rounds.rehearsing import REHEARSE, rehearse
 from enrollment.rounds.result_routes import router as result_routes
 from enrollment.rounds.routes import router as round_routes
 from enrollment.rounds.steps import MATCH
+from enrollment.rounds.waitlists import look_after_waitlists
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
 from enrollment.schools.participation_routes import router as participation_routes
+from enrollment.schools.preset_routes import router as preset_routes
 from enrollment.schools.rules_routes import router as rules_routes
 from enrollment.schools.zone_routes import imports as zone_import_routes
 from enrollment.schools.zone_routes import router as zone_routes
+from enrollment.seats.family_routes import router as family_seat_routes
+from enrollment.seats.offers import expire_due, remind_due
+from enrollment.seats.seat_routes import router as seat_routes
 from enrollment.settings import Settings, settings_of_environment
 
 ROUTERS = (
@@ -43,11 +48,14 @@ ROUTERS = (
     claim_routes,
     hot_ranking_routes,
     ranking_routes,
+    family_seat_routes,
+    seat_routes,
     round_routes,
     result_routes,
     auditor_routes,
     participation_routes,
     rules_routes,
+    preset_routes,
     docs_routes,
     log_routes,
     access_routes,
@@ -61,7 +69,12 @@ ROUTERS = (
 
 JOBS: Mapping[str, Work] = {MATCH: match_round, REHEARSE: rehearse}
 
-LOOPS = (sequencing(),)
+LOOPS = (
+    sequencing(),
+    Loop("expiries", expire_due, 1.0),
+    Loop("reminders", remind_due, 5.0),
+    Loop("waitlists", look_after_waitlists, 1.0),
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -16,6 +16,7 @@ Row = TypeVar("Row")
 Shown = TypeVar("Shown")
 
 MOST = 200
+MOST_DIGITS = 18
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows a page.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
@@ -67,6 +68,20 @@ def uuid_of(cursor: str | None) -> uuid.UUID | None:
         return None if place is None else uuid.UUID(place)
     except ValueError:
         raise UnusableCursor from None
+
+
+def number_of(cursor: str | None) -> int | None:
+    """Return the number after which a page begins, where rows are numbered, or None for the first page.
+
+    Raises:
+        UnusableCursor: if the cursor is not one that was given.
+    """
+    place = place_of(cursor)
+    if place is None:
+        return None
+    if not (place.isdigit() and len(place) <= MOST_DIGITS):
+        raise UnusableCursor
+    return int(place)
 
 
 def page(

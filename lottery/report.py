@@ -1,12 +1,12 @@
 """An outcome in numbers for people: who got which choice, where, by which class, and what is full."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lottery.draw import Draw
 from lottery.market import Market
-from lottery.outcome import Outcome
+from lottery.outcome import Outcome, Placement
 from lottery.reference import NO_SEEDS
 from lottery.rules import OPEN
 from lottery.siblings import PlacedSiblings
@@ -35,6 +35,15 @@ class Demand:
     first_choices: int
     rankings: int
     waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedInClass:
+    """A placement, what its seat is (held, reserved, open), and the class in which the applicant stood there."""
+
+    placement: Placement
+    kind: str
+    priority_class: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +106,26 @@ def _by_grade(market: Market, outcome: Outcome) -> tuple[Count, ...]:
 
 def _by_class(market: Market, outcome: Outcome, seeds: Mapping[str, bytes]) -> tuple[tuple[str, str, int], ...]:
     """Count the placed by what their seat is (held, reserved, open) and by the class in which they stood there."""
+    count = Counter((at.kind, at.priority_class) for at in placed_in_class(market, outcome, seeds=seeds))
+    return tuple((*key, placed) for key, placed in sorted(count.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def placed_in_class(
+    market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS
+) -> Iterator[PlacedInClass]:
+    """Yield, in the order of the placements, what each seat is and in which class its child stood there."""
     standings = Standings(market, Draw(market, seed=bytes.fromhex(outcome.seed), seeds=seeds))
     programs = {program.id: program for program in market.programs}
     applicants = {applicant.id: applicant for applicant in market.applicants}
     placed = [(applicants[placement.applicant], programs[placement.program]) for placement in outcome.placements]
     siblings = PlacedSiblings(market, ((applicant, program.school) for applicant, program in placed))
-    count: Counter[tuple[str, str]] = Counter()
     for placement, (applicant, program) in zip(outcome.placements, placed, strict=True):
         place = program.precedence.index(placement.group)
         standing = standings.at(applicant, program, siblings.schools(applicant))[place]
         if isinstance(standing, Standing):
             kind = "held" if not standing.not_holder else OPEN if placement.group == OPEN else "reserved"
-            count[kind, standings.groups[program.id][place].classes[standing.priority]] += 1
-    return tuple((*key, placed) for key, placed in sorted(count.items(), key=lambda entry: (-entry[1], entry[0])))
+            reached = standings.groups[program.id][place].classes[standing.priority]
+            yield PlacedInClass(placement, kind, reached)
 
 
 def _demand(market: Market, outcome: Outcome) -> tuple[Demand, ...]:

@@ -26,6 +26,7 @@ PARTNER_SCOPES: Mapping[str, str] = {
     "applications:read": "Read the applications that the partner brought.",
     "applications:write": "Make and change them, and their rankings.",
     "results:read": "Read their results, waitlist places and explanations.",
+    "offers:write": "Accept and decline their offers, and leave waitlists.",
 }
 
 STAFF_SCOPES: Mapping[str, str] = {
@@ -36,6 +37,7 @@ STAFF_SCOPES: Mapping[str, str] = {
     "access:manage": "Make partners and staff, and give roles.",
     "rounds:run": "Rehearse, freeze, draw, match, void.",
     "rounds:publish": "Publish what another administrator ran.",
+    "placements:write": "Ask for placements outside the lottery, and approve those of others.",
 }
 
 
@@ -301,3 +303,5 @@ ReadsApplications = Annotated[Partner, Security(the_partner, scopes=["applicatio
 Submits = Annotated[Client, Security(the_client, scopes=["applications:write"])]
 WritesApplications = Annotated[Partner, Security(the_partner, scopes=["applications:write"])]
 ReadsResults = Annotated[Partner, Security(the_partner, scopes=["results:read"])]
+AnswersOffers = Annotated[Partner, Security(the_partner, scopes=["offers:write"])]
+Places = Annotated[Staff, Security(the_administrator, scopes=["placements:write"])]

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from enrollment.wire import Id, Text, Wire
 
-PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read"]
+PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
 StaffScope = Literal[
     "records:read",
     "schools:write",
@@ -18,6 +18,7 @@ StaffScope = Literal[
     "access:manage",
     "rounds:run",
     "rounds:publish",
+    "placements:write",
 ]
 
 Password = Annotated[str, StringConstraints(min_length=12, max_length=200)]

@@ -24,6 +24,8 @@ class Child(Table):
     """A keyed digest of the student information system's id."""
     last_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Leaf hash of the last ranking entry with this tag."""
+    seat_grade: Mapped[str | None]
+    """The grade of the seat that the child holds; None: it holds none."""
 
 
 class Household(Table):

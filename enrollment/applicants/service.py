@@ -53,6 +53,13 @@ class GradeHeldByRanking(Conflict):
     detail = sentence("Withdraw the ranking first; its programs are of another grade.")
 
 
+class GradeHeldBySeat(Conflict):
+    """The child holds a seat of the former grade."""
+
+    title = sentence("The grade cannot change while the child holds a seat")
+    detail = sentence("Decline the seat first; it is of the grade {grade}.")
+
+
 class OtherChild(Conflict):
     """The application is of a child with another SIS id."""
 
@@ -116,7 +123,7 @@ def put_applicant(
         settings: keys the digest of a SIS id.
 
     Raises:
-        GradeNotOffered, GradeHeldByRanking, UnknownHousehold, OtherChild, SameChildTwice: as they say.
+        GradeNotOffered, GradeHeldByRanking, GradeHeldBySeat, UnknownHousehold, OtherChild, SameChildTwice: as they say.
     """
     if body.grade not in cycle.grades:
         raise GradeNotOffered(
@@ -132,6 +139,8 @@ def put_applicant(
     try:
         with session.begin_nested():
             child = _child(session, cycle, found, digest)
+            if child.seat_grade not in (None, body.grade):
+                raise GradeHeldBySeat(grade=child.seat_grade or "")
             applicant = found or Applicant(
                 id=uuid.uuid4(), cycle_id=cycle.id, partner_id=partner.id, reference=reference, version=0
             )

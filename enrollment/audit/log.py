@@ -4,7 +4,7 @@ An entry is pending from its act's commit until the sequencer gives it an index.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -92,6 +92,20 @@ def append(
         )
     )
     return entry.leaf_hash
+
+
+def append_all(
+    session: Session, type_: str, *, cycle: str, actor: str, told: Iterable[Mapping[str, Json]]
+) -> list[bytes]:
+    """Write many entries of one type in the act's transaction, in order, and return their leaf hashes."""
+    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=fields) for fields in told]
+    copy_rows(
+        session,
+        LogEntry,
+        ["type", "cycle_id", "actor", "body", "leaf_hash"],
+        [(type_, cycle, actor, entry.body, entry.leaf_hash) for entry in entries],
+    )
+    return [entry.leaf_hash for entry in entries]
 
 
 def sequence_recent(session: Session) -> int:

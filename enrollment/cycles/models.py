@@ -20,6 +20,11 @@ class Cycle(Table):
             "(backfill_opens IS NULL) = (backfill_until IS NULL) AND backfill_opens < backfill_until",
             name="backfill_window",
         ),
+        CheckConstraint(
+            "(transfers_frozen_from IS NULL) = (transfers_frozen_until IS NULL) "
+            "AND transfers_frozen_from < transfers_frozen_until",
+            name="transfers_window",
+        ),
         CheckConstraint("most_ranks IS NULL OR most_ranks > 0", name="most_ranks"),
         CheckConstraint("tie_break IN ('single', 'multiple')", name="tie_break"),
         CheckConstraint("late IN ('after', 'within', 'equal')", name="late"),
@@ -39,6 +44,9 @@ class Cycle(Table):
     answer_by: Mapped[datetime | None]
     backfill_opens: Mapped[datetime | None]
     backfill_until: Mapped[datetime | None]
+    transfers_frozen_from: Mapped[datetime | None]
+    transfers_frozen_until: Mapped[datetime | None]
+    """Between the two a child changes schools outside the lottery for a hardship only."""
     tie_break: Mapped[str] = mapped_column(server_default="single")
     late: Mapped[str] = mapped_column(server_default="after")
     twins: Mapped[str] = mapped_column(server_default="separate")

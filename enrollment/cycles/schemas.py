@@ -88,6 +88,11 @@ class Calendar(Wire):
     answer_by: Annotated[CalendarTime | None, Field(description="Until when an offer is to be answered.")] = None
     backfill_opens: CalendarTime | None = None
     backfill_until: CalendarTime | None = None
+    transfers_frozen_from: Annotated[
+        CalendarTime | None,
+        Field(description="From then on a child changes schools outside the lottery for a hardship only."),
+    ] = None
+    transfers_frozen_until: CalendarTime | None = None
 
 
 class Terms(Wire):

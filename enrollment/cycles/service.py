@@ -154,10 +154,19 @@ def hold_between_rounds(session: Session, cycle_id: str) -> Held:
         CycleNotFound: if there is none.
         RoundRunning: if a round is frozen.
     """
-    held = _held(session, _at(cycle_id).with_for_update(read=True, of=Cycle))
+    held = hold_shared(session, cycle_id)
     if held.cycle.running_round is not None:
         raise _running(held.cycle)
     return held
+
+
+def hold_shared(session: Session, cycle_id: str) -> Held:
+    """Lock a cycle for sharing, whatever it is doing: for an act that a running round does not read.
+
+    Raises:
+        CycleNotFound: if there is none.
+    """
+    return _held(session, _at(cycle_id).with_for_update(read=True, of=Cycle))
 
 
 def hold_before_freeze(session: Session, cycle_id: str) -> Held:

@@ -125,17 +125,22 @@ def _out_of_order(body: Calendar) -> Iterator[Fault]:
 
 
 def _windows(body: Calendar) -> Iterator[Fault]:
-    opens, until = body.backfill_opens, body.backfill_until
-    if opens is None and until is None:
-        return
-    if opens is None or until is None:
-        missing = "/backfill_opens" if opens is None else "/backfill_until"
-        yield Fault(missing, "half-a-window", sentence("backfill_opens and backfill_until go together: give both"))
-        return
-    if until <= opens:
-        yield Fault("/backfill_until", "window-ends-first", sentence("must be later than backfill_opens"))
-    if opens < max(body.deadline, body.late_until or body.deadline):
+    yield from _window("backfill_opens", body.backfill_opens, "backfill_until", body.backfill_until)
+    yield from _window(
+        "transfers_frozen_from", body.transfers_frozen_from, "transfers_frozen_until", body.transfers_frozen_until
+    )
+    opens = body.backfill_opens
+    if opens is not None and opens < max(body.deadline, body.late_until or body.deadline):
         yield Fault("/backfill_opens", "backfill-too-early", sentence("must not be before the deadline and late_until"))
+
+
+def _window(opening: str, opens: datetime | None, ending: str, until: datetime | None) -> Iterator[Fault]:
+    names = {"opening": opening, "ending": ending}
+    if (opens is None) != (until is None):
+        missing = opening if opens is None else ending
+        yield Fault(f"/{missing}", "half-a-window", sentence("{opening} and {ending} go together: give both"), names)
+    elif opens is not None and until is not None and until <= opens:
+        yield Fault(f"/{ending}", "window-ends-first", sentence("must be later than {opening}"), names)
 
 
 def _lists(body: Policy) -> Iterator[Fault]:

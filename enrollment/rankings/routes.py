@@ -1,4 +1,4 @@
-"""Rankings over HTTP; and withdrawing an application, which withdraws its ranking."""
+"""Rankings over HTTP."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -42,7 +42,6 @@ from enrollment.rankings.service import (
     newest_of,
     submit_ranking,
     versions_of,
-    withdraw_applicant,
     withdraw_ranking,
     withdrawn_programs,
 )
@@ -152,25 +151,6 @@ def validate(
     faults = faults_of(session, body.programs, cycle=cycle, grade=applicant.grade, most=most, draft=body.draft)
     say = in_language(reader_language(request))
     return Validated(usable=not faults, errors=[_fault_shown(fault, say) for fault in faults])
-
-
-@router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
-def delete_applicant(
-    session: InTransaction,
-    partner: WritesApplications,
-    *,
-    cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
-    if_match: IfMatch = None,
-) -> None:
-    """Withdraw an application and its ranking. Starting over keeps the child's ticket, and so its number."""
-    taking = hold_open(session, cycle)
-    found = hold_applicant(session, partner, cycle=cycle, reference=reference)
-    if found is None or found.withdrawn_at is not None:
-        raise NotFound
-    refuse_stale(if_match, found.version)
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
-    withdraw_applicant(session, partner.actor, taking, ranker)
 
 
 @router.get("/v1/cycles/{cycle}/warnings")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import rfc8785
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import Select, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
@@ -116,6 +116,18 @@ def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: st
         NotFound: if the partner has no such live application.
     """
     row = session.execute(
+        _ranker().where(
+            Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    # Read once the lock is had: what was newest before may be so no more.
+    return Ranker(*row, newest_of(session, row[0]))
+
+
+def _ranker() -> Select[uuid.UUID, uuid.UUID, str, bytes, bytes | None, int | None]:
+    return (
         select(
             Applicant.id,
             Applicant.child_id,
@@ -125,18 +137,15 @@ def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: st
             Applicant.ranking_version,
         )
         .join(Child, Child.id == Applicant.child_id)
-        .where(
-            Applicant.cycle_id == cycle,
-            Applicant.partner_id == partner.id,
-            Applicant.reference == reference,
-            Applicant.withdrawn_at.is_(None),
-        )
+        .where(Applicant.withdrawn_at.is_(None))
         .with_for_update(of=[Applicant, Child])
-    ).one_or_none()
-    if row is None:
-        raise NotFound
-    # Read once the lock is had: what was newest before may be so no more.
-    return Ranker(*row, newest_of(session, row[0]))
+    )
+
+
+def hold_ranker_of(session: Session, child: uuid.UUID) -> Ranker | None:
+    """Return a child's live application with its newest ranking, locked, whoever brought it; None if it has none."""
+    row = session.execute(_ranker().where(Child.id == child)).one_or_none()
+    return Ranker(*row, newest_of(session, row[0])) if row else None
 
 
 def newest_of(session: Session, applicant: uuid.UUID) -> Ranking | None:
@@ -252,6 +261,22 @@ def withdraw_ranking(session: Session, actor: str, taking: Taking, ranker: Ranke
     if ranker.in_force is None:
         raise NotFound
     return _store(session, actor, taking, ranker, "withdrawn", [])
+
+
+def drop_program(session: Session, actor: str, taking: Taking, ranker: Ranker, program: str) -> bool:
+    """Take one program out of the ranking in force, as a version of its own; say whether it was in it."""
+    if ranker.in_force is None:
+        return False
+    ranked = session.scalars(
+        select(RankingVersion.programs).where(
+            RankingVersion.applicant_id == ranker.id, RankingVersion.version == ranker.in_force
+        )
+    ).one()
+    if program not in ranked:
+        return False
+    left = [other for other in ranked if other != program]
+    _store(session, actor, taking, ranker, "submitted" if left else "withdrawn", left)
+    return True
 
 
 def withdraw_applicant(session: Session, actor: str, taking: Taking, ranker: Ranker) -> None:

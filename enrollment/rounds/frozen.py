@@ -20,13 +20,16 @@ from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rounds.holding import HeldRound, refuse_other_state
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
 from enrollment.rounds.snapshot import Snapshot, count_rows, take_snapshot
+from enrollment.schools.market_form import OneSeat
 from enrollment.schools.models import Offering
+from enrollment.seats.models import Vacancy
 from lottery.canonical import Json, canonical_line
 from lottery.log.commit import digest, keyed
 from lottery.log.merkle import leaf_hash, root
 from lottery.market import Kind, Market, program_document
 from lottery.market import Round as MarketRound
 from lottery.read_market import Entries, MarketReader, read_market_in_parts
+from lottery.rules import Order
 from lottery.strict import UnusableInput, decode
 
 SALT_BYTES = 32
@@ -70,20 +73,36 @@ def freeze(session: Session, held: HeldRound, *, dice_after: timedelta, actor: s
         raise DeadlineToCome(deadline=rfc3339(cycle.deadline), round=round_.id)
     sequence_all(session)
     count_rows(session)
-    snapshot = take_snapshot(session, cycle, MarketRound(round_.id, Kind(round_.kind)), now=held.now)
+    market_round = MarketRound(round_.id, Kind(round_.kind))
+    snapshot = take_snapshot(session, cycle, market_round, now=held.now, one=one_seat(session, round_))
     faults = [*faults_of(snapshot), *programs_without_rules(session, cycle.id)]
     if faults:
         raise CannotFreeze(faults=faults[:MOST_NAMED], cycle=cycle.id)
     _store(session, round_, snapshot)
+    round_.draws = draws(snapshot.market)
     round_.log_size = tree_head(session).size
     round_.frozen_at = held.now
-    round_.dice_at = held.now + dice_after
+    round_.dice_at = held.now + dice_after if round_.draws else held.now
     round_.freeze_leaf = append(session, "round.freeze", cycle=cycle.id, actor=actor, fields=_told(round_, snapshot))
     round_.state = "frozen"
     cycle.running_round = round_.id
     if round_.kind == Kind.MAIN:
         cycle.main_round = round_.id
     session.flush()
+
+
+def one_seat(session: Session, round_: Round) -> OneSeat | None:
+    """Return the seat that a round is for, if it is for one."""
+    if round_.only_program is None:
+        return None
+    vacancy = session.get_one(Vacancy, (round_.cycle_id, round_.only_program, round_.only_vacancy))
+    return OneSeat(vacancy.program_id, vacancy.seat_group)
+
+
+def draws(market: Market) -> bool:
+    """Say whether somebody's number hangs on the seed of a round: who is new, or ranks where the order is fresh."""
+    fresh = any(program.backfill.fills and program.backfill.order is Order.FRESH for program in market.programs)
+    return (market.is_backfill and fresh) or any(one.drawn_in == market.round.id for one in market.applicants)
 
 
 def faults_of(snapshot: Snapshot) -> Iterator[Fault]:
@@ -134,8 +153,12 @@ def _store(session: Session, round_: Round, snapshot: Snapshot) -> None:
     copy_rows(
         session,
         FrozenProgram,
-        ["round_id", "program_id", "rules_version", "document"],
-        [(round_.id, one.program, one.version, documents[one.program]) for one in snapshot.rules],
+        ["round_id", "program_id", "rules_version", "document", "seats_said", "why_not"],
+        [
+            (round_.id, one.program, one.version, documents[one.program], settled.target, settled.why_not)
+            for one in snapshot.rules
+            for settled in [snapshot.settled[one.program]]
+        ],
     )
     copy_rows(
         session, Exclusion, ["round_id", "tag", "reason"], [(round_.id, tag, why) for tag, why in snapshot.excluded]
@@ -211,7 +234,7 @@ def _told(round_: Round, snapshot: Snapshot) -> dict[str, Json]:
         "snapshot_root": (round_.snapshot_root or b"").hex(),
         "programs_hash": programs_hash(round_.head or ""),
         "software": {"version": metadata.version("common-enrollment-lottery"), "lottery": lottery_sources()},
-        "randomness": {"dice": True, "not_before": rfc3339(round_.dice_at) if round_.dice_at else ""},
+        "randomness": {"dice": bool(round_.draws), "not_before": rfc3339(round_.dice_at) if round_.dice_at else ""},
     }
 
 

@@ -1,5 +1,6 @@
 """Make a round, and hold it for a step: first its cycle, then itself, so that no two steps wait for each other."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,9 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import hold_for_change
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rounds.models import Round
+from enrollment.rounds.schemas import SeatOfRound
+from enrollment.seats.ledger import FREE
+from enrollment.seats.models import Vacancy
 from lottery.market import Kind
 
 RUNNING = ("frozen", "drawn", "matched")
@@ -36,6 +40,15 @@ class MainRoundMissing(Conflict):
     detail = sentence("A backfill round goes on from a published main round; run that one first.")
 
 
+class SeatNotFree(Conflict):
+    """A round for a seat that is not free."""
+
+    title = sentence("There is no such free seat")
+    detail = sentence(
+        "GET /v1/cycles/{cycle}/vacancies lists the free seats; a round for one of them is a backfill round."
+    )
+
+
 class OtherState(Conflict):
     """A step for which the round is not ready, or which is done already."""
 
@@ -55,13 +68,23 @@ class HeldRound:
     now: datetime
 
 
-def make_round(session: Session, cycle_id: str, kind: Kind) -> Round:
+def make_round(
+    session: Session, cycle_id: str, kind: Kind, *, seat: SeatOfRound | None = None, calendar: uuid.UUID | None = None
+) -> Round:
     """Make an open round; nothing is fixed by it.
+
+    Args:
+        session: a transaction.
+        cycle_id: the cycle.
+        kind: main or backfill.
+        seat: the seat that a backfill round for one seat is for.
+        calendar: the calendar that makes it, if one does.
 
     Raises:
         CycleNotFound: if there is no such cycle.
         AnotherRound: if one is not over yet, or the main round is published already.
         MainRoundMissing: if it is a backfill round before the main round.
+        SeatNotFree: if it is for a seat that is none of the free ones.
     """
     cycle = hold_for_change(session, cycle_id).cycle
     rounds = session.scalars(select(Round).where(Round.cycle_id == cycle_id)).all()
@@ -71,12 +94,28 @@ def make_round(session: Session, cycle_id: str, kind: Kind) -> Round:
             raise AnotherRound(round=other.id, state=other.state)
     if kind is Kind.BACKFILL and not any(other.kind == Kind.MAIN and other.state == "published" for other in rounds):
         raise MainRoundMissing
+    if seat is not None:
+        _refuse_seat(session, cycle_id, kind, seat)
     attempt = 1 + sum(other.kind == kind for other in rounds)
-    round_ = Round(id=_id_of(cycle.id, kind, attempt), cycle_id=cycle.id, kind=kind.value, attempt=attempt)
+    round_ = Round(
+        id=_id_of(cycle.id, kind, attempt),
+        cycle_id=cycle.id,
+        kind=kind.value,
+        attempt=attempt,
+        calendar_id=calendar,
+        only_program=seat.program if seat else None,
+        only_vacancy=seat.vacancy if seat else None,
+    )
     session.add(round_)
     session.flush()
     session.refresh(round_)
     return round_
+
+
+def _refuse_seat(session: Session, cycle: str, kind: Kind, seat: SeatOfRound) -> None:
+    vacancy = session.get(Vacancy, (cycle, seat.program, seat.vacancy))
+    if kind is Kind.MAIN or vacancy is None or vacancy.status not in FREE:
+        raise SeatNotFree(cycle=cycle)
 
 
 def _id_of(cycle: str, kind: Kind, attempt: int) -> str:

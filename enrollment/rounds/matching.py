@@ -16,7 +16,7 @@ from enrollment.rounds.models import CutoffRow, Placed, Round, WaitingPlace
 from lottery.canonical import Json
 from lottery.engines import Engine, match
 from lottery.outcome import Outcome, last_document
-from lottery.report import Report, report
+from lottery.report import Report, placed_in_class, report
 from lottery.verify import verify
 
 FAST_ENOUGH = 6
@@ -55,9 +55,13 @@ def store(session: Session, matched: Matched) -> None:
     copy_rows(
         session,
         Placed,
-        ["round_id", "tag", "program_id", "seat_group", "choice"],
-        [(round_.id, one.applicant, one.program, one.group, one.choice) for one in outcome.placements],
-    )
+        ["round_id", "tag", "program_id", "seat_group", "choice", "priority_class"],
+        [
+            (round_.id, one.placement.applicant, one.placement.program, one.placement.group, one.placement.choice,
+             one.priority_class)
+            for one in placed_in_class(matched.market, outcome, seeds=matched.seeds)
+        ],
+    )  # fmt: skip
     copy_rows(
         session, WaitingPlace, ["round_id", "program_id", "seat_group", "place", "tag"], _waiting(round_, outcome)
     )

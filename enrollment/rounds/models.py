@@ -34,6 +34,13 @@ class Round(Table):
     attempt: Mapped[int]
     state: Mapped[str] = mapped_column(server_default="open")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    calendar_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("round_calendar.id"))
+    """The calendar that made it; None: an administrator did."""
+    only_program: Mapped[str | None]
+    """The program that a round for one seat is for."""
+    only_vacancy: Mapped[int | None]
+    draws: Mapped[bool | None]
+    """Whether some number hangs on its seed: a new child, or a program with a fresh order; set by the freeze."""
     asked_by: Mapped[str | None]
     """The administrator who asked for the match's publishing: who ran it."""
     dice_at: Mapped[datetime | None]
@@ -90,6 +97,10 @@ class FrozenProgram(Table):
     rules_version: Mapped[int]
     document: Mapped[str] = mapped_column(Text)
     """As it stands in the market."""
+    seats_said: Mapped[int | None]
+    """How many seats it may have filled in the end, by its rules on the day of the freeze."""
+    why_not: Mapped[str | None]
+    """What of its school's rule keeps it from filling seats in a backfill round; None: it fills."""
 
 
 class Exclusion(Table):
@@ -113,6 +124,8 @@ class Placed(Table):
     program_id: Mapped[str]
     seat_group: Mapped[str]
     choice: Mapped[int | None]
+    priority_class: Mapped[str | None]
+    """In which class the child stood there."""
 
 
 class WaitingPlace(Table):
@@ -154,3 +167,28 @@ class Rehearsal(Table):
     asked_by: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     totals: Mapped[Document | None] = mapped_column(JSONB)
+
+
+class RoundCalendar(Table):
+    """Backfill rounds that come by themselves, nightly or weekly, once two administrators want them."""
+
+    __tablename__ = "round_calendar"
+    __table_args__ = (
+        CheckConstraint("every IN ('day', 'week')", name="every"),
+        CheckConstraint("approved_by IS NULL OR approved_by <> asked_by", name="two_people"),
+        Index("uq_round_calendar_live", "cycle_id", unique=True, postgresql_where="stopped_at IS NULL"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
+    every: Mapped[str]
+    next_at: Mapped[datetime]
+    dice_in_minutes: Mapped[int]
+    """Where a round needs dice: how long after the freeze they are rolled."""
+    asked_by: Mapped[str]
+    asked_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    approved_by: Mapped[str | None]
+    stopped_at: Mapped[datetime | None]
+    last_at: Mapped[datetime | None]
+    last_told: Mapped[str | None]
+    """What became of the last one: the round's id, or why there was none."""

@@ -11,6 +11,7 @@ from enrollment.cycles.service import read_cycle
 from enrollment.database import transaction
 from enrollment.jobs import enqueue
 from enrollment.problems import NotFound
+from enrollment.rounds.frozen import one_seat
 from enrollment.rounds.holding import read_round, refuse_other_state
 from enrollment.rounds.matching import report_document
 from enrollment.rounds.models import Rehearsal, Round
@@ -69,7 +70,13 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
         rehearsal = session.get_one(Rehearsal, uuid.UUID(rehearsal_id))
         round_ = read_round(session, rehearsal.round_id)
         held = read_cycle(session, round_.cycle_id)
-        snapshot = take_snapshot(session, held.cycle, MarketRound(round_.id, Kind(round_.kind)), now=held.now)
+        snapshot = take_snapshot(
+            session,
+            held.cycle,
+            MarketRound(round_.id, Kind(round_.kind)),
+            now=held.now,
+            one=one_seat(session, round_),
+        )
         seeds = _seeds(session, round_)
     outcome = match(snapshot.market, seed=secrets.token_bytes(SEED_BYTES), seeds=seeds)
     complaints = verify(snapshot.market, outcome, seeds=seeds)

@@ -1,7 +1,7 @@
 """Results over HTTP: partners see their applicants', schools their programs', everybody what is public."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -26,6 +26,7 @@ from enrollment.rounds.result_schemas import (
     FrozenRulesShown,
     ReportShown,
     ResultShown,
+    WaitingShown,
     WaitlistAt,
     WaitlistsShown,
 )
@@ -44,12 +45,14 @@ from enrollment.rounds.results import (
     report_shown,
     ticket_of,
     waiting_at,
+    waiting_now_at,
 )
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import ProgramRules
 from enrollment.schools.own_school import ReadsProgram
 from enrollment.schools.rules_in_words import rules_in_words
 from enrollment.schools.rules_levels import part_of
+from enrollment.seats.waitlists import places_now
 from enrollment.wire import Id
 from lottery.language import Language
 from lottery.words import explanation_in_words
@@ -60,6 +63,7 @@ APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 PROGRAM = "/v1/cycles/{cycle}/programs/{program}"
 
 RoundId = Annotated[Id, Path(alias="round")]
+OrNow = Annotated[Id | None, Query(alias="round", description="A published round; without it: now.")]
 OfRound = Annotated[Id | None, Query(alias="round", description="A published round; without it, the last one.")]
 
 
@@ -112,10 +116,21 @@ def read_result(session: InTransaction, request: Request, asked: Asked) -> Resul
 
 
 @router.get(f"{APPLICANT}/waitlists")
-def read_waitlists(session: InTransaction, asked: Asked) -> WaitlistsShown:
+def read_waitlists(
+    session: InTransaction,
+    partner: ReadsResults,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    round_id: OrNow = None,
+) -> WaitlistsShown:
     """Read where a child that you brought waits: at every program ranked above the seat it has."""
-    places = places_of(session, asked.round, asked.ticket)
-    return WaitlistsShown(round=asked.round.id, reference=asked.reference, places=places)
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    round_ = published(session, cycle, round_id)
+    if round_id is not None:
+        places = places_of(session, round_, ticket_of(session, applicant))
+    else:
+        places = [WaitingShown(**asdict(place)) for place in places_now(session, applicant.child_id)]
+    return WaitlistsShown(round=round_id, reference=reference, places=places)
 
 
 @router.get(f"{APPLICANT}/explanation")
@@ -170,17 +185,21 @@ def read_program_waitlist(
     request: Request,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-    round_id: OfRound = None,
+    round_id: OrNow = None,
 ) -> WaitlistAt:
-    """Read a program's waitlists in their order, with each child's class and why it is in it."""
+    """Read a program's waitlists in their order, now or as a round left them, with each child's class and why."""
     read_cycle(session, cycle)
     round_ = published(session, cycle, round_id)
     _refuse_program_not_in(session, round_.id, program)
     if staff.is_(RoleKind.AUDITOR):
         told = {"what": "waitlist", "program": program, "reader": staff.id}
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
-    waiting = waiting_at(session, round_, program, reader_language(request))
-    return WaitlistAt(program=program, round=round_.id, waiting=waiting)
+    code = reader_language(request)
+    if round_id is None:
+        waiting = waiting_now_at(session, cycle, program, code)
+    else:
+        waiting = waiting_at(session, round_, program, code)
+    return WaitlistAt(program=program, round=round_id, waiting=waiting)
 
 
 def _refuse_program_not_in(session: Session, round_id: str, program: str) -> None:

@@ -42,12 +42,15 @@ class WaitingShown(Wire):
     group: str
     place: int
     waiting: Annotated[int, Field(description="How many stand on this list.")]
+    drawn: Annotated[
+        bool, Field(description="false: the child is new, and its place may change when its number is drawn.")
+    ] = True
 
 
 class WaitlistsShown(Wire):
-    """A child's places on waitlists, as of the round."""
+    """A child's places on waitlists: as they stand now, or as a round left them."""
 
-    round: Id
+    round: Annotated[Id | None, Field(description="The round that was asked for; null: now.")]
     reference: Id
     places: list[WaitingShown]
 
@@ -90,10 +93,17 @@ class PlacedAt(StandsAt):
     partner: Id | None
 
 
-class WaitsAt(StandsAt):
+class WaitsAt(Wire):
     """A child on the waitlist of a seat group."""
 
+    ticket: Id
+    group: str
     place: int
+    priority_class: Annotated[str, Field(description="The class in which it stands there.")]
+    reason: Annotated[str, Field(description="Why it is in that class, in a sentence.")]
+    drawn: Annotated[
+        bool, Field(description="false: the child is new, and its place may change when its number is drawn.")
+    ] = True
 
 
 class ApplicantsAt(Wire):
@@ -106,10 +116,10 @@ class ApplicantsAt(Wire):
 
 
 class WaitlistAt(Wire):
-    """A program's waitlists, in order."""
+    """A program's waitlists, in order: as they stand now, or as a round left them."""
 
     program: Id
-    round: Id
+    round: Annotated[Id | None, Field(description="The round that was asked for; null: now.")]
     waiting: list[WaitsAt]
 
 

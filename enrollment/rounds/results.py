@@ -35,6 +35,7 @@ from enrollment.rounds.suppressing import SMALLEST, suppress
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import Program, School
 from enrollment.schools.rules_settled import rules_in_force
+from enrollment.seats.waitlists import waiting_now
 from lottery.draw import Draw
 from lottery.language import Language
 from lottery.rules import GENERAL, OPEN, PriorityClass
@@ -209,7 +210,34 @@ def waiting_at(session: Session, round_: Round, program: str, code: str) -> list
         .order_by(WaitingPlace.seat_group, WaitingPlace.place)
     ).all()
     stands = _standing_at(session, round_, program, sorted({tag for tag, _, _ in rows}), code)
-    return [WaitsAt(**stands(tag, group).model_dump(), place=place) for tag, group, place in rows]
+    found = []
+    for tag, group, place in rows:
+        at = stands(tag, group)
+        found.append(WaitsAt(ticket=tag, group=group, place=place, priority_class=at.priority_class, reason=at.reason))
+    return found
+
+
+def waiting_now_at(session: Session, cycle: str, program_id: str, code: str) -> list[WaitsAt]:
+    """Return a program's live waitlists, by group and place."""
+    rules = next((one for one in rules_in_force(session, cycle) if one.program == program_id), None)
+    if rules is None:
+        return []
+    program = read_back(rules.market)
+    classes = {
+        OPEN: {priority.name: priority for priority in program.priorities},
+        **{reserve.name: {priority.name: priority for priority in reserve.priorities} for reserve in program.reserves},
+    }
+    return [
+        WaitsAt(
+            ticket=tag.hex(),
+            group=row.seat_group,
+            place=row.place,
+            priority_class=row.priority_class or GENERAL,
+            reason=_reason(classes.get(row.seat_group, {}).get(row.priority_class or GENERAL), code),
+            drawn=row.drawn,
+        )
+        for row, tag in waiting_now(session, cycle, program_id)
+    ]
 
 
 def _standing_at(

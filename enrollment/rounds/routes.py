@@ -29,6 +29,7 @@ from enrollment.rounds.schemas import (
     RoundBody,
     RoundReview,
     RoundShown,
+    SeatOfRound,
     VoidBody,
 )
 from enrollment.rounds.seen import programs_seen
@@ -65,7 +66,7 @@ def list_rounds(
 @router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Once])
 def add_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundBody) -> RoundShown:
     """Make a round: a cycle has one main round, and after it any number of backfill rounds, one at a time."""
-    return show_round(make_round(session, cycle, Kind(body.kind)))
+    return show_round(make_round(session, cycle, Kind(body.kind), seat=body.seat))
 
 
 @router.get("/v1/cycles/{cycle}/readiness")
@@ -121,7 +122,7 @@ def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, b
 def draw_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
     """Type in the dice that were rolled in public at the time that the freeze named."""
     round_ = lock_round(session, round_id)
-    draw(session, round_, body.dice, staff=staff)
+    draw(session, round_, body.dice, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
     return show_round(round_)
 
 
@@ -129,7 +130,7 @@ def draw_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, bod
 def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RoundReview:
     """Have a drawn round matched and verified by a worker; another administrator then publishes it."""
     round_ = lock_round(session, round_id)
-    ask_for_match(session, round_, staff=staff)
+    ask_for_match(session, round_, staff=staff.id)
     return _review(session, round_)
 
 
@@ -137,7 +138,7 @@ def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: Round
 def publish_round(session: InTransaction, staff: Publishes, round_id: RoundId) -> RoundShown:
     """Publish a matched round, as a second administrator: partners, schools and the public see it from now on."""
     held = hold_round(session, round_id)
-    publish(session, held, staff=staff)
+    publish(session, held, staff=staff.id, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
     return show_round(held.round)
 
 
@@ -159,6 +160,11 @@ def show_round(round_: Round) -> RoundShown:
         state=cast("Literal['open']", round_.state),
         made_at=round_.made_at,
         frozen_at=round_.frozen_at,
+        seat=SeatOfRound(program=round_.only_program, vacancy=round_.only_vacancy)
+        if round_.only_program is not None and round_.only_vacancy is not None
+        else None,
+        by_calendar=round_.calendar_id is not None,
+        draws=round_.draws,
         dice_at=round_.dice_at,
         drawn_at=round_.drawn_at,
         matched_at=round_.matched_at,

@@ -13,10 +13,20 @@ TWO_WEEKS = 14 * 24 * 60
 State = Literal["open", "frozen", "drawn", "matched", "published", "void"]
 
 
+class SeatOfRound(Wire):
+    """The seat that a round for one seat is for."""
+
+    program: Id
+    vacancy: Annotated[int, Field(ge=1, le=1_000_000, description="Its number in the program's ledger of vacancies.")]
+
+
 class RoundBody(Wire):
     """A round to be made; nothing is fixed by it."""
 
     kind: Literal["main", "backfill"] = "main"
+    seat: Annotated[
+        SeatOfRound | None, Field(description="For a backfill round of one seat; null: every seat that is free.")
+    ] = None
 
 
 class FreezeBody(Wire):
@@ -37,13 +47,13 @@ class DrawBody(Wire):
     """The dice, as they were rolled in public."""
 
     dice: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=3_000),
+        Annotated[str, StringConstraints(min_length=1, max_length=3_000)] | None,
         Field(
-            description="Digits of ten-sided dice, at least 20; spaces and hyphens between them do not count.",
+            description="Digits of ten-sided dice, at least 20; spaces and hyphens between them do not count. Left out "
+            "for a round that draws no numbers.",
             examples=["31415 92653 58979 32384"],
         ),
-    ]
+    ] = None
 
 
 class VoidBody(Wire):
@@ -62,6 +72,9 @@ class RoundShown(Wire):
     state: State
     made_at: datetime
     frozen_at: datetime | None
+    seat: Annotated[SeatOfRound | None, Field(description="The one seat that it is for; null: all that are free.")]
+    by_calendar: Annotated[bool, Field(description="Whether the calendar made it.")]
+    draws: Annotated[bool | None, Field(description="Whether some number hangs on its seed; known from the freeze on.")]
     dice_at: Annotated[datetime | None, Field(description="When the dice are to be rolled in public.")]
     drawn_at: datetime | None
     matched_at: datetime | None

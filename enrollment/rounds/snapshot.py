@@ -6,12 +6,12 @@ know it.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, any_, cast, func, literal, select, text
+from sqlalchemy import Select, and_, cast, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -20,14 +20,15 @@ from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
 from enrollment.database import Table
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.models import FrozenRow, Placed, Round
-from enrollment.schools.market_form import for_backfill, read_back
+from enrollment.rounds.models import FrozenRow, Round
+from enrollment.schools.market_form import Backfilled, OneSeat, for_backfill, read_back, with_seats_for
 from enrollment.schools.rules_levels import part_of
 from enrollment.schools.rules_settled import InForce, rules_in_force
+from enrollment.seats.models import LIVE, Offer
 from lottery.market import Applicant as Entry
 from lottery.market import HeldSeat, Kind, Late, Market, Policy, Twins
 from lottery.market import Round as MarketRound
-from lottery.rules import Program, TieBreak
+from lottery.rules import OPEN, Program, TieBreak
 
 WITHDRAWN = "withdrawn"
 NO_RANKING = "no-ranking"
@@ -38,7 +39,7 @@ TAGGED = ("ranking.put", "ranking.withdraw", "facts.set")
 
 ROWS_AT_ONCE = 5_000
 
-READ: tuple[type[Table], ...] = (Child, Applicant, Household, RankingVersion, Claim, LogEntry)
+READ: tuple[type[Table], ...] = (Child, Applicant, Household, RankingVersion, Claim, LogEntry, Offer)
 """The tables that a snapshot joins."""
 
 
@@ -51,13 +52,15 @@ class Snapshot:
     """Tags that are not in the market, each with its reason, in order."""
     rules: Sequence[InForce]
     """Of every program of the market, in order of ids."""
+    settled: Mapping[str, Backfilled]
+    """What each program's backfill rule came to, by id; for a main round, its match target."""
     astray: Sequence[str]
     """Tags on whose last ranking the tables and the log do not agree; a freeze refuses any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What published rounds left: who holds which seat, and which round drew whose number."""
+    """What was before a round: who holds which seat, and which published round drew whose number."""
 
     held: Mapping[str, HeldSeat]
     drawn: Mapping[str, tuple[str, bool]]
@@ -78,7 +81,9 @@ class Claimed:
 NO_CLAIMS = Claimed(frozenset(), {})
 
 
-def take_snapshot(session: Session, cycle: Cycle, round_: MarketRound, *, now: datetime) -> Snapshot:
+def take_snapshot(
+    session: Session, cycle: Cycle, round_: MarketRound, *, now: datetime, one: OneSeat | None = None
+) -> Snapshot:
     """Build the market that a round would freeze now, and say who is left out of it and why.
 
     Args:
@@ -86,27 +91,35 @@ def take_snapshot(session: Session, cycle: Cycle, round_: MarketRound, *, now: d
         cycle: the cycle.
         round_: the round that it is for.
         now: the day of a backfill round settles what fills.
+        one: the seat that a round for one seat is for.
     """
     rules = rules_in_force(session, cycle.id)
-    before = NOTHING_BEFORE if round_.kind is Kind.MAIN else left_before(session, cycle.id)
-    grade_of = {one.program: str(one.market["grade"]) for one in rules}
-    applicants, excluded, astray = _children(session, cycle, round_, grade_of, before)
+    programs = {one.program: read_back(one.market) for one in rules}
+    before = left_before(session, cycle.id, programs)
+    applicants, excluded, astray = _children(session, cycle, round_, programs, before)
     held = Counter(applicant.holds for applicant in applicants if applicant.holds)
+    settled = {its.program: _settled(programs[its.program], its, round_, held, now, one) for its in rules}
     return Snapshot(
         market=Market(
             round_,
-            Policy(
-                tie_break=TieBreak(cycle.tie_break),
-                late=Late(cycle.late),
-                grade_order=tuple(cycle.sibling_order or reversed(cycle.grades)),
-                twins=Twins(cycle.twins),
-            ),
-            tuple(_program(one, round_, held, now) for one in rules),
+            policy_of(cycle),
+            tuple(settled[one.program].program for one in rules),
             tuple(applicants),
         ),
         excluded=excluded,
         rules=rules,
+        settled=settled,
         astray=sorted([*astray, *_unknown_to_either(session, cycle.id)]),
+    )
+
+
+def policy_of(cycle: Cycle) -> Policy:
+    """Return a cycle's policy as a market has it."""
+    return Policy(
+        tie_break=TieBreak(cycle.tie_break),
+        late=Late(cycle.late),
+        grade_order=tuple(cycle.sibling_order or reversed(cycle.grades)),
+        twins=Twins(cycle.twins),
     )
 
 
@@ -120,49 +133,57 @@ def count_rows(session: Session) -> None:
         session.execute(text(f"ANALYZE {table.__tablename__}"))
 
 
-def left_before(session: Session, cycle: str) -> Before:
-    """Return what a cycle's published rounds left; the last one says who holds what."""
-    published = select(Round.id).where(Round.cycle_id == cycle, Round.state == "published")
+def left_before(session: Session, cycle: str, programs: Mapping[str, Program]) -> Before:
+    """Return who holds which seat now, and in which published round each number was drawn."""
     drawn: dict[str, tuple[str, bool]] = {}
     rows = session.execute(
         select(FrozenRow.tag, FrozenRow.drawn_in, FrozenRow.late)
         .join(Round, Round.id == FrozenRow.round_id)
-        .where(FrozenRow.round_id.in_(published))
+        .where(Round.cycle_id == cycle, Round.state == "published")
         .order_by(Round.published_at)
     )
     for tag, drawn_in, late in rows:
         drawn[tag] = (drawn_in, late)
-    last = (
-        select(Round.id)
-        .where(Round.cycle_id == cycle, Round.state == "published")
-        .order_by(Round.published_at.desc())
-        .limit(1)
-        .scalar_subquery()
+    seats = session.execute(
+        select(Child.tag, Offer.program_id, Offer.seat_group)
+        .join(Offer, Offer.child_id == Child.id)
+        .where(Offer.cycle_id == cycle, Offer.status.in_(LIVE))
     )
-    seats = session.execute(select(Placed.tag, Placed.program_id, Placed.seat_group).where(Placed.round_id == last))
-    return Before({tag: HeldSeat(program, group) for tag, program, group in seats}, drawn)
+    return Before({tag.hex(): _held(programs, program, group) for tag, program, group in seats}, drawn)
 
 
-def _program(one: InForce, round_: MarketRound, held: Mapping[HeldSeat, int], now: datetime) -> Program:
-    program = read_back(one.market)
-    if round_.kind is Kind.MAIN:
-        return program
+def _held(programs: Mapping[str, Program], program: str, group: str) -> HeldSeat:
+    """Return a held seat; in the open group, where the school's rules no longer have the one that it was given in."""
+    its = programs.get(program)
+    return HeldSeat(program, group if its is None or group in its.precedence else OPEN)
+
+
+def _settled(
+    program: Program,
+    rules: InForce,
+    round_: MarketRound,
+    held: Mapping[HeldSeat, int],
+    now: datetime,
+    one: OneSeat | None,
+) -> Backfilled:
     here = {seat.group: number for seat, number in held.items() if seat.program == program.id}
-    return for_backfill(program, part_of(one.rules), on=now.date(), held=here).program
+    if round_.kind is Kind.BACKFILL:
+        return for_backfill(program, part_of(rules.rules), on=now.date(), held=here, one=one)
+    return Backfilled(with_seats_for(program, here), None, program.seats)
 
 
 def _children(
     session: Session,
     cycle: Cycle,
     round_: MarketRound,
-    grade_of: Mapping[str, str],
+    programs: Mapping[str, Program],
     before: Before,
     *,
-    ranking: str | None = None,
+    ranking: Collection[str] | None = None,
 ) -> tuple[list[Entry], list[tuple[str, str]], list[str]]:
     """Return the market's applicants, who is left out and why, and whose last ranking is not the log's; by tag.
 
-    With `ranking` it is only those who rank that program.
+    With `ranking` it is only those who rank one of these programs.
     """
     claims = _claims(session, cycle.id)
     # All rows are wanted, and not the first ones soon.
@@ -170,11 +191,9 @@ def _children(
     applicants: list[Entry] = []
     excluded: list[tuple[str, str]] = []
     astray: list[str] = []
-    asked = (
-        _asked(cycle.id)
-        if ranking is None
-        else _asked(cycle.id).where(literal(ranking) == any_(RankingVersion.programs))
-    )
+    asked = _asked(cycle.id)
+    if ranking is not None:
+        asked = asked.where(RankingVersion.programs.overlap(list(ranking)))
     for row in session.execute(asked.execution_options(yield_per=ROWS_AT_ONCE)):
         tag = row.tag.hex()
         if row.id is None:
@@ -182,11 +201,11 @@ def _children(
             continue
         if row.programs is not None and row.leaf_hash != row.last_leaf:
             astray.append(tag)
-        programs = tuple(program for program in row.programs or () if program in grade_of)
+        ranked = tuple(program for program in row.programs or () if program in programs)
         holds = before.held.get(tag)
-        if holds and grade_of.get(holds.program) != row.grade:
-            holds = None  # who applies for another grade has given the seat up
-        if not programs and holds is None:
+        if holds and (holds.program not in programs or programs[holds.program].grade != row.grade):
+            holds = None  # a market has no place for a seat of a program that left, or of another grade
+        if not ranked and holds is None:
             excluded.append((tag, ONLY_WITHDRAWN_PROGRAMS if row.programs else NO_RANKING))
             continue
         drawn_in, late = before.drawn.get(tag) or (round_.id, _missed_deadline(row.at, cycle, round_))
@@ -194,7 +213,7 @@ def _children(
             Entry(
                 id=tag,
                 grade=row.grade,
-                ranking=programs,
+                ranking=ranked,
                 zones=frozenset(row.zones),
                 flags=claims.get(row.id, NO_CLAIMS).flags,
                 at=claims.get(row.id, NO_CLAIMS).at,
@@ -212,8 +231,17 @@ def _children(
 def children_ranking(session: Session, cycle: Cycle, program: str) -> list[Entry]:
     """Return the children who rank a program now, by tag, for its school to look at before the freeze."""
     round_ = MarketRound(cycle.id, Kind.MAIN)
-    grades = {one.program: str(one.market["grade"]) for one in rules_in_force(session, cycle.id)}
-    applicants, _, _ = _children(session, cycle, round_, grades, NOTHING_BEFORE, ranking=program)
+    programs = {one.program: read_back(one.market) for one in rules_in_force(session, cycle.id)}
+    applicants, _, _ = _children(session, cycle, round_, programs, NOTHING_BEFORE, ranking=[program])
+    return applicants
+
+
+def children_waiting(
+    session: Session, cycle: Cycle, round_: MarketRound, programs: Mapping[str, Program], which: Collection[str] | None
+) -> list[Entry]:
+    """Return the children as a backfill round would have them now, by tag; only who ranks one of `which`, if given."""
+    before = left_before(session, cycle.id, programs)
+    applicants, _, _ = _children(session, cycle, round_, programs, before, ranking=which)
     return applicants
 
 

@@ -8,6 +8,7 @@ from enrollment.cycles.service import rfc3339
 from enrollment.database import clock
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, Problem, sentence
+from enrollment.rounds.after import give_seats_of
 from enrollment.rounds.holding import RUNNING, HeldRound, OtherState, refuse_other_state
 from enrollment.rounds.models import Round
 from lottery.log.commit import UnusableDice, dice_digits, seed_of
@@ -54,14 +55,16 @@ class SecondPersonNeeded(Conflict):
     detail = sentence("You asked for it yourself; another administrator has to look at it and do this step.")
 
 
-def draw(session: Session, round_: Round, typed: str, *, staff: Staff) -> None:
+def draw(session: Session, round_: Round, typed: str | None, *, actor: str) -> None:
     """Type in the dice: from now on every child has its number, and nobody has chosen it.
+
+    A backfill round in which nobody is new and no order is fresh needs none: no number hangs on its seed.
 
     Args:
         session: the transaction in which the round is locked.
         round_: the round.
         typed: the digits of the dice, with spaces or hyphens between them if there are any.
-        staff: who types them in.
+        actor: who types them in, as the log names them.
 
     Raises:
         OtherState: if the round is not frozen, or drawn already.
@@ -74,11 +77,7 @@ def draw(session: Session, round_: Round, typed: str, *, staff: Staff) -> None:
         raise ValueError("a frozen round has no time for its dice")
     if now < round_.dice_at:
         raise DiceToCome(time=rfc3339(round_.dice_at))
-    try:
-        digits = dice_digits(typed)
-    except UnusableDice as refusal:
-        fault = Fault("/dice", "unusable-dice", sentence("{problem}"), {"problem": str(refusal)})
-        raise DiceRefused(faults=[fault]) from None
+    digits = _digits(round_, typed)
     sequence_all(session)  # the freeze has its place in the log before anything is drawn from it
     seed = seed_of(freeze_leaf=round_.freeze_leaf, dice=digits)
     round_.dice, round_.seed, round_.drawn_at, round_.state = digits, seed, now, "drawn"
@@ -86,13 +85,29 @@ def draw(session: Session, round_: Round, typed: str, *, staff: Staff) -> None:
         session,
         "round.draw",
         cycle=round_.cycle_id,
-        actor=staff.actor_for(RoleKind.ADMINISTRATOR),
+        actor=actor,
         fields={"round": round_.id, "freeze": round_.freeze_leaf.hex(), "dice": digits},
     )
     session.flush()
 
 
-def ask_for_match(session: Session, round_: Round, *, staff: Staff) -> None:
+def _digits(round_: Round, typed: str | None) -> str | None:
+    if typed is None and round_.draws is False:
+        return None
+    if round_.draws is False:
+        detail = sentence("no number hangs on the seed of this round; leave the dice out")
+        raise DiceRefused(faults=[Fault("/dice", "no-dice-needed", detail)])
+    if typed is None:
+        detail = sentence("is missing; this round draws numbers, so roll at least 20 dice in public")
+        raise DiceRefused(faults=[Fault("/dice", "dice-missing", detail)])
+    try:
+        return dice_digits(typed)
+    except UnusableDice as refusal:
+        fault = Fault("/dice", "unusable-dice", sentence("{problem}"), {"problem": str(refusal)})
+        raise DiceRefused(faults=[fault]) from None
+
+
+def ask_for_match(session: Session, round_: Round, *, staff: str) -> None:
     """Have a drawn round matched by a worker; who asks here cannot publish it.
 
     Raises:
@@ -102,13 +117,15 @@ def ask_for_match(session: Session, round_: Round, *, staff: Staff) -> None:
     refuse_other_state(round_, "drawn")
     if is_waiting(session, MATCH, round_.id):
         raise MatchUnderWay(round=round_.id)
-    round_.asked_by, round_.complaint = staff.id, None
+    round_.asked_by, round_.complaint = staff, None
     session.flush()
     enqueue(session, MATCH, round_.id)
 
 
-def publish(session: Session, held: HeldRound, *, staff: Staff) -> None:
+def publish(session: Session, held: HeldRound, *, staff: str, actor: str) -> None:
     """Publish a matched round, as the second administrator; from now on everybody sees their part of it.
+
+    Its seats are offered in the same transaction, and the ledger of vacancies says what became of each.
 
     Raises:
         OtherState: if it is not matched, or published already.
@@ -117,19 +134,20 @@ def publish(session: Session, held: HeldRound, *, staff: Staff) -> None:
     """
     round_, cycle = held.round, held.cycle
     refuse_other_state(round_, "matched")
-    if round_.asked_by == staff.id:
+    if round_.asked_by == staff:
         raise SecondPersonNeeded
     refuse_closed_gates(round_)
-    round_.state, round_.published_at, round_.published_by = "published", held.now, staff.id
+    round_.state, round_.published_at, round_.published_by = "published", held.now, staff
     cycle.running_round = None
     append(
         session,
         "round.publish",
         cycle=cycle.id,
-        actor=staff.actor_for(RoleKind.ADMINISTRATOR),
-        fields={"round": round_.id, "asked": round_.asked_by, "approved": staff.id},
+        actor=actor,
+        fields={"round": round_.id, "asked": round_.asked_by, "approved": staff},
     )
     session.flush()
+    give_seats_of(session, held)
 
 
 def refuse_closed_gates(round_: Round) -> None:

@@ -89,6 +89,8 @@ class WhyNot(StrEnum):
     NEVER = "never"
     GRADE = "grade"
     DATE = "date"
+    OVER_TARGET = "over-target"
+    """More children hold its seats than its target has now: over-offers, or seats that were taken away."""
     OTHER_SEAT = "other-seat"
     """The round is for one seat, and it is another's."""
 
@@ -125,8 +127,10 @@ def for_backfill(
         one: the seat that the round is for, if it is for one.
     """
     rule = said.backfill or BackfillSaid()
-    why_not = why_not_filling(rule, program, on=on, one=one)
     target = said.seats.target_on(on) if said.seats else program.seats
+    why_not = why_not_filling(rule, program, on=on, one=one)
+    if why_not is None and sum(held.values()) > target:
+        why_not = WhyNot.OVER_TARGET
     seats = _seats_to_fill(program, rule, target=target, held=held, one=one)
     settled = replace(
         program,
@@ -139,6 +143,19 @@ def for_backfill(
         ),
     )
     return Backfilled(settled, why_not, target)
+
+
+def with_seats_for(program: Program, held: Mapping[str, int]) -> Program:
+    """Return a program with no fewer seats in any group than are held before its main round."""
+    written = program.seats_as_written()
+    seats = {group: max(number, held.get(group, 0)) for group, number in written.items()}
+    if seats == written:
+        return program
+    return replace(
+        program,
+        seats=sum(seats.values()),
+        reserves=tuple(replace(reserve, size=seats[reserve.name]) for reserve in program.reserves),
+    )
 
 
 def why_not_filling(rule: BackfillSaid, program: Program, *, on: date, one: OneSeat | None = None) -> WhyNot | None:

@@ -25,7 +25,13 @@ from lottery.canonical import Json
 SECRET = "tests only: " + "x" * 40
 PASSWORD = "an invented password"  # noqa: S105 - of tests only
 
-ALL_PARTNER_SCOPES: list[PartnerScope] = ["catalog:read", "applications:read", "applications:write", "results:read"]
+ALL_PARTNER_SCOPES: list[PartnerScope] = [
+    "catalog:read",
+    "applications:read",
+    "applications:write",
+    "results:read",
+    "offers:write",
+]
 
 
 def settings_for(database: str) -> Settings:

@@ -36,6 +36,12 @@ PUBLIC = {
     "GET /v1/rounds/{round}/cutoffs",
     "GET /v1/rounds/{round}/report",
     "GET /v1/rounds/{round}/rules",
+    "GET /v1/presets",
+    "GET /v1/presets/{preset}",
+    "GET /v1/cycles/{cycle}/presets/{preset}",
+    "GET /v1/cycles/{cycle}/vacancies",
+    "GET /v1/cycles/{cycle}/vacancies/counts",
+    "GET /v1/cycles/{cycle}/placements/counts",
     "GET /v1/log/tree",
     "GET /v1/log/entries",
 }

@@ -18,8 +18,11 @@ KEPT_APART = frozenset({"given_answer"})
 """Tables that may change when somebody is refused: what is kept of Idempotency-Keys."""
 
 OWNED = frozenset(
-    ["reference", "ticket", "claim", "school", "operator", "program", "change", "partner", "secret", "staff", "token"]
-)
+    [
+        "reference", "ticket", "claim", "school", "operator", "program", "change", "partner", "secret", "staff",
+        "token", "offer",
+    ]
+)  # fmt: skip
 """Path parameters that name what is somebody's."""
 
 
@@ -34,6 +37,13 @@ BODIES: Mapping[str, Json] = {
     "POST …/refuse": {"reason": "Looked at"},
     "PUT …/participation": {"status": "in", "agreement": "1", "grades": [{"grade": "KG", "seats": 9}]},
     "PUT …/rules": RULES,
+    "POST …/placements": {
+        "cycle": "2027",
+        "ticket": "0" * 32,
+        "program": "adams-kg",
+        "reason_code": "hardship",
+        "document": "Form 12",
+    },
     "PUT …/zones": {"zones": [], "reason": "Moved house"},
 }
 """What is sent, so that the request would do if it came from who may; elsewhere nothing."""
@@ -126,6 +136,17 @@ def make_whole(service: Service) -> Whole:
     city.match()
     assert city.bea.post(f"{MAIN}/publish").status_code == 200
     a_day_later(service)
+    (offer,) = city.portal.get(f"{CYCLE}/applicants/child-00/offers").json()["data"]
+    service.sequence()
+    ticket = city.tickets()["child-01"]
+    asked: Json = {
+        "cycle": "2027",
+        "ticket": ticket,
+        "program": "adams-kg",
+        "reason_code": "hardship",
+        "document": "Form 12",
+    }
+    placement = city.ann.post("/v1/placements", asked).json()
     token = city.ann.post("/v1/tokens", {"name": "report", "scopes": ["records:read"], "days": 1}).json()
     secret = city.ann.post("/v1/partners/city-portal/secrets").json()
     names = {
@@ -135,6 +156,9 @@ def make_whole(service: Service) -> Whole:
         "operator": "district",
         "program": "lincoln-kg",
         "claim": str(claim["id"]),
+        "offer": str(offer["id"]),
+        "placement": str(placement["id"]),
+        "preset": "massachusetts",
         "round": "2027-main",
         "rehearsal": str(rehearsal["id"]),
         "change": str(change["id"]),

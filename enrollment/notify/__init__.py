@@ -1,0 +1,1 @@
+"""What partners are told: notices, each once."""

@@ -1,0 +1,1 @@
+"""Seats after a match: offers, vacancies, waitlists, placements outside the lottery."""

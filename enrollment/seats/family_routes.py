@@ -1,0 +1,214 @@
+"""Offers and waitlists over HTTP, for the partner that brought the child; and withdrawing an application."""
+
+import uuid
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Path, Request, Response, status
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from enrollment.access.callers import AnswersOffers, ReadsApplications, ReadsResults, WritesApplications
+from enrollment.access.once import Once, OnceRoute
+from enrollment.answers import reader_language
+from enrollment.applicants.models import Applicant
+from enrollment.applicants.service import find_applicant, hold_applicant
+from enrollment.cycles.models import Cycle
+from enrollment.cycles.service import Held, Taking, hold_between_rounds, read_cycle, rfc3339, taking
+from enrollment.database import InTransaction
+from enrollment.languages import in_language
+from enrollment.notify.models import Notice
+from enrollment.paging import Cursor, Limit, Page, number_of, page
+from enrollment.preconditions import IfMatch, refuse_stale
+from enrollment.problems import NotFound
+from enrollment.rankings.service import hold_ranker, withdraw_applicant
+from enrollment.schools.models import Program
+from enrollment.seats import offers as answering
+from enrollment.seats.models import Offer, WaitlistMove
+from enrollment.seats.schemas import MoveShown, NoticeShown, OfferShown, OffersShown, ReasonShown
+from enrollment.seats.waitlists import leave_waitlist, moves_of
+from enrollment.seats.words import move_in_words, offer_in_words, reason_in_words
+from enrollment.wire import Id
+
+router = APIRouter(route_class=OnceRoute, tags=["offers"])
+
+APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
+
+
+@router.get(f"{APPLICANT}/offers")
+def read_offers(
+    session: InTransaction,
+    partner: ReadsResults,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+) -> OffersShown:
+    """Read the seats that a child that you brought was offered, the newest first, and what became of each."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    made = session.scalars(
+        select(Offer).where(Offer.child_id == applicant.child_id).order_by(Offer.made_at.desc(), Offer.id)
+    ).all()
+    return OffersShown(data=[_offer_shown(session, offer, request) for offer in made])
+
+
+@router.post("/v1/offers/{offer}/accept", dependencies=[Once])
+def accept_offer(
+    session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
+) -> OfferShown:
+    """Accept a seat for a family. The child keeps its places on the waitlists of what it ranks higher."""
+    return _offer_shown(session, answering.accept(session, partner, offer), request)
+
+
+@router.post("/v1/offers/{offer}/decline", dependencies=[Once])
+def decline_offer(
+    session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
+) -> OfferShown:
+    """Give a seat up for a family, also an accepted one. Its program leaves the ranking; the other waitlists stay."""
+    return _offer_shown(session, answering.decline(session, partner, offer), request)
+
+
+@router.get(f"{APPLICANT}/waitlists/history")
+def read_waitlist_history(
+    session: InTransaction,
+    partner: ReadsResults,
+    request: Request,
+    response: Response,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[MoveShown]:
+    """Read how a child that you brought moved on waitlists and why, the newest first; those that it left too."""
+    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    language = reader_language(request)
+    return page(
+        moves_of(session, applicant.child_id, before=number_of(cursor), most=limit + 1),
+        limit=limit,
+        place=lambda move: str(move.id),
+        show=lambda move: _move_shown(move, language),
+        request=request,
+        response=response,
+    )
+
+
+@router.delete(f"{APPLICANT}/waitlists/{{program}}", status_code=status.HTTP_204_NO_CONTENT)
+def leave_one_waitlist(
+    session: InTransaction,
+    partner: AnswersOffers,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    program: Annotated[Id, Path()],
+) -> None:
+    """Leave a program's waitlists: a version of the ranking without it. The seat that the child holds stays."""
+    held = hold_between_rounds(session, cycle)
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    leave_waitlist(session, held, ranker, program, actor=partner.actor)
+
+
+@router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
+def delete_applicant(
+    session: InTransaction,
+    partner: WritesApplications,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    if_match: IfMatch = None,
+) -> None:
+    """Withdraw an application, its ranking, and the seat that it holds. Starting over keeps the child's ticket."""
+    held = hold_between_rounds(session, cycle)
+    found = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    if found is None or found.withdrawn_at is not None:
+        raise NotFound
+    refuse_stale(if_match, found.version)
+    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    answering.withdraw_seat(session, held, ranker, actor=partner.actor)
+    withdraw_applicant(session, partner.actor, _as_it_stands(held), ranker)
+
+
+def _as_it_stands(held: Held) -> Taking:
+    """Return a cycle in which an application may be withdrawn: after the main round at any time, before it when open.
+
+    Raises:
+        CycleNotOpenYet, CycleClosed: before the main round, if the cycle takes none now.
+    """
+    if held.cycle.main_round is None:
+        return taking(held)
+    return Taking(held.cycle, held.now, late=held.now >= held.cycle.deadline)
+
+
+@router.get("/v1/cycles/{cycle}/notices")
+def list_notices(
+    session: InTransaction,
+    partner: ReadsApplications,
+    request: Request,
+    response: Response,
+    *,
+    cycle: Annotated[Id, Path()],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[NoticeShown]:
+    """List what you are to tell families, the oldest first; the last cursor is where to go on next time."""
+    read_cycle(session, cycle)
+    asked = (
+        select(Notice)
+        .where(Notice.cycle_id == cycle, Notice.partner_id == partner.id)
+        .order_by(Notice.id)
+        .limit(limit + 1)
+    )
+    if (after := number_of(cursor)) is not None:
+        asked = asked.where(Notice.id > after)
+    return page(
+        session.scalars(asked).all(),
+        limit=limit,
+        place=lambda notice: str(notice.id),
+        show=lambda notice: NoticeShown.model_validate(
+            {"id": notice.id, "event": notice.event, "at": notice.at, "about": dict(notice.about)}
+        ),
+        request=request,
+        response=response,
+    )
+
+
+def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferShown:
+    reference = session.scalars(
+        select(Applicant.reference).where(Applicant.child_id == offer.child_id, Applicant.withdrawn_at.is_(None))
+    ).one()
+    silence = session.scalars(select(Cycle.silence).where(Cycle.id == offer.cycle_id)).one()
+    say = in_language(reader_language(request))
+    return OfferShown.model_validate(
+        {
+            "id": offer.id,
+            "reference": reference,
+            "program": offer.program_id,
+            "program_name": session.get_one(Program, offer.program_id).name,
+            "group": offer.seat_group,
+            "choice": offer.choice,
+            "source": offer.source,
+            "round": offer.round_id,
+            "made_at": offer.made_at,
+            "answer_by": offer.answer_by,
+            "status": offer.status,
+            "closed_at": offer.closed_at,
+            "if_silent": silence,
+            "detail": offer_in_words(offer, rfc3339(offer.answer_by), say),
+        }
+    )
+
+
+def _move_shown(move: WaitlistMove, language: str) -> MoveShown:
+    reasons = [
+        ReasonShown(
+            code=code, priority_class=class_, children=number, detail=reason_in_words(code, class_, number, language)
+        )
+        for code, class_, number in cast("list[tuple[str, str | None, int]]", move.reasons)
+    ]
+    return MoveShown(
+        program=move.program_id,
+        group=move.seat_group,
+        at=move.at,
+        was=move.was,
+        became=move.became,
+        detail=move_in_words(move.was, move.became, in_language(language)),
+        reasons=reasons,
+    )

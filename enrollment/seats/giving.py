@@ -1,0 +1,308 @@
+"""Give the seats of a published round: offers, and what becomes of every vacancy.
+
+A main round gives everybody placed an offer, and opens a vacancy for each seat that it left. A backfill round moves
+those who were placed higher, fills the vacancies that their seats leave and those that stood open, and says of each
+that stays empty which part of its school's rule left it so.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from enrollment.applicants.models import Applicant, Child
+from enrollment.cycles.models import Cycle
+from enrollment.cycles.service import rfc3339
+from enrollment.database import copy_rows
+from enrollment.notify.notices import Noticed, notify
+from enrollment.schools.models import Program
+from enrollment.seats.changes import NONE, Change, Seat, tell_change
+from enrollment.seats.ledger import (
+    FEWER_SEATS,
+    LIMIT,
+    NOBODY_WAITING,
+    OVER_OFFERED,
+    Decision,
+    Opened,
+    fill,
+    free_seats,
+    leave_empty,
+    open_seats,
+    remove,
+    take_seat,
+    tell,
+)
+from enrollment.seats.models import LIVE, Offer, Vacancy
+from lottery.canonical import Json
+from lottery.rules import OPEN
+
+MAIN = "main"
+SERVICE = "service"
+REPLACED = "replaced"
+A_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A placement of the round."""
+
+    tag: str
+    program: str
+    group: str
+    choice: int | None
+    priority_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramInRound:
+    """A program of the round, by the rules that were frozen for it."""
+
+    rules_version: int
+    groups: Mapping[str, int]
+    """Seats as its rules have them, in precedence order."""
+    target: int
+    """How many seats it may have filled now; over-offers do not count after the main round."""
+    over_offer: int
+    at_most: int | None
+    why_not: str | None
+    hours_to_answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A round that is published now."""
+
+    round: str
+    kind: str
+    cycle: Cycle
+    now: datetime
+    programs: Mapping[str, ProgramInRound]
+    one: tuple[str, int] | None
+    """The program and the number of the vacancy that the round is for, where it is for one seat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A child that comes to a seat, with the seat that it leaves, if it held one."""
+
+    child: uuid.UUID
+    placed: Placed
+    left: Offer | None
+
+
+def give_seats(session: Session, given: Given, placements: Sequence[Placed]) -> None:
+    """Make the offers of a round that is published, and bring the ledger up to it; the cycle is held alone."""
+    arrivals = _arrivals(session, given, placements)
+    decision = Decision(given.now, given.round, None)
+    left = [one.left for one in arrivals if one.left]
+    _close(session, given, arrivals)
+    open_seats(
+        session,
+        given.cycle.id,
+        [Opened(offer.program_id, offer.seat_group, "moved") for offer in left],
+        given.now,
+        actor=SERVICE,
+    )
+    _add_missing_seats(session, given, arrivals, decision)
+    _settle_vacancies(session, given, arrivals, decision)
+    _offer(session, given, arrivals)
+
+
+def held_seats(session: Session, cycle: str) -> dict[uuid.UUID, Offer]:
+    """Return who holds which seat, by child."""
+    rows = session.scalars(
+        select(Offer).where(Offer.cycle_id == cycle, Offer.status.in_(LIVE)).execution_options(populate_existing=True)
+    )
+    return {offer.child_id: offer for offer in rows}
+
+
+def _arrivals(session: Session, given: Given, placements: Sequence[Placed]) -> list[Arrival]:
+    """Return who comes to a seat that they did not hold; who holds it stays, in the group that it is in now."""
+    children = {
+        tag.hex(): child
+        for child, tag in session.execute(select(Child.id, Child.tag).where(Child.cycle_id == given.cycle.id))
+    }
+    held = held_seats(session, given.cycle.id)
+    arrivals = []
+    for placed in placements:
+        child = children[placed.tag]
+        offer = held.get(child)
+        if offer and offer.program_id == placed.program:
+            offer.seat_group = placed.group  # another one only where the rules no longer have the former
+        else:
+            arrivals.append(Arrival(child, placed, offer))
+    session.flush()
+    return arrivals
+
+
+def _close(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
+    """Close the offers of those who go to a higher one, and tell the log of each."""
+    for one in arrivals:
+        if one.left:
+            seat = Seat(given.cycle.id, one.child, one.placed.tag, one.left.program_id, one.left.seat_group)
+            tell_change(session, seat, _change(given, was=one.left.status, became=REPLACED))
+    ids = [one.left.id for one in arrivals if one.left]
+    session.execute(
+        update(Offer)
+        .where(Offer.id.in_(ids))
+        .values(status=REPLACED, closed_at=given.now, version=Offer.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _change(given: Given, *, was: str, became: str) -> Change:
+    return Change(was, became, "backfill", "round", SERVICE, given.now, given.round)
+
+
+def _add_missing_seats(session: Session, given: Given, arrivals: Sequence[Arrival], decision: Decision) -> None:
+    """Bring the ledger to as many seats as each program's rules have now: open what is new, remove what is gone."""
+    cycle = given.cycle.id
+    # Those who come are not on their seats yet: what they fill is still free here.
+    leaving = {one.left.id for one in arrivals if one.left}
+    held = Counter(
+        (offer.program_id, offer.seat_group) for offer in held_seats(session, cycle).values() if offer.id not in leaving
+    )
+    free = free_seats(session, cycle)
+    opened: list[Opened] = []
+    told: list[Mapping[str, Json] | None] = []
+    for program, its in given.programs.items():
+        groups = Counter(vacancy.seat_group for vacancy in free.get(program, []))
+        has = {group: held[program, group] + groups[group] for group in its.groups}
+        known = sum(number for (of, _), number in held.items() if of == program) + len(free.get(program, []))
+        capacity = sum(its.groups.values()) if given.kind == MAIN else its.target
+        by = "not-filled" if given.kind == MAIN else "seats-added"
+        opened += [Opened(program, group, by) for group in _new_seats(its, has, capacity - known)]
+        why = OVER_OFFERED if its.over_offer else FEWER_SEATS
+        gone = free.get(program, [])[::-1][: max(known - capacity, 0)]
+        told += [remove(vacancy, why, Decision(given.now, given.round, its.rules_version)) for vacancy in gone]
+    open_seats(session, cycle, opened, decision.at, actor=SERVICE)
+    tell(session, cycle, told, actor=SERVICE)
+
+
+def _new_seats(its: ProgramInRound, has: Mapping[str, int], number: int) -> Iterator[str]:
+    """Yield the group of each new seat: those that have fewer than their rules say, and then the open one."""
+    left = max(number, 0)
+    for group, seats in its.groups.items():
+        added = min(max(seats - has[group], 0), left)
+        left -= added
+        yield from [group] * added
+    yield from [OPEN] * left
+
+
+def _settle_vacancies(session: Session, given: Given, arrivals: Sequence[Arrival], decision: Decision) -> None:
+    """Fill the vacancies of those who come, and say of the others by what of its school's rule each stays empty."""
+    free = free_seats(session, given.cycle.id)
+    came: Counter[str] = Counter()
+    told: list[Mapping[str, Json] | None] = []
+    for one in arrivals:
+        placed = one.placed
+        version = given.programs[placed.program].rules_version
+        vacancy = take_seat(free.get(placed.program, []), placed.group)
+        told.append(
+            fill(
+                vacancy,
+                group=placed.group,
+                priority_class=placed.priority_class,
+                decision=Decision(decision.at, given.round, version),
+            )
+        )
+        came[placed.program] += 1
+    if given.kind != MAIN:
+        told += _left_empty(given, free, came)
+    tell(session, given.cycle.id, told, actor=SERVICE)
+
+
+def _left_empty(
+    given: Given, free: Mapping[str, Sequence[Vacancy]], came: Mapping[str, int]
+) -> Iterator[Mapping[str, Json] | None]:
+    for program, vacancies in sorted(free.items()):
+        its = given.programs.get(program)
+        if its is None:
+            continue
+        at_most = its.at_most is not None and came[program] >= its.at_most
+        why = its.why_not or (LIMIT if at_most else NOBODY_WAITING)
+        for vacancy in vacancies:
+            # A round for one seat says nothing of the others.
+            if given.one in (None, (program, vacancy.number)):
+                yield leave_empty(vacancy, why, Decision(given.now, given.round, its.rules_version))
+
+
+def _offer(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
+    """Offer each seat. Who had accepted a lower one has this one accepted: silence must not cost them both."""
+    offers = [(uuid.uuid4(), one, _answer_by(given, one)) for one in arrivals]
+    copy_rows(
+        session,
+        Offer,
+        [
+            "id", "cycle_id", "child_id", "program_id", "seat_group", "priority_class", "choice", "source", "round_id",
+            "made_at", "answer_by", "remind_at", "status", "closed_at",
+        ],
+        [
+            (
+                offer, given.cycle.id, one.child, one.placed.program, one.placed.group, one.placed.priority_class,
+                one.placed.choice, given.kind, given.round, given.now, answer_by, remind_at(given.now, answer_by),
+                *_status(given, one),
+            )
+            for offer, one, answer_by in offers
+        ],
+    )  # fmt: skip
+    if given.kind != MAIN:
+        for _, one, _ in offers:
+            seat = Seat(given.cycle.id, one.child, one.placed.tag, one.placed.program, one.placed.group)
+            tell_change(session, seat, _change(given, was=NONE, became=_status(given, one)[0]))
+    session.execute(
+        update(Child)
+        .where(Child.id == Offer.child_id, Offer.round_id == given.round, Offer.program_id == Program.id)
+        .values(seat_grade=Program.grade)
+        .execution_options(synchronize_session=False)
+    )
+    _notify(session, given, offers)
+
+
+def _status(given: Given, one: Arrival) -> tuple[str, datetime | None]:
+    accepted = one.left is not None and one.left.status == "accepted"
+    return ("accepted", given.now) if accepted else ("open", None)
+
+
+def _answer_by(given: Given, one: Arrival) -> datetime:
+    """Return until when to answer: the cycle's time, if it is to come; after a backfill round the school's hours.
+
+    A family that was asked before has no less time than it had.
+    """
+    hours = given.now + timedelta(hours=given.programs[one.placed.program].hours_to_answer)
+    its = given.cycle.answer_by
+    if given.kind == MAIN and its is not None and its > given.now:
+        return its
+    return max(hours, one.left.answer_by) if one.left else hours
+
+
+def remind_at(made: datetime, answer_by: datetime) -> datetime:
+    """Return when a family is reminded: a day before the end, or half way to it where that is less."""
+    return answer_by - min(A_DAY, (answer_by - made) / 2)
+
+
+def _notify(session: Session, given: Given, offers: Sequence[tuple[uuid.UUID, Arrival, datetime]]) -> None:
+    brought = {
+        child: (partner, reference)
+        for child, partner, reference in session.execute(
+            select(Applicant.child_id, Applicant.partner_id, Applicant.reference).where(
+                Applicant.cycle_id == given.cycle.id, Applicant.withdrawn_at.is_(None)
+            )
+        )
+    }
+    partners = sorted({partner for partner, _ in brought.values()})
+    published = [
+        Noticed(given.cycle.id, partner, "results.published", f"{given.round} {partner}", {"round": given.round})
+        for partner in partners
+    ]
+    made = []
+    for offer, one, answer_by in offers:
+        if one.child in brought:
+            partner, reference = brought[one.child]
+            about = {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by)}
+            made.append(Noticed(given.cycle.id, partner, "offer.made", str(offer), about))
+    notify(session, [*published, *made])
