@@ -24,6 +24,7 @@ from enrollment.openapi import describe
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
+from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.matching import match_round
 from enrollment.rounds.rehearsing import REHEARSE, rehearse
 from enrollment.rounds.result_routes import router as result_routes
@@ -73,6 +74,7 @@ LOOPS = (
     sequencing(),
     Loop("expiries", expire_due, 1.0),
     Loop("reminders", remind_due, 5.0),
+    Loop("calendar", keep_calendars, 2.0),
     Loop("waitlists", look_after_waitlists, 1.0),
 )
 

@@ -9,9 +9,11 @@ from itertools import cycle
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from enrollment.applicants.models import Child
 from enrollment.rounds.frozen import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
 from enrollment.schools.models import Offering
+from enrollment.seats.models import LIVE, Offer
 from lottery.backfill import seats_this_round
 from lottery.canonical import Json
 from lottery.explain import Decided, Explainer, Extract
@@ -79,6 +81,24 @@ def seats_kept(_: Session, matched: Matched) -> str | None:
     return None
 
 
+def held_seats_kept(session: Session, matched: Matched) -> str | None:
+    """Look for a child that holds a seat and would lose it: not placed there, and not where it ranks higher."""
+    ranking = {applicant.id: applicant.ranking for applicant in matched.market.applicants}
+    placed = {placement.applicant: placement.program for placement in matched.outcome.placements}
+    held = session.execute(
+        select(Child.tag, Offer.program_id)
+        .join(Offer, Offer.child_id == Child.id)
+        .where(Offer.cycle_id == matched.round.cycle_id, Offer.status.in_(LIVE))
+        .order_by(Child.tag)
+    )
+    for tag, program in held:
+        got, ranked = placed.get(tag.hex()), ranking.get(tag.hex(), ())
+        above = ranked[: ranked.index(program)] if program in ranked else ranked
+        if got != program and got not in above:
+            return f"{tag.hex()} holds a seat at {program} and would lose it"
+    return None
+
+
 def rules_as_last_put(session: Session, matched: Matched) -> str | None:
     """Look for a program whose frozen rules are not the version that its school last put."""
     other = session.scalars(
@@ -121,6 +141,7 @@ GATES: dict[str, Gate] = {
     "frozen-as-committed": frozen_as_committed,
     "one-placement-a-child": one_placement_a_child,
     "seats-kept": seats_kept,
+    "held-seats-kept": held_seats_kept,
     "rules-as-last-put": rules_as_last_put,
     "results-explained": results_explained,
 }

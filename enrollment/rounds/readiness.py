@@ -17,7 +17,9 @@ from enrollment.rounds.schemas import Finding, Readiness
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from enrollment.schools.models import RulesSaid
 from enrollment.schools.rules import NEIGHBORHOOD
+from enrollment.schools.rules_in_words import WHY_NOT
 from enrollment.schools.rules_settled import InForce
+from enrollment.seats.targets import overflowing
 from lottery.market import Kind, Market, Round
 from lottery.rules import Program
 
@@ -76,6 +78,7 @@ Note = tuple[int, Fault]
 
 def _notes(session: Session, held: Held, snapshot: Snapshot) -> Iterator[Note]:
     cycle = held.cycle
+    yield from _overflow(session, held)
     yield from _pending_claims(session, cycle)
     yield from _proposed_rules(session, cycle)
     yield from _only_drafts(session, cycle)
@@ -85,11 +88,20 @@ def _notes(session: Session, held: Held, snapshot: Snapshot) -> Iterator[Note]:
         yield 1, Fault("", "late-window-open", detail, {"until": rfc3339(cycle.late_until)})
     ranked = Counter(program for applicant in snapshot.market.applicants for program in applicant.ranking)
     for program, rules in zip(snapshot.market.programs, snapshot.rules, strict=True):
-        if not ranked[program.id]:
+        if not ranked[program.id] and snapshot.market.round.kind is Kind.MAIN:
             yield 1, Fault(program.id, "nobody-ranks", sentence("nobody ranks it; its seats will stay empty"))
         if not program.seats:
             yield 1, Fault(program.id, "no-seats", sentence("it has no seats; whoever ranks it will wait"))
         yield from _guarantee(snapshot.market, program, rules)
+        why_not = snapshot.settled[program.id].why_not
+        if why_not is not None:
+            yield 1, Fault(program.id, f"does-not-fill-{why_not}", WHY_NOT[why_not])
+
+
+def _overflow(session: Session, held: Held) -> Iterator[Note]:
+    for targets in overflowing(session, held.cycle, held.now):
+        detail = sentence("more children have accepted a seat than the {enrollment} that the school means to enroll")
+        yield targets.overflow, Fault(targets.program, "overflow", detail, {"enrollment": targets.enrollment})
 
 
 def _pending_claims(session: Session, cycle: Cycle) -> Iterator[Note]:

@@ -47,10 +47,10 @@ from enrollment.rounds.results import (
     waiting_at,
     waiting_now_at,
 )
-from enrollment.schools.market_form import read_back
+from enrollment.schools.market_form import WhyNot, read_back
 from enrollment.schools.models import ProgramRules
 from enrollment.schools.own_school import ReadsProgram
-from enrollment.schools.rules_in_words import rules_in_words
+from enrollment.schools.rules_in_words import WHY_NOT, rules_in_words
 from enrollment.schools.rules_levels import part_of
 from enrollment.seats.waitlists import places_now
 from enrollment.wire import Id
@@ -234,7 +234,7 @@ def read_rules_in_force(
     round_ = read_round(session, round_id)
     code = reader_language(request)
     asked = (
-        select(FrozenProgram.program_id, FrozenProgram.rules_version, FrozenProgram.document, ProgramRules.rules)
+        select(FrozenProgram, ProgramRules.rules)
         .join(
             ProgramRules,
             (ProgramRules.program_id == FrozenProgram.program_id)
@@ -247,15 +247,22 @@ def read_rules_in_force(
     if after := place_of(cursor):
         asked = asked.where(FrozenProgram.program_id > after)
 
-    def show(row: Row[str, int, str, Document]) -> FrozenRulesShown:
-        market = json.loads(row[2])
-        sentences = rules_in_words(part_of(row[3]), read_back(market), code)
-        return FrozenRulesShown(program=row[0], version=row[1], market=market, sentences=sentences)
+    def show(row: Row[FrozenProgram, Document]) -> FrozenRulesShown:
+        frozen, rules = row
+        market = json.loads(frozen.document)
+        return FrozenRulesShown(
+            program=frozen.program_id,
+            version=frozen.rules_version,
+            market=market,
+            sentences=rules_in_words(part_of(rules), read_back(market), code),
+            why_not=frozen.why_not,
+            why_not_detail=in_language(code)(WHY_NOT[WhyNot(frozen.why_not)]) if frozen.why_not else None,
+        )
 
     return page(
         session.execute(asked).all(),
         limit=limit,
-        place=lambda row: row[0],
+        place=lambda row: row[0].program_id,
         show=show,
         request=request,
         response=response,

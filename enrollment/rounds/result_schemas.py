@@ -159,6 +159,10 @@ class FrozenRulesShown(Wire):
     version: int
     market: Annotated[dict[str, JsonValue], Field(description="As they stand in the frozen market.")]
     sentences: list[str]
+    why_not: Annotated[
+        str | None, Field(description="What keeps it from filling seats in a backfill round; null: it fills.")
+    ]
+    why_not_detail: Annotated[str | None, Field(description="The same in a sentence.")]
 
 
 class ChoiceShown(Wire):

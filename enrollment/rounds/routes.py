@@ -16,12 +16,15 @@ from enrollment.database import InTransaction
 from enrollment.jobs import is_waiting
 from enrollment.languages import in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.rounds.calendar import approve_calendar, ask_for_calendar, live_calendar, stop_calendar
 from enrollment.rounds.frozen import freeze
 from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
-from enrollment.rounds.models import Exclusion, Rehearsal, Round
+from enrollment.rounds.models import Exclusion, Rehearsal, Round, RoundCalendar
 from enrollment.rounds.readiness import readiness
 from enrollment.rounds.rehearsing import ask_for_rehearsal, read_rehearsal
 from enrollment.rounds.schemas import (
+    CalendarBody,
+    CalendarShown,
     DrawBody,
     FreezeBody,
     Readiness,
@@ -79,6 +82,32 @@ def read_readiness(
 ) -> Readiness:
     """Say what is to be seen to before the freeze: what blocks it, and what is only to be known."""
     return readiness(session, cycle, Kind(kind), say=in_language(reader_language(request)))
+
+
+@router.post("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def add_calendar(
+    session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()], body: CalendarBody
+) -> CalendarShown:
+    """Ask for nightly or weekly backfill rounds; they begin once a second administrator approves."""
+    return _calendar_shown(ask_for_calendar(session, cycle, body, staff=staff))
+
+
+@router.get("/v1/cycles/{cycle}/round-calendar")
+def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> CalendarShown:
+    """Read the cycle's calendar of backfill rounds, and what became of the last one."""
+    return _calendar_shown(live_calendar(session, cycle))
+
+
+@router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Once])
+def approve_rounds_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> CalendarShown:
+    """Approve the calendar, as a second administrator: its rounds are published in both names."""
+    return _calendar_shown(approve_calendar(session, cycle, staff=staff))
+
+
+@router.delete("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_204_NO_CONTENT)
+def delete_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> None:
+    """Stop the calendar; a round that it made goes on as any other."""
+    stop_calendar(session, cycle, staff=staff)
 
 
 @router.get("/v1/rounds/{round}")
@@ -148,6 +177,19 @@ def void_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, bod
     held = hold_round(session, round_id)
     void(session, held, staff=staff, reason=body.reason)
     return _review(session, held.round)
+
+
+def _calendar_shown(calendar: RoundCalendar) -> CalendarShown:
+    return CalendarShown(
+        cycle=calendar.cycle_id,
+        every="day" if calendar.every == "day" else "week",
+        next_at=calendar.next_at,
+        dice_in_minutes=calendar.dice_in_minutes,
+        asked_by=calendar.asked_by,
+        approved_by=calendar.approved_by,
+        last_at=calendar.last_at,
+        last_told=calendar.last_told,
+    )
 
 
 def show_round(round_: Round) -> RoundShown:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from enrollment.wire import Id, Reason, Wire
+from enrollment.wire import Id, Reason, Time, Wire
 
 TWO_WEEKS = 14 * 24 * 60
 
@@ -27,6 +27,34 @@ class RoundBody(Wire):
     seat: Annotated[
         SeatOfRound | None, Field(description="For a backfill round of one seat; null: every seat that is free.")
     ] = None
+
+
+class CalendarBody(Wire):
+    """Backfill rounds that come by themselves."""
+
+    every: Literal["day", "week"]
+    first_at: Annotated[Time, Field(description="When the first one is made and frozen.")]
+    dice_in_minutes: Annotated[
+        int,
+        Field(
+            ge=0, le=TWO_WEEKS, description="Where a round draws numbers: how long after its freeze dice are rolled."
+        ),
+    ]
+
+
+class CalendarShown(Wire):
+    """A cycle's calendar of backfill rounds."""
+
+    cycle: Id
+    every: Literal["day", "week"]
+    next_at: datetime
+    dice_in_minutes: int
+    asked_by: str
+    approved_by: Annotated[str | None, Field(description="null: it waits for a second administrator.")]
+    last_at: datetime | None
+    last_told: Annotated[
+        str | None, Field(description="The round that was made last, or the code of why there was none.")
+    ]
 
 
 class FreezeBody(Wire):

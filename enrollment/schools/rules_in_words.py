@@ -1,9 +1,10 @@
 """A school's rules in plain words, made from the rules themselves, so that what was saved can be read back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from enrollment.languages import CATALOGUES
 from enrollment.problems import sentence
+from enrollment.schools.market_form import WhyNot
 from enrollment.schools.rules import (
     BackfillSaid,
     NeighborhoodGuarantee,
@@ -12,9 +13,10 @@ from enrollment.schools.rules import (
     NeighborhoodReserve,
     RankedSaid,
     RulesPart,
+    Seats,
 )
 from lottery.language import Language
-from lottery.rules import OPEN, Everyone, Program
+from lottery.rules import OPEN, Everyone, Program, depends_on_zones
 from lottery.words import condition_in_words
 
 FILLED = {
@@ -34,6 +36,16 @@ ORDERS = {
 }
 
 
+WHY_NOT: Mapping[WhyNot, str] = {
+    WhyNot.NEVER: sentence("By its school's rules it never fills seats that open later."),
+    WhyNot.GRADE: sentence("By its school's rules it does not fill seats of this grade that open later."),
+    WhyNot.DATE: sentence("By its school's rules the last date for filling seats is over."),
+    WhyNot.OVER_TARGET: sentence("More children hold its seats than its target has now."),
+    WhyNot.OTHER_SEAT: sentence("The round is for one seat of another program."),
+}
+"""Why a program fills no seat in a backfill round."""
+
+
 def rules_in_words(rules: RulesPart, program: Program, code: str) -> list[str]:
     """Return the sentences of a program's rules.
 
@@ -47,6 +59,7 @@ def rules_in_words(rules: RulesPart, program: Program, code: str) -> list[str]:
 
 def _sentences(rules: RulesPart, program: Program, here: Language, conditions: Language) -> Iterator[str]:
     yield here.count("There is {number} seat.", "There are {number} seats.", program.seats)
+    yield from _targets(rules.seats, here)
     if isinstance(program.eligible, Everyone):
         yield here.say(sentence("Every child of the grade is considered."))
     else:
@@ -59,8 +72,9 @@ def _sentences(rules: RulesPart, program: Program, here: Language, conditions: L
             name=here.name(priority.name),
             condition=condition_in_words(priority.when, conditions),
         )
-    yield here.say(sentence("Within a class the lottery number decides; the lower one comes first."))
-    yield from _neighborhood(rules, here)
+    if not isinstance(rules.tie_break, RankedSaid):
+        yield here.say(sentence("Within a class the lottery number decides; the lower one comes first."))
+    yield from _neighborhood(rules, program, here)
     yield from _groups(program, here, conditions)
     if isinstance(rules.tie_break, RankedSaid):
         yield here.say(sentence("The school's own list of applicants stands in the place of lottery numbers."))
@@ -69,7 +83,32 @@ def _sentences(rules: RulesPart, program: Program, here: Language, conditions: L
     yield from _backfill(rules.backfill or BackfillSaid(), program.grade, here)
 
 
-def _neighborhood(rules: RulesPart, here: Language) -> Iterator[str]:
+def _targets(seats: Seats | None, here: Language) -> Iterator[str]:
+    if seats is None:
+        return
+    if seats.over_offer:
+        yield here.count(
+            "{number} of them is offered beyond what the school means to enroll, since some families decline.",
+            "{number} of them are offered beyond what the school means to enroll, since some families decline.",
+            seats.over_offer,
+        )
+    if seats.to_enroll != seats.match:
+        yield here.count(
+            "The school means to enroll {number} child.",
+            "The school means to enroll {number} children.",
+            seats.to_enroll,
+        )
+    for target in seats.later or []:
+        yield here.count(
+            "From {date} on, “{name}”: {number} seat is filled.",
+            "From {date} on, “{name}”: {number} seats are filled.",
+            target.seats,
+            name=here.name(target.name),
+            date=here.name(target.begins.isoformat()),
+        )
+
+
+def _neighborhood(rules: RulesPart, program: Program, here: Language) -> Iterator[str]:
     match rules.neighborhood:
         case NeighborhoodPriority():
             yield here.say(sentence("Children of the neighborhood are a class of their own."))
@@ -84,7 +123,7 @@ def _neighborhood(rules: RulesPart, here: Language) -> Iterator[str]:
                 yield here.say(sentence("If there are more of them than seats, the school raises its seats."))
         case NeighborhoodOnly():
             yield here.say(sentence("Only children of the neighborhood are considered."))
-        case _:
+        case _ if not any(depends_on_zones(condition) for condition in program.conditions()):
             yield here.say(sentence("Where a child lives does not count."))
 
 

@@ -97,19 +97,15 @@ class Arrival:
 def give_seats(session: Session, given: Given, placements: Sequence[Placed]) -> None:
     """Make the offers of a round that is published, and bring the ledger up to it; the cycle is held alone."""
     arrivals = _arrivals(session, given, placements)
-    decision = Decision(given.now, given.round, None)
-    left = [one.left for one in arrivals if one.left]
     _close(session, given, arrivals)
-    open_seats(
-        session,
-        given.cycle.id,
-        [Opened(offer.program_id, offer.seat_group, "moved") for offer in left],
-        given.now,
-        actor=SERVICE,
-    )
-    _add_missing_seats(session, given, arrivals, decision)
-    _settle_vacancies(session, given, arrivals, decision)
-    _offer(session, given, arrivals)
+    if given.kind == MAIN:
+        _offer(session, given, arrivals)
+        _bring_up_to_date(session, given)
+    else:
+        _vacate(session, given, arrivals)
+        _bring_up_to_date(session, given)
+        _settle_vacancies(session, given, arrivals)
+        _offer(session, given, arrivals)
 
 
 def held_seats(session: Session, cycle: str) -> dict[uuid.UUID, Offer]:
@@ -155,17 +151,21 @@ def _close(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
 
 
 def _change(given: Given, *, was: str, became: str) -> Change:
-    return Change(was, became, "backfill", "round", SERVICE, given.now, given.round)
+    return Change(was, became, "backfill", f"{given.kind}-round", SERVICE, given.now, given.round)
 
 
-def _add_missing_seats(session: Session, given: Given, arrivals: Sequence[Arrival], decision: Decision) -> None:
-    """Bring the ledger to as many seats as each program's rules have now: open what is new, remove what is gone."""
+def _vacate(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
+    opened = [Opened(one.left.program_id, one.left.seat_group, "moved") for one in arrivals if one.left]
+    open_seats(session, given.cycle.id, opened, given.now, actor=SERVICE)
+
+
+def _bring_up_to_date(session: Session, given: Given) -> None:
+    """Bring the ledger to as many seats as each program's rules have now: open what is new, remove what is gone.
+
+    What a main round did not fill is new; in a backfill round those who come are not on their seats yet.
+    """
     cycle = given.cycle.id
-    # Those who come are not on their seats yet: what they fill is still free here.
-    leaving = {one.left.id for one in arrivals if one.left}
-    held = Counter(
-        (offer.program_id, offer.seat_group) for offer in held_seats(session, cycle).values() if offer.id not in leaving
-    )
+    held = Counter((offer.program_id, offer.seat_group) for offer in held_seats(session, cycle).values())
     free = free_seats(session, cycle)
     opened: list[Opened] = []
     told: list[Mapping[str, Json] | None] = []
@@ -179,7 +179,7 @@ def _add_missing_seats(session: Session, given: Given, arrivals: Sequence[Arriva
         why = OVER_OFFERED if its.over_offer else FEWER_SEATS
         gone = free.get(program, [])[::-1][: max(known - capacity, 0)]
         told += [remove(vacancy, why, Decision(given.now, given.round, its.rules_version)) for vacancy in gone]
-    open_seats(session, cycle, opened, decision.at, actor=SERVICE)
+    open_seats(session, cycle, opened, given.now, actor=SERVICE)
     tell(session, cycle, told, actor=SERVICE)
 
 
@@ -193,26 +193,18 @@ def _new_seats(its: ProgramInRound, has: Mapping[str, int], number: int) -> Iter
     yield from [OPEN] * left
 
 
-def _settle_vacancies(session: Session, given: Given, arrivals: Sequence[Arrival], decision: Decision) -> None:
+def _settle_vacancies(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
     """Fill the vacancies of those who come, and say of the others by what of its school's rule each stays empty."""
     free = free_seats(session, given.cycle.id)
     came: Counter[str] = Counter()
     told: list[Mapping[str, Json] | None] = []
     for one in arrivals:
         placed = one.placed
-        version = given.programs[placed.program].rules_version
+        decision = Decision(given.now, given.round, given.programs[placed.program].rules_version)
         vacancy = take_seat(free.get(placed.program, []), placed.group)
-        told.append(
-            fill(
-                vacancy,
-                group=placed.group,
-                priority_class=placed.priority_class,
-                decision=Decision(decision.at, given.round, version),
-            )
-        )
+        told.append(fill(vacancy, group=placed.group, priority_class=placed.priority_class, decision=decision))
         came[placed.program] += 1
-    if given.kind != MAIN:
-        told += _left_empty(given, free, came)
+    told += _left_empty(given, free, came)
     tell(session, given.cycle.id, told, actor=SERVICE)
 
 

@@ -60,6 +60,50 @@ class City:
         published = self.bea.post(f"{MAIN}/publish")
         assert published.status_code == 200, published.text
 
+    def offers(self, reference: str) -> list[dict[str, object]]:
+        """Return a child's offers, the newest first."""
+        answer = self.portal.get(f"{CYCLE}/applicants/{reference}/offers")
+        assert answer.status_code == 200, answer.text
+        offers: list[dict[str, object]] = answer.json()["data"]
+        return offers
+
+    def answer(self, reference: str, how: str) -> httpx2.Response:
+        """Answer a child's newest offer: `accept` or `decline`."""
+        return self.portal.post(f"/v1/offers/{self.offers(reference)[0]['id']}/{how}")
+
+    def seats(self) -> dict[str, str]:
+        """Return who holds a seat where, by reference."""
+        held: dict[str, str] = {}
+        for reference in self.tickets():
+            applicant = self.portal.get(f"{CYCLE}/applicants/{reference}")
+            for offer in self.offers(reference) if applicant.status_code == 200 else []:
+                if offer["status"] in ("open", "accepted"):
+                    held[reference] = str(offer["program"])
+        return held
+
+    def run_backfill(self, seat: Json = None) -> str:
+        """Run a backfill round, for one seat if one is named, from its making to its publishing; return its id."""
+        made = self.ann.post(f"{CYCLE}/rounds", {"kind": "backfill", "seat": seat})
+        assert made.status_code == 201, made.text
+        name = str(made.json()["id"])
+        path = f"/v1/rounds/{name}"
+        frozen = self.freeze(path)
+        assert frozen.status_code == 200, frozen.text
+        dice: Json = {"dice": DICE} if frozen.json()["draws"] else {}
+        assert self.ann.post(f"{path}/draw", dice).status_code == 200
+        assert self.ann.post(f"{path}/match").status_code == 202
+        self.service.run_job("match", name)
+        published = self.bea.post(f"{path}/publish")
+        assert published.status_code == 200, published.text
+        return name
+
+    def vacancies(self, program: str) -> list[dict[str, object]]:
+        """Return a program's ledger, by number."""
+        listed = self.service.stranger().get(f"{CYCLE}/vacancies?program={program}&limit=200")
+        assert listed.status_code == 200, listed.text
+        ledger: list[dict[str, object]] = listed.json()["data"]
+        return ledger
+
 
 def make_city(service: Service, *, children: int = 12, lincoln: int = 3, adams: int = 4) -> City:
     """Make the city: two schools that take part, and children who rank Lincoln first, Adams second."""
