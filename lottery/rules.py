@@ -150,6 +150,19 @@ def depends_on_siblings(condition: Condition) -> bool:
             return False
 
 
+def depends_on_zones(condition: Condition) -> bool:
+    """Say whether some zone stands anywhere in the condition."""
+    match condition:
+        case ZoneIn():
+            return True
+        case AllOf(parts) | AnyOf(parts):
+            return any(depends_on_zones(part) for part in parts)
+        case Not(part):
+            return depends_on_zones(part)
+        case _:
+            return False
+
+
 @dataclass(frozen=True, slots=True)
 class PriorityClass:
     """A named condition. Who meets an earlier class of a list stands before who does not."""

@@ -136,7 +136,7 @@ def join(school: Caller, name: str, seats: int) -> None:
 
 def apply(partner: Caller, reference: str, programs: Sequence[str], **more: Json) -> httpx2.Response:
     """Bring a child, and submit its ranking unless it has no programs."""
-    made = partner.put(f"{CYCLE}/applicants/{reference}", {"grade": "KG", "child": CHILD, **more})
+    made = partner.put(f"{CYCLE}/applicants/{reference}", {"grade": "KG", "child": dict(CHILD), **more})
     assert made.status_code == 201, made.text
     if not programs:
         return made
