@@ -18,6 +18,7 @@ from enrollment.audit.sequencer import sequencing
 from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
+from enrollment.exchange.routes import router as roster_routes
 from enrollment.jobs import Loop, Work, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
@@ -51,6 +52,7 @@ ROUTERS = (
     ranking_routes,
     family_seat_routes,
     seat_routes,
+    roster_routes,
     round_routes,
     result_routes,
     auditor_routes,

@@ -5,9 +5,11 @@ job takes up what it finds, and finds nothing to do where it was done.
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 from procrastinate import App, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
@@ -34,7 +36,7 @@ _ENQUEUING = App(connector=SyncPsycopgConnector())
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something to do every so many seconds; what it raises of the database is logged, and it is tried again."""
+    """Something to do every so many seconds; what it raises is logged, and it is tried again."""
 
     name: str
     run: Pass
@@ -120,9 +122,17 @@ async def _every(seconds: float, name: str, run: Callable[[], Coroutine[None, No
     while True:
         try:
             await run()
-        except DBAPIError as error:
-            log.warning("loop failed", loop=name, error=type(error.orig).__name__)
+        except (DBAPIError, psycopg.Error) as error:
+            log.warning("loop failed", loop=name, error=type(getattr(error, "orig", error)).__name__)
+        except Exception as error:  # noqa: BLE001 - a fault of one loop must not end the others, and the jobs
+            log.warning("loop broken", loop=name, error=type(error).__name__, where=_where(error))
         await asyncio.sleep(seconds)
+
+
+def _where(error: Exception) -> str:
+    """Return where it broke, without what the error says: that may be a child's."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
 
 
 async def _begin_again(app: App, stalled_after: float) -> None:

@@ -16,7 +16,7 @@ from enrollment.problems import TooLarge
 
 MOST_BODY = 1 << 20
 MOST_IMPORT = 256 << 20
-IMPORTS = "/imports/"
+LONG_BODIES = ("/imports/", "/rosters:reconcile")
 
 NOWHERE = "none"
 """The route of a request that no route matched."""
@@ -126,7 +126,7 @@ class Bounded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_IMPORT if IMPORTS in scope["path"] else MOST_BODY
+        most = MOST_IMPORT if any(part in scope["path"] for part in LONG_BODIES) else MOST_BODY
         length = dict(scope["headers"]).get(b"content-length", b"0")
         announced = int(length) if length.isdigit() else 0
         received = 0

@@ -135,7 +135,7 @@ def put_applicant(
         raise GradeHeldByRanking
     zones = _zones(session, cycle, body)
     household = _household(session, partner, cycle, body)
-    digest = _sis_digest(settings, cycle, body.sis_id)
+    digest = None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id)
     try:
         with session.begin_nested():
             child = _child(session, cycle, found, digest)
@@ -251,9 +251,8 @@ def _household(session: Session, partner: Partner, cycle: Cycle, body: Applicant
         return session.scalars(own).one()
 
 
-def _sis_digest(settings: Settings, cycle: Cycle, sis_id: str | None) -> bytes | None:
-    if sis_id is None:
-        return None
+def sis_digest(settings: Settings, cycle: Cycle, sis_id: str) -> bytes:
+    """Return the keyed digest of a SIS id by which a child is found in a cycle; the id itself is not kept."""
     return hmac.digest(key_of(settings, "sis"), f"{cycle.id}\0{sis_id.strip()}".encode(), "sha256")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from enrollment.demo import round as the_round
-from enrollment.demo import setting, taking
+from enrollment.demo import setting, summer, taking
 from enrollment.demo.city import invent
 from enrollment.demo.house import (
     DidNotStart,
@@ -138,13 +138,18 @@ def act(address: str, size: Size, folder: Path, tell: Teller) -> tuple[Cast, str
     the_round.hold_against_log(cast, paths, tell)
 
     tell.headline("Why one child got what it got.")
-    return cast, the_round.explain(cast, city, tell)
+    explained = the_round.explain(cast, city, tell)
+
+    tell.headline("The summer: answers, backfill rounds, late families, and the ledger.")
+    summer.run(cast, city, calendar, folder, tell)
+    return cast, explained
 
 
 def where_to_look(address: str, cast: Cast, explained: str, tell: Teller) -> None:
     """Say where to look, and who can sign in."""
     offices = sorted(f"{school}.office" for school in cast.offices)
-    tell.line(f"{address}/docs says what can be asked. Without a token: {address}/v1/rounds/2027-main/report")
+    tell.line(f"{address}/docs says what can be asked. Without a token:")
+    tell.quote([f"{address}/v1/rounds/2027-main/report", f"{address}{CYCLE}/vacancies"])
     tell.table(
         "Who can sign in: POST /v1/sessions with id and password gives a token",
         ("who", "id", "password"),

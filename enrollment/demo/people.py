@@ -80,6 +80,10 @@ class Person:
         etag = self._ask("GET", path).headers["ETag"]
         self._ask("DELETE", path, headers={"If-Match": etag})
 
+    def delete_plain(self, path: str) -> None:
+        """Stop what has no version."""
+        self._ask("DELETE", path)
+
     def token_for(self, client: str, secret: str) -> str:
         """Get a partner's access token (RFC 6749, client credentials)."""
         answer = self._http.post("/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(client, secret))

@@ -61,7 +61,7 @@ def run(cast_: Cast, tell: Teller) -> None:
     """Freeze, draw, match; another administrator looks at it and publishes."""
     frozen = cast_.ann.post(f"{MAIN}/freeze", {"dice_in_minutes": 0})
     tell.line(f"Frozen at log size {frozen['log_size']:,}: market {frozen['market_digest']}.")
-    dice = "".join(secrets.choice("0123456789") for _ in range(DICE))
+    dice = throw_dice()
     drawn = cast_.ann.post(f"{MAIN}/draw", {"dice": dice})
     tell.line(f"Dice rolled in public (here by the machine): {dice}; seed {drawn['seed']}.")
     cast_.ann.post(f"{MAIN}/match")
@@ -73,6 +73,11 @@ def run(cast_: Cast, tell: Teller) -> None:
     tell.line(f"Matched and verified by the worker; {len(gates)} gates before publishing, all open.")
     cast_.bea.post(f"{MAIN}/publish")
     tell.line("Published by the second administrator, bea; ann, who had it matched, could not.")
+
+
+def throw_dice() -> str:
+    """Throw dice, here by the machine; in earnest they are rolled in public."""
+    return "".join(secrets.choice("0123456789") for _ in range(DICE))
 
 
 def report(cast_: Cast, tell: Teller) -> None:

@@ -17,7 +17,7 @@ PARTNERS: Mapping[str, str] = {
     "north-star-site": "North Star's own site",
     "parents-union": "Parents' union",
 }
-SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read"]
+SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
 OWN_OFFICES = 12
 """So many schools have an office of their own that acts here; for the others their operator acts."""
 

@@ -1,7 +1,7 @@
 """Look after live waitlists: read in the log what has happened, order anew what it touches, and say why places moved.
 
 The log says which children an act was about, whichever feature it was an act of; so nothing that changes a standing has
-to know of waitlists. A look is one transaction that sees one state of things, and leaves how far it has read.
+to know of waitlists. A look sees one state of things, and leaves how far it has read.
 """
 
 import json
@@ -68,6 +68,15 @@ class Move:
     reasons: Sequence[tuple[str, str | None, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """A waitlist that stands otherwise now."""
+
+    key: Key
+    new: Sequence[Waiting]
+    moves: Sequence[Move]
+
+
 def look_after_waitlists(sessions: "sessionmaker[Session]") -> None:
     """Look after the waitlists of every cycle whose main round is published, and in which no round is frozen."""
     with transaction(sessions) as session:
@@ -78,24 +87,30 @@ def look_after_waitlists(sessions: "sessionmaker[Session]") -> None:
             .order_by(Cycle.id)
         ).all()
     for cycle in cycles:
-        with transaction(sessions) as session:
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            look(session, cycle)
+        look(sessions, cycle)
 
 
-def look(session: Session, cycle_id: str) -> None:
-    """Read the log from where the last look ended, and order the waitlists anew that it touches."""
-    if not session.execute(select(func.pg_try_advisory_xact_lock(LOOKING))).scalar_one():
-        return
-    before = session.get(WaitlistLook, cycle_id)
-    size = session.execute(select(func.coalesce(func.max(LogLeaf.index) + 1, 0))).scalar_one()
-    if before is not None and before.log_size == size:
-        return
-    cycle = session.get_one(Cycle, cycle_id)
-    touched = _touched(session, cycle_id, since=before.log_size if before else None)
-    if touched is None or touched:
-        order_anew(session, cycle, touched)
-    session.merge(WaitlistLook(cycle_id=cycle_id, log_size=size))
+def look(sessions: "sessionmaker[Session]", cycle_id: str) -> None:
+    """Read the log from where the last look ended, and order the waitlists anew that it touches.
+
+    What is read is one state of things, in a transaction of its own that writes nothing; so no act that goes on
+    meanwhile can be in the way of what is written, and the next look finds what this one did not see.
+    """
+    with transaction(sessions) as session:
+        if not session.execute(select(func.pg_try_advisory_xact_lock(LOOKING))).scalar_one():
+            return
+        before = session.get(WaitlistLook, cycle_id)
+        with transaction(sessions) as seeing:
+            seeing.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            size = seeing.execute(select(func.coalesce(func.max(LogLeaf.index) + 1, 0))).scalar_one()
+            if before is not None and before.log_size == size:
+                return
+            touched = _touched(seeing, cycle_id, since=before.log_size if before else None)
+            changes = list(_changes(seeing, seeing.get_one(Cycle, cycle_id), touched))
+        for change in changes:
+            _write(session, cycle_id, change.key, change.new)
+            _keep(session, cycle_id, change.key, change.moves)
+        session.merge(WaitlistLook(cycle_id=cycle_id, log_size=size))
 
 
 def _touched(session: Session, cycle: str, *, since: int | None) -> set[str] | None:
@@ -144,24 +159,18 @@ def _programs_of(session: Session, children: Collection[uuid.UUID]) -> set[str]:
     return {*waits, *ranked}
 
 
-def order_anew(session: Session, cycle: Cycle, programs: Collection[str] | None) -> None:
-    """Order waitlists by what stands now; keep every move with its reasons.
-
-    Args:
-        session: a transaction that sees one state of things.
-        cycle: the cycle.
-        programs: whose waitlists; None: all.
-    """
+def _changes(session: Session, cycle: Cycle, programs: Collection[str] | None) -> Iterator[ListChange]:
+    """Yield the waitlists of some programs (None: of all) that stand otherwise now, with every move and its reasons."""
+    if programs is not None and not programs:
+        return
     now = _lists_now(session, cycle, programs)
     before = _lists_before(session, cycle.id, programs)
     gone = _why_gone(session, cycle.id, now, before)
     for key in sorted({*now, *before}):
         new, old = now.get(key, []), before.get(key, [])
-        if new == old:
-            continue
-        _write(session, cycle.id, key, new)
-        why = {child: reason for (program, child), reason in gone.items() if program == key[0]}
-        _keep(session, cycle.id, key, moves_between(old, new, why))
+        if new != old:
+            why = {child: reason for (program, child), reason in gone.items() if program == key[0]}
+            yield ListChange(key, new, list(moves_between(old, new, why)))
 
 
 def moves_between(old: Sequence[Waiting], new: Sequence[Waiting], gone: Mapping[uuid.UUID, str]) -> Iterator[Move]:
@@ -190,7 +199,8 @@ def moves_between(old: Sequence[Waiting], new: Sequence[Waiting], gone: Mapping[
                     reasons.update(_overtaking(other, one, was, became))
             told = [own[one.child]] if one.child in own else []
             told += [(code, class_, number) for (code, class_), number in sorted(reasons.items(), key=str)]
-            yield Move(one.child, former, place, told)
+            # A school may fill later seats in another order than the main round's, such as the same numbers reversed.
+            yield Move(one.child, former, place, told or [("own-order", None, 1)])
     for place, one in enumerate(old, start=1):
         if one.child not in became:
             yield Move(one.child, place, None, [("own-" + gone.get(one.child, "left"), None, 1)])
@@ -372,7 +382,7 @@ def _write(session: Session, cycle: str, key: Key, waiting: Sequence[Waiting]) -
     )
 
 
-def _keep(session: Session, cycle: str, key: Key, moves: Iterator[Move]) -> None:
+def _keep(session: Session, cycle: str, key: Key, moves: Sequence[Move]) -> None:
     """Keep moves, and notify the partners of those who are still waiting."""
     program, group = key
     kept = [

@@ -59,6 +59,7 @@ LEFT = sentence("The child is not on this waitlist any more; its place was {was}
 OWN: Mapping[str, str] = {
     "own-applied": sentence("It ranks the program, in the class “{class_}”."),
     "own-priority": sentence("It is of the class “{class_}” now."),
+    "own-order": sentence("The waitlist stands in the order in which the school fills seats that open later."),
     "own-number": sentence("Its lottery number was drawn."),
     "own-placed": sentence("It got a seat at this program or at one ranked higher."),
     "own-left": sentence("Its family took the program out of the ranking."),
