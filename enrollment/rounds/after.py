@@ -11,7 +11,7 @@ from enrollment.applicants.models import Child
 from enrollment.rounds.holding import HeldRound
 from enrollment.rounds.models import FrozenProgram, Placed, Round, WaitingPlace
 from enrollment.schools.market_form import read_back
-from enrollment.schools.models import ProgramRules
+from enrollment.schools.models import Program, ProgramRules, School
 from enrollment.schools.rules import BackfillSaid
 from enrollment.schools.rules_levels import part_of
 from enrollment.seats import giving
@@ -48,21 +48,28 @@ def _placements(session: Session, round_: Round) -> list[giving.Placed]:
 
 def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRound]:
     rows = session.execute(
-        select(FrozenProgram, ProgramRules.rules, ProgramRules.market)
+        select(FrozenProgram, ProgramRules, School)
         .join(
             ProgramRules,
             (ProgramRules.program_id == FrozenProgram.program_id)
             & (ProgramRules.version == FrozenProgram.rules_version),
         )
+        .join(Program, Program.id == FrozenProgram.program_id)
+        .join(School, School.id == Program.school_id)
         .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
         .order_by(FrozenProgram.program_id)
     )
     found = {}
-    for frozen, rules, market in rows:
-        said = part_of(rules)
+    for frozen, rules, school in rows:
+        said = part_of(rules.rules)
+        levels = {
+            "operator": f"operator:{school.operator_id}",
+            "school": f"school:{school.id}",
+            "program": f"program:{frozen.program_id}",
+        }
         backfill = said.backfill or BackfillSaid()
         # A main round may have more seats than the rules say, where some were given outside the lottery before it.
-        document = json.loads(frozen.document) if round_.kind == Kind.MAIN else market
+        document = json.loads(frozen.document) if round_.kind == Kind.MAIN else rules.market
         program = read_back(cast("Mapping[str, Json]", document))
         found[frozen.program_id] = giving.ProgramInRound(
             rules_version=frozen.rules_version,
@@ -72,6 +79,8 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
             at_most=backfill.at_most,
             why_not=frozen.why_not,
             hours_to_answer=backfill.hours_to_answer,
+            backfill_of=levels.get(rules.came_from.get("backfill", ""), "default"),
+            seats_of=levels.get(rules.came_from.get("seats", ""), "default"),
         )
     return found
 

@@ -19,6 +19,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import rfc3339
 from enrollment.database import copy_rows
 from enrollment.notify.notices import Noticed, notify
+from enrollment.schools.market_form import WhyNot
 from enrollment.schools.models import Program
 from enrollment.seats.changes import NONE, Change, Seat, tell_change
 from enrollment.seats.ledger import (
@@ -43,6 +44,7 @@ from lottery.rules import OPEN
 MAIN = "main"
 SERVICE = "service"
 REPLACED = "replaced"
+OVER_TARGET = WhyNot.OVER_TARGET.value
 A_DAY = timedelta(days=1)
 
 
@@ -70,6 +72,10 @@ class ProgramInRound:
     at_most: int | None
     why_not: str | None
     hours_to_answer: int
+    backfill_of: str
+    """Whose the backfill rule is: `operator:district`, `school:lincoln`, `program:lincoln-kg`, or `default`."""
+    seats_of: str
+    """Whose the seats are, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,8 @@ def _bring_up_to_date(session: Session, given: Given) -> None:
         opened += [Opened(program, group, by) for group in _new_seats(its, has, capacity - known)]
         why = OVER_OFFERED if its.over_offer else FEWER_SEATS
         gone = free.get(program, [])[::-1][: max(known - capacity, 0)]
-        told += [remove(vacancy, why, Decision(given.now, given.round, its.rules_version)) for vacancy in gone]
+        decision = Decision(given.now, given.round, its.rules_version, its.seats_of)
+        told += [remove(vacancy, why, decision) for vacancy in gone]
     open_seats(session, cycle, opened, given.now, actor=SERVICE)
     tell(session, cycle, told, actor=SERVICE)
 
@@ -220,7 +227,12 @@ def _left_empty(
         for vacancy in vacancies:
             # A round for one seat says nothing of the others.
             if given.one in (None, (program, vacancy.number)):
-                yield leave_empty(vacancy, why, Decision(given.now, given.round, its.rules_version))
+                yield leave_empty(vacancy, why, Decision(given.now, given.round, its.rules_version, _whose(its, why)))
+
+
+def _whose(its: ProgramInRound, why: str) -> str | None:
+    """Return whose rule leaves a seat empty: nobody's, where only nobody waits for it."""
+    return None if why == NOBODY_WAITING else its.seats_of if why == OVER_TARGET else its.backfill_of
 
 
 def _offer(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:

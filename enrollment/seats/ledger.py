@@ -43,6 +43,8 @@ class Decision:
     at: datetime
     round: str | None
     rules_version: int | None
+    rule_of: str | None = None
+    """Whose rule it is, by level and id, where a rule decides: `operator:district`."""
 
 
 def lock_programs(session: Session, cycle: str, programs: Collection[str]) -> None:
@@ -123,14 +125,14 @@ def leave_empty(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Jso
         return None
     _decide(vacancy, "left-empty", decision)
     vacancy.why = why
-    return _told(vacancy, {"state": "left-empty", "why": why})
+    return _told(vacancy, {"state": "left-empty", "why": why, "rule_of": vacancy.rule_of})
 
 
 def remove(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json]:
     """Take a seat out of the ledger that the school does not have any more."""
     _decide(vacancy, "removed", decision)
     vacancy.why = why
-    return _told(vacancy, {"state": "removed", "why": why})
+    return _told(vacancy, {"state": "removed", "why": why, "rule_of": vacancy.rule_of})
 
 
 def tell(session: Session, cycle: str, told: Iterable[Mapping[str, Json] | None], *, actor: str) -> None:
@@ -146,6 +148,7 @@ def _tell(session: Session, cycle: str, actor: str, told: Sequence[Mapping[str, 
 def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:
     vacancy.status, vacancy.decided_at = status, decision.at
     vacancy.round_id, vacancy.rules_version = decision.round, decision.rules_version
+    vacancy.rule_of = decision.rule_of
 
 
 def _told(vacancy: Vacancy, what: Mapping[str, Json]) -> dict[str, Json]:

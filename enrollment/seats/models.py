@@ -105,6 +105,8 @@ class Vacancy(Table):
     """The round that decided last."""
     rules_version: Mapped[int | None]
     """The version of the school's rules that the decision was made by."""
+    rule_of: Mapped[str | None]
+    """Whose rule it is: the operator's, the school's, or the program's own, by level and id."""
     why: Mapped[str | None]
     """What of the rule left it empty."""
     filled_class: Mapped[str | None]

@@ -78,6 +78,7 @@ class MoveShown(Wire):
 class VacancyShown(Wire):
     """A seat that opened, and what its school's own rule made of it."""
 
+    school: Id
     program: Id
     number: int
     group: str
@@ -86,7 +87,10 @@ class VacancyShown(Wire):
     status: VacancyStatus
     decided_at: datetime | None
     round: Id | None
-    rules_version: int | None
+    rules_version: Annotated[int | None, Field(description="The version of the program's rules that decided.")]
+    rule_of: Annotated[
+        str | None, Field(description="Whose rule left it empty: `operator:…`, `school:…`, `program:…`, or `default`.")
+    ]
     why: str | None
     filled_class: Annotated[str | None, Field(description="In which priority class the child stood that fills it.")]
     filled_group: str | None

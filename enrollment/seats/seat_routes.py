@@ -1,9 +1,10 @@
 """The ledger of vacancies for anybody, a program's seats for its school, placements outside for administrators."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
@@ -50,6 +51,45 @@ PlacementStatus = Literal["asked", "approved", "refused"]
 Number = Annotated[int | None, Query(ge=0, le=MOST_TRIED)]
 
 
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of vacancies may be cut down to."""
+
+    school: str | None
+    program: str | None
+    status: str | None
+
+
+def _filters(
+    school: Annotated[Id | None, Query(description="Only this school.")] = None,
+    program: Annotated[Id | None, Query(description="Only this program.")] = None,
+    status: Annotated[VacancyStatus | None, Query(description="Only of this status.")] = None,
+) -> Filters:
+    return Filters(school, program, status)
+
+
+def _filters_at(
+    program: Annotated[Id, Path()],
+    status: Annotated[VacancyStatus | None, Query(description="Only of this status.")] = None,
+) -> Filters:
+    return Filters(None, program, status)
+
+
+@router.get(f"{CYCLE}/programs/{{program}}/vacancies")
+def list_vacancies_at(
+    session: InTransaction,
+    request: Request,
+    response: Response,
+    *,
+    cycle: Annotated[Id, Path()],
+    filters: Annotated[Filters, Depends(_filters_at)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[VacancyShown]:
+    """Read one program's part of the public ledger."""
+    return list_vacancies(session, request, response, cycle=cycle, filters=filters, limit=limit, cursor=cursor)
+
+
 @router.get(f"{CYCLE}/vacancies")
 def list_vacancies(
     session: InTransaction,
@@ -57,29 +97,32 @@ def list_vacancies(
     response: Response,
     *,
     cycle: Annotated[Id, Path()],
-    school: Annotated[Id | None, Query(description="Only this school.")] = None,
-    program: Annotated[Id | None, Query(description="Only this program.")] = None,
-    only: Annotated[VacancyStatus | None, Query(alias="status", description="Only of this status.")] = None,
+    filters: Annotated[Filters, Depends(_filters)],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[VacancyShown]:
     """Read the public ledger: every seat that opened, why, and what its school's own rule made of it."""
     read_cycle(session, cycle)
-    asked = select(Vacancy).where(Vacancy.cycle_id == cycle).order_by(Vacancy.program_id, Vacancy.number)
-    if school is not None:
-        asked = asked.join(Program, Program.id == Vacancy.program_id).where(Program.school_id == school)
-    if program is not None:
-        asked = asked.where(Vacancy.program_id == program)
-    if only is not None:
-        asked = asked.where(Vacancy.status == only)
+    asked = (
+        select(Vacancy, Program.school_id)
+        .join(Program, Program.id == Vacancy.program_id)
+        .where(Vacancy.cycle_id == cycle)
+        .order_by(Vacancy.program_id, Vacancy.number)
+    )
+    if filters.school is not None:
+        asked = asked.where(Program.school_id == filters.school)
+    if filters.program is not None:
+        asked = asked.where(Vacancy.program_id == filters.program)
+    if filters.status is not None:
+        asked = asked.where(Vacancy.status == filters.status)
     if after := _vacancy_of(cursor):
         asked = asked.where(tuple_(Vacancy.program_id, Vacancy.number) > after)
     say = in_language(reader_language(request))
     return page(
-        session.scalars(asked.limit(limit + 1)).all(),
+        session.execute(asked.limit(limit + 1)).all(),
         limit=limit,
-        place=lambda vacancy: f"{vacancy.program_id}/{vacancy.number}",
-        show=lambda vacancy: vacancy_shown(vacancy, say),
+        place=lambda row: f"{row[0].program_id}/{row[0].number}",
+        show=lambda row: _vacancy_shown(row[0], row[1], say),
         request=request,
         response=response,
     )
@@ -131,10 +174,10 @@ def count_vacancies(session: InTransaction, cycle: Annotated[Id, Path()]) -> Vac
     )
 
 
-def vacancy_shown(vacancy: Vacancy, say: Say) -> VacancyShown:
-    """Show a vacancy to anybody."""
+def _vacancy_shown(vacancy: Vacancy, school: str, say: Say) -> VacancyShown:
     return VacancyShown.model_validate(
         {
+            "school": school,
             "program": vacancy.program_id,
             "number": vacancy.number,
             "group": vacancy.seat_group,
@@ -144,6 +187,7 @@ def vacancy_shown(vacancy: Vacancy, say: Say) -> VacancyShown:
             "decided_at": vacancy.decided_at,
             "round": vacancy.round_id,
             "rules_version": vacancy.rules_version,
+            "rule_of": vacancy.rule_of,
             "why": vacancy.why,
             "filled_class": vacancy.filled_class,
             "filled_group": vacancy.filled_group,

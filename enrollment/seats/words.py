@@ -85,9 +85,9 @@ def _what_became(vacancy: Vacancy, say: Say, outside: str) -> str:
         case "filled":
             return say(FILLED, class_=vacancy.filled_class or "")
         case "left-empty":
-            return say(LEFT_EMPTY[vacancy.why or ""], version=vacancy.rules_version or 0)
+            return say(LEFT_EMPTY[str(vacancy.why)], version=vacancy.rules_version or 0)
         case "removed":
-            return say(REMOVED[vacancy.why or ""])
+            return say(REMOVED[str(vacancy.why)])
         case _:
             return say(STILL_OPEN)
 

@@ -108,12 +108,29 @@ def test_a_school_that_does_not_fill_leaves_the_seat_empty_and_the_ledger_says_w
     (vacancy,) = city.vacancies("lincoln-kg")
     assert vacancy["rules_version"] == version
     assert f"version {version} of its rules" in str(vacancy["detail"])
+    assert (vacancy["school"], vacancy["rule_of"]) == ("lincoln", "program:lincoln-kg")
     counts = city.service.stranger().get(f"{CYCLE}/vacancies/counts").json()["data"]
     assert {one["school"]: one["by_why"] for one in counts} == {"lincoln": {why: 1}}
     rules = city.service.stranger().get(f"{BACKFILL}/rules").json()["data"]
     assert {one["program"]: one["why_not"] for one in rules} == {"adams-kg": None, "lincoln-kg": why}
     found = city.ann.get(f"{CYCLE}/readiness?kind=backfill").json()["findings"]
     assert f"does-not-fill-{why}" in {one["code"] for one in found}
+
+
+def test_the_ledger_names_the_operator_whose_rule_a_school_inherits(city: City) -> None:
+    office = city.service.operator_staff("district")
+    rules: Json = {"rules": {"backfill": {"never": True}}, "reason": "As our board decided"}
+    assert office.put(f"{CYCLE}/operators/district/rules", rules).status_code in (200, 202)
+    for change in city.ann.get(f"{CYCLE}/rules-changes").json()["data"]:
+        city.ann.post(f"/v1/rules-changes/{change['id']}/approve", {"reason": "Looked at"})
+    run_main(city)
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    city.run_backfill()
+    path = f"{CYCLE}/programs/lincoln-kg/vacancies?status=left-empty"
+    (vacancy,) = city.service.stranger().get(path).json()["data"]
+    assert (vacancy["why"], vacancy["rule_of"]) == ("never", "operator:district")
+    (told,) = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "left-empty"]
+    assert told["rule_of"] == "operator:district"
 
 
 def test_entry_grades_fill_whatever_other_grades_do(city: City) -> None:

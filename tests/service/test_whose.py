@@ -40,6 +40,7 @@ PUBLIC = {
     "GET /v1/presets/{preset}",
     "GET /v1/cycles/{cycle}/presets/{preset}",
     "GET /v1/cycles/{cycle}/vacancies",
+    "GET /v1/cycles/{cycle}/programs/{program}/vacancies",
     "GET /v1/cycles/{cycle}/vacancies/counts",
     "GET /v1/cycles/{cycle}/placements/counts",
     "GET /v1/log/tree",

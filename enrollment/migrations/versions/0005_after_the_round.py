@@ -167,6 +167,7 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("round_id", sa.String(), nullable=True),
         sa.Column("rules_version", sa.Integer(), nullable=True),
+        sa.Column("rule_of", sa.String(), nullable=True),
         sa.Column("why", sa.String(), nullable=True),
         sa.Column("filled_class", sa.String(), nullable=True),
         sa.Column("filled_group", sa.String(), nullable=True),
