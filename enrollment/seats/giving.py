@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import String, cast, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import rfc3339
 from enrollment.database import copy_rows
+from enrollment.notify.models import Notice
 from enrollment.notify.notices import Noticed, notify
 from enrollment.schools.market_form import WhyNot
 from enrollment.schools.models import Program
@@ -46,6 +46,8 @@ SERVICE = "service"
 REPLACED = "replaced"
 OVER_TARGET = WhyNot.OVER_TARGET.value
 A_DAY = timedelta(days=1)
+RFC3339 = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+"""A time in UTC, as PostgreSQL writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,15 @@ def held_seats(session: Session, cycle: str) -> dict[uuid.UUID, Offer]:
     return {offer.child_id: offer for offer in rows}
 
 
+def _held_by_group(session: Session, cycle: str) -> Counter[tuple[str, str]]:
+    rows = session.execute(
+        select(Offer.program_id, Offer.seat_group, func.count())
+        .where(Offer.cycle_id == cycle, Offer.status.in_(LIVE))
+        .group_by(Offer.program_id, Offer.seat_group)
+    )
+    return Counter({(program, group): number for program, group, number in rows})
+
+
 def _arrivals(session: Session, given: Given, placements: Sequence[Placed]) -> list[Arrival]:
     """Return who comes to a seat that they did not hold; who holds it stays, in the group that it is in now."""
     children = {
@@ -171,7 +182,7 @@ def _bring_up_to_date(session: Session, given: Given) -> None:
     What a main round did not fill is new; in a backfill round those who come are not on their seats yet.
     """
     cycle = given.cycle.id
-    held = Counter((offer.program_id, offer.seat_group) for offer in held_seats(session, cycle).values())
+    held = _held_by_group(session, cycle)
     free = free_seats(session, cycle)
     opened: list[Opened] = []
     told: list[Mapping[str, Json] | None] = []
@@ -264,7 +275,7 @@ def _offer(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
         .values(seat_grade=Program.grade)
         .execution_options(synchronize_session=False)
     )
-    _notify(session, given, offers)
+    _notify(session, given)
 
 
 def _status(given: Given, one: Arrival) -> tuple[str, datetime | None]:
@@ -289,24 +300,31 @@ def remind_at(made: datetime, answer_by: datetime) -> datetime:
     return answer_by - min(A_DAY, (answer_by - made) / 2)
 
 
-def _notify(session: Session, given: Given, offers: Sequence[tuple[uuid.UUID, Arrival, datetime]]) -> None:
-    brought = {
-        child: (partner, reference)
-        for child, partner, reference in session.execute(
-            select(Applicant.child_id, Applicant.partner_id, Applicant.reference).where(
-                Applicant.cycle_id == given.cycle.id, Applicant.withdrawn_at.is_(None)
-            )
+def _notify(session: Session, given: Given) -> None:
+    """Notify the partners that results are published, and of each offer that is made; in the database, as it is many.
+
+    Nothing else has offers of this round, or knows of it, so there is nothing to be noticed twice.
+    """
+    brought = (Applicant.cycle_id == given.cycle.id, Applicant.withdrawn_at.is_(None))
+    partners = session.scalars(select(Applicant.partner_id).where(*brought).distinct().order_by(Applicant.partner_id))
+    notify(
+        session,
+        [
+            Noticed(given.cycle.id, partner, "results.published", f"{given.round} {partner}", {"round": given.round})
+            for partner in partners
+        ],
+    )
+    answer_by = func.to_char(func.timezone("UTC", Offer.answer_by), RFC3339)
+    made = (
+        select(
+            Offer.cycle_id,
+            Applicant.partner_id,
+            literal("offer.made"),
+            cast(Offer.id, String),
+            func.jsonb_build_object("offer", Offer.id, "reference", Applicant.reference, "answer_by", answer_by),
         )
-    }
-    partners = sorted({partner for partner, _ in brought.values()})
-    published = [
-        Noticed(given.cycle.id, partner, "results.published", f"{given.round} {partner}", {"round": given.round})
-        for partner in partners
-    ]
-    made = []
-    for offer, one, answer_by in offers:
-        if one.child in brought:
-            partner, reference = brought[one.child]
-            about = {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by)}
-            made.append(Noticed(given.cycle.id, partner, "offer.made", str(offer), about))
-    notify(session, [*published, *made])
+        .join(Applicant, Applicant.child_id == Offer.child_id)
+        .where(Offer.round_id == given.round, *brought)
+        .order_by(Applicant.partner_id, Applicant.reference)
+    )
+    session.execute(insert(Notice).from_select(["cycle_id", "partner_id", "event", "subject", "about"], made))

@@ -142,7 +142,7 @@ def make_whole(service: Service) -> Whole:
     asked: Json = {
         "cycle": "2027",
         "ticket": ticket,
-        "program": "adams-kg",
+        "program": "lincoln-kg" if city.seats()["child-01"] == "adams-kg" else "adams-kg",
         "reason_code": "hardship",
         "document": "Form 12",
     }
