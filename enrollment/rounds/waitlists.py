@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.applicants.models import Applicant, Child, Household
@@ -107,9 +107,9 @@ def look(sessions: "sessionmaker[Session]", cycle_id: str) -> None:
                 return
             touched = _touched(seeing, cycle_id, since=before.log_size if before else None)
             changes = list(_changes(seeing, seeing.get_one(Cycle, cycle_id), touched))
-        for change in changes:
-            _write(session, cycle_id, change.key, change.new)
-            _keep(session, cycle_id, change.key, change.moves)
+        if changes:
+            _write(session, cycle_id, changes)
+            _keep(session, cycle_id, changes, looked=size)
         session.merge(WaitlistLook(cycle_id=cycle_id, log_size=size))
 
 
@@ -364,63 +364,64 @@ def _why(program: str, applicant: uuid.UUID | None, ranked: Sequence[str], seat:
     return "facts" if program in ranked else "left"
 
 
-def _write(session: Session, cycle: str, key: Key, waiting: Sequence[Waiting]) -> None:
-    program, group = key
+def _write(session: Session, cycle: str, changes: Sequence[ListChange]) -> None:
+    """Put the waitlists that stand otherwise now in the place of those that were."""
     session.execute(
         delete(WaitlistPlace)
-        .where(WaitlistPlace.cycle_id == cycle, WaitlistPlace.program_id == program, WaitlistPlace.seat_group == group)
+        .where(
+            WaitlistPlace.cycle_id == cycle,
+            tuple_(WaitlistPlace.program_id, WaitlistPlace.seat_group).in_([change.key for change in changes]),
+        )
         .execution_options(synchronize_session=False)
     )
     copy_rows(
         session,
         WaitlistPlace,
         ["cycle_id", "program_id", "seat_group", "child_id", "place", "priority_class", "drawn"],
-        [
-            (cycle, program, group, one.child, place, one.priority_class, one.drawn)
-            for place, one in enumerate(waiting, start=1)
-        ],
+        (
+            (cycle, *change.key, one.child, place, one.priority_class, one.drawn)
+            for change in changes
+            for place, one in enumerate(change.new, start=1)
+        ),
     )
 
 
-def _keep(session: Session, cycle: str, key: Key, moves: Sequence[Move]) -> None:
-    """Keep moves, and notify the partners of those who are still waiting."""
-    program, group = key
-    kept = [
-        WaitlistMove(
-            cycle_id=cycle,
-            program_id=program,
-            seat_group=group,
-            child_id=move.child,
-            was=move.was,
-            became=move.became,
-            reasons=[list(reason) for reason in move.reasons],
-        )
-        for move in moves
-    ]
-    session.add_all(kept)
-    session.flush()
-    moved = {move.child_id: move for move in kept if move.was is not None}
+def _keep(session: Session, cycle: str, changes: Sequence[ListChange], *, looked: int) -> None:
+    """Keep moves, and notify the partners of those who stood on the list before; `looked` makes each notice one."""
+    copy_rows(
+        session,
+        WaitlistMove,
+        ["cycle_id", "program_id", "seat_group", "child_id", "was", "became", "reasons"],
+        (
+            (cycle, *change.key, move.child, move.was, move.became, json.dumps(move.reasons))
+            for change in changes
+            for move in change.moves
+        ),
+    )
     rows = session.execute(
         select(Applicant.child_id, Applicant.partner_id, Applicant.reference).where(
-            Applicant.child_id.in_(moved), Applicant.withdrawn_at.is_(None)
+            Applicant.cycle_id == cycle, Applicant.withdrawn_at.is_(None)
         )
     )
+    brought = {child: (partner, reference) for child, partner, reference in rows}
     notify(
         session,
         [
             Noticed(
                 cycle,
-                partner,
+                brought[move.child][0],
                 "waitlist.moved",
-                str(moved[child].id),
+                f"{change.key[0]} {change.key[1]} {move.child} {looked}",
                 {
-                    "reference": reference,
-                    "program": program,
-                    "group": group,
-                    "was": moved[child].was,
-                    "became": moved[child].became,
+                    "reference": brought[move.child][1],
+                    "program": change.key[0],
+                    "group": change.key[1],
+                    "was": move.was,
+                    "became": move.became,
                 },
             )
-            for child, partner, reference in rows
+            for change in changes
+            for move in change.moves
+            if move.was is not None and move.child in brought
         ],
     )
