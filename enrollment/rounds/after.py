@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
 from enrollment.rounds.holding import HeldRound
-from enrollment.rounds.models import FrozenProgram, Placed, Round, WaitingPlace
+from enrollment.rounds.models import CutoffRow, FrozenProgram, Placed, Round, WaitingPlace
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import Program, ProgramRules, School
 from enrollment.schools.rules import BackfillSaid
@@ -59,6 +59,9 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
         .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
         .order_by(FrozenProgram.program_id)
     )
+    waiting: dict[str, dict[str, int]] = {}
+    for cutoff in session.scalars(select(CutoffRow).where(CutoffRow.round_id == round_.id)):
+        waiting.setdefault(cutoff.program_id, {})[cutoff.seat_group] = cutoff.waiting
     found = {}
     for frozen, rules, school in rows:
         said = part_of(rules.rules)
@@ -76,7 +79,8 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
             groups=program.seats_as_written(),
             target=program.seats if frozen.seats_said is None else frozen.seats_said,
             over_offer=(said.seats.over_offer if said.seats else None) or 0,
-            at_most=backfill.at_most,
+            releases=backfill.vacated_reserved_seats == "release",
+            waiting=waiting.get(frozen.program_id, {}),
             why_not=frozen.why_not,
             hours_to_answer=backfill.hours_to_answer,
             backfill_of=levels.get(rules.came_from.get("backfill", ""), "default"),

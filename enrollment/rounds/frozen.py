@@ -17,11 +17,12 @@ from enrollment.audit.log import append, sequence_all, tree_head
 from enrollment.cycles.service import rfc3339
 from enrollment.database import copy_rows
 from enrollment.problems import Conflict, Fault, sentence
-from enrollment.rounds.holding import HeldRound, refuse_other_state
+from enrollment.rounds.holding import HeldRound, SeatNotFree, refuse_other_state
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
 from enrollment.rounds.snapshot import Snapshot, count_rows, take_snapshot
 from enrollment.schools.market_form import OneSeat
 from enrollment.schools.models import Offering
+from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy
 from lottery.canonical import Json, canonical_line
 from lottery.log.commit import digest, keyed
@@ -92,10 +93,17 @@ def freeze(session: Session, held: HeldRound, *, dice_after: timedelta, actor: s
 
 
 def one_seat(session: Session, round_: Round) -> OneSeat | None:
-    """Return the seat that a round is for, if it is for one."""
+    """Return the seat that a round is for, if it is for one.
+
+    Raises:
+        SeatNotFree: if somebody has it by now.
+    """
     if round_.only_program is None:
         return None
-    vacancy = session.get_one(Vacancy, (round_.cycle_id, round_.only_program, round_.only_vacancy))
+    key = (round_.cycle_id, round_.only_program, round_.only_vacancy)
+    vacancy = session.get_one(Vacancy, key, populate_existing=True)
+    if vacancy.status not in FREE:
+        raise SeatNotFree(cycle=round_.cycle_id)
     return OneSeat(vacancy.program_id, vacancy.seat_group)
 
 

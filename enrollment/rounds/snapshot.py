@@ -98,7 +98,7 @@ def take_snapshot(
     before = left_before(session, cycle.id, programs)
     applicants, excluded, astray = _children(session, cycle, round_, programs, before)
     held = Counter(applicant.holds for applicant in applicants if applicant.holds)
-    settled = {its.program: _settled(programs[its.program], its, round_, held, now, one) for its in rules}
+    settled = {its.program: _settled(programs[its.program], its, round_, held, now, one, applicants) for its in rules}
     return Snapshot(
         market=Market(
             round_,
@@ -165,11 +165,35 @@ def _settled(
     held: Mapping[HeldSeat, int],
     now: datetime,
     one: OneSeat | None,
+    applicants: Sequence[Entry],
 ) -> Backfilled:
     here = {seat.group: number for seat, number in held.items() if seat.program == program.id}
     if round_.kind is Kind.BACKFILL:
-        return for_backfill(program, part_of(rules.rules), on=now.date(), held=here, one=one)
+        return for_backfill(
+            program,
+            part_of(rules.rules),
+            on=now.date(),
+            held=here,
+            one=one,
+            waiting=lambda: _waiting_at(program, applicants),
+        )
     return Backfilled(with_seats_for(program, here), None, program.seats)
+
+
+def _waiting_at(program: Program, applicants: Sequence[Entry]) -> Counter[str]:
+    """Count who ranks a program above what they hold, by the seat groups in which they may have a seat."""
+    count: Counter[str] = Counter()
+    for child in applicants:
+        above = child.ranking
+        if child.holds and child.holds.program in above:
+            above = above[: above.index(child.holds.program)]
+        if program.id not in above or not program.eligible.holds(child, program.school, ()):
+            continue
+        for group in program.precedence:
+            reserve = program.reserve(group)
+            if reserve is None or not reserve.closed or reserve.when.holds(child, program.school, ()):
+                count[group] += 1
+    return count
 
 
 def _children(

@@ -12,6 +12,7 @@ from enrollment.rounds.after import give_seats_of
 from enrollment.rounds.holding import RUNNING, HeldRound, OtherState, refuse_other_state
 from enrollment.rounds.models import Round
 from lottery.log.commit import UnusableDice, dice_digits, seed_of
+from lottery.market import Kind
 
 MATCH = "match"
 """The job that matches a round."""
@@ -173,8 +174,10 @@ def void(session: Session, held: HeldRound, *, staff: Staff, reason: str) -> Non
         SecondPersonNeeded: to who asked for it.
     """
     round_, cycle = held.round, held.cycle
-    if round_.state not in RUNNING:
-        raise OtherState(round=round_.id, state=round_.state, wanted=" or ".join(RUNNING))
+    # A backfill round that is only made stands in the way of others, and the seat that it is for may be taken.
+    voidable = RUNNING if round_.kind == Kind.MAIN else ("open", *RUNNING)
+    if round_.state not in voidable:
+        raise OtherState(round=round_.id, state=round_.state, wanted=" or ".join(voidable))
     if round_.void_asked_by is None:
         round_.void_asked_by, round_.void_reason = staff.id, reason
         session.flush()

@@ -156,7 +156,11 @@ def _programs_of(session: Session, children: Collection[uuid.UUID]) -> set[str]:
         .where(Applicant.child_id.in_(concerned), Applicant.withdrawn_at.is_(None))
         .distinct()
     )
-    return {*waits, *ranked}
+    # Whoever is no longer of their household had a priority where they hold a seat.
+    schools = select(Program.school_id).join(Offer, Offer.program_id == Program.id)
+    there = schools.where(Offer.child_id.in_(concerned), Offer.status.in_(LIVE))
+    beside = session.scalars(select(Program.id).where(Program.school_id.in_(there)))
+    return {*waits, *ranked, *beside}
 
 
 def _changes(session: Session, cycle: Cycle, programs: Collection[str] | None) -> Iterator[ListChange]:

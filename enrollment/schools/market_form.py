@@ -115,7 +115,13 @@ class Backfilled:
 
 
 def for_backfill(
-    program: Program, said: RulesPart, *, on: date, held: Mapping[str, int], one: OneSeat | None = None
+    program: Program,
+    said: RulesPart,
+    *,
+    on: date,
+    held: Mapping[str, int],
+    one: OneSeat | None = None,
+    waiting: Callable[[], Mapping[str, int]] = dict,
 ) -> Backfilled:
     """Settle a program's backfill rule for a round: by grade, date, target and limit (lottery.md, section 7).
 
@@ -125,13 +131,15 @@ def for_backfill(
         on: the day of the round.
         held: how many seats are held, by seat group.
         one: the seat that the round is for, if it is for one.
+        waiting: says how many who hold no seat there may have one in each group; asked only where a limit keeps the
+            round from filling every free seat, which then goes to a group in which somebody waits.
     """
     rule = said.backfill or BackfillSaid()
     target = said.seats.target_on(on) if said.seats else program.seats
     why_not = why_not_filling(rule, program, on=on, one=one)
     if why_not is None and sum(held.values()) > target:
         why_not = WhyNot.OVER_TARGET
-    seats = _seats_to_fill(program, rule, target=target, held=held, one=one)
+    seats = _seats_to_fill(program, rule, target=target, held=held, one=one, waiting=waiting)
     settled = replace(
         program,
         seats=sum(seats.values()),
@@ -171,7 +179,13 @@ def why_not_filling(rule: BackfillSaid, program: Program, *, on: date, one: OneS
 
 
 def _seats_to_fill(
-    program: Program, rule: BackfillSaid, *, target: int, held: Mapping[str, int], one: OneSeat | None
+    program: Program,
+    rule: BackfillSaid,
+    *,
+    target: int,
+    held: Mapping[str, int],
+    one: OneSeat | None,
+    waiting: Callable[[], Mapping[str, int]],
 ) -> dict[str, int]:
     """Return each group's seats: those held, and as many free ones as target, limit and the round allow.
 
@@ -180,13 +194,19 @@ def _seats_to_fill(
     left = max(target - sum(held.values()), 0)
     for limit in (rule.at_most, 1 if one else None):
         left = left if limit is None else min(left, limit)
+    within = _groups_within(program, target)
+    free = {group: max(written - held.get(group, 0), 0) for group, written in within.items()}
+    if one:
+        free = {group: left if group == one.group else 0 for group in within}
+    elif sum(free.values()) > left and rule.vacated_reserved_seats == "keep":
+        # Otherwise a reserve for which nobody waits would have the limit to itself, round after round.
+        wanted = waiting()
+        free = {group: min(number, wanted.get(group, 0)) for group, number in free.items()}
     seats: dict[str, int] = {}
-    for group, written in _groups_within(program, target).items():
-        holders = held.get(group, 0)
-        wanted = max(written - holders, 0) if one is None else left if one.group == group else 0
-        free = min(wanted, left)
-        left -= free
-        seats[group] = holders + free
+    for group, number in free.items():
+        filled = min(number, left)
+        left -= filled
+        seats[group] = held.get(group, 0) + filled
     return seats
 
 

@@ -71,7 +71,10 @@ class ProgramInRound:
     target: int
     """How many seats it may have filled now; over-offers do not count after the main round."""
     over_offer: int
-    at_most: int | None
+    releases: bool
+    """Whether reserved seats that nobody holds are open to all."""
+    waiting: Mapping[str, int]
+    """How many the round left waiting at each group."""
     why_not: str | None
     hours_to_answer: int
     backfill_of: str
@@ -111,7 +114,8 @@ def give_seats(session: Session, given: Given, placements: Sequence[Placed]) -> 
         _bring_up_to_date(session, given)
     else:
         _vacate(session, given, arrivals)
-        _bring_up_to_date(session, given)
+        if given.one is None:
+            _bring_up_to_date(session, given)
         _settle_vacancies(session, given, arrivals)
         _offer(session, given, arrivals)
 
@@ -145,11 +149,21 @@ def _arrivals(session: Session, given: Given, placements: Sequence[Placed]) -> l
         child = children[placed.tag]
         offer = held.get(child)
         if offer and offer.program_id == placed.program:
-            offer.seat_group = placed.group  # another one only where the rules no longer have the former
+            _keep_seat(session, given, offer, placed)
         else:
             arrivals.append(Arrival(child, placed, offer))
     session.flush()
     return arrivals
+
+
+def _keep_seat(session: Session, given: Given, offer: Offer, placed: Placed) -> None:
+    """Leave a child on its seat; its group is another one only where the school's rules no longer have the former."""
+    if offer.seat_group == placed.group:
+        return
+    offer.seat_group = placed.group
+    seat = Seat(given.cycle.id, offer.child_id, placed.tag, placed.program, placed.group)
+    kept = Change(offer.status, offer.status, "backfill", "group-changed", SERVICE, given.now, given.round)
+    tell_change(session, seat, kept)
 
 
 def _close(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
@@ -214,28 +228,29 @@ def _new_seats(its: ProgramInRound, has: Mapping[str, int], number: int) -> Iter
 def _settle_vacancies(session: Session, given: Given, arrivals: Sequence[Arrival]) -> None:
     """Fill the vacancies of those who come, and say of the others by what of its school's rule each stays empty."""
     free = free_seats(session, given.cycle.id)
-    came: Counter[str] = Counter()
     told: list[Mapping[str, Json] | None] = []
     for one in arrivals:
         placed = one.placed
         decision = Decision(given.now, given.round, given.programs[placed.program].rules_version)
-        vacancy = take_seat(free.get(placed.program, []), placed.group)
+        number = given.one[1] if given.one and given.one[0] == placed.program else None
+        vacancy = take_seat(free.get(placed.program, []), placed.group, number=number)
         told.append(fill(vacancy, group=placed.group, priority_class=placed.priority_class, decision=decision))
-        came[placed.program] += 1
-    told += _left_empty(given, free, came)
+    told += _left_empty(given, free)
     tell(session, given.cycle.id, told, actor=SERVICE)
 
 
-def _left_empty(
-    given: Given, free: Mapping[str, Sequence[Vacancy]], came: Mapping[str, int]
-) -> Iterator[Mapping[str, Json] | None]:
+def _left_empty(given: Given, free: Mapping[str, Sequence[Vacancy]]) -> Iterator[Mapping[str, Json] | None]:
+    """Leave every seat that is still free empty, each with the reason.
+
+    Where somebody waits for such a seat, and its school fills, only the limit of a round can have kept it.
+    """
     for program, vacancies in sorted(free.items()):
         its = given.programs.get(program)
         if its is None:
             continue
-        at_most = its.at_most is not None and came[program] >= its.at_most
-        why = its.why_not or (LIMIT if at_most else NOBODY_WAITING)
         for vacancy in vacancies:
+            group = OPEN if its.releases else vacancy.seat_group
+            why = its.why_not or (LIMIT if its.waiting.get(group) else NOBODY_WAITING)
             # A round for one seat says nothing of the others.
             if given.one in (None, (program, vacancy.number)):
                 yield leave_empty(vacancy, why, Decision(given.now, given.round, its.rules_version, _whose(its, why)))

@@ -99,15 +99,18 @@ def free_seats(session: Session, cycle: str, programs: Collection[str] | None = 
     return found
 
 
-def take_seat(free: list[Vacancy], group: str) -> Vacancy:
-    """Take the free seat that somebody in a group fills out of a program's: the group's first, or else the first.
+def take_seat(free: list[Vacancy], group: str, *, number: int | None = None) -> Vacancy:
+    """Take the free seat that somebody in a group fills out of a program's.
+
+    It is the one of that number, where a round is for one; or the group's first, or else the first.
 
     Raises:
         ValueError: if none is free; a match gives no more seats than there are.
     """
     if not free:
         raise ValueError("somebody was placed on a seat that the ledger does not know")
-    chosen = next((vacancy for vacancy in free if vacancy.seat_group == group), free[0])
+    asked = [vacancy for vacancy in free if vacancy.number == number]
+    chosen = next(iter([*asked, *(vacancy for vacancy in free if vacancy.seat_group == group), *free]))
     free.remove(chosen)
     return chosen
 
