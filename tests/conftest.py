@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["databases"]  # a PostgreSQL for the tests of the service
+pytest_plugins = ["databases", "springs"]  # a PostgreSQL for the tests of the service, and a city in its summer
 
 
 @pytest.hookimpl(wrapper=True)
