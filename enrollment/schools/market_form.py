@@ -121,7 +121,7 @@ def for_backfill(
     on: date,
     held: Mapping[str, int],
     one: OneSeat | None = None,
-    waiting: Callable[[], Mapping[str, int]] = dict,
+    waiting: Callable[[], Mapping[str, int]] | None = None,
 ) -> Backfilled:
     """Settle a program's backfill rule for a round: by grade, date, target and limit (lottery.md, section 7).
 
@@ -185,7 +185,7 @@ def _seats_to_fill(
     target: int,
     held: Mapping[str, int],
     one: OneSeat | None,
-    waiting: Callable[[], Mapping[str, int]],
+    waiting: Callable[[], Mapping[str, int]] | None,
 ) -> dict[str, int]:
     """Return each group's seats: those held, and as many free ones as target, limit and the round allow.
 
@@ -198,7 +198,7 @@ def _seats_to_fill(
     free = {group: max(written - held.get(group, 0), 0) for group, written in within.items()}
     if one:
         free = {group: left if group == one.group else 0 for group in within}
-    elif sum(free.values()) > left and rule.vacated_reserved_seats == "keep":
+    elif waiting and sum(free.values()) > left and rule.vacated_reserved_seats == "keep":
         # Otherwise a reserve for which nobody waits would have the limit to itself, round after round.
         wanted = waiting()
         free = {group: min(number, wanted.get(group, 0)) for group, number in free.items()}
