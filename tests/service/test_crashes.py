@@ -109,14 +109,14 @@ def test_killed_while_it_matches_another_process_takes_the_match_up(city: City) 
                 )
             )
             session.commit()
-            until_the_job_waits_for_the_round(city)
+            until_somebody_waits(city)
             up.kill()
     with running(city.service.database) as up, signed_in(up, "bea") as administrator:
         until_matched(administrator)
     assert len(entries(city.service, "round.result")) == 1
 
 
-def until_the_job_waits_for_the_round(city: City) -> None:
+def until_somebody_waits(city: City) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
@@ -174,3 +174,38 @@ def load(up: Running, city: City, loader: int, acknowledged: list[tuple[str, str
             if len(acknowledged) >= ENOUGH:
                 enough.set()
             number += 1
+
+
+def test_killed_while_offers_run_out_each_of_them_runs_out_once(city: City) -> None:
+    city.run_main()
+    with transaction(city.service.sessions) as session:
+        session.execute(text("UPDATE offer SET answer_by = clock_timestamp(), remind_at = clock_timestamp()"))
+    with transaction(city.service.sessions) as held:
+        # Whoever lets an offer run out waits here for its child, in the middle of the act, and is killed there.
+        held.execute(text("SELECT FROM child ORDER BY id FOR UPDATE"))
+        with running(city.service.database) as up:
+            until_somebody_waits(city)
+            up.kill()
+    assert expired(city) == 0
+    with running(city.service.database) as up:
+        until_expired(city, at_least=1)
+        up.kill()
+    with running(city.service.database):
+        until_expired(city, at_least=7)
+    city.service.sequence()
+    changes = [entry["cause"] for entry in entries(city.service, "seat.change")]
+    assert changes == ["offer.expire"] * 7
+    opened = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "opened"]
+    assert len(opened) == 7
+
+
+def expired(city: City) -> int:
+    with transaction(city.service.sessions) as session:
+        return int(session.execute(text("SELECT count(*) FROM offer WHERE status = 'expired'")).scalar_one())
+
+
+def until_expired(city: City, *, at_least: int) -> None:
+    for _ in range(MOST_LOOKS * 10):
+        if expired(city) >= at_least:
+            return
+    pytest.fail("nobody lets offers run out")

@@ -6,12 +6,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 import enrollment.tables as _  # noqa: F401 - knows every table
-from enrollment.database import Table
+from acting import Service
+from enrollment.applicants.models import Child
+from enrollment.database import Table, transaction
 from enrollment.migrating import MIGRATIONS, downgrade, upgrade
+from enrollment.seats.models import Offer
+from rounds import make_city
 
 
 @pytest.fixture
@@ -68,3 +72,15 @@ def test_a_migration_gives_up_rather_than_wait_long_for_a_lock(database: str) ->
         with pytest.raises(OperationalError, match="lock timeout"):
             downgrade(database, "0001")
     engine.dispose()
+
+
+def test_whoever_held_a_seat_before_there_were_offers_holds_it_afterwards(service: Service) -> None:
+    city = make_city(service)
+    city.run_main()
+    before = city.seats()
+    downgrade(service.database, "0004")
+    upgrade(service.database)
+    assert city.seats() == before
+    with transaction(service.sessions) as session:
+        held = session.execute(select(Offer.status, Child.seat_grade).join(Child, Child.id == Offer.child_id)).all()
+    assert set(held) == {("accepted", "KG")}
