@@ -76,7 +76,7 @@ def row(told: Mapping[str, float | dict[str, float]]) -> tuple[str, str, str]:
     shares = ", ".join(f"{name} {100 * spent / seconds:.0f} %" for name, spent in steps.items())
     memory = cast("float", told["memory"]) / GIB
     return (
-        f"a round from freeze to published, {told['children']:,} children, {told['programs']:,} programs",
+        f"a round from freeze to published, with every offer made, {told['children']:,} children, {told['programs']:,} programs",
         f"{seconds:.1f} s, {memory:.2f} GiB: {shares}",
         "near linear",
     )

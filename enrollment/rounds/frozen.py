@@ -20,7 +20,7 @@ from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rounds.holding import HeldRound, SeatNotFree, refuse_other_state
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
 from enrollment.rounds.snapshot import Snapshot, count_rows, take_snapshot
-from enrollment.schools.market_form import OneSeat
+from enrollment.schools.backfilling import OneSeat
 from enrollment.schools.models import Offering
 from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy

@@ -47,7 +47,8 @@ from enrollment.rounds.results import (
     waiting_at,
     waiting_now_at,
 )
-from enrollment.schools.market_form import WhyNot, read_back
+from enrollment.schools.backfilling import WhyNot
+from enrollment.schools.market_form import read_back
 from enrollment.schools.models import ProgramRules
 from enrollment.schools.own_school import ReadsProgram
 from enrollment.schools.rules_in_words import WHY_NOT, rules_in_words

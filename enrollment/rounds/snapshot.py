@@ -21,7 +21,8 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import Table
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import FrozenRow, Round
-from enrollment.schools.market_form import Backfilled, OneSeat, for_backfill, read_back, with_seats_for
+from enrollment.schools.backfilling import Backfilled, OneSeat, for_backfill, with_seats_for
+from enrollment.schools.market_form import read_back
 from enrollment.schools.rules_levels import part_of
 from enrollment.schools.rules_settled import InForce, rules_in_force
 from enrollment.seats.models import LIVE, Offer

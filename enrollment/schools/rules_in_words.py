@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from enrollment.languages import CATALOGUES
 from enrollment.problems import sentence
-from enrollment.schools.market_form import WhyNot
+from enrollment.schools.backfilling import WhyNot
 from enrollment.schools.rules import (
     BackfillSaid,
     NeighborhoodGuarantee,

@@ -19,7 +19,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import copy_rows
 from enrollment.notify.models import Notice
 from enrollment.notify.notices import Noticed, notify
-from enrollment.schools.market_form import WhyNot
+from enrollment.schools.backfilling import WhyNot
 from enrollment.schools.models import Program
 from enrollment.seats.changes import NONE, Change, Seat, tell_change
 from enrollment.seats.ledger import (
