@@ -75,8 +75,9 @@ def row(told: Mapping[str, float | dict[str, float]]) -> tuple[str, str, str]:
     seconds, steps = cast("float", told["seconds"]), cast("dict[str, float]", told["steps"])
     shares = ", ".join(f"{name} {100 * spent / seconds:.0f} %" for name, spent in steps.items())
     memory = cast("float", told["memory"]) / GIB
+    size = f"{told['children']:,} children, {told['programs']:,} programs"
     return (
-        f"a round from freeze to published, with every offer made, {told['children']:,} children, {told['programs']:,} programs",
+        f"a round from freeze to published, with every offer made, {size}",
         f"{seconds:.1f} s, {memory:.2f} GiB: {shares}",
         "near linear",
     )
