@@ -170,20 +170,28 @@ def _changes(session: Session, cycle: Cycle, programs: Collection[str] | None) -
     now = _lists_now(session, cycle, programs)
     before = _lists_before(session, cycle.id, programs)
     gone = _why_gone(session, cycle.id, now, before)
+    returned = set(
+        session.scalars(
+            select(Offer.child_id).where(Offer.cycle_id == cycle.id, Offer.status.in_(["declined", "expired"]))
+        )
+    )
     for key in sorted({*now, *before}):
         new, old = now.get(key, []), before.get(key, [])
         if new != old:
             why = {child: reason for (program, child), reason in gone.items() if program == key[0]}
-            yield ListChange(key, new, list(moves_between(old, new, why)))
+            yield ListChange(key, new, list(moves_between(old, new, why, returned)))
 
 
-def moves_between(old: Sequence[Waiting], new: Sequence[Waiting], gone: Mapping[uuid.UUID, str]) -> Iterator[Move]:
+def moves_between(
+    old: Sequence[Waiting], new: Sequence[Waiting], gone: Mapping[uuid.UUID, str], returned: Collection[uuid.UUID]
+) -> Iterator[Move]:
     """Yield who moved from one order of a waitlist to another, each with the reasons.
 
     Args:
         old: the waitlist as it was, in order.
         new: the same as it is.
         gone: why each who is not on it any more is not: `placed`, `left`, `withdrawn`, `facts`.
+        returned: who waits again, because a seat was given up that the family had ranked higher.
     """
     was = {one.child: place for place, one in enumerate(old, start=1)}
     became = {one.child: place for place, one in enumerate(new, start=1)}
@@ -191,11 +199,12 @@ def moves_between(old: Sequence[Waiting], new: Sequence[Waiting], gone: Mapping[
     changed = [one for one in new if one.child in was and _changed(class_was[one.child], one)]
     own = {one.child: _own(class_was[one.child], one) for one in changed}
     left_before = _running(old, lambda one: (gone.get(one.child, "left"), None) if one.child not in became else None)
-    came_before = _running(new, lambda one: ("applied", one.priority_class) if one.child not in was else None)
+    came = {one.child: "returned" if one.child in returned else "applied" for one in new if one.child not in was}
+    came_before = _running(new, lambda one: (came[one.child], one.priority_class) if one.child in came else None)
     for place, one in enumerate(new, start=1):
         former = was.get(one.child)
         if former is None:
-            yield Move(one.child, None, place, [("own-applied", one.priority_class, 1)])
+            yield Move(one.child, None, place, [(f"own-{came[one.child]}", one.priority_class, 1)])
         elif former != place:
             reasons = Counter({**left_before[former - 1]}) + came_before[place - 1]
             for other in changed:

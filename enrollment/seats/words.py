@@ -58,6 +58,7 @@ LEFT = sentence("The child is not on this waitlist any more; its place was {was}
 
 OWN: Mapping[str, str] = {
     "own-applied": sentence("It ranks the program, in the class “{class_}”."),
+    "own-returned": sentence("It waits here again, in the class “{class_}”, since it gave up a seat ranked higher."),
     "own-priority": sentence("It is of the class “{class_}” now."),
     "own-order": sentence("The waitlist stands in the order in which the school fills seats that open later."),
     "own-number": sentence("Its lottery number was drawn."),
@@ -108,6 +109,13 @@ def reason_in_words(code: str, class_: str | None, number: int, language: str) -
             return here.count(
                 "{number} child of the class “{class_}” applied and stands before it.",
                 "{number} children of the class “{class_}” applied and stand before it.",
+                number,
+                class_=name,
+            )
+        case "returned":
+            return here.count(
+                "{number} child of the class “{class_}” gave up a seat that it had, and stands before it.",
+                "{number} children of the class “{class_}” gave up the seats that they had, and stand before it.",
                 number,
                 class_=name,
             )

@@ -156,6 +156,18 @@ def test_after_a_backfill_round_those_behind_move_up_because_somebody_was_placed
     assert moved[order[1]] == 1
 
 
+def test_who_gives_up_a_seat_waits_again_for_what_is_ranked_lower_and_others_are_told_so(city: City) -> None:
+    order = waiting(city, "adams-kg")
+    child = first_at(city, "lincoln-kg")
+    city.answer(child, "decline")
+    now = waiting(city, "adams-kg")
+    assert set(now) == {*order, child}
+    (own,) = history(city, child, "adams-kg")
+    assert reasons(own) == [("own-returned", 1)]
+    behind = now[now.index(child) + 1]
+    assert reasons(history(city, behind, "adams-kg")[0]) == [("returned", 1)]
+
+
 def test_a_newcomer_is_told_when_its_number_is_drawn(city: City) -> None:
     apply(city.portal, "newcomer", ["lincoln-kg"])
     city.service.sequence()
