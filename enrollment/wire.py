@@ -27,6 +27,11 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(_plain_text)]
 """Words of a person."""
 
+Named = Annotated[
+    str, StringConstraints(min_length=1, max_length=MOST_TEXT, pattern=r"\S"), AfterValidator(_plain_text)
+]
+"""Words that name something, so that blanks alone will not do."""
+
 Reason = Annotated[
     str,
     StringConstraints(min_length=3, max_length=MOST_TEXT, pattern=r"\S"),

@@ -46,6 +46,7 @@ SERVICE = "service"
 REPLACED = "replaced"
 OVER_TARGET = WhyNot.OVER_TARGET.value
 A_DAY = timedelta(days=1)
+A_MINUTE = timedelta(minutes=1)
 RFC3339 = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 """A time in UTC, as PostgreSQL writes it."""
 
@@ -301,13 +302,18 @@ def _status(given: Given, one: Arrival) -> tuple[str, datetime | None]:
 def _answer_by(given: Given, one: Arrival) -> datetime:
     """Return until when to answer: the cycle's time, if it is to come; after a backfill round the school's hours.
 
-    A family that was asked before has no less time than it had.
+    They end with a full minute, to be said to people. A family that was asked before has no less time than it had.
     """
-    hours = given.now + timedelta(hours=given.programs[one.placed.program].hours_to_answer)
+    hours = _full_minute(given.now) + timedelta(hours=given.programs[one.placed.program].hours_to_answer)
     its = given.cycle.answer_by
     if given.kind == MAIN and its is not None and its > given.now:
         return its
     return max(hours, one.left.answer_by) if one.left else hours
+
+
+def _full_minute(time: datetime) -> datetime:
+    """Return the next full minute."""
+    return time.replace(second=0, microsecond=0) + A_MINUTE
 
 
 def remind_at(made: datetime, answer_by: datetime) -> datetime:

@@ -134,6 +134,8 @@ def test_what_does_not_fit_is_named(city: City) -> None:
     assert ticket.json()["errors"][0]["code"] == "unknown-ticket"
     without = city.ann.post("/v1/placements", body)
     assert (without.status_code, without.json()["errors"][0]["pointer"]) == (422, "/document")
+    blank = city.ann.post("/v1/placements", {**body, "document": "  "})
+    assert (blank.status_code, blank.json()["errors"][0]["pointer"]) == (422, "/document")
     reasonless = city.ann.post("/v1/placements", {**body, "document": "Form 12", "reason_code": "a-friend"})
     assert (reasonless.status_code, reasonless.json()["errors"][0]["pointer"]) == (422, "/reason_code")
 
