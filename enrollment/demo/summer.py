@@ -27,6 +27,7 @@ MOST_ANSWERS = 1_200
 LATECOMERS = 3
 FIRST_NIGHT, SECOND = "2027-backfill-1", "2027-backfill-2"
 WORTH_TELLING = 6
+MOST_LOOKED_AT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +106,31 @@ def _rounds(cast_: Cast) -> Answer:
 
 
 def tell_of_a_move(cast_: Cast, tell: Teller) -> None:
-    """Show one child's history on a waitlist, with the reasons."""
+    """Show one child's history on a waitlist, with the reasons; one that other children's acts moved, if there is one."""
     partner = cast_.partners["city-portal"]
     moves = wait(lambda: {"moves": cast("Json", _noticed(partner, "waitlist.moved"))}, lambda told: bool(told["moves"]))
-    for about in cast("list[Mapping[str, object]]", moves["moves"]):
-        if about["became"] is None:
-            continue
-        path = f"{CYCLE}/applicants/{about['reference']}/waitlists/history"
-        history = cast("list[Mapping[str, object]]", partner.get(path)["data"])
-        tell.line(f"city-portal reads {path}")
-        for move in history[:2]:
-            told = [str(reason["detail"]) for reason in cast("list[Mapping[str, object]]", move["reasons"])]
-            tell.quote([f"{move['program']}, {move['group']}: {move['detail']} {' '.join(told)}"])
-        return
+    references = [str(about["reference"]) for about in cast("list[Mapping[str, object]]", moves["moves"])]
+    for reference in list(dict.fromkeys(reversed(references)))[:MOST_LOOKED_AT]:
+        path = f"{CYCLE}/applicants/{reference}/waitlists/history"
+        told = [
+            _in_words(move)
+            for move in cast("list[Mapping[str, object]]", partner.get(path)["data"])
+            if _by_others(move)
+        ]
+        if told:
+            tell.line(f"city-portal reads {path}")
+            tell.quote(told[:2])
+            return
+
+
+def _by_others(move: Mapping[str, object]) -> bool:
+    reasons = cast("list[Mapping[str, object]]", move["reasons"])
+    return any(not str(reason["code"]).startswith("own-") for reason in reasons)
+
+
+def _in_words(move: Mapping[str, object]) -> str:
+    reasons = " ".join(str(reason["detail"]) for reason in cast("list[Mapping[str, object]]", move["reasons"]))
+    return f"{move['program']}, {move['group']}: {move['detail']} {reasons}"
 
 
 def come_late(cast_: Cast, city: Invented, tell: Teller) -> list[str]:
