@@ -106,17 +106,14 @@ def _rounds(cast_: Cast) -> Answer:
 
 
 def tell_of_a_move(cast_: Cast, tell: Teller) -> None:
-    """Show one child's history on a waitlist, with the reasons; one that other children's acts moved, if there is one."""
+    """Show how one child moved on waitlists by what others did, with the reasons."""
     partner = cast_.partners["city-portal"]
     moves = wait(lambda: {"moves": cast("Json", _noticed(partner, "waitlist.moved"))}, lambda told: bool(told["moves"]))
     references = [str(about["reference"]) for about in cast("list[Mapping[str, object]]", moves["moves"])]
     for reference in list(dict.fromkeys(reversed(references)))[:MOST_LOOKED_AT]:
         path = f"{CYCLE}/applicants/{reference}/waitlists/history"
-        told = [
-            _in_words(move)
-            for move in cast("list[Mapping[str, object]]", partner.get(path)["data"])
-            if _by_others(move)
-        ]
+        history = cast("list[Mapping[str, object]]", partner.get(path)["data"])
+        told = [_in_words(move) for move in history if _by_others(move)]
         if told:
             tell.line(f"city-portal reads {path}")
             tell.quote(told[:2])
