@@ -144,7 +144,12 @@ def taking(held: Held) -> Taking:
         raise CycleNotOpenYet(cycle=cycle.id, opens=rfc3339(cycle.opens_at))
     if phase is Phase.CLOSED:
         raise CycleClosed(cycle=cycle.id, opens=rfc3339(cycle.opens_at), until=rfc3339(_last_window(held)))
-    return Taking(cycle, held.now, late=held.now >= cycle.deadline)
+    return as_it_stands(held)
+
+
+def as_it_stands(held: Held) -> Taking:
+    """Return a held cycle for an act on rankings that is taken in any season: seats are given up in any."""
+    return Taking(held.cycle, held.now, late=held.now >= held.cycle.deadline)
 
 
 def hold_between_rounds(session: Session, cycle_id: str) -> Held:

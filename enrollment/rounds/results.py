@@ -34,7 +34,7 @@ from enrollment.rounds.snapshot import children_ranking
 from enrollment.rounds.suppressing import SMALLEST, suppress
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import Program, School
-from enrollment.schools.rules_settled import rules_in_force
+from enrollment.schools.rules_settled import rules_of_program
 from enrollment.seats.waitlists import waiting_now
 from lottery.draw import Draw
 from lottery.language import Language
@@ -172,7 +172,7 @@ def placed_at(session: Session, round_: Round, program: str, code: str, *, named
 
 def previewed_at(session: Session, cycle: Cycle, program_id: str, code: str) -> ApplicantsAt:
     """Return who ranks a program now, with the class in which each stands by what counts now; nothing is decided."""
-    rules = next((one for one in rules_in_force(session, cycle.id) if one.program == program_id), None)
+    rules = rules_of_program(session, cycle.id, program_id)
     if rules is None:
         return ApplicantsAt(program=program_id, round=None, by_class={}, applicants=[])
     program = read_back(rules.market)
@@ -219,7 +219,7 @@ def waiting_at(session: Session, round_: Round, program: str, code: str) -> list
 
 def waiting_now_at(session: Session, cycle: str, program_id: str, code: str) -> list[WaitsAt]:
     """Return a program's live waitlists, by group and place."""
-    rules = next((one for one in rules_in_force(session, cycle) if one.program == program_id), None)
+    rules = rules_of_program(session, cycle, program_id)
     if rules is None:
         return []
     program = read_back(rules.market)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
-from enrollment.database import clock
+from enrollment.database import Document, clock
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.schools.market_form import faults_resolved, faults_said, program_document, read_back
 from enrollment.schools.models import Offering, ParticipationVersion, Program, ProgramRules
@@ -63,7 +63,17 @@ class InForce:
 
 def rules_in_force(session: Session, cycle: str) -> list[InForce]:
     """Return the rules of every program that takes part in a cycle and has rules, in order of the programs' ids."""
-    rows = session.execute(
+    return [_in_force(row) for row in session.execute(_asked(cycle))]
+
+
+def rules_of_program(session: Session, cycle: str, program: str) -> InForce | None:
+    """Return a program's rules, if it takes part in a cycle and has rules."""
+    row = session.execute(_asked(cycle).where(ProgramRules.program_id == program)).one_or_none()
+    return None if row is None else _in_force(row)
+
+
+def _asked(cycle: str) -> Select[str, int, Document, Document]:
+    return (
         select(ProgramRules.program_id, ProgramRules.version, ProgramRules.market, ProgramRules.rules)
         .join(
             Offering,
@@ -74,10 +84,11 @@ def rules_in_force(session: Session, cycle: str) -> list[InForce]:
         .where(Offering.cycle_id == cycle, Offering.status == "in")
         .order_by(ProgramRules.program_id.collate("C"))
     )
-    return [
-        InForce(program, version, cast("Mapping[str, Json]", market), cast("Mapping[str, Json]", rules))
-        for program, version, market, rules in rows
-    ]
+
+
+def _in_force(row: Row[str, int, Document, Document]) -> InForce:
+    program, version, market, rules = row
+    return InForce(program, version, cast("Mapping[str, Json]", market), cast("Mapping[str, Json]", rules))
 
 
 def settle_cycle(session: Session, cycle: Cycle, act: Act) -> None:

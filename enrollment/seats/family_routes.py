@@ -13,7 +13,7 @@ from enrollment.answers import reader_language
 from enrollment.applicants.models import Applicant
 from enrollment.applicants.service import find_applicant, hold_applicant
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import Held, Taking, hold_between_rounds, read_cycle, rfc3339, taking
+from enrollment.cycles.service import Held, Taking, as_it_stands, hold_between_rounds, read_cycle, rfc3339, taking
 from enrollment.database import InTransaction
 from enrollment.languages import in_language
 from enrollment.notify.models import Notice
@@ -123,18 +123,16 @@ def delete_applicant(
     refuse_stale(if_match, found.version)
     ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
     answering.withdraw_seat(session, held, ranker, actor=partner.actor)
-    withdraw_applicant(session, partner.actor, _as_it_stands(held), ranker)
+    withdraw_applicant(session, partner.actor, _withdrawing(held), ranker)
 
 
-def _as_it_stands(held: Held) -> Taking:
+def _withdrawing(held: Held) -> Taking:
     """Return a cycle in which an application may be withdrawn: after the main round at any time, before it when open.
 
     Raises:
         CycleNotOpenYet, CycleClosed: before the main round, if the cycle takes none now.
     """
-    if held.cycle.main_round is None:
-        return taking(held)
-    return Taking(held.cycle, held.now, late=held.now >= held.cycle.deadline)
+    return taking(held) if held.cycle.main_round is None else as_it_stands(held)
 
 
 @router.get("/v1/cycles/{cycle}/notices")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import Held, Taking, hold_between_rounds, hold_shared, rfc3339
+from enrollment.cycles.service import Held, as_it_stands, hold_between_rounds, hold_shared, rfc3339
 from enrollment.database import transaction
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
@@ -92,10 +92,10 @@ def decline(session: Session, partner: Partner, offer_id: uuid.UUID) -> Offer:
 
 def give_up(session: Session, held: HeldOffer, became: str, *, cause: str, code: str, actor: str) -> None:
     """Take a seat from its child, open a vacancy for it, and take its program out of the child's ranking."""
-    cycle, offer = held.cycle, held.offer
-    taking = Taking(cycle, held.now, late=held.now >= cycle.deadline)
+    offer = held.offer
     if became != "withdrawn":
         # Otherwise the next round would offer the same seat again.
+        taking = as_it_stands(Held(held.cycle, held.now))
         drop_program(session, actor, taking, held.ranker, offer.program_id)
     _become(session, held, became, cause=cause, code=code, actor=actor)
     open_vacancy(session, offer, became, held.now, actor=actor)

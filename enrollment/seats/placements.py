@@ -14,8 +14,8 @@ from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.service import Ranker, hold_ranker_of
 from enrollment.schools.market_form import read_back
-from enrollment.schools.models import Offering, Program
-from enrollment.schools.rules_settled import rules_in_force
+from enrollment.schools.models import Program
+from enrollment.schools.rules_settled import rules_of_program
 from enrollment.seats.changes import NONE, OUTSIDE, Change, Seat, tell_change, tell_placement
 from enrollment.seats.giving import REPLACED, remind_at
 from enrollment.seats.ledger import (
@@ -124,13 +124,13 @@ def _fitting(session: Session, cycle: Cycle, body: PlacementBody) -> tuple[Ranke
     ranker = hold_ranker_of(session, child) if child else None
     if ranker is None:
         faults.append(Fault("/ticket", "unknown-ticket", sentence("is of no live application in this cycle")))
-    market = next((one.market for one in rules_in_force(session, cycle.id) if one.program == body.program), None)
-    program = session.get(Program, body.program) if market else None
-    if market is None or program is None:
+    groups = _groups(session, cycle, body.program)
+    program = session.get(Program, body.program) if groups else None
+    if program is None:
         detail = sentence("is no program that takes part in this cycle")
         faults.append(Fault("/program", "unknown-program", detail))
     else:
-        if body.group not in read_back(market).precedence:
+        if body.group not in groups:
             faults.append(Fault("/group", "unknown-group", sentence("is no seat group of the program")))
         if ranker and program.grade != ranker.grade:
             detail = sentence("is of grade {its}, and the child is for {grade}")
@@ -231,17 +231,16 @@ def _refuse_unfit(
         faults.append(Fault("", "other-grade", sentence("the child applies for another grade now")))
     if former is not None and former.program_id == program.id:
         faults.append(Fault("", "held-already", sentence("the child holds a seat there already")))
-    offering = session.get(Offering, (held.cycle.id, program.id))
-    if offering is None or offering.status != "in" or placement.seat_group not in _groups(session, held.cycle, program):
+    if placement.seat_group not in _groups(session, held.cycle, program.id):
         faults.append(Fault("", "unknown-program", sentence("the program, or its seat group, does not take part now")))
     if faults:
         raise PlacementRefused(faults=faults)
 
 
-def _groups(session: Session, cycle: Cycle, program: Program) -> tuple[str, ...]:
-    return next(
-        (read_back(one.market).precedence for one in rules_in_force(session, cycle.id) if one.program == program.id), ()
-    )
+def _groups(session: Session, cycle: Cycle, program: str) -> tuple[str, ...]:
+    """Return the seat groups of a program that takes part; none, if it does not."""
+    rules = rules_of_program(session, cycle.id, program)
+    return read_back(rules.market).precedence if rules else ()
 
 
 def _take(session: Session, held: Held, placement: OutsidePlacement, *, actor: str) -> None:

@@ -12,7 +12,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.schools.models import Program
 from enrollment.schools.rules import Seats
 from enrollment.schools.rules_levels import part_of
-from enrollment.schools.rules_settled import InForce, rules_in_force
+from enrollment.schools.rules_settled import InForce, rules_in_force, rules_of_program
 from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Offer, Vacancy
 from enrollment.seats.schemas import Acceptance, TargetsShown
@@ -33,7 +33,7 @@ class Tried:
 
 def targets_of(session: Session, cycle: Cycle, program: Program, tried: Tried, now: datetime) -> TargetsShown | None:
     """Return a program's targets and how its seats stand; None if it does not take part with seats."""
-    rules = next((one for one in rules_in_force(session, cycle.id) if one.program == program.id), None)
+    rules = rules_of_program(session, cycle.id, program.id)
     return _shown(session, cycle, program, rules, tried, now) if rules else None
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
-from enrollment.cycles.service import Held, Taking
+from enrollment.cycles.service import Held, as_it_stands
 from enrollment.problems import NotFound
 from enrollment.rankings.service import Ranker, drop_program
 from enrollment.schools.models import Program
@@ -73,7 +73,6 @@ def leave_waitlist(session: Session, held: Held, ranker: Ranker, program: str, *
         NotFound: if the child does not rank it, or holds its seat there.
     """
     offer: Offer | None = live_offer(session, ranker.child_id)
-    taking = Taking(held.cycle, held.now, late=held.now >= held.cycle.deadline)
     holds_it = offer is not None and offer.program_id == program
-    if holds_it or not drop_program(session, actor, taking, ranker, program):
+    if holds_it or not drop_program(session, actor, as_it_stands(held), ranker, program):
         raise NotFound
