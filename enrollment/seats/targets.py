@@ -125,9 +125,11 @@ def _cycles_before(session: Session, cycle: Cycle) -> Sequence[str]:
 
 def chance_of_more(offers: int, rate: float, *, than: int) -> float:
     """Return the chance that more than so many of `offers` accept, each with the same rate and by itself (binomial)."""
+    if than < 0:
+        return 1.0
     if than >= offers or rate <= 0:
         return 0.0
-    if rate >= 1 or than < 0:
+    if rate >= 1:
         return 1.0
     return min(sum(_exactly(accepted, offers, rate) for accepted in range(than + 1, offers + 1)), 1.0)
 

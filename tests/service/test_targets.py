@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from acting import Service
@@ -22,6 +22,8 @@ def city(service: Service) -> City:
     return make_city(service, children=24, lincoln=12, adams=12)
 
 
+@settings(max_examples=1_000)
+@example(0, Fraction(0), -1)
 @given(st.integers(0, 40), st.fractions(0, 1), st.integers(-1, 41))
 def test_the_chance_of_more_is_the_binomial_one(offers: int, rate: Fraction, than: int) -> None:
     exact = sum(comb(offers, k) * rate**k * (1 - rate) ** (offers - k) for k in range(max(than + 1, 0), offers + 1))
