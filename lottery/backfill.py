@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from lottery.market import HeldSeat, Market
+from lottery.market import HeldSeat, Kind
 from lottery.rules import OPEN, Program, VacatedReserves
 
 
-def seats_this_round(market: Market, program: Program, holders: Mapping[HeldSeat, int]) -> dict[str, int]:
+def seats_this_round(kind: Kind, program: Program, holders: Mapping[HeldSeat, int]) -> dict[str, int]:
     """Return each group's seats, in precedence order, given how many hold a seat where before the match."""
     written = program.seats_as_written()
-    if not market.is_backfill:
+    if kind is Kind.MAIN:
         return written
     held = {group: holders.get(HeldSeat(program.id, group), 0) for group in written}
     if not program.backfill.fills:

@@ -17,6 +17,7 @@ from lottery.rules import Program
 Int32s: TypeAlias = NDArray[np.int32]
 Int64s: TypeAlias = NDArray[np.int64]
 Truths: TypeAlias = NDArray[np.bool_]
+Words: TypeAlias = NDArray[np.uint32] | NDArray[np.int64]
 
 NONE = -1
 """Stands in a column where an applicant has nothing there."""

@@ -1,7 +1,7 @@
 """From seeds to lottery numbers (lottery.md, section 5)."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lottery.market import Applicant, Market, Twins
 from lottery.rules import Order, Program, TieBreak
@@ -28,6 +28,26 @@ def lottery_number(*, seed: bytes, scope: str, subject: str) -> bytes:
     return hmac.digest(seed, b"%slottery\0%s\0%s" % (PREFIX, scope.encode(), subject.encode()), "sha256")
 
 
+def seeds_of_rounds(
+    this_round: str, *, seed: bytes, seeds: Mapping[str, bytes], drawn_in: Collection[str]
+) -> Mapping[str, bytes]:
+    """Return every round's seed, this one's included, given the rounds in which applicants were drawn.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes, or one is missing.
+    """
+    if seeds.get(this_round, seed) != seed:
+        raise UnusableSeed(f"round {this_round} has two different seeds; give its seed once")
+    every = {**seeds, this_round: seed}
+    for round_id, its_seed in every.items():
+        if len(its_seed) != SEED_BYTES:
+            raise UnusableSeed(f"the seed of round {round_id} has {len(its_seed)} bytes; give {SEED_BYTES}")
+    missing = set(drawn_in) - every.keys()
+    if missing:
+        raise UnusableSeed(f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round")
+    return every
+
+
 class Draw:
     """The lottery numbers of one round: this round's seed, and those of the rounds in which others were drawn.
 
@@ -37,17 +57,8 @@ class Draw:
 
     def __init__(self, market: Market, *, seed: bytes, seeds: Mapping[str, bytes]) -> None:
         this_round = market.round.id
-        if seeds.get(this_round, seed) != seed:
-            raise UnusableSeed(f"round {this_round} has two different seeds; give its seed once")
-        self.seeds = {**seeds, this_round: seed}
-        for round_id, its_seed in self.seeds.items():
-            if len(its_seed) != SEED_BYTES:
-                raise UnusableSeed(f"the seed of round {round_id} has {len(its_seed)} bytes; give {SEED_BYTES}")
-        missing = {applicant.drawn_in for applicant in market.applicants} - self.seeds.keys()
-        if missing:
-            raise UnusableSeed(
-                f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round"
-            )
+        drawn_in = {applicant.drawn_in for applicant in market.applicants}
+        self.seeds = seeds_of_rounds(this_round, seed=seed, seeds=seeds, drawn_in=drawn_in)
         self._backfill_round = this_round if market.is_backfill else None
         self._tie_break = market.policy.tie_break
         self._twins_share = market.policy.twins is Twins.SHARE

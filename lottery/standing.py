@@ -71,7 +71,9 @@ class Standings:
         self._draw = draw
         holders = market.holders()
         self.groups = {
-            program.id: _seat_groups(program, seats.get(program.id) or seats_this_round(market, program, holders))
+            program.id: _seat_groups(
+                program, seats.get(program.id) or seats_this_round(market.round.kind, program, holders)
+            )
             for program in market.programs
         }
         self._positions = {

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import lottery
 import oracle
 from lottery.canonical import Json, canonical_line
+from lottery.engines import Engine
 from markets import (
     EARLIER_SEEDS,
     MAIN,
@@ -113,15 +114,17 @@ def preferred(
 
 def same_as_the_oracle(market: Json, seed: bytes, earlier_seeds: Mapping[str, bytes]) -> None:
     parsed = lottery.read_market(market)
-    outcome = lottery.match(parsed, seed=seed, seeds=earlier_seeds)
     assert parsed.digest() == oracle.digest(market)
-    assert document_of(outcome) == {
+    expected = {
         "format": "lottery-outcome/1",
         "market": oracle.digest(market),
         "seed": seed.hex(),
         **oracle.outcome(market, seed=seed, seeds=earlier_seeds),
     }
-    assert json.loads(canonical_line(outcome.document())) == document_of(outcome)
+    for engine in Engine:
+        outcome = lottery.match(parsed, seed=seed, seeds=earlier_seeds, engine=engine)
+        assert document_of(outcome) == expected, engine
+        assert json.loads(canonical_line(outcome.document())) == document_of(outcome)
 
 
 @examples(600)

@@ -75,7 +75,7 @@ def seats_kept(_: Session, matched: Matched) -> str | None:
     placed = Counter((placement.program, placement.group) for placement in matched.outcome.placements)
     holders = matched.market.holders()
     for program in matched.market.programs:
-        for group, seats in seats_this_round(matched.market, program, holders).items():
+        for group, seats in seats_this_round(matched.market.round.kind, program, holders).items():
             if placed[program.id, group] > seats:
                 return f"{program.id} has {placed[program.id, group]} children on {seats} seats of the group {group}"
     return None
