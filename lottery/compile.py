@@ -75,6 +75,14 @@ class StaticStanding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Slots laid out for a match, as `lottery.kernel` has them; `starts` says where each applicant's row begins."""
+
+    words: Words
+    starts: Int64s
+
+
+@dataclass(frozen=True, slots=True)
 class Slots:
     """Every slot's word, as `lottery.kernel` has them, and what the words are made of.
 
@@ -105,8 +113,9 @@ class Compiled:
     Programs, and the seat groups of each in precedence order, are numbered from 0 in the order of ids. An entry is one
     program of one applicant's ranking as matched, a slot one seat group of an entry. `position` is each entry's place
     in a screened program's list, and empty where no program is screened. From `seat_start[g]` on there is room for
-    those seated in group g: one for each of its seats, but no more than could ever be taken. Turns are grades:
-    applicants of a lower `turn` are matched before others where siblings matter, and anyhow apart from them.
+    those seated in group g: one for each of its seats, but no more than could ever be taken. `turns` are applicants
+    that are matched at the same time: those of a grade where siblings matter, else all, grade by grade. `rows` are the
+    turns' slots, where no draw changes them, and empty where siblings matter.
     """
 
     market: MarketInColumns
@@ -123,8 +132,8 @@ class Compiled:
     drawn_apart: tuple[DrawnApart, ...]
     slot_start: Int64s
     slots: Slots
-    turn: Int32s
-    turns: int
+    turns: tuple[Int32s, ...]
+    rows: tuple[Rows, ...]
     members: Int32s
     members_start: Int64s
 
@@ -163,8 +172,9 @@ def compile_market(market: MarketInColumns) -> Compiled:
     entries = Entries(market, entry_start, entry_program, slot_of_entry, facts)
     siblings_matter = bool(applicants.together.any()) or any(book.depends_on_siblings() for book in entries.books)
     members, members_start = kernel.counting_order(applicants.household.codes, len(applicants.household.words))
-    turns = _turns(market, in_turn=siblings_matter)
+    turns = tuple(_turns(market, in_turn=siblings_matter))
     slots = _spell(entries, first_group, siblings_matter=siblings_matter)
+    slot_start = slot_of_entry[entry_start]
     seats = _seats(market)
     program_of = np.repeat(np.arange(len(programs), dtype=np.int32), sizes)
     asked = np.bincount(entry_program, minlength=len(programs))
@@ -181,10 +191,10 @@ def compile_market(market: MarketInColumns) -> Compiled:
         entry_school=entry_school,
         position=entries.position,
         drawn_apart=tuple(entries.drawn_apart()),
-        slot_start=slot_of_entry[entry_start],
+        slot_start=slot_start,
         slots=slots,
-        turn=turns[applicants.grade.codes],
-        turns=int(turns.max(initial=0)) + 1,
+        turns=turns,
+        rows=() if siblings_matter else tuple(lay_out(slots, slot_start, members_of_turn) for members_of_turn in turns),
         members=members,
         members_start=members_start,
     )
@@ -371,8 +381,51 @@ def _source(market: MarketInColumns, program: Program) -> Source:
     return {Order.WAITLIST: Source.WAITLIST, Order.REVERSE: Source.REVERSE, Order.FRESH: Source.FRESH}[order]
 
 
-def _turns(market: MarketInColumns, *, in_turn: bool) -> Int32s:
-    """Return for each grade of an applicant when it is matched."""
-    grades = market.applicants.grade.words
-    order = {grade: place for place, grade in enumerate(market.policy.grade_order if in_turn else grades)}
-    return np.array([order[grade] for grade in grades], np.int32)
+def _turns(market: MarketInColumns, *, in_turn: bool) -> Iterator[Int32s]:
+    """Yield who is matched at the same time, by grade and ticket: a grade where siblings matter, else all."""
+    grades = market.applicants.grade
+    order = {grade: place for place, grade in enumerate(market.policy.grade_order if in_turn else grades.words)}
+    place = np.array([order[grade] for grade in grades.words], np.int32)
+    applicants, starts = kernel.counting_order(place[grades.codes], len(order))
+    if not in_turn:
+        yield applicants
+        return
+    for turn in range(len(order)):
+        yield applicants[starts[turn] : starts[turn + 1]]
+
+
+def room_for(slot_start: Int64s, applicants: Int32s) -> tuple[int, Int64s]:
+    """Return the most words that these applicants' rows may take, and an array for where they start."""
+    slots = slot_start[applicants + 1] - slot_start[applicants]
+    return int(slots.sum()) + 2 * applicants.size, np.empty(applicants.size + 1, np.int64)
+
+
+def lay_out(slots: Slots, slot_start: Int64s, applicants: Int32s) -> Rows:
+    """Lay out applicants' slots where siblings do not matter."""
+    room, starts = room_for(slot_start, applicants)
+    words = np.empty_like(slots.words, shape=room)
+    size = kernel.lay_out(applicants, slot_start, slots.words, slots.end, words, starts)
+    return Rows(words[:size], starts)
+
+
+def lay_out_with_siblings(compiled: Compiled, applicants: Int32s, near: Truths) -> Rows:
+    """Lay out applicants' slots; `near` says at which entries a sibling was placed at the school."""
+    slots, columns = compiled.slots, compiled.market.applicants
+    room, starts = room_for(compiled.slot_start, applicants)
+    words = np.empty_like(slots.words, shape=room)
+    size = kernel.lay_out_with_siblings(
+        applicants,
+        compiled.entry_start,
+        compiled.entry_program,
+        compiled.slot_start,
+        compiled.first_group,
+        slots.words,
+        slots.near,
+        near,
+        columns.together,
+        columns.holds_program,
+        slots.end,
+        words,
+        starts,
+    )
+    return Rows(words[:size], starts)

@@ -1,7 +1,7 @@
 """The fast engine: deferred acceptance on a compiled market (lottery.md, section 9).
 
-Every entry of a ranking is replaced by the program's seat groups in precedence order, which is the same match. One draw
-lays the slots out in the order of lottery numbers (`lottery.kernel`), so that nothing but whole numbers is compared.
+Every entry of a ranking is replaced by the program's seat groups in precedence order, which is the same match. A
+standing is one whole number (`lottery.kernel`), and of it a new draw changes the rank alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lottery import kernel
-from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, Words, in_columns
-from lottery.compile import Compiled, Source, compile_market, empty_words
+from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, in_columns
+from lottery.compile import Compiled, Rows, Source, compile_market, lay_out_with_siblings
 from lottery.market import Market
-from lottery.numbers import Numbers, OfficialNumbers, order_of, ranks_of
+from lottery.numbers import Numbers, OfficialNumbers, ranks_of
 from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
@@ -51,26 +51,26 @@ def match_columns(
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """How the numbers of one draw order the applicants.
+    """How the numbers of one draw order the applicants; equal ranks go by ticket.
 
-    Where one order counts at every program, `order` has the applicants by it, best first, and the rest is empty.
-    Otherwise `order` has them by ticket, `of_source[source]` are everybody's ranks in an order of all, and `own` the
-    ranks of entries at programs with orders of their own; equal ones go by ticket.
+    Where one order counts at every program, `for_all` are the applicants' ranks in it, and the rest is empty. Otherwise
+    `of_source[source]` are their ranks in each order of all, and `own` those of entries at programs with an order of
+    their own.
     """
 
-    order: Int32s
+    for_all: Int32s
     of_source: Int32s
     own: Int32s
     bits: int
-    """Bits that a rank takes in a standing; 0 where one order counts."""
+    """Bits that a rank takes in a standing."""
 
 
 @dataclass(frozen=True, slots=True)
-class LaidOut:
-    """Slots of one turn's applicants in the order of one draw, and their standings where ranks differ by program."""
+class Turn:
+    """One turn's rows and its applicants' ranks, or the standings at all slots where ranks differ by program."""
 
-    words: Words
-    starts: Int64s
+    rows: Rows
+    ranks: Int32s
     standings: Int64s
 
 
@@ -79,18 +79,17 @@ class Matched:
     """A market, matched.
 
     `group_of` is each applicant's seat group, or NONE, and `slot_of` the slot by which they came to it. `seated`,
-    `filled` and `cutoff` are as `lottery.kernel` has them. A standing is its static part, above `rank_bits` bits of a
-    rank and `slot_bits` of a slot.
+    `filled` and `cutoff` are as `lottery.kernel` has them.
     """
 
     group_of: Int32s
     slot_of: Int64s
-    seated: Words
+    seated: Int64s
     filled: Int32s
-    cutoff: Words
+    cutoff: Int64s
     rank_bits: int
     slot_bits: int
-    turns: list[LaidOut] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
 
 
 def solve(compiled: Compiled, numbers: Numbers, *, track: Track = untracked) -> Matched:
@@ -99,65 +98,60 @@ def solve(compiled: Compiled, numbers: Numbers, *, track: Track = untracked) -> 
     Raises:
         TooLarge: if standings need more bits than there are.
     """
-    ranks = ranks_in(compiled, numbers)
+    return match_on(compiled, ranks_in(compiled, numbers), track=track)
+
+
+def match_on(compiled: Compiled, ranks: Ranks, *, track: Track = untracked) -> Matched:
+    """Match a compiled market on the ranks of one draw.
+
+    Raises:
+        TooLarge: if standings need more bits than there are.
+    """
     matched = _nobody_seated(compiled, ranks)
     near = np.zeros(compiled.entry_program.size if compiled.siblings_matter else 0, np.bool_)
-    turns = list(_in_turn(compiled, ranks.order))
-    for applicants in track(turns, "matching", len(turns)):
+    for turn, applicants in enumerate(track(compiled.turns, "matching", len(compiled.turns))):
         if compiled.siblings_matter:
             _look_for_siblings(compiled, matched, applicants, near)
-        laid_out = _lay_out(compiled, ranks, applicants, near, matched.slot_bits)
-        _seat(compiled, laid_out, matched)
-        matched.turns.append(laid_out)
+            rows = lay_out_with_siblings(compiled, applicants, near)
+        else:
+            rows = compiled.rows[turn]
+        matched.turns.append(_turn(compiled, ranks, matched, applicants, rows))
+        _seat(compiled, matched, matched.turns[turn])
     return matched
 
 
 def ranks_in(compiled: Compiled, numbers: Numbers) -> Ranks:
     """Order the applicants by the numbers of one draw."""
-    applicants = compiled.turn.size
-    sources = {Source(source) for source in np.unique(compiled.source[np.unique(compiled.entry_program)])}
+    everybody = len(compiled.market.applicants)
     none = np.empty(0, np.int32)
+    sources = {Source(source) for source in np.unique(compiled.source[np.unique(compiled.entry_program)])}
     if len(sources) == 1 and Source.OWN not in sources:
-        return Ranks(order_of(numbers.for_all(sources.pop())), none.reshape(0, 0), none, 0)
-    of_source = np.zeros((len(Source), applicants), np.int32)
+        return Ranks(ranks_of(numbers.for_all(sources.pop())), none.reshape(0, 0), none, everybody.bit_length())
+    of_source = np.zeros((len(Source), everybody), np.int32)
     for source in sorted(sources - {Source.OWN}):
-        of_source[source] = ranks_of(order_of(numbers.for_all(source)))
+        of_source[source] = ranks_of(numbers.for_all(source))
     own = compiled.position.copy() if compiled.position.size else np.zeros(compiled.entry_program.size, np.int32)
     for apart in compiled.drawn_apart:
-        own[apart.entries] = ranks_of(order_of(numbers.at(apart.program, apart.applicants)))
-    bits = max(applicants, int(own.max(initial=0))).bit_length()
-    return Ranks(np.arange(applicants, dtype=np.int32), of_source, own, bits)
+        own[apart.entries] = ranks_of(numbers.at(apart.program, apart.applicants))
+    return Ranks(none, of_source, own, max(everybody, int(own.max(initial=0))).bit_length())
 
 
 def _nobody_seated(compiled: Compiled, ranks: Ranks) -> Matched:
-    applicants = compiled.turn.size
+    applicants = len(compiled.market.applicants)
     slot_bits = (int(compiled.slot_start[-1]) + 2 * applicants).bit_length()
     bits = len(compiled.slots.statics).bit_length() + ranks.bits + slot_bits
     if bits > LONGEST:
         raise TooLarge(f"a standing needs {bits} bits, and {LONGEST} is the most; use the reference engine")
     room = np.diff(compiled.seat_start)
-    cutoff, _ = empty_words(room.size, bits=LONGEST if ranks.bits else bits)
-    cutoff[room == 0] = 0
     return Matched(
         group_of=np.full(applicants, NONE, np.int32),
         slot_of=np.full(applicants, NONE, np.int64),
-        seated=np.empty(int(compiled.seat_start[-1]), cutoff.dtype),
+        seated=np.empty(int(compiled.seat_start[-1]), np.int64),
         filled=np.zeros(room.size, np.int32),
-        cutoff=cutoff,
+        cutoff=np.where(room > 0, kernel.UNFILLED, NONE),
         rank_bits=ranks.bits,
         slot_bits=slot_bits,
     )
-
-
-def _in_turn(compiled: Compiled, order: Int32s) -> Iterator[Int32s]:
-    """Yield who is matched at the same time: a grade where siblings matter, else all, grade by grade."""
-    places, starts = kernel.counting_order(compiled.turn[order], compiled.turns)
-    in_turn = order[places]
-    if not compiled.siblings_matter:
-        yield in_turn
-        return
-    for turn in range(compiled.turns):
-        yield in_turn[starts[turn] : starts[turn + 1]]
 
 
 def _look_for_siblings(compiled: Compiled, matched: Matched, applicants: Int32s, near: Truths) -> None:
@@ -175,62 +169,53 @@ def _look_for_siblings(compiled: Compiled, matched: Matched, applicants: Int32s,
     )
 
 
-def _lay_out(compiled: Compiled, ranks: Ranks, applicants: Int32s, near: Truths, slot_bits: int) -> LaidOut:
-    slots = compiled.slots
-    room = int((compiled.slot_start[applicants + 1] - compiled.slot_start[applicants]).sum()) + 2 * applicants.size
-    words = np.empty(room, slots.words.dtype)
-    starts = np.empty(applicants.size + 1, np.int64)
-    standings = np.empty(room if ranks.bits else 0, np.int64)
-    if not (ranks.bits or compiled.siblings_matter):
-        kernel.lay_out(applicants, compiled.slot_start, slots.words, slots.end, words, starts)
-        return LaidOut(words, starts, standings)
-    kernel.lay_out_entries(
-        applicants,
+def _turn(compiled: Compiled, ranks: Ranks, matched: Matched, applicants: Int32s, rows: Rows) -> Turn:
+    none = np.empty(0, np.int64)
+    if ranks.for_all.size:
+        return Turn(rows, ranks.for_all[applicants], none)
+    standings = np.empty(rows.words.size, np.int64)
+    kernel.stand(
+        rows.words,
+        rows.starts,
+        compiled.slots.group_bits,
+        ranks.bits,
+        matched.slot_bits,
         compiled.entry_start,
         compiled.entry_program,
-        compiled.slot_start,
-        compiled.first_group,
-        slots.words,
-        slots.near,
-        near,
-        compiled.market.applicants.together,
-        compiled.market.applicants.holds_program,
-        ranks.of_source,
+        compiled.program_of,
         compiled.source,
+        ranks.of_source,
         ranks.own,
-        slots.end,
-        slots.group_bits,
-        ranks.bits,
-        slot_bits,
-        words,
         standings,
-        starts,
     )
-    return LaidOut(words, starts, standings)
+    return Turn(rows, ranks.for_all, standings)
 
 
-def _seat(compiled: Compiled, laid_out: LaidOut, matched: Matched) -> None:
-    slots, before = compiled.slots, matched.filled.copy()
+def _seat(compiled: Compiled, matched: Matched, turn: Turn) -> None:
+    slots = compiled.slots
     kernel.accept_and_refuse(
-        laid_out.words,
-        laid_out.starts,
-        laid_out.standings,
+        turn.rows.words,
+        turn.rows.starts,
+        turn.ranks,
+        turn.standings,
         slots.end,
         slots.group_bits,
+        matched.rank_bits,
         matched.slot_bits,
         compiled.seat_start,
         matched.filled,
         matched.cutoff,
         matched.seated,
     )
-    kernel.note_seats(
-        laid_out.words,
-        slots.end,
+    kernel.settle(
+        turn.rows.words,
+        turn.rows.starts,
+        turn.ranks,
+        turn.standings,
+        slots.group_bits,
+        matched.rank_bits,
         matched.slot_bits,
-        np.flatnonzero(matched.filled != before),
-        compiled.seat_start,
-        matched.filled,
-        matched.seated,
+        matched.cutoff,
         matched.group_of,
         matched.slot_of,
     )
@@ -290,13 +275,15 @@ def _last_admitted(
 def _waitlists(compiled: Compiled, matched: Matched) -> Iterator[Waitlist]:
     tickets, slots = compiled.market.applicants.tickets, compiled.slots
     lists: dict[int, list[int]] = {}
-    for laid_out in matched.turns:
+    for turn in matched.turns:
         starts, waiting = kernel.waiting(
-            laid_out.words,
-            laid_out.starts,
-            laid_out.standings,
+            turn.rows.words,
+            turn.rows.starts,
+            turn.ranks,
+            turn.standings,
             slots.end,
             slots.group_bits,
+            matched.rank_bits,
             matched.slot_bits,
             compiled.program_of,
             matched.group_of,

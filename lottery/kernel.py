@@ -1,9 +1,11 @@
 """Compiled loops over a market's arrays: laying out a draw, deferred acceptance, and who sits and waits where.
 
-A slot is one seat group that one applicant proposes to. In the arrays of a market a slot is a word: the applicant's
-standing there but for the lottery number, above `group_bits` bits that name the group. A draw lays the slots out anew:
-applicants in the order of their numbers, each one's slots best first, then END and the applicant. So the place of a
-slot in this layout stands for the lottery number and the ticket, and a standing is one whole number.
+A slot is one seat group that one applicant proposes to. As a word it is the applicant's standing there but for the
+lottery number, above `group_bits` bits that name the group. Slots are laid out in rows, one for each applicant in the
+order of tickets: the applicant's slots, best first, then END and the applicant. A whole standing is one number too: the
+static part of the word, above `rank_bits` bits for the rank of the lottery number and `slot_bits` for the place of the
+slot. So one comparison settles who stands better, the ticket included, and a standing alone tells whose it is and where
+that applicant asks next.
 
 Importing this module takes a good part of a second, and the first call on a machine compiles for a few; what is
 compiled is kept beside the source.
@@ -16,9 +18,19 @@ import numba
 import numpy as np
 
 from lottery.columns import NONE, Int32s, Int64s, Truths, Words
+from lottery.prefetching import prefetch
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+UNFILLED = np.iinfo(np.int64).max
+"""The cutoff of a group with seats left: above every standing."""
+
+BRANCHES = 4
+"""Of a heap: of four that lie side by side in memory the worst is found sooner than on two levels of two."""
+
+IN_FLIGHT = 8
+"""Applicants whose next slot is on its way from memory while others propose."""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -98,20 +110,20 @@ def spell(
 
 
 @compiled
-def lay_out(order: Int32s, slot_start: Int64s, slots: Words, end: int, laid_out: Words, starts: Int64s) -> int:
-    """Lay out the slots of applicants in an order; return the length. `starts` takes where each one's begin."""
+def lay_out(applicants: Int32s, slot_start: Int64s, slots: Words, end: int, rows: Words, starts: Int64s) -> int:
+    """Lay out the rows of some applicants, without slots where they are not considered; return the length."""
     size = 0
-    for position in range(order.size):
-        applicant = order[position]
+    for position in range(applicants.size):
+        applicant = applicants[position]
         starts[position] = size
         for slot in range(slot_start[applicant], slot_start[applicant + 1]):
-            if slots[slot] != end:  # considered there
-                laid_out[size] = slots[slot]
+            if slots[slot] != end:
+                rows[size] = slots[slot]
                 size += 1
-        laid_out[size] = end
-        laid_out[size + 1] = applicant
+        rows[size] = end
+        rows[size + 1] = applicant
         size += 2
-    starts[order.size] = size
+    starts[applicants.size] = size
     return size
 
 
@@ -142,8 +154,8 @@ def look_for_siblings(
 
 
 @compiled
-def lay_out_entries(
-    order: Int32s,
+def lay_out_with_siblings(
+    applicants: Int32s,
     entry_start: Int64s,
     entry_program: Int32s,
     slot_start: Int64s,
@@ -153,143 +165,193 @@ def lay_out_entries(
     near: Truths,
     together: Truths,
     holds: Int32s,
-    ranks: Int32s,
-    source: Int32s,
-    own_rank: Int32s,
     end: int,
-    group_bits: int,
-    rank_bits: int,
-    slot_bits: int,
-    laid_out: Words,
-    standings: Int64s,
+    rows: Words,
     starts: Int64s,
 ) -> int:
-    """Lay out the slots entry by entry, where siblings matter or numbers differ between programs.
+    """Lay out rows as `lay_out` does, with `slots_near` at entries at whose school a sibling was placed.
 
-    `near` says at which entries siblings were placed, where `slots_near` hold instead of `slots`; it is empty where
-    siblings do not matter. Where numbers differ, `standings` takes each slot's whole standing, and is empty otherwise:
-    `ranks[source[program]]` are the applicants' ranks there, or `own_rank` an entry's where the source is NONE.
+    Who wishes to be together asks at those first; a held seat stays last (lottery.md, section 6).
     """
     size = 0
-    siblings = near.size > 0
-    for position in range(order.size):
-        applicant = order[position]
+    for position in range(applicants.size):
+        applicant = applicants[position]
         starts[position] = size
-        first, last = entry_start[applicant], entry_start[applicant + 1]
-        moves = siblings and together[applicant]
-        for passing in range(2 if moves else 1):
+        last = entry_start[applicant + 1] - (1 if holds[applicant] != NONE else 0)
+        for passing in range(2 if together[applicant] else 1):
             slot = slot_start[applicant]
-            for entry in range(first, last):
+            for entry in range(entry_start[applicant], entry_start[applicant + 1]):
                 program = entry_program[entry]
                 groups = first_group[program + 1] - first_group[program]
-                if moves:
-                    at_end = entry == last - 1 and holds[applicant] != NONE
-                    if (near[entry] and not at_end) != (passing == 0):
-                        slot += groups
-                        continue
-                for _ in range(groups):
-                    word = slots_near[slot] if siblings and near[entry] else slots[slot]
-                    if word != end:
-                        if standings.size > 0:
-                            rank = own_rank[entry] if source[program] == NONE else ranks[source[program], applicant]
-                            standing = (np.int64(word) >> group_bits) << rank_bits | rank
-                            standings[size] = standing << slot_bits | size
-                        laid_out[size] = word
-                        size += 1
-                    slot += 1
-        laid_out[size] = end
-        laid_out[size + 1] = applicant
+                first = near[entry] and entry < last
+                if not together[applicant] or first == (passing == 0):
+                    for place in range(slot, slot + groups):
+                        word = slots_near[place] if near[entry] else slots[place]
+                        if word != end:
+                            rows[size] = word
+                            size += 1
+                slot += groups
+        rows[size] = end
+        rows[size + 1] = applicant
         size += 2
-    starts[order.size] = size
+    starts[applicants.size] = size
     return size
 
 
 @compiled
-def accept_and_refuse(
-    laid_out: Words,
+def stand(
+    rows: Words,
     starts: Int64s,
+    group_bits: int,
+    rank_bits: int,
+    slot_bits: int,
+    entry_start: Int64s,
+    entry_program: Int32s,
+    program_of: Int32s,
+    source: Int32s,
+    of_source: Int32s,
+    own: Int32s,
+    standings: Int64s,
+) -> None:
+    """Work out the whole standing at every slot, where ranks differ between programs.
+
+    `of_source[source[program]]` are the applicants' ranks at a program, or `own` each entry's where the source is NONE.
+    """
+    group_mask = (1 << group_bits) - 1
+    for position in range(starts.size - 1):
+        applicant = rows[starts[position + 1] - 1]
+        first, last = entry_start[applicant], entry_start[applicant + 1]
+        entry = first
+        for slot in range(starts[position], starts[position + 1] - 2):
+            program = program_of[rows[slot] & group_mask]
+            while entry_program[entry] != program:  # in the same order, or in two runs where some moved to the front
+                entry = entry + 1 if entry + 1 < last else first
+            rank = own[entry] if source[program] == NONE else of_source[source[program], applicant]
+            standings[slot] = (np.int64(rows[slot]) >> group_bits << rank_bits | rank) << slot_bits | slot
+
+
+@compiled
+def accept_and_refuse(
+    rows: Words,
+    starts: Int64s,
+    ranks: Int32s,
     standings: Int64s,
     end: int,
     group_bits: int,
+    rank_bits: int,
     slot_bits: int,
     seat_start: Int64s,
     filled: Int32s,
-    cutoff: Words,
-    seated: Words,
+    cutoff: Int64s,
+    seated: Int64s,
 ) -> None:
-    """Run deferred acceptance (Gale & Shapley 1962) over laid out slots until nobody proposes any more.
+    """Run deferred acceptance (Gale & Shapley 1962) over rows until nobody proposes any more.
 
-    `seated[seat_start[g]:seat_start[g + 1]]` holds the standings of those seated in group g: a heap, worst first, once
-    it is full. `cutoff[g]` is the worst then; as long as seats are left it is above every standing, and in a group
+    `ranks` are those of the rows' applicants, or `standings` every slot's where ranks differ between programs; the
+    other is empty. `seated[seat_start[g]:seat_start[g + 1]]` takes the standings of those seated in group g: a heap,
+    worst first, once it is full. `cutoff[g]` is the worst then; before, it is above every standing, and in a group
     without seats below.
+
+    What takes time is waiting for memory, so those who lose a seat do not ask on at once: their next slot is called
+    from memory, and others propose meanwhile. Who proposes when changes nothing in the end.
     """
-    group_mask = (1 << group_bits) - 1
-    slot_mask = (1 << slot_bits) - 1
-    for position in range(starts.size - 1):
-        slot = starts[position]
+    group_mask, slot_mask = (1 << group_bits) - 1, (1 << slot_bits) - 1
+    rank_mask = (1 << (rank_bits + slot_bits)) - 1 - slot_mask
+    refused = np.empty(IN_FLIGHT, np.int64)
+    oldest, flying, position = 0, 0, 0
+    while True:
+        if flying < IN_FLIGHT and position < starts.size - 1:
+            slot = starts[position]
+            rank = 0 if standings.size > 0 else np.int64(ranks[position]) << slot_bits
+            position += 1
+        elif flying > 0:
+            slot = refused[oldest] & slot_mask
+            rank = refused[oldest] & rank_mask
+            oldest = (oldest + 1) % IN_FLIGHT
+            flying -= 1
+        else:
+            return
         while True:
-            word = laid_out[slot]
+            word = np.int64(rows[slot])
             if word == end:
-                break
+                break  # asked everywhere
             group = word & group_mask
-            standing = standings[slot] if standings.size > 0 else (np.int64(word) >> group_bits) << slot_bits | slot
-            if standing >= cutoff[group]:
+            if standings.size > 0:
+                standing = standings[slot]
+            else:
+                standing = (word >> group_bits) << (rank_bits + slot_bits) | rank | slot
+            worst = cutoff[group]
+            if standing >= worst:
                 slot += 1
                 continue
             base = seat_start[group]
             seats = seat_start[group + 1] - base
-            if filled[group] < seats:
+            if worst == UNFILLED:
                 seated[base + filled[group]] = standing
                 filled[group] += 1
                 if filled[group] == seats:
-                    for root in range(seats // 2 - 1, -1, -1):
-                        sink(seated, base, seats, root, seated[base + root])
+                    for place in range((seats - 2) // BRANCHES, -1, -1):
+                        sink(seated, base, seats, place, seated[base + place])
                     cutoff[group] = seated[base]
                 break
-            slot = (seated[base] & slot_mask) + 1  # who had the last seat asks for the next
+            prefetch(rows, (worst & slot_mask) + 1)
+            refused[(oldest + flying) % IN_FLIGHT] = worst + 1  # the next slot of who had the last seat
+            flying += 1
             sink(seated, base, seats, 0, standing)
             cutoff[group] = seated[base]
+            break
 
 
 @compiled
-def sink(seated: Words, base: int, seats: int, hole: int, standing: int) -> None:
+def sink(seated: Int64s, base: int, seats: int, hole: int, standing: int) -> None:
     """Fill a hole in a heap, worst first, with a standing that is no worse than what stood there."""
     while True:
-        child = 2 * hole + 1
+        child = BRANCHES * hole + 1
         if child >= seats:
             break
-        if child + 1 < seats and seated[base + child + 1] > seated[base + child]:
-            child += 1
-        if seated[base + child] <= standing:
+        worst, place = seated[base + child], child
+        for other in range(child + 1, min(child + BRANCHES, seats)):
+            standing_there = seated[base + other]
+            place = other if standing_there > worst else place
+            worst = max(worst, standing_there)
+        if worst <= standing:
             break
-        seated[base + hole] = seated[base + child]
-        hole = child
+        seated[base + hole] = worst
+        hole = place
     seated[base + hole] = standing
 
 
 @compiled
-def note_seats(
-    laid_out: Words,
-    end: int,
+def settle(
+    rows: Words,
+    starts: Int64s,
+    ranks: Int32s,
+    standings: Int64s,
+    group_bits: int,
+    rank_bits: int,
     slot_bits: int,
-    groups: Int64s,
-    seat_start: Int64s,
-    filled: Int32s,
-    seated: Words,
+    cutoff: Int64s,
     group_of: Int32s,
     slot_of: Int64s,
 ) -> None:
-    """Note for each applicant seated in one of these groups which it is, and the slot by which they came."""
-    slot_mask = (1 << slot_bits) - 1
-    for group in groups:
-        for place in range(seat_start[group], seat_start[group] + filled[group]):
-            slot = np.int64(seated[place]) & slot_mask
-            after = slot
-            while laid_out[after] != end:
-                after += 1
-            applicant = laid_out[after + 1]
-            group_of[applicant] = group
-            slot_of[applicant] = slot
+    """Note where each row's applicant sits, and the slot by which they came there.
+
+    It is the first slot at which they stand no worse than the cutoff: at a better one they would have been kept.
+    """
+    group_mask = (1 << group_bits) - 1
+    for position in range(starts.size - 1):
+        applicant = rows[starts[position + 1] - 1]
+        rank = 0 if standings.size > 0 else np.int64(ranks[position])
+        for slot in range(starts[position], starts[position + 1] - 2):
+            word = np.int64(rows[slot])
+            if standings.size > 0:
+                standing = standings[slot]
+            else:
+                standing = (word >> group_bits << rank_bits | rank) << slot_bits | slot
+            if standing <= cutoff[word & group_mask]:
+                group_of[applicant] = word & group_mask
+                slot_of[applicant] = slot
+                break
 
 
 @compiled
@@ -306,24 +368,26 @@ def choices(start: Int64s, ranking: Int32s, placed: Int64s, program: Int32s) -> 
 
 
 @compiled
-def last_admitted(group_of: Int32s, slot_of: Int64s, cutoff: Words, slot_bits: int) -> Int32s:
+def last_admitted(group_of: Int32s, slot_of: Int64s, cutoff: Int64s, slot_bits: int) -> Int32s:
     """Return for each group the applicant who came to it by the cutoff's slot, or NONE."""
     slot_mask = (1 << slot_bits) - 1
     last = np.full(cutoff.size, NONE, np.int32)
     for applicant in range(group_of.size):
         group = group_of[applicant]
-        if group != NONE and slot_of[applicant] == np.int64(cutoff[group]) & slot_mask:
+        if group != NONE and slot_of[applicant] == cutoff[group] & slot_mask:
             last[group] = applicant
     return last
 
 
 @compiled
 def waiting(
-    laid_out: Words,
+    rows: Words,
     starts: Int64s,
+    ranks: Int32s,
     standings: Int64s,
     end: int,
     group_bits: int,
+    rank_bits: int,
     slot_bits: int,
     program_of: Int32s,
     group_of: Int32s,
@@ -332,38 +396,38 @@ def waiting(
 
     Everybody waits, in order of standing, at every group of every program above where they ended.
     """
-    group_mask = (1 << group_bits) - 1
-    slot_mask = (1 << slot_bits) - 1
+    group_mask, slot_mask = (1 << group_bits) - 1, (1 << slot_bits) - 1
     waits = np.zeros(program_of.size + 1, np.int64)
-    listed = np.empty(0, np.int64)
-    following = np.empty(0, np.int64)
-    for counting in (True, False):
-        for position in range(starts.size - 1):
-            applicant = laid_out[starts[position + 1] - 1]
-            ended = program_of[group_of[applicant]] if group_of[applicant] != NONE else NONE
-            for slot in range(starts[position], starts[position + 1] - 2):
-                word = laid_out[slot]
-                group = word & group_mask
-                if program_of[group] == ended:
-                    break
-                if counting:
-                    waits[group + 1] += 1
-                    continue
-                above = np.int64(word) >> group_bits
-                listed[following[group]] = standings[slot] if standings.size > 0 else above << slot_bits | slot
-                following[group] += 1
-        if counting:
-            for group in range(program_of.size):
-                waits[group + 1] += waits[group]
-            following = waits[:-1].copy()
-            listed = np.empty(waits[program_of.size], np.int64)
+    for position in range(starts.size - 1):
+        ended = group_of[rows[starts[position + 1] - 1]]
+        for slot in range(starts[position], starts[position + 1] - 2):
+            group = rows[slot] & group_mask
+            if ended != NONE and program_of[group] == program_of[ended]:
+                break
+            waits[group + 1] += 1
+    for group in range(program_of.size):
+        waits[group + 1] += waits[group]
+    following = waits[:-1].copy()
+    listed = np.empty(waits[program_of.size], np.int64)
+    for position in range(starts.size - 1):
+        ended = group_of[rows[starts[position + 1] - 1]]
+        rank = 0 if standings.size > 0 else np.int64(ranks[position])
+        for slot in range(starts[position], starts[position + 1] - 2):
+            word = np.int64(rows[slot])
+            group = word & group_mask
+            if ended != NONE and program_of[group] == program_of[ended]:
+                break
+            if standings.size > 0:
+                listed[following[group]] = standings[slot]
+            else:
+                listed[following[group]] = (word >> group_bits << rank_bits | rank) << slot_bits | slot
+            following[group] += 1
     applicants = np.empty(listed.size, np.int32)
     for group in range(program_of.size):
-        begin, close = waits[group], waits[group + 1]
-        listed[begin:close].sort()
-        for place in range(begin, close):
-            after = listed[place] & slot_mask
-            while laid_out[after] != end:
-                after += 1
-            applicants[place] = laid_out[after + 1]
+        listed[waits[group] : waits[group + 1]].sort()
+    for place in range(listed.size):
+        slot = listed[place] & slot_mask
+        while rows[slot] != end:
+            slot += 1
+        applicants[place] = rows[slot + 1]
     return waits, applicants

@@ -112,18 +112,13 @@ def lottery_numbers(seed: bytes, scope: str, subjects: Iterable[str]) -> list[by
     return numbers
 
 
-def order_of(numbers: NumberWords) -> Int32s:
-    """Return the places of the numbers, best first; of equal ones in their present order, which is that of tickets."""
+def ranks_of(numbers: NumberWords) -> Int32s:
+    """Return each number's rank, from 0, the lowest first; equal ones in their present order, which is by ticket."""
     first = numbers[:, 0]
-    order = np.argsort(first, kind="stable")
+    order = np.argsort(first)
     in_order = first[order]
-    if numbers.shape[1] > 1 and bool((in_order[1:] == in_order[:-1]).any()):
+    if bool((in_order[1:] == in_order[:-1]).any()):
         order = np.lexsort(numbers.T[::-1])
-    return order.astype(np.int32)
-
-
-def ranks_of(order: Int32s) -> Int32s:
-    """Return each place's rank in an order."""
     ranks = np.empty(order.size, np.int32)
     ranks[order] = np.arange(order.size, dtype=np.int32)
     return ranks
