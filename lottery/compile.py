@@ -87,21 +87,28 @@ class Slots:
     """Every slot's word, as `lottery.kernel` has them, and what the words are made of.
 
     `near` holds the words where a sibling was placed at the school; it is empty where siblings do not matter. `end` is
-    no slot's word and stands where an applicant is not considered. `statics[word >> group_bits]` is what a word's
+    no slot's word and stands where an applicant is not considered. `meets` and `meets_near` say at each slot, whether
+    considered or not, if the group's own condition is met. `statics[word >> group_bits]` is what a word's
     upper bits stand for.
     """
 
     words: Words
     near: Words
+    meets: Truths
+    meets_near: Truths
     end: int
     group_bits: int
     statics: tuple[StaticStanding, ...]
 
 
 class DrawnApart(NamedTuple):
-    """A program with numbers of its own, and the entries and applicants that have one there, by ticket."""
+    """A program with numbers of its own, and the entries and applicants that have one there, by ticket.
+
+    `source` says which of them are compared, as at other programs.
+    """
 
     program: int
+    source: Source
     entries: Int32s
     applicants: Int32s
 
@@ -125,6 +132,7 @@ class Compiled:
     program_of: Int32s
     school: Int32s
     source: Int32s
+    sources: frozenset[Source]
     entry_start: Int64s
     entry_program: Int32s
     entry_school: Int32s
@@ -141,6 +149,11 @@ class Compiled:
     def siblings_matter(self) -> bool:
         """Say whether grades must be matched one after another (lottery.md, section 6)."""
         return self.slots.near.size > 0
+
+    @property
+    def slot_bits(self) -> int:
+        """Return how many bits the place of a slot takes."""
+        return (int(self.slot_start[-1]) + 2 * len(self.market.applicants)).bit_length()
 
     def group(self, index: int) -> tuple[Program, str]:
         """Return a seat group's program and name."""
@@ -177,6 +190,7 @@ def compile_market(market: MarketInColumns) -> Compiled:
     slot_start = slot_of_entry[entry_start]
     seats = _seats(market)
     program_of = np.repeat(np.arange(len(programs), dtype=np.int32), sizes)
+    source = np.array([_source(market, program) for program in programs], np.int32)
     asked = np.bincount(entry_program, minlength=len(programs))
     return Compiled(
         market=market,
@@ -185,7 +199,8 @@ def compile_market(market: MarketInColumns) -> Compiled:
         seat_start=np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(seats, asked[program_of]))]),
         program_of=program_of,
         school=school,
-        source=np.array([_source(market, program) for program in programs], np.int32),
+        source=source,
+        sources=frozenset(map(Source, source[asked > 0].tolist())),
         entry_start=entry_start,
         entry_program=entry_program,
         entry_school=entry_school,
@@ -225,15 +240,19 @@ class Entries:
         self.most_classes = 1 + max((len(g.priorities) for book in self.books for g in book.groups), default=0)
         self.position = self._positions()
 
-    def static_codes(self, *, near: bool) -> Int32s:
-        """Return each slot's static standing as one number, or NONE where the applicant is not considered."""
-        codes = np.empty(int(self.slot[-1]), np.int32)
+    def static_codes(self, *, near: bool) -> tuple[Int32s, Truths]:
+        """Return each slot's static standing as one number, or NONE where the applicant is not considered.
+
+        Return also, for each, whether the group's condition is met.
+        """
+        codes, meets = np.empty(int(self.slot[-1]), np.int32), np.empty(int(self.slot[-1]), np.bool_)
         order, starts = kernel.counting_order(self.book_of[self.program], len(self.books))
         for place, book in enumerate(self.books):
             entries = order[starts[place] : starts[place + 1]]
-            for group, its_codes in enumerate(self._codes_of_book(book, entries, near=near)):
+            for group, (its_codes, met) in enumerate(self._codes_of_book(book, entries, near=near)):
                 codes[self.slot[entries] + group] = its_codes
-        return codes
+                meets[self.slot[entries] + group] = met
+        return codes, meets
 
     def statics(self) -> list[StaticStanding]:
         """Return what each number of `static_codes` stands for."""
@@ -253,10 +272,11 @@ class Entries:
         for place, program in enumerate(self.market.programs):
             if (program.tie_break or self.market.policy.tie_break) is TieBreak.MULTIPLE:
                 entries = order[starts[place] : starts[place + 1]]
-                yield DrawnApart(place, entries, self.applicant[entries])
+                source = source_of_order(self.market.round.kind, program)
+                yield DrawnApart(place, source, entries, self.applicant[entries])
 
-    def _codes_of_book(self, book: RuleBook, entries: Int32s, *, near: bool) -> Iterator[Int32s]:
-        """Yield, for each group in turn, the static standing of each of these entries, as `statics` numbers them."""
+    def _codes_of_book(self, book: RuleBook, entries: Int32s, *, near: bool) -> Iterator[tuple[Int32s, Truths]]:
+        """Yield, for each group in turn, `static_codes` of these entries' slots, as `statics` numbers them."""
         applicants, who = self.market.applicants, self.applicant[entries]
         facts = EntryFacts(
             finders=self.finders,
@@ -284,7 +304,7 @@ class Entries:
                 priority[facts.meeting(group.priorities[index].when)] = index
             code = 2 * (2 * ~held + ~met) + (late & (policy is Late.AFTER))
             code = 2 * (self.most_classes * code + priority) + (late & (policy is Late.WITHIN))
-            yield np.where(here, code, NONE).astype(np.int32)
+            yield np.where(here, code, NONE).astype(np.int32), met
 
     def _newcomers(self) -> Truths:
         drawn_in = self.market.applicants.drawn_in
@@ -315,9 +335,9 @@ class Entries:
 
 def _spell(entries: Entries, first_group: Int32s, *, siblings_matter: bool) -> Slots:
     """Turn static standings into words: the few that occur are numbered anew, so that words are short."""
-    away = entries.static_codes(near=False)
+    away, meets = entries.static_codes(near=False)
     depends = siblings_matter and any(book.depends_on_siblings() for book in entries.books)
-    near = entries.static_codes(near=True) if depends else away
+    near, meets_near = entries.static_codes(near=True) if depends else (away, meets)
     statics = entries.statics()
     occurs = np.zeros(len(statics) + 1, np.bool_)
     occurs[away] = occurs[near] = True
@@ -333,6 +353,8 @@ def _spell(entries: Entries, first_group: Int32s, *, siblings_matter: bool) -> S
     return Slots(
         words=words[0],
         near=words[-1] if siblings_matter else words[0][:0],
+        meets=meets,
+        meets_near=meets_near if siblings_matter else meets[:0],
         end=end,
         group_bits=group_bits,
         statics=tuple(static for static, there in zip(statics, occurs, strict=False) if there),
@@ -375,10 +397,17 @@ def _seats(market: MarketInColumns) -> tuple[int, ...]:
 
 
 def _source(market: MarketInColumns, program: Program) -> Source:
-    if (program.tie_break or market.policy.tie_break) is not TieBreak.SINGLE:
-        return Source.OWN
-    order = program.backfill.order if (market.round.kind is Kind.BACKFILL) else Order.WAITLIST
-    return {Order.WAITLIST: Source.WAITLIST, Order.REVERSE: Source.REVERSE, Order.FRESH: Source.FRESH}[order]
+    single = (program.tie_break or market.policy.tie_break) is TieBreak.SINGLE
+    return source_of_order(market.round.kind, program) if single else Source.OWN
+
+
+def source_of_order(kind: Kind, program: Program) -> Source:
+    """Return which numbers a program's backfill rule asks for; a main round has the first draw's."""
+    if kind is Kind.MAIN:
+        return Source.WAITLIST
+    return {Order.WAITLIST: Source.WAITLIST, Order.REVERSE: Source.REVERSE, Order.FRESH: Source.FRESH}[
+        program.backfill.order
+    ]
 
 
 def _turns(market: MarketInColumns, *, in_turn: bool) -> Iterator[Int32s]:

@@ -13,7 +13,7 @@ from lottery import kernel
 from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, in_columns
 from lottery.compile import Compiled, Rows, Source, compile_market, lay_out_with_siblings
 from lottery.market import Market
-from lottery.numbers import Numbers, OfficialNumbers, ranks_of
+from lottery.numbers import Numbers, OfficialNumbers
 from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
@@ -79,7 +79,8 @@ class Matched:
     """A market, matched.
 
     `group_of` is each applicant's seat group, or NONE, and `slot_of` the slot by which they came to it. `seated`,
-    `filled` and `cutoff` are as `lottery.kernel` has them.
+    `filled` and `cutoff` are as `lottery.kernel` has them. `near` says at which entries siblings were placed at the
+    school before the applicant's turn; it is empty where siblings do not matter.
     """
 
     group_of: Int32s
@@ -87,6 +88,7 @@ class Matched:
     seated: Int64s
     filled: Int32s
     cutoff: Int64s
+    near: Truths
     rank_bits: int
     slot_bits: int
     turns: list[Turn] = field(default_factory=list)
@@ -108,11 +110,10 @@ def match_on(compiled: Compiled, ranks: Ranks, *, track: Track = untracked) -> M
         TooLarge: if standings need more bits than there are.
     """
     matched = _nobody_seated(compiled, ranks)
-    near = np.zeros(compiled.entry_program.size if compiled.siblings_matter else 0, np.bool_)
     for turn, applicants in enumerate(track(compiled.turns, "matching", len(compiled.turns))):
         if compiled.siblings_matter:
-            _look_for_siblings(compiled, matched, applicants, near)
-            rows = lay_out_with_siblings(compiled, applicants, near)
+            _look_for_siblings(compiled, matched, applicants)
+            rows = lay_out_with_siblings(compiled, applicants, matched.near)
         else:
             rows = compiled.rows[turn]
         matched.turns.append(_turn(compiled, ranks, matched, applicants, rows))
@@ -122,24 +123,22 @@ def match_on(compiled: Compiled, ranks: Ranks, *, track: Track = untracked) -> M
 
 def ranks_in(compiled: Compiled, numbers: Numbers) -> Ranks:
     """Order the applicants by the numbers of one draw."""
-    everybody = len(compiled.market.applicants)
     none = np.empty(0, np.int32)
-    sources = {Source(source) for source in np.unique(compiled.source[np.unique(compiled.entry_program)])}
-    if len(sources) == 1 and Source.OWN not in sources:
-        return Ranks(ranks_of(numbers.for_all(sources.pop())), none.reshape(0, 0), none, everybody.bit_length())
-    of_source = np.zeros((len(Source), everybody), np.int32)
-    for source in sorted(sources - {Source.OWN}):
-        of_source[source] = ranks_of(numbers.for_all(source))
+    everywhere = sorted(compiled.sources - {Source.OWN})
+    if len(compiled.sources) == len(everywhere) == 1:
+        return Ranks(numbers.ranks(everywhere[0]), none.reshape(0, 0), none, numbers.bits)
+    of_source = np.zeros((len(Source), len(compiled.market.applicants)), np.int32)
+    for source in everywhere:
+        of_source[source] = numbers.ranks(source)
     own = compiled.position.copy() if compiled.position.size else np.zeros(compiled.entry_program.size, np.int32)
     for apart in compiled.drawn_apart:
-        own[apart.entries] = ranks_of(numbers.at(apart.program, apart.applicants))
-    return Ranks(none, of_source, own, max(everybody, int(own.max(initial=0))).bit_length())
+        own[apart.entries] = numbers.ranks_at(apart)
+    return Ranks(none, of_source, own, max(numbers.bits, int(compiled.position.max(initial=0)).bit_length()))
 
 
 def _nobody_seated(compiled: Compiled, ranks: Ranks) -> Matched:
     applicants = len(compiled.market.applicants)
-    slot_bits = (int(compiled.slot_start[-1]) + 2 * applicants).bit_length()
-    bits = len(compiled.slots.statics).bit_length() + ranks.bits + slot_bits
+    bits = bits_without_rank(compiled) + ranks.bits
     if bits > LONGEST:
         raise TooLarge(f"a standing needs {bits} bits, and {LONGEST} is the most; use the reference engine")
     room = np.diff(compiled.seat_start)
@@ -149,12 +148,18 @@ def _nobody_seated(compiled: Compiled, ranks: Ranks) -> Matched:
         seated=np.empty(int(compiled.seat_start[-1]), np.int64),
         filled=np.zeros(room.size, np.int32),
         cutoff=np.where(room > 0, kernel.UNFILLED, NONE),
+        near=np.zeros(compiled.entry_program.size if compiled.siblings_matter else 0, np.bool_),
         rank_bits=ranks.bits,
-        slot_bits=slot_bits,
+        slot_bits=compiled.slot_bits,
     )
 
 
-def _look_for_siblings(compiled: Compiled, matched: Matched, applicants: Int32s, near: Truths) -> None:
+def bits_without_rank(compiled: Compiled) -> int:
+    """Return how many bits the rest of a standing takes."""
+    return len(compiled.slots.statics).bit_length() + compiled.slot_bits
+
+
+def _look_for_siblings(compiled: Compiled, matched: Matched, applicants: Int32s) -> None:
     kernel.look_for_siblings(
         applicants,
         compiled.entry_start,
@@ -165,7 +170,7 @@ def _look_for_siblings(compiled: Compiled, matched: Matched, applicants: Int32s,
         matched.group_of,
         compiled.program_of,
         compiled.school,
-        near,
+        matched.near,
     )
 
 
@@ -221,7 +226,7 @@ def _seat(compiled: Compiled, matched: Matched, turn: Turn) -> None:
     )
 
 
-def outcome_of(compiled: Compiled, matched: Matched, numbers: Numbers, *, seed: bytes) -> Outcome:
+def outcome_of(compiled: Compiled, matched: Matched, numbers: OfficialNumbers, *, seed: bytes) -> Outcome:
     """Write down a match as an outcome; `numbers` are those that it was matched on, `seed` is this round's."""
     market, tickets = compiled.market, compiled.market.applicants.tickets
     groups = [compiled.group(index) for index in range(len(compiled.seats))]
@@ -243,7 +248,7 @@ def outcome_of(compiled: Compiled, matched: Matched, numbers: Numbers, *, seed: 
     )
 
 
-def _cutoffs(compiled: Compiled, matched: Matched, numbers: Numbers) -> Iterator[Cutoff]:
+def _cutoffs(compiled: Compiled, matched: Matched, numbers: OfficialNumbers) -> Iterator[Cutoff]:
     worst = kernel.last_admitted(matched.group_of, matched.slot_of, matched.cutoff, matched.slot_bits)
     for index, (seats, filled) in enumerate(zip(compiled.seats, matched.filled.tolist(), strict=True)):
         program, group = compiled.group(index)
@@ -253,7 +258,7 @@ def _cutoffs(compiled: Compiled, matched: Matched, numbers: Numbers) -> Iterator
 
 
 def _last_admitted(
-    compiled: Compiled, matched: Matched, numbers: Numbers, index: int, applicant: Int32s
+    compiled: Compiled, matched: Matched, numbers: OfficialNumbers, index: int, applicant: Int32s
 ) -> LastAdmitted:
     program, group = compiled.group(index)
     above = int(matched.cutoff[index]) >> matched.slot_bits
@@ -261,13 +266,13 @@ def _last_admitted(
     reserve = program.reserve(group)
     classes = reserve.priorities if reserve else program.priorities
     screened = isinstance(program.tie_break, Ranked)
-    number = None if screened else numbers.at(int(compiled.program_of[index]), applicant)
+    number = None if screened else numbers.number(int(compiled.program_of[index]), applicant)
     return LastAdmitted(
         holder=not static.not_holder,
         meets=not static.not_met,
         late=static.late or static.late_in_class,
         class_=classes[static.priority].name if static.priority < len(classes) else GENERAL,
-        number=None if number is None else number.astype(">u8").tobytes().hex(),
+        number=None if number is None else number.hex(),
         position=above & ((1 << matched.rank_bits) - 1) if screened else None,
     )
 

@@ -431,3 +431,56 @@ def waiting(
             slot += 1
         applicants[place] = rows[slot + 1]
     return waits, applicants
+
+
+@compiled
+def places(start: Int64s, ranking: Int32s, program_of: Int32s, group_of: Int32s) -> Int64s:
+    """Return where in `ranking` each applicant's seat stands as submitted; NONE with a seat not ranked or no seat."""
+    found = np.full(group_of.size, NONE, np.int64)
+    for applicant in range(group_of.size):
+        if group_of[applicant] != NONE:
+            for place in range(start[applicant], start[applicant + 1]):
+                if ranking[place] == program_of[group_of[applicant]]:
+                    found[applicant] = place
+                    break
+    return found
+
+
+@compiled
+def count_seats(
+    group_of: Int32s,
+    program_of: Int32s,
+    first_group: Int32s,
+    entry_start: Int64s,
+    entry_program: Int32s,
+    slot_start: Int64s,
+    slots: Words,
+    slots_near: Words,
+    meets: Truths,
+    meets_near: Truths,
+    near: Truths,
+    group_bits: int,
+    priority: Int32s,
+    of_class: Int64s,
+    meeting: Int64s,
+) -> None:
+    """Count the seats of each group that each class has, and of each program those whose holders meet a group's test.
+
+    `priority` is the class of each static standing; `of_class` takes one row of classes for each group.
+    """
+    for applicant in range(group_of.size):
+        group = group_of[applicant]
+        if group == NONE:
+            continue
+        program = program_of[group]
+        slot, entry = slot_start[applicant], entry_start[applicant]
+        while entry_program[entry] != program:
+            slot += first_group[entry_program[entry] + 1] - first_group[entry_program[entry]]
+            entry += 1
+        beside = near.size > 0 and near[entry]
+        first = first_group[program]
+        word = slots_near[slot + group - first] if beside else slots[slot + group - first]
+        of_class[group, priority[word >> group_bits]] += 1
+        for other in range(first, first_group[program + 1]):
+            if meets_near[slot + other - first] if beside else meets[slot + other - first]:
+                meeting[other] += 1

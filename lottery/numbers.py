@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.columns import Columns, Int32s, MarketInColumns
-from lottery.compile import Source
+from lottery.compile import DrawnApart, Source, source_of_order
 from lottery.draw import NUMBER_BYTES, ONE_FOR_ALL, PREFIX, seeds_of_rounds
-from lottery.market import Kind, Twins
-from lottery.rules import Order
+from lottery.market import Twins
+from lottery.rules import TieBreak
 
 NumberWords: TypeAlias = NDArray[np.uint64]
 """One row for each number: its bytes as whole words, the first 8 bytes first. Lower rows are better."""
@@ -21,13 +21,17 @@ BLOCK = 64
 
 
 class Numbers(Protocol):
-    """The numbers of one draw, as they are compared."""
+    """The numbers of one draw, as the ranks that they give; of equal ranks the lower ticket is better."""
 
-    def for_all(self, source: Source) -> NumberWords:
-        """Return everybody's number where one counts at every program that goes by this source."""
+    @property
+    def bits(self) -> int:
+        """Return how many bits a rank may have."""
 
-    def at(self, program: int, applicants: Int32s) -> NumberWords:
-        """Return these applicants' numbers at one program that has numbers of its own."""
+    def ranks(self, source: Source) -> Int32s:
+        """Return everybody's rank where one number counts at every program that goes by this source."""
+
+    def ranks_at(self, apart: DrawnApart) -> Int32s:
+        """Return the ranks at one program that has numbers of its own."""
 
 
 class OfficialNumbers:
@@ -47,28 +51,32 @@ class OfficialNumbers:
         self._drawn_in = applicants.drawn_in.codes
         self._subjects = subjects_of(market)
         self._everybody = np.arange(len(applicants), dtype=np.int32)
+        self.bits = len(applicants).bit_length()
 
-    def for_all(self, source: Source) -> NumberWords:
-        """Return everybody's number where one counts at every program that goes by this source."""
-        order = {Source.REVERSE: Order.REVERSE, Source.FRESH: Order.FRESH}.get(source, Order.WAITLIST)
-        return self._words(self._everybody, ONE_FOR_ALL, order)
+    def ranks(self, source: Source) -> Int32s:
+        """Return everybody's rank where one number counts at every program that goes by this source."""
+        return ranks_of(self._words(self._everybody, ONE_FOR_ALL, source))
 
-    def at(self, program: int, applicants: Int32s) -> NumberWords:
-        """Return these applicants' numbers at one program."""
+    def ranks_at(self, apart: DrawnApart) -> Int32s:
+        """Return the ranks at one program that has numbers of its own."""
+        return ranks_of(self._words(apart.applicants, self._market.programs[apart.program].id, apart.source))
+
+    def number(self, program: int, applicant: Int32s) -> bytes:
+        """Return the number by which one applicant is compared at a program."""
         its = self._market.programs[program]
-        order = its.backfill.order if self._market.round.kind is Kind.BACKFILL else Order.WAITLIST
-        single = (its.tie_break or self._market.policy.tie_break) == "single"
-        return self._words(applicants, ONE_FOR_ALL if single else its.id, order)
+        single = (its.tie_break or self._market.policy.tie_break) is TieBreak.SINGLE
+        scope = ONE_FOR_ALL if single else its.id
+        return self._words(applicant, scope, source_of_order(self._market.round.kind, its)).astype(">u8").tobytes()
 
-    def _words(self, applicants: Int32s, scope: str, order: Order) -> NumberWords:
+    def _words(self, applicants: Int32s, scope: str, source: Source) -> NumberWords:
         subjects = [self._subjects[index] for index in applicants.tolist()]
-        if order is Order.FRESH or len(self._seeds) == 1:
-            seed = self._seed if order is Order.FRESH else self._seeds[0]
+        if source is Source.FRESH or len(self._seeds) == 1:
+            seed = self._seed if source is Source.FRESH else self._seeds[0]
             raw = b"".join(lottery_numbers(seed, scope, subjects))
         else:
             raw = self._drawn_apart(applicants, scope, subjects)
         words = np.frombuffer(raw, ">u8").reshape(len(subjects), NUMBER_BYTES // 8).astype(np.uint64)
-        return ~words if order is Order.REVERSE else words
+        return ~words if source is Source.REVERSE else words
 
     def _drawn_apart(self, applicants: Int32s, scope: str, subjects: Sequence[str]) -> bytes:
         """Draw each with the seed of the round in which the applicant was drawn."""

@@ -1,0 +1,292 @@
+"""Many draws of one market: each applicant's chances, and how programs fill (lottery.md, section 10).
+
+Simulated draws are no official ones. Their numbers come from Philox, a counter-based generator (Salmon, Moraes, Dror &
+Shaw 2011), keyed by seed and draw: draw n is the same on any worker, and nothing is carried from one draw to the next.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+
+from lottery import kernel
+from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, coded
+from lottery.compile import Compiled, DrawnApart, Source, compile_market
+from lottery.draw import ONE_FOR_ALL, SEED_BYTES, UnusableSeed
+from lottery.engine import LONGEST, Matched, bits_without_rank, solve
+from lottery.numbers import NumberWords, lottery_numbers, ranks_of, subjects_of
+from lottery.progress import Track, untracked
+from lottery.reference import NO_SEEDS
+from lottery.workers import on_processes
+
+LABEL = b"enroll-lottery/v1/simulation\0"
+MOST_DRAWS, ENTRIES_IN_A_BLOCK = 25, 25_000_000
+"""Draws of a block at most, and entries of rankings that are gone through in one."""
+
+RANK_BITS = 31
+"""Bits of a simulated number. Two that are equal, one pair in two thousand million, go by ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """Seats in one match, or sums of them.
+
+    `of_class` has one row of classes for each seat group; `meeting` has for each group the seats of its program,
+    whatever their own group, whose holders meet the group's condition.
+    """
+
+    of_class: Int64s
+    meeting: Int64s
+
+    def __add__(self, other: "Seats") -> "Seats":
+        """Add up."""
+        return Seats(self.of_class + other.of_class, self.meeting + other.meeting)
+
+    def squared(self) -> "Seats":
+        """Return the square of each number."""
+        return Seats(self.of_class * self.of_class, self.meeting * self.meeting)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of some draws of one market; tallies of different draws add up.
+
+    `times` says for each place in `market.applicants.ranking` in how many draws the applicant was placed there,
+    `times_unranked` the same for held seats that were not ranked. `seats` are sums over draws, `squares` of squares.
+    """
+
+    draws: int
+    times: Int32s
+    times_unranked: Int32s
+    seats: Seats
+    squares: Seats
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Return the tally of the draws of both."""
+        return Tally(
+            self.draws + other.draws,
+            self.times + other.times,
+            self.times_unranked + other.times_unranked,
+            self.seats + other.seats,
+            self.squares + other.squares,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A compiled market with its dice: all that a worker needs."""
+
+    compiled: Compiled
+    dice: "Dice"
+
+    def match(self, draw: int) -> Matched:
+        """Match the market on one draw."""
+        return solve(self.compiled, self.dice.draw(draw))
+
+    def tally(self, draws: Iterable[int]) -> Tally:
+        """Match the market on these draws, and count."""
+        applicants, program_of = self.compiled.market.applicants, self.compiled.program_of
+        times, unranked = np.zeros(applicants.ranking.size, np.int32), np.zeros(len(applicants), np.int32)
+        count, seats, squares = 0, self.no_seats(), self.no_seats()
+        for draw in draws:
+            matched = self.match(draw)
+            places = kernel.places(applicants.ranking_start, applicants.ranking, program_of, matched.group_of)
+            times[places[places != NONE]] += 1
+            unranked += (places == NONE) & (matched.group_of != NONE)
+            filled = self.seats_in(matched)
+            count, seats, squares = count + 1, seats + filled, squares + filled.squared()
+        return Tally(count, times, unranked, seats, squares)
+
+    def no_seats(self) -> Seats:
+        """Return counts of no match."""
+        groups, statics = len(self.compiled.seats), self.compiled.slots.statics
+        classes = 1 + max((static.priority for static in statics), default=0)
+        return Seats(np.zeros((groups, classes), np.int64), np.zeros(groups, np.int64))
+
+    def seats_in(self, matched: Matched) -> Seats:
+        """Count the seats of one match."""
+        compiled, slots, seats = self.compiled, self.compiled.slots, self.no_seats()
+        kernel.count_seats(
+            matched.group_of,
+            compiled.program_of,
+            compiled.first_group,
+            compiled.entry_start,
+            compiled.entry_program,
+            compiled.slot_start,
+            slots.words,
+            slots.near,
+            slots.meets,
+            slots.meets_near,
+            matched.near,
+            slots.group_bits,
+            np.array([static.priority for static in slots.statics], np.int32),
+            seats.of_class,
+            seats.meeting,
+        )
+        return seats
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What many draws of a market gave."""
+
+    compiled: Compiled
+    tally: Tally
+
+    @property
+    def market(self) -> MarketInColumns:
+        """Return the market."""
+        return self.compiled.market
+
+
+def prepare(market: MarketInColumns, *, seed: bytes, seeds: Mapping[str, bytes]) -> Simulation:
+    """Compile a market and lay out its dice.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes.
+    """
+    compiled = compile_market(market)
+    return Simulation(compiled, Dice(compiled, seed=seed, seeds=seeds))
+
+
+def simulate(
+    market: MarketInColumns,
+    *,
+    draws: int,
+    seed: bytes,
+    seeds: Mapping[str, bytes] = NO_SEEDS,
+    workers: int = 1,
+    track: Track = untracked,
+) -> Simulated:
+    """Match a market on many draws, in this process or on `workers` others; the counts are the same.
+
+    `seeds` are those of rounds whose true numbers count. Scripts that ask for workers need the usual guard,
+    `if __name__ == "__main__"`.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes.
+        WorkerLost: if a worker process ends early.
+    """
+    simulation = prepare(market, seed=seed, seeds=seeds)
+    blocks = blocks_of(draws, simulation.compiled)
+    tallies = map(simulation.tally, blocks) if workers == 1 else on_processes(simulation, blocks, workers=workers)
+    return add_up(simulation.compiled, tallies, draws, track=track)
+
+
+def add_up(compiled: Compiled, tallies: Iterable[Tally], draws: int, *, track: Track) -> Simulated:
+    """Add up the tallies of all blocks, in whatever order they come."""
+    total: Tally | None = None
+    for tally in track(_draw_by_draw(tallies), "drawing", draws):
+        if tally is not None:
+            total = tally if total is None else total + tally
+    if total is None:
+        raise ValueError("there is nothing to be learnt from no draws")
+    return Simulated(compiled, total)
+
+
+def blocks_of(draws: int, compiled: Compiled) -> list[range]:
+    """Split the draws into blocks that take well below a second each."""
+    size = max(1, min(MOST_DRAWS, ENTRIES_IN_A_BLOCK // max(1, compiled.entry_program.size)))
+    return [range(first, min(first + size, draws)) for first in range(0, draws, size)]
+
+
+def _draw_by_draw(tallies: Iterable[Tally]) -> Iterator[Tally | None]:
+    for tally in tallies:
+        yield tally
+        yield from repeat(None, tally.draws - 1)
+
+
+class Dice:
+    """Simulated numbers of one market.
+
+    Every different number, of a round and a ticket or, where twins share, a household and grade, has its place in a
+    draw. Numbers of rounds whose seeds are told are the true ones, in all draws.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes.
+    """
+
+    def __init__(self, compiled: Compiled, *, seed: bytes, seeds: Mapping[str, bytes]) -> None:
+        _refuse_odd_seeds({**seeds, "to simulate": seed})
+        market = compiled.market
+        drawn_in, this_round = market.applicants.drawn_in, market.round.id
+        self._key = hashlib.sha256(LABEL + seed).digest()
+        self._seeds = [seeds.get(round_id) for round_id in dict.fromkeys((*drawn_in.words, this_round))]
+        this = (*drawn_in.words, this_round).index(this_round)
+        self._subjects = coded(subjects_of(market))
+        self._true: list[NumberWords] = []
+        self._known: list[Truths] = []
+        self._size = 0
+        everybody = np.arange(len(market.applicants))
+        first, fresh = self._keys(everybody, drawn_in.codes), self._keys(everybody, np.full_like(drawn_in.codes, this))
+        places = self._add(ONE_FOR_ALL, np.concatenate([first, fresh] if Source.FRESH in compiled.source else [first]))
+        self.for_all = {Source.FRESH: places[everybody.size :]} | dict.fromkeys(
+            (Source.WAITLIST, Source.REVERSE), places[: everybody.size]
+        )
+        self.apart = {
+            apart.program: self._add(
+                market.programs[apart.program].id,
+                (fresh if apart.source is Source.FRESH else first)[apart.applicants],
+            )
+            for apart in compiled.drawn_apart
+        }
+        self.known, self.true = np.concatenate(self._known), np.concatenate(self._true)
+        self.exact = bool(self.known.any()) or bits_without_rank(compiled) + RANK_BITS > LONGEST
+        self.rank_bits = everybody.size.bit_length() if self.exact else RANK_BITS
+
+    def draw(self, draw: int) -> "SimulatedNumbers":
+        """Return the numbers of one draw."""
+        key, counter = np.frombuffer(self._key, "<u8", 1), np.frombuffer(self._key, "<u8", 3, 8)
+        philox = np.random.Philox(key=[int(key[0]), draw], counter=[0, *map(int, counter)])
+        raw = philox.random_raw(self.true.size)
+        return SimulatedNumbers(self, np.where(self.known, self.true, raw) if self.exact else raw)
+
+    def _keys(self, applicants: Int64s, rounds: Int32s) -> Int64s:
+        return rounds.astype(np.int64) * len(self._subjects.words) + self._subjects.codes[applicants]
+
+    def _add(self, scope: str, keys: Int64s) -> Int64s:
+        """Give each different key a place in every draw, and return each key's place."""
+        different, places = np.unique(keys, return_inverse=True)
+        rounds, subjects = np.divmod(different, max(1, len(self._subjects.words)))
+        known, true = np.zeros(different.size, np.bool_), np.zeros(different.size, np.uint64)
+        for code, seed in enumerate(self._seeds):
+            here = np.flatnonzero(rounds == code)
+            if seed is not None and here.size:
+                names = (self._subjects.words[subject] for subject in subjects[here].tolist())
+                numbers = b"".join(lottery_numbers(seed, scope, names))
+                known[here], true[here] = True, np.frombuffer(numbers, ">u8")[::4]
+        begin, self._size = self._size, self._size + different.size
+        self._known.append(known)
+        self._true.append(true)
+        return begin + places
+
+
+class SimulatedNumbers:
+    """The numbers of one simulated draw."""
+
+    def __init__(self, dice: Dice, values: NumberWords) -> None:
+        self._dice = dice
+        self._values = values
+        self.bits = dice.rank_bits
+
+    def ranks(self, source: Source) -> Int32s:
+        """Return everybody's rank where one number counts at every program that goes by this source."""
+        return self._ranks(self._values[self._dice.for_all[source]], source)
+
+    def ranks_at(self, apart: DrawnApart) -> Int32s:
+        """Return the ranks at one program that has numbers of its own."""
+        return self._ranks(self._values[self._dice.apart[apart.program]], apart.source)
+
+    def _ranks(self, values: NumberWords, source: Source) -> Int32s:
+        compared = ~values if source is Source.REVERSE else values
+        if self._dice.exact:
+            return ranks_of(compared.reshape(-1, 1))
+        return (compared >> np.uint64(64 - RANK_BITS)).astype(np.int32)
+
+
+def _refuse_odd_seeds(seeds: Mapping[str, bytes]) -> None:
+    for name, seed in seeds.items():
+        if len(seed) != SEED_BYTES:
+            raise UnusableSeed(f"the seed {name} has {len(seed)} bytes; give {SEED_BYTES}")
