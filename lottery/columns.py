@@ -3,9 +3,11 @@
 Columns are in the order of tickets, so that an applicant's index stands for the ticket wherever tickets are compared.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count, islice, repeat
+from operator import is_
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -173,12 +175,33 @@ def columns_of(rows: Sequence[Row], programs: Sequence[Program]) -> Columns:
     )
 
 
+class Coding(Generic[Word]):
+    """Gives each different word a number, in the order in which they come, from one list of words to the next."""
+
+    def __init__(self) -> None:
+        self._places: defaultdict[Word | None, int] = defaultdict(count().__next__)
+        self._places[None] = NONE
+
+    def __len__(self) -> int:
+        """Return how many different words there are so far."""
+        return len(self._places) - 1
+
+    def codes(self, words: Sequence[Word | None]) -> Int32s:
+        """Return the numbers of words, and NONE for None."""
+        if words and all(map(is_, words, repeat(words[0]))):  # as where a file leaves a column out
+            return np.full(len(words), self._places[words[0]], np.int32)
+        return np.fromiter(map(self._places.__getitem__, words), np.int32, len(words))
+
+    def words(self, first: int = 0) -> tuple[Word, ...]:
+        """Return the different words, from that number on."""
+        return tuple(word for word in islice(self._places, first + 1, None) if word is not None)
+
+
 def coded(words: Iterable[Word | None]) -> Coded[Word]:
     """Give each different word a number, in the order in which they come."""
-    places: dict[Word | None, int] = {None: NONE}
-    codes = np.fromiter((places.setdefault(word, len(places) - 1) for word in words), np.int32)
-    del places[None]
-    return Coded(tuple(word for word in places if word is not None), codes)
+    coding = Coding[Word]()
+    codes = coding.codes(list(words))
+    return Coded(coding.words(), codes)
 
 
 def _held_seats(rows: Sequence[Row], programs: Sequence[Program], place: Mapping[str, int]) -> tuple[Int32s, Int32s]:

@@ -46,14 +46,28 @@ def load_market(path: str | Path, *, track: Track = untracked) -> Market:
         UnusableInput: with every fault found, each with its file, its JSON path, what is wrong and what to do.
     """
     path = Path(path)
+    with parts_of(path) as open_part:
+        if open_part is not None:
+            return _load_parts(open_part, path, track)
+        return read_market(_decode(path.read_bytes(), str(path)), file=str(path), track=track)
+
+
+@contextmanager
+def parts_of(path: Path) -> Iterator[OpenPart | None]:
+    """Give what opens the parts of a folder, or of a zip with nothing odd about it; None if it is one document.
+
+    Raises:
+        UnusableInput: if it is no such zip, or if something cannot be read, until the parts are closed.
+    """
     with _refusing_broken_files(path):
         if path.is_dir():
-            return _load_parts(lambda part: (path / part).open("rb"), path, track)
-        if _is_zip(path):
+            yield lambda part: (path / part).open("rb")
+        elif _is_zip(path):
             with _refusing_broken_zip(path), zipfile.ZipFile(path) as archive:
                 _refuse_odd_zip(archive, path)
-                return _load_parts(archive.open, path, track)
-        return read_market(_decode(path.read_bytes(), str(path)), file=str(path), track=track)
+                yield archive.open
+        else:
+            yield None
 
 
 def load_outcome(path: str | Path) -> Outcome:

@@ -447,7 +447,7 @@ def places(start: Int64s, ranking: Int32s, program_of: Int32s, group_of: Int32s)
 
 
 @compiled
-def count_seats(
+def count_classes(
     group_of: Int32s,
     program_of: Int32s,
     first_group: Int32s,
@@ -456,31 +456,52 @@ def count_seats(
     slot_start: Int64s,
     slots: Words,
     slots_near: Words,
-    meets: Truths,
-    meets_near: Truths,
     near: Truths,
     group_bits: int,
     priority: Int32s,
-    of_class: Int64s,
-    meeting: Int64s,
+    seats: Int64s,
 ) -> None:
-    """Count the seats of each group that each class has, and of each program those whose holders meet a group's test.
+    """Count the seats of each group by class: `seats` takes one row of classes for each group.
 
-    `priority` is the class of each static standing; `of_class` takes one row of classes for each group.
+    `priority` is the class of each static standing.
     """
     for applicant in range(group_of.size):
         group = group_of[applicant]
         if group == NONE:
             continue
-        program = program_of[group]
         slot, entry = slot_start[applicant], entry_start[applicant]
-        while entry_program[entry] != program:
+        while entry_program[entry] != program_of[group]:
             slot += first_group[entry_program[entry] + 1] - first_group[entry_program[entry]]
             entry += 1
-        beside = near.size > 0 and near[entry]
-        first = first_group[program]
-        word = slots_near[slot + group - first] if beside else slots[slot + group - first]
-        of_class[group, priority[word >> group_bits]] += 1
-        for other in range(first, first_group[program + 1]):
-            if meets_near[slot + other - first] if beside else meets[slot + other - first]:
-                meeting[other] += 1
+        slot += group - first_group[program_of[group]]
+        word = slots_near[slot] if near.size > 0 and near[entry] else slots[slot]
+        seats[group, priority[word >> group_bits]] += 1
+
+
+@compiled
+def count_meeting(
+    placed_at: Int32s,
+    first_group: Int32s,
+    entry_start: Int64s,
+    entry_program: Int32s,
+    slot_start: Int64s,
+    meets: Truths,
+    meets_near: Truths,
+    near: Truths,
+    seats: Int64s,
+) -> None:
+    """Count for each group the seats of its program, whatever their own, whose holders meet the group's condition.
+
+    `placed_at` is each applicant's program, or NONE.
+    """
+    for applicant in range(placed_at.size):
+        program = placed_at[applicant]
+        slot = slot_start[applicant]
+        for entry in range(entry_start[applicant], entry_start[applicant + 1]):
+            groups = first_group[entry_program[entry] + 1] - first_group[entry_program[entry]]
+            if entry_program[entry] == program:
+                for place in range(groups):
+                    if meets_near[slot + place] if near.size > 0 and near[entry] else meets[slot + place]:
+                        seats[first_group[program] + place] += 1
+                break
+            slot += groups

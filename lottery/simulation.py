@@ -108,7 +108,7 @@ class Simulation:
     def seats_in(self, matched: Matched) -> Seats:
         """Count the seats of one match."""
         compiled, slots, seats = self.compiled, self.compiled.slots, self.no_seats()
-        kernel.count_seats(
+        kernel.count_classes(
             matched.group_of,
             compiled.program_of,
             compiled.first_group,
@@ -117,13 +117,30 @@ class Simulation:
             compiled.slot_start,
             slots.words,
             slots.near,
-            slots.meets,
-            slots.meets_near,
             matched.near,
             slots.group_bits,
             np.array([static.priority for static in slots.statics], np.int32),
             seats.of_class,
-            seats.meeting,
+        )
+        placed_at = np.where(matched.group_of == NONE, NONE, compiled.program_of[matched.group_of]).astype(np.int32)
+        return Seats(seats.of_class, self.meeting(placed_at, matched.near))
+
+    def meeting(self, placed_at: Int32s, near: Truths) -> Int64s:
+        """Count for each group of this market the seats of its program whose holders meet the group's condition.
+
+        `placed_at` is each applicant's program, in whatever market, or NONE; `near` is as in `Matched`.
+        """
+        compiled, seats = self.compiled, np.zeros(len(self.compiled.seats), np.int64)
+        kernel.count_meeting(
+            placed_at,
+            compiled.first_group,
+            compiled.entry_start,
+            compiled.entry_program,
+            compiled.slot_start,
+            compiled.slots.meets,
+            compiled.slots.meets_near,
+            near,
+            seats,
         )
         return seats
 
@@ -198,11 +215,27 @@ def _draw_by_draw(tallies: Iterable[Tally]) -> Iterator[Tally | None]:
         yield from repeat(None, tally.draws - 1)
 
 
-class Dice:
-    """Simulated numbers of one market.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The numbers that count in one scope: for all programs, or at one.
 
     Every different number, of a round and a ticket or, where twins share, a household and grade, has its place in a
-    draw. Numbers of rounds whose seeds are told are the true ones, in all draws.
+    draw. `known` numbers are those of rounds whose seeds are told: the `true` ones, of which the first 8 bytes count.
+    """
+
+    counter: tuple[int, int]
+    known: Truths
+    true: NumberWords
+
+    def draw(self, key: int, draw: int) -> NumberWords:
+        """Draw the numbers of this scope, the true ones in their places."""
+        philox = np.random.Philox(key=[key, draw], counter=[0, 0, *self.counter])
+        raw = philox.random_raw(self.known.size)
+        return np.where(self.known, self.true, raw) if self.true.size else raw
+
+
+class Dice:
+    """Simulated numbers of one market. Markets of the same applicants have the same, whatever their rules.
 
     Raises:
         UnusableSeed: if a seed has not 32 bytes.
@@ -212,41 +245,34 @@ class Dice:
         _refuse_odd_seeds({**seeds, "to simulate": seed})
         market = compiled.market
         drawn_in, this_round = market.applicants.drawn_in, market.round.id
-        self._key = hashlib.sha256(LABEL + seed).digest()
+        self.key = int.from_bytes(hashlib.sha256(LABEL + seed).digest()[:8])
         self._seeds = [seeds.get(round_id) for round_id in dict.fromkeys((*drawn_in.words, this_round))]
         this = (*drawn_in.words, this_round).index(this_round)
         self._subjects = coded(subjects_of(market))
-        self._true: list[NumberWords] = []
-        self._known: list[Truths] = []
-        self._size = 0
-        everybody = np.arange(len(market.applicants))
-        first, fresh = self._keys(everybody, drawn_in.codes), self._keys(everybody, np.full_like(drawn_in.codes, this))
-        places = self._add(ONE_FOR_ALL, np.concatenate([first, fresh] if Source.FRESH in compiled.source else [first]))
-        self.for_all = {Source.FRESH: places[everybody.size :]} | dict.fromkeys(
-            (Source.WAITLIST, Source.REVERSE), places[: everybody.size]
-        )
+        first, fresh = self._keys(drawn_in.codes), self._keys(np.full_like(drawn_in.codes, this))
+        self.for_all, places = self._scope(ONE_FOR_ALL, np.concatenate([first, fresh]))
+        of_first, of_fresh = places[: first.size], places[first.size :]
+        self.places = {Source.WAITLIST: of_first, Source.REVERSE: of_first, Source.FRESH: of_fresh}
         self.apart = {
-            apart.program: self._add(
+            apart.program: self._scope(
                 market.programs[apart.program].id,
                 (fresh if apart.source is Source.FRESH else first)[apart.applicants],
             )
             for apart in compiled.drawn_apart
         }
-        self.known, self.true = np.concatenate(self._known), np.concatenate(self._true)
-        self.exact = bool(self.known.any()) or bits_without_rank(compiled) + RANK_BITS > LONGEST
-        self.rank_bits = everybody.size.bit_length() if self.exact else RANK_BITS
+        told = [self.for_all, *(scope for scope, _ in self.apart.values())]
+        room = LONGEST - bits_without_rank(compiled)
+        self.exact = any(scope.true.size for scope in told) or room < RANK_BITS
+        self.rank_bits = first.size.bit_length() if self.exact else RANK_BITS
 
     def draw(self, draw: int) -> "SimulatedNumbers":
         """Return the numbers of one draw."""
-        key, counter = np.frombuffer(self._key, "<u8", 1), np.frombuffer(self._key, "<u8", 3, 8)
-        philox = np.random.Philox(key=[int(key[0]), draw], counter=[0, *map(int, counter)])
-        raw = philox.random_raw(self.true.size)
-        return SimulatedNumbers(self, np.where(self.known, self.true, raw) if self.exact else raw)
+        return SimulatedNumbers(self, draw)
 
-    def _keys(self, applicants: Int64s, rounds: Int32s) -> Int64s:
-        return rounds.astype(np.int64) * len(self._subjects.words) + self._subjects.codes[applicants]
+    def _keys(self, rounds: Int32s) -> Int64s:
+        return rounds.astype(np.int64) * len(self._subjects.words) + self._subjects.codes
 
-    def _add(self, scope: str, keys: Int64s) -> Int64s:
+    def _scope(self, name: str, keys: Int64s) -> tuple[Scope, Int64s]:
         """Give each different key a place in every draw, and return each key's place."""
         different, places = np.unique(keys, return_inverse=True)
         rounds, subjects = np.divmod(different, max(1, len(self._subjects.words)))
@@ -255,29 +281,30 @@ class Dice:
             here = np.flatnonzero(rounds == code)
             if seed is not None and here.size:
                 names = (self._subjects.words[subject] for subject in subjects[here].tolist())
-                numbers = b"".join(lottery_numbers(seed, scope, names))
+                numbers = b"".join(lottery_numbers(seed, name, names))
                 known[here], true[here] = True, np.frombuffer(numbers, ">u8")[::4]
-        begin, self._size = self._size, self._size + different.size
-        self._known.append(known)
-        self._true.append(true)
-        return begin + places
+        place = hashlib.sha256(name.encode()).digest()
+        counter = int.from_bytes(place[:8]), int.from_bytes(place[8:16])
+        return Scope(counter, known, true if known.any() else true[:0]), places
 
 
 class SimulatedNumbers:
     """The numbers of one simulated draw."""
 
-    def __init__(self, dice: Dice, values: NumberWords) -> None:
+    def __init__(self, dice: Dice, draw: int) -> None:
         self._dice = dice
-        self._values = values
+        self._draw = draw
+        self._for_all = dice.for_all.draw(dice.key, draw)
         self.bits = dice.rank_bits
 
     def ranks(self, source: Source) -> Int32s:
         """Return everybody's rank where one number counts at every program that goes by this source."""
-        return self._ranks(self._values[self._dice.for_all[source]], source)
+        return self._ranks(self._for_all[self._dice.places[source]], source)
 
     def ranks_at(self, apart: DrawnApart) -> Int32s:
         """Return the ranks at one program that has numbers of its own."""
-        return self._ranks(self._values[self._dice.apart[apart.program]], apart.source)
+        scope, places = self._dice.apart[apart.program]
+        return self._ranks(scope.draw(self._dice.key, self._draw)[places], apart.source)
 
     def _ranks(self, values: NumberWords, source: Source) -> Int32s:
         compared = ~values if source is Source.REVERSE else values
