@@ -11,7 +11,7 @@ import numpy as np
 from lottery import kernel
 from lottery.backfill import seats_this_round
 from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, Words
-from lottery.conditions import EntryFacts, Finders, finders_of
+from lottery.conditions import EntryFacts, Finders, SomeEntries, finders_of
 from lottery.market import HeldSeat, Kind, Late
 from lottery.rules import (
     EVERYONE,
@@ -278,15 +278,9 @@ class Entries:
     def _codes_of_book(self, book: RuleBook, entries: Int32s, *, near: bool) -> Iterator[tuple[Int32s, Truths]]:
         """Yield, for each group in turn, `static_codes` of these entries' slots, as `statics` numbers them."""
         applicants, who = self.market.applicants, self.applicant[entries]
-        facts = EntryFacts(
-            finders=self.finders,
-            zones=applicants.zones.codes[who],
-            flags=applicants.flags.codes[who],
-            at_facts=self.facts_at_school[entries],
-            attends=applicants.attends.codes[who],
-            near=near,
-        )
+        facts = EntryFacts(self.finders, applicants, SomeEntries(who, self.facts_at_school[entries]), near=near)
         held = applicants.holds_program[who] == self.program[entries]
+        any_held = bool(held.any())
         considered = np.zeros(entries.size, np.bool_) if book.nobody_new else facts.meeting(book.eligible)
         if book.screened:
             considered &= self.position[entries] != NONE
@@ -296,15 +290,20 @@ class Entries:
         policy = self.market.policy.late
         for place, group in enumerate(book.groups):
             met = facts.meeting(group.when)
-            here = np.where(
-                held, applicants.holds_group[who] == place, considered & met if group.closed else considered
-            )
-            priority = np.full(entries.size, len(group.priorities), np.int32)
-            for index in reversed(range(len(group.priorities))):
-                priority[facts.meeting(group.priorities[index].when)] = index
-            code = 2 * (2 * ~held + ~met) + (late & (policy is Late.AFTER))
-            code = 2 * (self.most_classes * code + priority) + (late & (policy is Late.WITHIN))
-            yield np.where(here, code, NONE).astype(np.int32), met
+            here = considered & met if group.closed else considered
+            if any_held:
+                here = np.where(held, applicants.holds_group[who] == place, here)
+            code = (~held).astype(np.int32)
+            for base, digit in (
+                (2, ~met),
+                (2, late & (policy is Late.AFTER)),
+                (self.most_classes, facts.class_among(group.priorities)),
+                (2, late & (policy is Late.WITHIN)),
+            ):
+                code *= base
+                code += digit
+            code[~here] = NONE
+            yield code, met
 
     def _newcomers(self) -> Truths:
         drawn_in = self.market.applicants.drawn_in

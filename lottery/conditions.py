@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lottery.columns import Columns, Int32s, Truths
-from lottery.rules import AllOf, AnyOf, AtSchool, AttendsIn, Condition, Has, Not, SiblingPlaced, ZoneIn
+from lottery.rules import AllOf, AnyOf, AtSchool, AttendsIn, Condition, Has, Not, PriorityClass, SiblingPlaced, ZoneIn
 
 
 class Finder:
@@ -25,6 +26,14 @@ class Finder:
         for word in words:
             table[self._codes.get(word, [])] = True
         return table
+
+
+@dataclass(frozen=True, slots=True)
+class SomeEntries:
+    """Some entries of rankings: whose each is, and the code of that applicant's set of facts at the entry's school."""
+
+    applicants: Int32s
+    at_facts: Int32s
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +56,29 @@ def finders_of(applicants: Columns) -> Finders:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """What conditions look at, for some entries.
+    """What conditions look at, for some entries of rankings; what none of them looks at is not gathered."""
 
-    Each has codes of the applicant's sets of facts, of those at the entry's school; `near` says for all of them whether
-    a sibling was placed there.
-    """
-
-    finders: Finders
-    zones: Int32s
-    flags: Int32s
-    at_facts: Int32s
-    attends: Int32s
-    near: bool
+    def __init__(self, finders: Finders, applicants: Columns, entries: SomeEntries, *, near: bool) -> None:
+        """`near` says for all of the entries whether a sibling was placed at the school."""
+        self._finders = finders
+        self._applicants = applicants
+        self._entries = entries
+        self._near = near
 
     def meeting(self, condition: Condition) -> Truths:
         """Return for each entry whether the condition holds."""
         match condition:
             case ZoneIn(zones):
-                return self.finders.zones.having_any(zones)[self.zones]
+                return self._finders.zones.having_any(zones)[self._zones]
             case Has(flag):
-                return self.finders.flags.having_any((flag,))[self.flags]
+                return self._finders.flags.having_any((flag,))[self._flags]
             case AtSchool(fact):
-                return self.finders.at_facts.having_any((fact,))[self.at_facts]
+                return self._finders.at_facts.having_any((fact,))[self._entries.at_facts]
             case AttendsIn(schools):
-                return self.finders.attends.having_any(schools)[self.attends]
+                return self._finders.attends.having_any(schools)[self._attends]
             case SiblingPlaced():
-                return np.full(self.zones.size, self.near)
+                return np.full(self._entries.applicants.size, self._near)
             case AllOf(parts):
                 return self._all(parts)
             case AnyOf(parts):
@@ -82,10 +86,29 @@ class EntryFacts:
             case Not(part):
                 return ~self.meeting(part)
             case _:
-                return np.ones(self.zones.size, np.bool_)
+                return np.ones(self._entries.applicants.size, np.bool_)
+
+    def class_among(self, priorities: Sequence[PriorityClass]) -> Int32s:
+        """Return each entry's class: the place of the first whose condition holds, or one past the last."""
+        classes = np.full(self._entries.applicants.size, len(priorities), np.int32)
+        for place in reversed(range(len(priorities))):
+            classes[self.meeting(priorities[place].when)] = place
+        return classes
 
     def _all(self, parts: Sequence[Condition]) -> Truths:
-        met = np.ones(self.zones.size, np.bool_)
+        met = np.ones(self._entries.applicants.size, np.bool_)
         for part in parts:
             met &= self.meeting(part)
         return met
+
+    @cached_property
+    def _zones(self) -> Int32s:
+        return self._applicants.zones.codes[self._entries.applicants]
+
+    @cached_property
+    def _flags(self) -> Int32s:
+        return self._applicants.flags.codes[self._entries.applicants]
+
+    @cached_property
+    def _attends(self) -> Int32s:
+        return self._applicants.attends.codes[self._entries.applicants]

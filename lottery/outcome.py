@@ -1,7 +1,8 @@
 """What a match gives: placements, cutoffs and waitlists, and the file that holds them (lottery.md, section 8)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _text
 from typing import TypeVar
 
 from lottery.canonical import Json, canonical_line
@@ -47,6 +48,16 @@ class Cutoff:
     filled: int
     last: LastAdmitted | None
 
+    def document(self) -> dict[str, Json]:
+        """Write the cutoff as the format has it."""
+        return {
+            "program": self.program,
+            "group": self.group,
+            "seats": self.seats,
+            "filled": self.filled,
+            "last": last_document(self.last),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Waitlist:
@@ -79,24 +90,46 @@ class Outcome:
                 for p in self.placements
             ],
             "unplaced": list(self.unplaced),
-            "cutoffs": [
-                {
-                    "program": c.program,
-                    "group": c.group,
-                    "seats": c.seats,
-                    "filled": c.filled,
-                    "last": last_document(c.last),
-                }
-                for c in self.cutoffs
-            ],
+            "cutoffs": [cutoff.document() for cutoff in self.cutoffs],
             "waitlists": [
                 {"program": w.program, "group": w.group, "applicants": list(w.applicants)} for w in self.waitlists
             ],
         }
 
     def to_bytes(self) -> bytes:
-        """Return the one form of the file: a line of canonical JSON (RFC 8785) and LF."""
-        return canonical_line(self.document()).encode() + b"\n"
+        """Return the one form of the file: a line of canonical JSON (RFC 8785) and LF.
+
+        A city has many placements and long waitlists, so they are put together from parts that are written once.
+        """
+        cutoffs = canonical_line([cutoff.document() for cutoff in self.cutoffs])
+        placements = ",".join(_placement_lines(self.placements))
+        waitlists = ",".join(
+            f'{{"applicants":{_texts(w.applicants)},"group":{_text(w.group)},"program":{_text(w.program)}}}'
+            for w in self.waitlists
+        )
+        return (
+            f'{{"cutoffs":{cutoffs},"format":"{FORMAT}","market":{_text(self.market)},"placements":[{placements}]'
+            f',"seed":{_text(self.seed)},"unplaced":{_texts(self.unplaced)},"waitlists":[{waitlists}]}}\n'
+        ).encode()
+
+
+def _placement_lines(placements: Sequence[Placement]) -> Iterator[str]:
+    seats: dict[tuple[str, str], str] = {}
+    for placement in placements:
+        seat = placement.group, placement.program
+        where = seats.get(seat)
+        if where is None:
+            where = seats[seat] = f',"group":{_text(seat[0])},"program":{_text(seat[1])}}}'
+        choice = "null" if placement.choice is None else placement.choice
+        yield f'{{"applicant":{_text(placement.applicant)},"choice":{choice}{where}'
+
+
+def _texts(texts: Sequence[str]) -> str:
+    """Write a list of texts: in one go where none of them holds anything that must be written in another way."""
+    whole = "".join(texts)
+    if whole.isascii() and whole.isprintable() and '"' not in whole and "\\" not in whole:
+        return '["' + '","'.join(texts) + '"]' if texts else "[]"
+    return canonical_line(texts)
 
 
 def last_document(last: LastAdmitted | None) -> dict[str, Json] | None:
