@@ -1,79 +1,77 @@
 """Many draws on a Dask cluster: the same counts as on one process, whatever becomes of its workers."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
 from distributed import Client, KilledWorker, as_completed
 
-from lottery.columns import MarketInColumns
+from lottery.blocks import Counted, Counting, WorkerLost, add_up, blocks_of
 from lottery.progress import Track, untracked
-from lottery.reference import NO_SEEDS
-from lottery.simulation import Simulated, Simulation, Tally, add_up, blocks_of, prepare
-from lottery.workers import WorkerLost
 
-PATIENCE = "10s"
-"""How long a scheduler may take to answer."""
+PATIENCE = 20
+"""Seconds that a scheduler, and then its first worker, may take to answer."""
 
 
 class NoScheduler(RuntimeError):
-    """No scheduler answers at the address; the message says what to do."""
+    """No scheduler answers at an address, or it has no workers; the message says what to do."""
 
 
-def simulate_on(
-    scheduler: str,
-    market: MarketInColumns,
-    *,
-    draws: int,
-    seed: bytes,
-    seeds: Mapping[str, bytes] = NO_SEEDS,
-    track: Track = untracked,
-) -> Simulated:
-    """Match a market on many draws on the workers of a Dask scheduler, as `lottery.simulation.simulate` does.
+def count_draws_on(
+    scheduler: str, work: Counting[Counted], draws: int, *, entries: int, track: Track = untracked
+) -> Counted:
+    """Count draws as `lottery.blocks.count_draws` does, on the workers of a Dask scheduler.
 
-    The market goes to every worker once, then blocks of draws, a few numbers each. What a worker had in hand when it
-    was lost is given to others.
+    What is counted goes to every worker once, then blocks of draws, a few numbers each. What a worker had in hand when
+    it was lost is given to others.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes.
-        NoScheduler: if none answers at the address.
+        NoScheduler: if none answers at the address, or it has no workers.
+        ValueError: if there are no draws.
         WorkerLost: if one block ends several workers.
     """
-    simulation = prepare(market, seed=seed, seeds=seeds)
+    blocks = blocks_of(draws, entries)
     with _client(scheduler) as client:
-        tallies = _tallies(client, simulation, blocks_of(draws, simulation.compiled))
-        return add_up(simulation.compiled, tallies, draws, track=track)
+        return add_up(_counted(client, work, blocks), draws, track=track)
 
 
 @contextmanager
 def _client(scheduler: str) -> Iterator[Client]:
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise NoScheduler(f"no scheduler answers at {scheduler}; start one there, or correct the address") from error
+    except (OSError, ValueError):
+        raise NoScheduler(f"no scheduler answers at {scheduler}; start one there, or correct the address") from None
     with client:
         yield client
 
 
-def _tallies(client: Client, simulation: Simulation, blocks: Collection[range]) -> Iterator[Tally]:
-    """Yield each block's tally as it comes; where every copy of the market is lost, send it anew for what is left."""
+def _counted(client: Client, work: Counting[Counted], blocks: Iterable[range]) -> Iterator[Counted]:
+    """Yield each block's counts as they come; where every copy of the work is lost, send it anew for what is left."""
     left = dict.fromkeys(blocks)
     while left:
-        everywhere = client.scatter(simulation, broadcast=True, hash=False)
-        futures = {client.submit(_tally, block, simulation=everywhere, pure=False): block for block in left}
+        _wait_for_a_worker(client)
+        everywhere = client.scatter(work, broadcast=True, hash=False)
+        futures = {client.submit(_tally, block, work=everywhere, pure=False): block for block in left}
         try:
             for future in as_completed(futures, loop=client.loop):
-                tally = future.result()
+                counts = future.result()
                 del left[futures[future]]
                 future.release()
-                yield tally
+                yield counts
         except KilledWorker:
-            raise WorkerLost("one block of draws ended several workers, perhaps for want of memory") from None
+            raise WorkerLost("a block of draws ended several workers, perhaps for want of memory; add some") from None
         except CancelledError:
             continue
         finally:
             client.cancel(list(futures))
 
 
-def _tally(block: range, *, simulation: Simulation) -> Tally:
-    return simulation.tally(block)
+def _wait_for_a_worker(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise NoScheduler("the scheduler has no workers; start some") from None
+
+
+def _tally(block: range, *, work: Counting[Counted]) -> Counted:
+    return work.tally(block)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lottery.cli import DONE, REFUSED, main
+from lottery.cli import main
+from lottery.commands import DONE, REFUSED
 from lottery.files import load_market, load_outcome, write_whole
 from lottery.outcome import Outcome, Placement
 

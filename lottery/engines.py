@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from importlib.util import find_spec
 
 from lottery import reference
 from lottery.market import Market
@@ -17,24 +18,41 @@ class Engine(StrEnum):
     REFERENCE = "reference"
 
 
+FAST_NEEDS = ("msgspec", "numba", "numpy")
+
+
+class MissingEngine(ImportError):
+    """An engine is asked for that is not installed here; the message says what to do."""
+
+
+def engine_here() -> Engine:
+    """Return the fast engine where what it needs is installed, else the reference, which needs Python alone."""
+    return Engine.FAST if all(map(find_spec, FAST_NEEDS)) else Engine.REFERENCE
+
+
 def match(
     market: Market,
     *,
     seed: bytes,
     seeds: Mapping[str, bytes] = NO_SEEDS,
-    engine: str = Engine.FAST,
+    engine: str | None = None,
     track: Track = untracked,
 ) -> Outcome:
     """Match a market's applicants to its seats.
 
-    `seed` is this round's, 32 bytes; `seeds` are those of earlier rounds in which applicants were drawn.
+    `seed` is this round's, 32 bytes; `seeds` are those of earlier rounds in which applicants were drawn. Without a name
+    it is the fast engine where it is installed.
 
     Raises:
         UnusableSeed: if a seed has not 32 bytes, or one is missing.
         ValueError: if there is no engine of that name.
+        MissingEngine: if the fast engine is asked for and what it needs is not installed.
     """
-    if Engine(engine) is Engine.REFERENCE:
+    asked = engine_here() if engine is None else Engine(engine)
+    if asked is Engine.REFERENCE:
         return reference.match(market, seed=seed, seeds=seeds, track=track)
+    if engine_here() is not Engine.FAST:
+        raise MissingEngine(f"the fast engine needs {', '.join(FAST_NEEDS)}; install them, or ask for the reference")
     from lottery import engine as fast
 
     return fast.match(market, seed=seed, seeds=seeds, track=track)

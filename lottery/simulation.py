@@ -5,13 +5,13 @@ Shaw 2011), keyed by seed and draw: draw n is the same on any worker, and nothin
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 
 from lottery import kernel
+from lottery.blocks import count_draws
 from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, coded
 from lottery.compile import Compiled, DrawnApart, Source, compile_market
 from lottery.draw import ONE_FOR_ALL, SEED_BYTES, UnusableSeed
@@ -19,12 +19,8 @@ from lottery.engine import LONGEST, Matched, bits_without_rank, solve
 from lottery.numbers import NumberWords, lottery_numbers, ranks_of, subjects_of
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
-from lottery.workers import on_processes
 
 LABEL = b"enroll-lottery/v1/simulation\0"
-MOST_DRAWS, ENTRIES_IN_A_BLOCK = 25, 25_000_000
-"""Draws of a block at most, and entries of rankings that are gone through in one."""
-
 RANK_BITS = 31
 """Bits of a simulated number. Two that are equal, one pair in two thousand million, go by ticket."""
 
@@ -158,8 +154,8 @@ class Simulated:
         return self.compiled.market
 
 
-def prepare(market: MarketInColumns, *, seed: bytes, seeds: Mapping[str, bytes]) -> Simulation:
-    """Compile a market and lay out its dice.
+def prepare(market: MarketInColumns, *, seed: bytes, seeds: Mapping[str, bytes] = NO_SEEDS) -> Simulation:
+    """Compile a market and lay out its dice; `seeds` are those of rounds whose true numbers count.
 
     Raises:
         UnusableSeed: if a seed has not 32 bytes.
@@ -184,35 +180,13 @@ def simulate(
 
     Raises:
         UnusableSeed: if a seed has not 32 bytes.
+        ValueError: if there are no draws.
         WorkerLost: if a worker process ends early.
     """
     simulation = prepare(market, seed=seed, seeds=seeds)
-    blocks = blocks_of(draws, simulation.compiled)
-    tallies = map(simulation.tally, blocks) if workers == 1 else on_processes(simulation, blocks, workers=workers)
-    return add_up(simulation.compiled, tallies, draws, track=track)
-
-
-def add_up(compiled: Compiled, tallies: Iterable[Tally], draws: int, *, track: Track) -> Simulated:
-    """Add up the tallies of all blocks, in whatever order they come."""
-    total: Tally | None = None
-    for tally in track(_draw_by_draw(tallies), "drawing", draws):
-        if tally is not None:
-            total = tally if total is None else total + tally
-    if total is None:
-        raise ValueError("there is nothing to be learnt from no draws")
-    return Simulated(compiled, total)
-
-
-def blocks_of(draws: int, compiled: Compiled) -> list[range]:
-    """Split the draws into blocks that take well below a second each."""
-    size = max(1, min(MOST_DRAWS, ENTRIES_IN_A_BLOCK // max(1, compiled.entry_program.size)))
-    return [range(first, min(first + size, draws)) for first in range(0, draws, size)]
-
-
-def _draw_by_draw(tallies: Iterable[Tally]) -> Iterator[Tally | None]:
-    for tally in tallies:
-        yield tally
-        yield from repeat(None, tally.draws - 1)
+    entries = simulation.compiled.entry_program.size
+    tally = count_draws(simulation, draws, entries=entries, workers=workers, track=track)
+    return Simulated(simulation.compiled, tally)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""Many draws in blocks, whose counts add up in any order, on one process or several."""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import repeat
+from typing import Protocol, Self, TypeVar, cast
+
+from lottery.progress import Track, untracked
+
+MOST_DRAWS, MOST_ENTRIES = 25, 25_000_000
+"""Draws of a block at most, and entries of rankings that are gone through in one: well below a second's work."""
+
+
+class Counts(Protocol):
+    """Counts of some draws; those of different draws add up."""
+
+    @property
+    def draws(self) -> int:
+        """Return of how many draws they are."""
+
+    def __add__(self, other: Self, /) -> Self:
+        """Return the counts of the draws of both."""
+
+
+Counted = TypeVar("Counted", bound=Counts)
+Counted_co = TypeVar("Counted_co", bound=Counts, covariant=True)
+
+
+class Counting(Protocol[Counted_co]):
+    """What can count blocks of draws."""
+
+    def tally(self, draws: Iterable[int]) -> Counted_co:
+        """Count some draws."""
+
+
+class WorkerLost(RuntimeError):
+    """A worker process ended before its work was done; the message says what to do."""
+
+
+def count_draws(
+    work: Counting[Counted], draws: int, *, entries: int, workers: int = 1, track: Track = untracked
+) -> Counted:
+    """Count draws 0 to `draws`, in this process or on `workers` others; `entries` are those of the market's rankings.
+
+    Raises:
+        ValueError: if there are no draws.
+        WorkerLost: if a worker process ends early.
+    """
+    blocks = blocks_of(draws, entries)
+    counted = map(work.tally, blocks) if workers == 1 else on_processes(work, blocks, workers=workers)
+    return add_up(counted, draws, track=track)
+
+
+def blocks_of(draws: int, entries: int) -> Sequence[range]:
+    """Split draws into blocks.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if draws < 1:
+        raise ValueError("there is nothing to be learnt from no draws")
+    size = max(1, min(MOST_DRAWS, MOST_ENTRIES // max(1, entries)))
+    return [range(first, min(first + size, draws)) for first in range(0, draws, size)]
+
+
+def add_up(counted: Iterable[Counted], draws: int, *, track: Track) -> Counted:
+    """Add up the counts of all blocks, in whatever order they come; there is one at least."""
+    total: Counted | None = None
+    for counts in track(_draw_by_draw(counted), "drawing", draws):
+        if counts is not None:
+            total = counts if total is None else total + counts
+    return cast("Counted", total)
+
+
+def _draw_by_draw(counted: Iterable[Counted]) -> Iterator[Counted | None]:
+    for counts in counted:
+        yield counts
+        yield from repeat(None, counts.draws - 1)
+
+
+def on_processes(work: Counting[Counted], blocks: Iterable[range], *, workers: int) -> Iterator[Counted]:
+    """Yield the counts of each block as they come, in whatever order.
+
+    Raises:
+        WorkerLost: if a process ends early.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of this process hold
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_take_up, initargs=(work,))
+    try:
+        with _interrupts_ignored():  # as processes inherit it: an interrupt is for this one to answer
+            futures = [pool.submit(_tally, block) for block in blocks]
+        for future in as_completed(futures):
+            yield cast("Counted", future.result())
+    except BrokenProcessPool:
+        raise WorkerLost("a worker process ended early, perhaps for want of memory; give fewer workers") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_AT_HAND: list[Counting[Counts]] = []
+"""What a worker process works on, from its start to its end."""
+
+
+def _take_up(work: Counting[Counts]) -> None:
+    _AT_HAND.append(work)
+
+
+def _tally(block: range) -> Counts:
+    return _AT_HAND[0].tally(block)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,176 @@
+"""What `match`, `verify`, `explain` and `generate` do (lottery.md, section 10)."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lottery.draw import UnusableSeed
+from lottery.engines import Engine, engine_here, match
+from lottery.files import load_market, load_outcome, outcome_from, read_bytes, save_market, write_whole
+from lottery.market import Kind, Market
+from lottery.outcome import Outcome
+from lottery.progress import Track
+from lottery.read_market import read_market
+from lottery.strict import Fault, UnusableInput
+from lottery.terminal import progress_bars
+from lottery.verify import CHECKS, Complaint, Rule, verify
+
+DONE, REFUSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; the answer is no; unusable input; interrupted."""
+
+MOST_COMPLAINTS = 10
+"""Complaints that are printed of each rule; the rest are counted."""
+
+
+def run_match(options: argparse.Namespace) -> int:
+    """Match a market and write the outcome."""
+    refuse_overwriting(options.output, options.market)
+    engine = Engine(options.engine) if options.engine else engine_here()
+    market: Market | None = None
+    with progress_bars() as track:
+        if engine is Engine.FAST and not options.report:
+            outcome = _match_columns(options, track)
+        else:
+            market = load_market(options.market, track=track)
+            outcome = match(market, seed=options.seed, seeds=seeds_of(options), engine=engine, track=track)
+    if options.output is None:
+        sys.stdout.buffer.write(outcome.to_bytes())
+    else:
+        with write_whole(options.output) as stream:
+            stream.write(outcome.to_bytes())
+    if market is not None and options.report:
+        _print_report(market, outcome, options)
+    return DONE
+
+
+def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
+    """Read a market straight into columns, and match it with the fast engine."""
+    from lottery.engine import match_columns
+    from lottery.read_columns import load_columns
+
+    market = load_columns(options.market, track=track)
+    return match_columns(market, seed=options.seed, seeds=seeds_of(options), track=track)
+
+
+def _print_report(market: Market, outcome: Outcome, options: argparse.Namespace) -> None:
+    from lottery.report import report
+    from lottery.tables import print_report
+
+    counted = report(market, outcome, seeds=seeds_of(options))
+    print_report(counted, sys.stderr if options.output is None else sys.stdout)
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Check an outcome and print what each check says."""
+    with progress_bars() as track:
+        market = load_market(options.market, track=track)
+        raw = read_bytes(options.outcome)
+        outcome = outcome_from(raw, options.outcome)
+        complaints = list(verify(market, outcome, seeds=seeds_of(options), track=track))
+    if not complaints and raw != outcome.to_bytes():
+        text = "the file says the same but is not written as canonical JSON with one LF at the end"
+        complaints.append(Complaint(Rule.REFERENCE, None, None, text))
+    broken = {complaint.rule for complaint in complaints}
+    for rule in [Rule.SEED, *(CHECKS if Rule.SEED not in broken else ())]:
+        print(f"{'NO ' if rule in broken else 'yes'}  {rule}")
+        of_rule = [complaint for complaint in complaints if complaint.rule is rule]
+        for complaint in of_rule[:MOST_COMPLAINTS]:
+            print(f"       {complaint.without_rule()}")
+        if len(of_rule) > MOST_COMPLAINTS:
+            print(f"       and {len(of_rule) - MOST_COMPLAINTS} more")
+    if complaints:
+        print(f"The outcome is refused: {len(complaints)} complaints.")
+        return REFUSED
+    print(f"The outcome is right: {len(outcome.placements)} placed, {len(outcome.unplaced)} without a seat.")
+    return DONE
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    """Explain one applicant's result."""
+    from lottery.explain import Explainer, Extract, UnfitOutcome, UnknownApplicant
+    from lottery.language import Language, UnknownLanguage
+    from lottery.words import explanation_in_words
+
+    try:
+        language = Language(options.lang)
+        with progress_bars() as track:
+            market = load_market(options.market, track=track)
+        explainer = Explainer(Extract.whole(market, load_outcome(options.outcome)), seeds=seeds_of(options))
+        explanation = explainer.explain(options.applicant)
+    except UnknownLanguage as refusal:
+        raise UnusableInput([Fault("--lang", "$", *refusal.args[0].split("; ", 1))]) from None
+    except UnfitOutcome as refusal:
+        raise UnusableInput([Fault(options.outcome, "$", *refusal.args[0].split("; ", 1))]) from None
+    except UnknownApplicant as refusal:
+        raise UnusableInput([Fault("--applicant", "$", *refusal.args[0].split("; ", 1))]) from None
+    lines = explanation_in_words(explanation, language)
+    if options.json:
+        said = {"language": language.code, "direction": language.direction, "lines": lines}
+        print(json.dumps({**explanation.document(), "in_words": said}, ensure_ascii=False, indent=2))
+    else:
+        print(*lines, sep="\n")
+    return DONE
+
+
+def run_generate(options: argparse.Namespace) -> int:
+    """Make an invented city's market, or that of the summer after its main round."""
+    from lottery.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
+
+    if (options.round == Kind.BACKFILL) != (options.after is not None):
+        raise UnusableInput(
+            [Fault("generate", "$", "--round backfill and --after go together", "give both or neither")]
+        )
+    is_city = options.shape == Shape.CITY
+    plan = Plan(
+        applicants=options.applicants,
+        programs=options.programs,
+        schools=options.schools,
+        choices=options.choices,
+        shape=Shape(options.shape),
+        reserves=is_city if options.reserves is None else options.reserves,
+        siblings=is_city if options.siblings is None else options.siblings,
+        seed=options.seed,
+    )
+    try:
+        made = generate(plan)
+        if options.round == Kind.BACKFILL:
+            outcome = load_outcome(options.after)
+            main_round = read_market({**made.head, "applicants": list(made.applicants)})
+            if outcome.market != main_round.digest():
+                problem = "is the outcome of another market"
+                remedy = (
+                    "give the --applicants, --programs or --schools, and --seed of the market that it was made from"
+                )
+                raise UnusableInput([Fault(options.after, "$.market", problem, remedy)])
+            made = generate_summer(plan, outcome.document())
+    except ImpossiblePlan as refusal:
+        raise UnusableInput([Fault("generate", "$", *str(refusal).split("; ", 1))]) from None
+    with progress_bars() as track:
+        save_market(options.output, made.head, track(made.applicants, "writing", None))
+    return DONE
+
+
+def seeds_of(options: argparse.Namespace) -> Mapping[str, bytes]:
+    """Return the seeds of rounds that were given.
+
+    Raises:
+        UnusableSeed: if a round has two.
+    """
+    seeds: dict[str, bytes] = {}
+    for round_id, seed in options.seed_of:
+        if seeds.setdefault(round_id, seed) != seed:
+            raise UnusableSeed(f"round {round_id} has two different seeds; give its seed once")
+    return seeds
+
+
+def refuse_overwriting(output: Path | None, *markets: str) -> None:
+    """Refuse to write into a market that is read.
+
+    Raises:
+        UnusableInput: if the output is one of them.
+    """
+    for market in markets:
+        if output and output.exists() and Path(market).exists() and output.samefile(market):
+            raise UnusableInput([Fault(str(output), "$", "is the market itself", "give another file for the output")])

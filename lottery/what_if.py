@@ -1,0 +1,76 @@
+"""What `simulate`, `compare` and `lint` do: what rules do, before anything is drawn (lottery.md, section 10)."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lottery.commands import DONE, refuse_overwriting, seeds_of
+from lottery.files import write_whole
+from lottery.progress import Track
+from lottery.strict import Fault, UnusableInput
+from lottery.terminal import progress_bars
+
+if TYPE_CHECKING:
+    from lottery.blocks import Counted, Counting
+
+DRAWS_WORTH_A_PROCESS = 25
+"""Draws that are sooner done than another process is there."""
+
+
+def run_simulate(options: argparse.Namespace) -> int:
+    """Draw many times, and write the table of chances and fills."""
+    with _refusing_what_is_missing():
+        from lottery.chances import FORMATS, table_of
+        from lottery.read_columns import load_columns
+        from lottery.simulation import Simulated, prepare
+    write = FORMATS.get(options.output.suffix)
+    if write is None:
+        remedy = f"end its name with {' or '.join(FORMATS)}"
+        raise UnusableInput([Fault(str(options.output), "$", "is no table that can be written", remedy)])
+    refuse_overwriting(options.output, options.market)
+    with progress_bars() as track:
+        market = load_columns(options.market, track=track)
+        simulation = prepare(market, seed=options.seed, seeds=seeds_of(options))
+        tally = _count(options, simulation, simulation.compiled.entry_program.size, track)
+    simulated = Simulated(simulation.compiled, tally)
+    table = table_of(simulated)
+    with write_whole(options.output) as stream:
+        write(table, stream)
+    return DONE
+
+
+def _count(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
+    """Count draws where it was asked for: on a cluster, or on processes of this machine."""
+    from lottery.blocks import WorkerLost, count_draws
+
+    try:
+        if options.scheduler:
+            return _count_on_cluster(options, work, entries, track)
+        workers = options.workers or min(os.cpu_count() or 1, 1 + options.draws // DRAWS_WORTH_A_PROCESS)
+        return count_draws(work, options.draws, entries=entries, workers=workers, track=track)
+    except WorkerLost as refusal:
+        raise UnusableInput([Fault("--workers", "$", *str(refusal).split("; ", 1))]) from None
+
+
+def _count_on_cluster(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
+    if options.workers:
+        problem = "go not together: a scheduler has workers of its own"
+        raise UnusableInput([Fault("--workers and --scheduler", "$", problem, "give one of them")])
+    with _refusing_what_is_missing():
+        from lottery.cluster import NoScheduler, count_draws_on
+    try:
+        return count_draws_on(options.scheduler, work, options.draws, entries=entries, track=track)
+    except NoScheduler as refusal:
+        raise UnusableInput([Fault("--scheduler", "$", *str(refusal).split("; ", 1))]) from None
+
+
+@contextmanager
+def _refusing_what_is_missing() -> Iterator[None]:
+    """Say kindly that a package is not installed which only this command needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        problem = f"needs {error.name}, which is not installed"
+        raise UnusableInput([Fault("lottery", "$", problem, f"pip install {error.name}")]) from None
