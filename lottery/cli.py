@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lottery import what_if
+from lottery.changes import CHANGES
 from lottery.commands import DONE, INTERRUPTED, UNUSABLE, run_explain, run_generate, run_match, run_verify
 from lottery.draw import SEED_BYTES, UnusableSeed
 from lottery.engines import Engine, MissingEngine
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands.add_parser("verify", help="check an outcome without trusting who made it"))
     _add_explain(commands.add_parser("explain", help="say why one child got what it got"))
     _add_simulate(commands.add_parser("simulate", help="draw many times: everybody's chances, how programs fill"))
+    _add_compare(commands.add_parser("compare", help="say what a change of rules does, on the same draws"))
     _add_generate(commands.add_parser("generate", help="make an invented city's market"))
     return parser
 
@@ -104,9 +106,19 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("market", metavar="MARKET", help=MARKET_HELP)
     _add_draws(parser)
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="draw on the workers of a Dask scheduler instead")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="TABLE", help="NAME.parquet or NAME.csv")
     parser.set_defaults(run=what_if.run_simulate)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("market_a", metavar="MARKET_A", help=MARKET_HELP)
+    parser.add_argument("market_b", nargs="?", metavar="MARKET_B", help="the same under other rules; default: MARKET_A")
+    parser.add_argument("--change-a", choices=CHANGES, metavar="CHANGE", help="change MARKET_A's rules first")
+    parser.add_argument("--change-b", choices=CHANGES, metavar="CHANGE", help=f"or MARKET_B's: {', '.join(CHANGES)}")
+    _add_draws(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the JSON here too")
+    parser.set_defaults(run=what_if.run_compare)
 
 
 def _add_draws(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +127,7 @@ def _add_draws(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_at_least_one, metavar="K", help="processes; default: one for each core, as far as they help"
     )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="draw on the workers of a Dask scheduler instead")
     parser.add_argument(
         "--seed-of",
         action="append",

@@ -505,3 +505,25 @@ def count_meeting(
                         seats[first_group[program] + place] += 1
                 break
             slot += groups
+
+
+@compiled
+def count_kinds(members: Int32s, starts: Int64s, before: Int64s, after: Int64s, nowhere: int) -> tuple[Int64s, Int64s]:
+    """Count for each kind of applicants how many have a seat, how many their first choice, and who fares otherwise.
+
+    `before` and `after` are choices in two matches, from 0; `nowhere` is that of those without a seat. Return one row
+    of three for each kind: those with a seat, those with their first choice, and, in the first table, those who fare
+    worse after, in the second those who fare better.
+    """
+    kinds = starts.size - 1
+    counts, counts_after = np.zeros((kinds, 3), np.int64), np.zeros((kinds, 3), np.int64)
+    for kind in range(kinds):
+        for place in range(starts[kind], starts[kind + 1]):
+            first, second = before[members[place]], after[members[place]]
+            counts[kind, 0] += first != nowhere
+            counts[kind, 1] += first == 0
+            counts[kind, 2] += second > first
+            counts_after[kind, 0] += second != nowhere
+            counts_after[kind, 1] += second == 0
+            counts_after[kind, 2] += second < first
+    return counts, counts_after

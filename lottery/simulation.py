@@ -103,7 +103,11 @@ class Simulation:
 
     def seats_in(self, matched: Matched) -> Seats:
         """Count the seats of one match."""
-        compiled, slots, seats = self.compiled, self.compiled.slots, self.no_seats()
+        return Seats(self.seats_by_class(matched), self.meeting(matched))
+
+    def seats_by_class(self, matched: Matched) -> Int64s:
+        """Count the seats of one match: one row of classes for each seat group."""
+        compiled, slots, seats = self.compiled, self.compiled.slots, self.no_seats().of_class
         kernel.count_classes(
             matched.group_of,
             compiled.program_of,
@@ -116,19 +120,20 @@ class Simulation:
             matched.near,
             slots.group_bits,
             np.array([static.priority for static in slots.statics], np.int32),
-            seats.of_class,
+            seats,
         )
-        placed_at = np.where(matched.group_of == NONE, NONE, compiled.program_of[matched.group_of]).astype(np.int32)
-        return Seats(seats.of_class, self.meeting(placed_at, matched.near))
+        return seats
 
-    def meeting(self, placed_at: Int32s, near: Truths) -> Int64s:
+    def meeting(self, matched: Matched, *, of: "Simulation | None" = None) -> Int64s:
         """Count for each group of this market the seats of its program whose holders meet the group's condition.
 
-        `placed_at` is each applicant's program, in whatever market, or NONE; `near` is as in `Matched`.
+        `matched` is a match of this market, or of another one with the same programs and rankings.
         """
         compiled, seats = self.compiled, np.zeros(len(self.compiled.seats), np.int64)
+        program_of = (of or self).compiled.program_of
+        near = matched.near if compiled.siblings_matter else matched.near[:0]
         kernel.count_meeting(
-            placed_at,
+            np.where(matched.group_of == NONE, np.int32(NONE), program_of[matched.group_of]),
             compiled.first_group,
             compiled.entry_start,
             compiled.entry_program,

@@ -1,11 +1,15 @@
 """What `simulate`, `compare` and `lint` do: what rules do, before anything is drawn (lottery.md, section 10)."""
 
 import argparse
+import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lottery.changes import CHANGES
 from lottery.commands import DONE, refuse_overwriting, seeds_of
 from lottery.files import write_whole
 from lottery.progress import Track
@@ -39,6 +43,41 @@ def run_simulate(options: argparse.Namespace) -> int:
     with write_whole(options.output) as stream:
         write(table, stream)
     return DONE
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Match two markets on the same draws, and say who gains and who loses."""
+    with _refusing_what_is_missing():
+        from lottery.compared import Compared
+        from lottery.comparison import Comparison, Incomparable
+        from lottery.read_columns import load_columns
+    if options.market_b is None and options.change_a == options.change_b:
+        problem = "names one market and no change, so there is nothing to compare"
+        raise UnusableInput([Fault("compare", "$", problem, "give two markets, or --change-b")])
+    with progress_bars() as track:
+        markets = [load_columns(options.market_a, track=track)]
+        markets.append(load_columns(options.market_b, track=track) if options.market_b else markets[0])
+        before, after = (
+            replace(market, programs=tuple(map(CHANGES[change], market.programs))) if change else market
+            for market, change in zip(markets, (options.change_a, options.change_b), strict=True)
+        )
+        try:
+            comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
+        except Incomparable as refusal:
+            raise UnusableInput([Fault(options.market_b, "$", *str(refusal).split("; ", 1))]) from None
+        compared = Compared(comparison, _count(options, comparison, 2 * comparison.entries, track))
+    if options.output:
+        with write_whole(options.output) as stream:
+            stream.write(_json(compared.document()))
+    if options.json:
+        sys.stdout.buffer.write(_json(compared.document()))
+    else:
+        compared.print(sys.stdout)
+    return DONE
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 def _count(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
