@@ -1,7 +1,7 @@
-"""Match a market, check an outcome, explain it: no database, no web."""
+"""Match a market, check an outcome, explain it, see what rules do: no database, no web."""
 
 from lottery.draw import UnusableSeed
-from lottery.engines import match
+from lottery.engines import match, simulate
 from lottery.files import load_market, load_outcome
 from lottery.outcome import Outcome
 from lottery.read_market import read_market
@@ -17,5 +17,6 @@ __all__ = [
     "load_outcome",
     "match",
     "read_market",
+    "simulate",
     "verify",
 ]

@@ -1,14 +1,21 @@
-"""The engines that can match a market; whichever is asked, the outcome has the same bytes."""
+"""The engines that can match a market; whichever is asked, the outcome has the same bytes.
+
+The fast one, and all that stands on it, is loaded when it is first asked for: an auditor needs Python alone.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from lottery import reference
 from lottery.market import Market
 from lottery.outcome import Outcome
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
+
+if TYPE_CHECKING:
+    from lottery.simulation import Simulated
 
 
 class Engine(StrEnum):
@@ -51,8 +58,39 @@ def match(
     asked = engine_here() if engine is None else Engine(engine)
     if asked is Engine.REFERENCE:
         return reference.match(market, seed=seed, seeds=seeds, track=track)
-    if engine_here() is not Engine.FAST:
-        raise MissingEngine(f"the fast engine needs {', '.join(FAST_NEEDS)}; install them, or ask for the reference")
+    _refuse_without_fast_engine()
     from lottery import engine as fast
 
     return fast.match(market, seed=seed, seeds=seeds, track=track)
+
+
+def simulate(
+    market: Market,
+    *,
+    draws: int,
+    seed: bytes,
+    seeds: Mapping[str, bytes] = NO_SEEDS,
+    workers: int = 1,
+    track: Track = untracked,
+) -> "Simulated":
+    """Match a market on many draws that are no official ones, in this process or on `workers` others.
+
+    `seed` is of the simulation, 32 bytes; `seeds` are those of rounds whose numbers are the true ones in every draw.
+    The same seed gives the same counts, whatever `workers` is.
+
+    Raises:
+        UnusableSeed: if a seed has not 32 bytes.
+        ValueError: if there are no draws.
+        MissingEngine: if what the fast engine needs is not installed.
+        WorkerLost: if a worker process ends early.
+    """
+    _refuse_without_fast_engine()
+    from lottery.columns import in_columns
+    from lottery.simulation import simulate as simulate_columns
+
+    return simulate_columns(in_columns(market), draws=draws, seed=seed, seeds=seeds, workers=workers, track=track)
+
+
+def _refuse_without_fast_engine() -> None:
+    if engine_here() is not Engine.FAST:
+        raise MissingEngine(f"the fast engine needs {', '.join(FAST_NEEDS)}; install them, or ask for the reference")
