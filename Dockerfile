@@ -18,6 +18,8 @@ RUN python -m venv /tools \
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin enrollment
 COPY --from=build /venv /venv
+# What the fast engine compiles on its first match is kept here, as long as the container lives.
+ENV NUMBA_CACHE_DIR=/tmp/numba
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER enrollment
 EXPOSE 8000

@@ -8,7 +8,7 @@ slot. So one comparison settles who stands better, the ticket included, and a st
 that applicant asks next.
 
 Importing this module takes a good part of a second, and the first call on a machine compiles for a few; what is
-compiled is kept beside the source.
+compiled is kept beside the source, or where NUMBA_CACHE_DIR says.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,11 @@ IN_FLIGHT = 8
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function to machine code when it is first called; other threads may run meanwhile."""
-    return cast("Callable[P, R]", numba.njit(function, cache=True, nogil=True))
+    try:
+        ready = numba.njit(function, cache=True, nogil=True)
+    except RuntimeError:  # no place to keep it, as in a container that cannot write
+        ready = numba.njit(function, nogil=True)
+    return cast("Callable[P, R]", ready)
 
 
 @compiled
