@@ -11,7 +11,7 @@ from lottery.engines import Engine, engine_here, match
 from lottery.files import load_market, load_outcome, outcome_from, read_bytes, save_market, write_whole
 from lottery.market import Kind, Market
 from lottery.outcome import Outcome
-from lottery.progress import Track
+from lottery.progress import Track, untracked
 from lottery.read_market import read_market
 from lottery.strict import Fault, UnusableInput
 from lottery.terminal import progress_bars
@@ -47,11 +47,22 @@ def run_match(options: argparse.Namespace) -> int:
 
 def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
     """Read a market straight into columns, and match it with the fast engine."""
-    from lottery.engine import match_columns
+    from lottery.beside import load_beside
     from lottery.read_columns import load_columns
 
-    market = load_columns(options.market, track=track)
+    if track is untracked:
+        market = load_beside(options.market, _make_ready)
+    else:  # a bar can show only what this process does
+        market = load_columns(options.market, track=track)
+    from lottery.engine import match_columns
+
     return match_columns(market, seed=options.seed, seeds=seeds_of(options), track=track)
+
+
+def _make_ready() -> None:
+    from lottery.kernel import make_ready
+
+    make_ready()
 
 
 def _print_report(market: Market, outcome: Outcome, options: argparse.Namespace) -> None:
@@ -173,4 +184,4 @@ def refuse_overwriting(output: Path | None, *markets: str) -> None:
     """
     for market in markets:
         if output and output.exists() and Path(market).exists() and output.samefile(market):
-            raise UnusableInput([Fault(str(output), "$", "is the market itself", "give another file for the output")])
+            raise UnusableInput([Fault(str(output), "$", "is the market itself", "give another file")])

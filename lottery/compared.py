@@ -109,8 +109,8 @@ class Compared:
             if table.row_count:
                 console.print(table, "")
         console.print(
-            f"{self.draws:,} draws. Of {self.applicants:,} applicants {self.more_often_better:,} more often fare better "
-            f"under the second rules, and {self.more_often_worse:,} worse. "
+            f"{self.draws:,} draws. Under the second rules {self.more_often_better:,} of {self.applicants:,} "
+            f"applicants fare better more often than worse, {self.more_often_worse:,} worse more often than better. "
             "Numbers are averages of one draw; ± is what chance leaves open, with 95 % confidence.",
             soft_wrap=True,
         )

@@ -42,6 +42,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", ready)
 
 
+def make_ready() -> None:
+    """Have the compiler ready, which is what takes longest in the first call of any of these functions."""
+    counting_order(np.zeros(1, np.int32), 1)
+
+
 @compiled
 def counting_order(codes: Int32s, count: int) -> tuple[Int32s, Int64s]:
     """Sort by small codes, keeping the order of equal ones.

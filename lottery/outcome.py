@@ -126,9 +126,10 @@ def _placement_lines(placements: Sequence[Placement]) -> Iterator[str]:
 
 def _texts(texts: Sequence[str]) -> str:
     """Write a list of texts: in one go where none of them holds anything that must be written in another way."""
-    whole = "".join(texts)
-    if whole.isascii() and whole.isprintable() and '"' not in whole and "\\" not in whole:
-        return '["' + '","'.join(texts) + '"]' if texts else "[]"
+    joined = '","'.join(texts)
+    own_quotes = joined.count('"') - 2 * max(0, len(texts) - 1)
+    if own_quotes == 0 and "\\" not in joined and joined.isascii() and joined.isprintable():
+        return f'["{joined}"]' if texts else "[]"
     return canonical_line(texts)
 
 

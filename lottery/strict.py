@@ -55,6 +55,10 @@ class UnusableInput(ValueError):
         self.more = more
         super().__init__("\n".join(self.lines()))
 
+    def __reduce__(self) -> tuple[type["UnusableInput"], tuple[Sequence[Fault], int]]:
+        """Say how to make it again in another process."""
+        return UnusableInput, (self.faults, self.more)
+
     def lines(self) -> list[str]:
         """Return one line per fault."""
         stopped = ", where reading stopped" if self.more == MOST_COUNTED else ""

@@ -138,7 +138,7 @@ def test_the_market_is_never_overwritten_by_its_outcome(tmp_path: Path, capsys: 
 
     assert main(["match", market, "--seed", SEED, "-o", market]) == 2
 
-    assert faults(capsys) == [f"{market}: $: is the market itself; give another file for the outcome"]
+    assert faults(capsys) == [f"{market}: $: is the market itself; give another file"]
     assert Path(market).read_bytes() == before
 
 
