@@ -29,8 +29,11 @@ UNFILLED = np.iinfo(np.int64).max
 BRANCHES = 4
 """Of a heap: of four that lie side by side in memory the worst is found sooner than on two levels of two."""
 
-IN_FLIGHT = 8
-"""Applicants whose next slot is on its way from memory while others propose."""
+IN_FLIGHT, AT_DOORS = 8, 4
+"""Applicants whose next slot is on its way from memory, and whose group's heap is, while others propose."""
+
+LINE = 8
+"""Standings that come from memory at once."""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -40,6 +43,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     except RuntimeError:  # no place to keep it, as in a container that cannot write
         ready = numba.njit(function, nogil=True)
     return cast("Callable[P, R]", ready)
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function into those that call it, where a call of its own would take longer than what it does."""
+    return cast("Callable[P, R]", numba.njit(function, inline="always"))
 
 
 def make_ready() -> None:
@@ -261,23 +269,38 @@ def accept_and_refuse(
     worst first, once it is full. `cutoff[g]` is the worst then; before, it is above every standing, and in a group
     without seats below.
 
-    What takes time is waiting for memory, so those who lose a seat do not ask on at once: their next slot is called
-    from memory, and others propose meanwhile. Who proposes when changes nothing in the end.
+    What takes time is waiting for memory, so nobody does. Whom a group would take stands at its door until its heap is
+    at hand, and who loses a seat asks on only when the next slot is; others propose meanwhile. Who proposes when
+    changes nothing in the end.
     """
     group_mask, slot_mask = (1 << group_bits) - 1, (1 << slot_bits) - 1
     rank_mask = (1 << (rank_bits + slot_bits)) - 1 - slot_mask
-    refused = np.empty(IN_FLIGHT, np.int64)
-    oldest, flying, position = 0, 0, 0
+    at_door, refused = np.empty(AT_DOORS, np.int64), np.empty(2 * IN_FLIGHT, np.int64)
+    first_at_door, first_refused, standing_at_doors, flying, position = 0, 0, 0, 0, 0
     while True:
-        if flying < IN_FLIGHT and position < starts.size - 1:
+        done = position == starts.size - 1
+        if standing_at_doors == AT_DOORS or (done and flying == 0 and standing_at_doors > 0):
+            standing = at_door[first_at_door]
+            first_at_door = (first_at_door + 1) % AT_DOORS
+            standing_at_doors -= 1
+            group = np.int64(rows[standing & slot_mask]) & group_mask
+            loses = seat(standing, group, seat_start, filled, cutoff, seated)
+            if loses == UNFILLED:
+                continue
+            prefetch(rows, (loses & slot_mask) + 1)
+            refused[(first_refused + flying) % (2 * IN_FLIGHT)] = loses + 1  # the next slot, and the rank
+            flying += 1
+        if flying >= IN_FLIGHT or (done and flying > 0):
+            slot = refused[first_refused] & slot_mask
+            rank = refused[first_refused] & rank_mask
+            first_refused = (first_refused + 1) % (2 * IN_FLIGHT)
+            flying -= 1
+        elif not done:
             slot = starts[position]
             rank = 0 if standings.size > 0 else np.int64(ranks[position]) << slot_bits
             position += 1
-        elif flying > 0:
-            slot = refused[oldest] & slot_mask
-            rank = refused[oldest] & rank_mask
-            oldest = (oldest + 1) % IN_FLIGHT
-            flying -= 1
+        elif standing_at_doors > 0:
+            continue
         else:
             return
         while True:
@@ -289,29 +312,38 @@ def accept_and_refuse(
                 standing = standings[slot]
             else:
                 standing = (word >> group_bits) << (rank_bits + slot_bits) | rank | slot
-            worst = cutoff[group]
-            if standing >= worst:
-                slot += 1
-                continue
-            base = seat_start[group]
-            seats = seat_start[group + 1] - base
-            if worst == UNFILLED:
-                seated[base + filled[group]] = standing
-                filled[group] += 1
-                if filled[group] == seats:
-                    for place in range((seats - 2) // BRANCHES, -1, -1):
-                        sink(seated, base, seats, place, seated[base + place])
-                    cutoff[group] = seated[base]
+            if standing < cutoff[group]:
+                prefetch(seated, seat_start[group])
+                prefetch(seated, seat_start[group] + LINE)
+                prefetch(seated, seat_start[group] + 2 * LINE)
+                at_door[(first_at_door + standing_at_doors) % AT_DOORS] = standing
+                standing_at_doors += 1
                 break
-            prefetch(rows, (worst & slot_mask) + 1)
-            refused[(oldest + flying) % IN_FLIGHT] = worst + 1  # the next slot of who had the last seat
-            flying += 1
-            sink(seated, base, seats, 0, standing)
+            slot += 1
+
+
+@inlined
+def seat(standing: int, group: np.int64, seat_start: Int64s, filled: Int32s, cutoff: Int64s, seated: Int64s) -> int:
+    """Seat a standing in a group, if it is good enough, and return the one that has no seat then, or UNFILLED."""
+    worst: int = cutoff[group]
+    base = seat_start[group]
+    seats = seat_start[group + 1] - base
+    if worst == UNFILLED:
+        seated[base + filled[group]] = standing
+        filled[group] += 1
+        if filled[group] == seats:
+            for place in range((seats - 2) // BRANCHES, -1, -1):
+                sink(seated, base, seats, place, seated[base + place])
             cutoff[group] = seated[base]
-            break
+        return UNFILLED
+    if standing > worst:  # others came meanwhile
+        return standing
+    sink(seated, base, seats, 0, standing)
+    cutoff[group] = seated[base]
+    return worst
 
 
-@compiled
+@inlined
 def sink(seated: Int64s, base: int, seats: int, hole: int, standing: int) -> None:
     """Fill a hole in a heap, worst first, with a standing that is no worse than what stood there."""
     while True:
