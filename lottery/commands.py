@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lottery.draw import UnusableSeed
-from lottery.engines import Engine, engine_here, match
+from lottery.engines import Engine, engine_here, match, refuse_without_fast_engine
 from lottery.files import load_market, load_outcome, outcome_from, read_bytes, save_market, write_whole
 from lottery.market import Kind, Market
 from lottery.outcome import Outcome
@@ -47,6 +47,7 @@ def run_match(options: argparse.Namespace) -> int:
 
 def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
     """Read a market straight into columns, and match it with the fast engine."""
+    refuse_without_fast_engine()
     from lottery.beside import load_beside
     from lottery.read_columns import load_columns
 

@@ -58,7 +58,7 @@ def match(
     asked = engine_here() if engine is None else Engine(engine)
     if asked is Engine.REFERENCE:
         return reference.match(market, seed=seed, seeds=seeds, track=track)
-    _refuse_without_fast_engine()
+    refuse_without_fast_engine()
     from lottery import engine as fast
 
     return fast.match(market, seed=seed, seeds=seeds, track=track)
@@ -84,13 +84,18 @@ def simulate(
         MissingEngine: if what the fast engine needs is not installed.
         WorkerLost: if a worker process ends early.
     """
-    _refuse_without_fast_engine()
+    refuse_without_fast_engine()
     from lottery.columns import in_columns
     from lottery.simulation import simulate as simulate_columns
 
     return simulate_columns(in_columns(market), draws=draws, seed=seed, seeds=seeds, workers=workers, track=track)
 
 
-def _refuse_without_fast_engine() -> None:
+def refuse_without_fast_engine() -> None:
+    """Refuse to go on where the fast engine is not installed.
+
+    Raises:
+        MissingEngine: if it is not.
+    """
     if engine_here() is not Engine.FAST:
         raise MissingEngine(f"the fast engine needs {', '.join(FAST_NEEDS)}; install them, or ask for the reference")
