@@ -129,7 +129,9 @@ class Compared:
         yield _seats("Seats of those whom a reserve is for, by program", "program, reserve", programs)
         if self.holders:
             headings = (f"of {self.holders:,} who hold a seat, and others", "before", "after", "difference")
-            yield _table("Moves", headings, list(self.moves.items()), lambda row: (row[0], *_both(row[1])))
+            yield _table(
+                "Moves", headings, list(self.moves.items()), lambda row: (row[0].replace("_", " "), *_both(row[1]))
+            )
 
 
 def _labelled(keys: Sequence[Key], pairs: Pairs, draws: int) -> list[Labelled]:

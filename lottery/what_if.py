@@ -18,6 +18,7 @@ from lottery.terminal import progress_bars
 
 if TYPE_CHECKING:
     from lottery.blocks import Counted, Counting
+    from lottery.columns import MarketInColumns
 
 DRAWS_WORTH_A_PROCESS = 25
 """Draws that are sooner done than another process is there."""
@@ -36,6 +37,7 @@ def run_simulate(options: argparse.Namespace) -> int:
     refuse_overwriting(options.output, options.market)
     with progress_bars() as track:
         market = load_columns(options.market, track=track)
+        _note_forgotten_rounds(market, options)
         simulation = prepare(market, seed=options.seed, seeds=seeds_of(options))
         tally = _count(options, simulation, simulation.compiled.entry_program.size, track)
     simulated = Simulated(simulation.compiled, tally)
@@ -61,6 +63,7 @@ def run_compare(options: argparse.Namespace) -> int:
             replace(market, programs=tuple(map(CHANGES[change], market.programs))) if change else market
             for market, change in zip(markets, (options.change_a, options.change_b), strict=True)
         )
+        _note_forgotten_rounds(before, options)
         try:
             comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
         except Incomparable as refusal:
@@ -74,6 +77,18 @@ def run_compare(options: argparse.Namespace) -> int:
     else:
         compared.print(sys.stdout)
     return DONE
+
+
+def _note_forgotten_rounds(market: "MarketInColumns", options: argparse.Namespace) -> None:
+    """Say so where seats are held by numbers that are drawn anew: such draws are of a summer that cannot be."""
+    rounds = set(market.applicants.drawn_in.words) - {market.round.id} - {name for name, _ in options.seed_of}
+    if rounds and (market.applicants.holds_program >= 0).any():
+        names = ", ".join(sorted(rounds))
+        print(
+            f"note: numbers of {names} are drawn anew, though seats are held by the true ones; "
+            f"give --seed-of {min(rounds)}=HEX",
+            file=sys.stderr,
+        )
 
 
 def _json(document: Mapping[str, object]) -> bytes:
