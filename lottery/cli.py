@@ -24,6 +24,8 @@ from lottery.strict import Fault, UnusableInput
 MOST = 1_000_000_000
 """Of draws or workers that can be asked for."""
 
+LINT_DRAWS = 100
+
 MARKET_HELP = "a market: a JSON file, a folder or a zip"
 
 
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(commands.add_parser("explain", help="say why one child got what it got"))
     _add_simulate(commands.add_parser("simulate", help="draw many times: everybody's chances, how programs fill"))
     _add_compare(commands.add_parser("compare", help="say what a change of rules does, on the same draws"))
+    _add_lint(commands.add_parser("lint", help="say which rules cannot do what they say"))
     _add_generate(commands.add_parser("generate", help="make an invented city's market"))
     return parser
 
@@ -138,9 +141,26 @@ def _add_draws(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_lint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("market", metavar="MARKET", help=MARKET_HELP)
+    parser.add_argument(
+        "--draws", type=_none_or_more, default=LINT_DRAWS, metavar="N", help="for idle reserves; 0: none; default: 100"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=what_if.run_lint)
+
+
 def _at_least_one(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
-        raise argparse.ArgumentTypeError(f"give a whole number from 1 to {MOST}")
+    return _whole_number(text, least=1)
+
+
+def _none_or_more(text: str) -> int:
+    return _whole_number(text, least=0)
+
+
+def _whole_number(text: str, *, least: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and least <= int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {MOST}")
     return int(text)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import TextIO, TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.table import Table
 from lottery.comparison import Change, Comparison, Counts, Key, Kind, Pairs
 
 Row = TypeVar("Row")
+Titled: TypeAlias = tuple[str, Table]
 
 FORMAT = "lottery-comparison/1"
 PLAIN_WIDTH = 120
@@ -105,8 +106,9 @@ class Compared:
     def print(self, stream: TextIO) -> None:
         """Print tables for people."""
         console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
-        for table in self._tables():
+        for title, table in self._tables():
             if table.row_count:
+                console.print(title, style="bold", soft_wrap=True)
                 console.print(table, "")
         console.print(
             f"{self.draws:,} draws. Under the second rules {self.more_often_better:,} of {self.applicants:,} "
@@ -115,10 +117,10 @@ class Compared:
             soft_wrap=True,
         )
 
-    def _tables(self) -> Iterator[Table]:
+    def _tables(self) -> Iterator[Titled]:
         yield _table(
             "Who gains, who loses",
-            ("applicants", "all", "with a seat", "", "first choice", "", "better off", "worse off", "net"),
+            ("applicants", "all", "with a seat", "change", "first choice", "change", "better off", "worse off", "net"),
             [self.kinds[0], *_most_changed(self.kinds[1:], lambda row: row.fares)],
             _cells_of_kind,
         )
@@ -161,7 +163,7 @@ def _signed(change: Change) -> str:
     return f"{change.difference:+,.1f} ± {change.margin:,.1f}"
 
 
-def _seats(title: str, heading: str, rows: Sequence[Labelled]) -> Table:
+def _seats(title: str, heading: str, rows: Sequence[Labelled]) -> Titled:
     shown = _most_changed(rows, lambda row: row.seats)
     if len(shown) < len(rows):
         title = f"{title}: the {len(shown)} of {len(rows):,} that change most"
@@ -171,10 +173,10 @@ def _seats(title: str, heading: str, rows: Sequence[Labelled]) -> Table:
     )
 
 
-def _table(title: str, headings: Iterable[str], rows: Iterable[Row], cells: Callable[[Row], Iterable[str]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+def _table(title: str, headings: Iterable[str], rows: Iterable[Row], cells: Callable[[Row], Iterable[str]]) -> Titled:
+    table = Table()
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="right" if position else "left")
     for row in rows:
         table.add_row(*cells(row))
-    return table
+    return title, table

@@ -95,6 +95,10 @@ class Simulation:
             count, seats, squares = count + 1, seats + filled, squares + filled.squared()
         return Tally(count, times, unranked, seats, squares)
 
+    def placed_at(self, matched: Matched) -> Int32s:
+        """Return the program at which each applicant is placed, or NONE."""
+        return np.where(matched.group_of == NONE, np.int32(NONE), self.compiled.program_of[matched.group_of])
+
     def no_seats(self) -> Seats:
         """Return counts of no match."""
         groups, statics = len(self.compiled.seats), self.compiled.slots.statics
@@ -130,10 +134,9 @@ class Simulation:
         `matched` is a match of this market, or of another one with the same programs and rankings.
         """
         compiled, seats = self.compiled, np.zeros(len(self.compiled.seats), np.int64)
-        program_of = (of or self).compiled.program_of
         near = matched.near if compiled.siblings_matter else matched.near[:0]
         kernel.count_meeting(
-            np.where(matched.group_of == NONE, np.int32(NONE), program_of[matched.group_of]),
+            (of or self).placed_at(matched),
             compiled.first_group,
             compiled.entry_start,
             compiled.entry_program,

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lottery.changes import CHANGES
-from lottery.commands import DONE, refuse_overwriting, seeds_of
-from lottery.files import write_whole
+from lottery.commands import DONE, REFUSED, refuse_overwriting, seeds_of
+from lottery.files import load_market, write_whole
 from lottery.progress import Track
 from lottery.strict import Fault, UnusableInput
 from lottery.terminal import progress_bars
@@ -77,6 +77,20 @@ def run_compare(options: argparse.Namespace) -> int:
     else:
         compared.print(sys.stdout)
     return DONE
+
+
+def run_lint(options: argparse.Namespace) -> int:
+    """Say which rules cannot do what they say, and what is worth knowing of the others."""
+    from lottery.lint import Weight, document_of, lint, print_findings
+
+    with progress_bars() as track, _refusing_what_is_missing():
+        market = load_market(options.market, track=track)
+        findings = lint(market, draws=options.draws, track=track)
+    if options.json:
+        sys.stdout.buffer.write(_json(document_of(findings)))
+    else:
+        print_findings(findings, sys.stdout)
+    return REFUSED if any(finding.weight is Weight.CANNOT for finding in findings) else DONE
 
 
 def _note_forgotten_rounds(market: "MarketInColumns", options: argparse.Namespace) -> None:

@@ -75,9 +75,10 @@ def test_the_python_shown_runs(checkout: Path) -> None:
     (program,) = blocks("python")
     (checkout / "program.py").write_text(program, encoding="utf-8")
 
-    (printed,) = run(f"{sys.executable} program.py", checkout)
+    placements, chances = run(f"{sys.executable} program.py", checkout)
 
-    assert printed.startswith("(Placement(applicant='ada', program='oak-kg', group='open', choice=1)")
+    assert placements.startswith("(Placement(applicant='ada', program='oak-kg', group='open', choice=1)")
+    assert chances == "[1. 1. 0.]"
 
 
 def test_every_script_and_page_named_is_there() -> None:

@@ -1,0 +1,113 @@
+"""Find rules that cannot do what they say, and what is worth knowing of those that can (lottery.md, section 10).
+
+A finding is never a guess: it follows from the rules alone, or from the rules with this market's applicants, or it was
+counted in simulated draws, and says which.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+from lottery.lint.askers import Look, look_at
+from lottery.lint.children import applicants_of_cycle, choices_not_considered, lonely_programs
+from lottery.lint.classes import classes_by_logic, classes_in_market
+from lottery.lint.conditions import (
+    constant_conditions,
+    nobody_eligible,
+    siblings_never_placed,
+    unknown_words,
+    vocabulary_of,
+)
+from lottery.lint.finding import Basis, Check, Finding, Place, Weight, merged
+from lottery.lint.idle import SeatsTaken, idle_reserves, seats_taken
+from lottery.lint.policy import idle_backfill, new_numbers, numbers_of_its_own, policy_of_cycle
+from lottery.lint.printing import document_of, print_findings
+from lottery.lint.reserves import (
+    closed_reserves,
+    reserves_for_nobody,
+    reserves_in_market,
+    reserves_like_open,
+    reserves_without_seats,
+)
+from lottery.lint.screened import empty_lists, lists_in_market
+from lottery.market import Market
+from lottery.progress import Track, untracked
+
+__all__ = [
+    "DRAWS",
+    "Basis",
+    "Check",
+    "Finding",
+    "Place",
+    "SeatsTaken",
+    "Weight",
+    "document_of",
+    "lint",
+    "print_findings",
+]
+
+DRAWS = 100
+"""Draws that are simulated of each change of rules."""
+
+BY_RULES: Sequence[Callable[[Look], Iterator[Finding]]] = (
+    constant_conditions,
+    classes_by_logic,
+    reserves_without_seats,
+    reserves_for_nobody,
+    reserves_like_open,
+    closed_reserves,
+    empty_lists,
+    numbers_of_its_own,
+    new_numbers,
+    idle_backfill,
+)
+"""Checks that look at one program's rules."""
+
+
+def lint(
+    market: Market, *, draws: int = DRAWS, count: SeatsTaken = seats_taken, track: Track = untracked
+) -> list[Finding]:
+    """Find rules of a market that cannot do what they say, or are worth knowing about.
+
+    They come school by school, the cycle's own first, and what cannot be before what is worth knowing. `draws` are
+    simulated to see which reserves are idle, counted by `count`; with 0 none are.
+    """
+    looks = look_at(market)
+    findings = chain(
+        policy_of_cycle(market),
+        applicants_of_cycle(market),
+        siblings_never_placed(looks),
+        chain.from_iterable(check(look) for look in looks for check in BY_RULES),
+        _in_market(market, looks) if market.applicants else (),
+        idle_reserves(looks, draws=draws, count=count, track=track),
+    )
+    return sorted(merged(findings), key=_order)
+
+
+def _in_market(market: Market, looks: Sequence[Look]) -> Iterator[Finding]:
+    """Look at rules together with who asks."""
+    vocabulary = vocabulary_of(market.applicants)
+    tickets = {applicant.id for applicant in market.applicants}
+    for look in looks:
+        yield from unknown_words(look, vocabulary)
+        yield from lists_in_market(look, tickets)
+        yield from lonely_programs(look)
+    for of_school in _by_school(looks):
+        yield from nobody_eligible(of_school)
+        yield from classes_in_market(of_school, vocabulary)
+        yield from reserves_in_market(of_school, vocabulary)
+        yield from choices_not_considered(of_school)
+
+
+def _by_school(looks: Sequence[Look]) -> Sequence[Sequence[Look]]:
+    schools: dict[str, list[Look]] = {}
+    for look in looks:
+        schools.setdefault(look.program.school, []).append(look)
+    return list(schools.values())
+
+
+_WEIGHTS = list(Weight)
+_CHECKS = list(Check)
+
+
+def _order(finding: Finding) -> tuple[str, int, int]:
+    return finding.school or "", _WEIGHTS.index(finding.weight), _CHECKS.index(finding.check)

@@ -1,0 +1,320 @@
+"""Reserves that have no seats, are for nobody, are no different from `open`, or leave seats empty."""
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from lottery.lint.askers import Look
+from lottery.lint.conditions import Vocabulary, explained
+from lottery.lint.finding import Basis, Check, Finding, Weight, counted
+from lottery.lint.logic import Cases, Table, places_in
+from lottery.lint.places import reserve_path
+from lottery.market import Late
+from lottery.rules import OPEN, Condition, PriorityClass, Reserve, Share
+
+
+def _about(
+    look: Look,
+    reserve: Reserve,
+    check: Check,
+    *,
+    wrong: str,
+    change: str,
+    basis: Basis = Basis.RULES,
+    weight: Weight = Weight.NOTE,
+    kinds: AbstractSet[int] = frozenset(),
+) -> Finding:
+    path = reserve_path(look.program, look.path, reserve)
+    return look.finding(
+        check, path, weight=weight, basis=basis, group=reserve.name, wrong=wrong, change=change, kinds=kinds
+    )
+
+
+def written_seats(look: Look, reserve: Reserve) -> int:
+    """Return the seats of a reserve as its school wrote them, whatever a backfill round makes of them."""
+    return reserve.seats_of(look.program.seats)
+
+
+# ---- seats
+
+
+def reserves_without_seats(look: Look) -> Iterator[Finding]:
+    """Find reserves whose part of the seats is none."""
+    seats = look.program.seats
+    for reserve in look.program.reserves:
+        if seats and not written_seats(look, reserve):
+            rounded = isinstance(reserve.size, Share) and reserve.size.percent > 0
+            yield _about(
+                look,
+                reserve,
+                Check.RESERVE_WITHOUT_SEATS,
+                weight=Weight.CANNOT if rounded else Weight.NOTE,
+                wrong=f"By the rules alone it has no seat: {_percent(reserve)} %, rounded down, is a seat only from "
+                f"{-(-100 // _percent(reserve))} seats on, and the program has fewer."
+                if rounded
+                else "By the rules alone it has no seat: it is written with 0.",
+                change="Give it a number of seats instead of a percentage, or remove it where the program is so small."
+                if rounded
+                else "Remove it, or give it seats.",
+            )
+
+
+def _percent(reserve: Reserve) -> int:
+    return reserve.size.percent if isinstance(reserve.size, Share) else 0
+
+
+# ---- for nobody
+
+
+def reserves_for_nobody(look: Look) -> Iterator[Finding]:
+    """Find reserves whose condition and `eligible` no child can meet together."""
+    if look.logic is None:
+        return
+    eligible = look.logic.meeting(look.program.eligible)
+    for reserve in look.program.reserves:
+        met = look.logic.meeting(reserve.when)
+        if eligible and met and not met & eligible:
+            so = "and since it is closed they stay empty" if reserve.closed else "and they are open seats"
+            yield _about(
+                look,
+                reserve,
+                Check.RESERVE_FOR_NOBODY,
+                weight=Weight.CANNOT,
+                wrong="Whatever children apply, who meets the reserve's condition does not meet `eligible`: its seats "
+                f"are reserved for nobody new, {so}.",
+                change="Widen `eligible`, or remove the reserve.",
+            )
+
+
+def reserves_in_market(looks: Sequence[Look], vocabulary: Vocabulary) -> Iterator[Finding]:
+    """Find, at one school, reserves that nobody of this market meets, and closed ones that too few meet."""
+    same: dict[tuple[str, Condition, bool], list[tuple[Look, Reserve]]] = {}
+    for look in looks:
+        for reserve in look.program.reserves:
+            if look.takes_new and look.seats[reserve.name] and _somebody_can_meet(look, reserve):
+                same.setdefault((reserve.name, reserve.when, reserve.closed), []).append((look, reserve))
+    for everywhere in same.values():
+        considered = sum(_number(look, look.considered) for look, _ in everywhere)
+        if considered and not any(_meeting(look, reserve) for look, reserve in everywhere):
+            yield from _met_by_nobody(everywhere, considered, vocabulary)
+        else:
+            for look, reserve in everywhere:
+                yield from _met_by_few(look, reserve)
+
+
+def _somebody_can_meet(look: Look, reserve: Reserve) -> bool:
+    if look.logic is None:
+        return True
+    return bool(look.logic.meeting(reserve.when) & look.logic.meeting(look.program.eligible))
+
+
+def _meeting(look: Look, reserve: Reserve) -> Table:
+    """Return the cases of children here who are considered and meet the reserve's condition."""
+    return look.considered & look.askers.cases.meeting(reserve.when)
+
+
+def _number(look: Look, table: Table) -> int:
+    return look.askers.count(look.askers.kinds_in(table))
+
+
+def _met_by_nobody(
+    everywhere: Sequence[tuple[Look, Reserve]], considered: int, vocabulary: Vocabulary
+) -> Iterator[Finding]:
+    for look, reserve in everywhere:
+        if not reserve.closed and explained(look, reserve.when, vocabulary):
+            continue
+        so = "nobody new can have one of its seats" if reserve.closed else "its seats are open seats"
+        yield _about(
+            look,
+            reserve,
+            Check.RESERVE_FOR_NOBODY,
+            weight=Weight.CANNOT if reserve.closed else Weight.NOTE,
+            basis=Basis.APPLICANTS,
+            wrong=f"In this market nobody of the {considered:,} who are considered here meets its condition: {so}.",
+            change="Check that the facts that it asks for came in"
+            + ("; if they did, let others have the seats (overflow: open)." if reserve.closed else "."),
+        )
+
+
+def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
+    """Find a closed reserve in which seats must stay empty, though others ask."""
+    held = look.askers.where(lambda kind: kind.holds == reserve.name)
+    own = look.askers.kinds_in(_meeting(look, reserve) | held)
+    others = look.askers.kinds_in(look.considered) - own
+    seats, most = look.seats[reserve.name], look.askers.count(own)
+    if reserve.closed and most < seats and others:
+        yield _about(
+            look,
+            reserve,
+            Check.RESERVE_LEFT_EMPTY,
+            basis=Basis.APPLICANTS,
+            wrong=f"In this market at least {seats - most:,} of its {counted(seats, 'seat', 'seats')} must stay empty: "
+            f"{most:,} of those considered here can have one, and the reserve is closed to "
+            f"{counted(look.askers.count(others), 'other', 'others')}.",
+            change="Reserve fewer seats, or let others have what is left (overflow: open).",
+        )
+
+
+# ---- no different from open
+
+
+def reserves_like_open(look: Look) -> Iterator[Finding]:
+    """Find reserves next to `open` that order children as `open` does, without which all end at the same programs.
+
+    Two groups filled one after the other, from the same children in the same order, are one group.
+    """
+    for reserve in look.program.reserves:
+        if not _somebody_can_meet(look, reserve):
+            continue
+        if is_like_open(look, reserve, by_logic=True):
+            yield _like_open(look, reserve, Basis.RULES)
+        elif _matters(look, reserve) and is_like_open(look, reserve, by_logic=False):
+            yield _like_open(look, reserve, Basis.APPLICANTS)
+        elif _is_for_all(look, reserve):
+            yield _about(
+                look,
+                reserve,
+                Check.CONDITION_ALWAYS,
+                wrong="Whatever children apply, everybody who may be considered meets its condition: it reserves "
+                "nothing, and differs from “open” only in its classes or in when it is filled.",
+                change="Nothing, if that is meant; else correct the condition.",
+            )
+
+
+def _matters(look: Look, reserve: Reserve) -> bool:
+    """Say whether more children ask than there are seats, and some of them meet the reserve's condition."""
+    return bool(_meeting(look, reserve)) and _number(look, look.considered) > look.program.seats
+
+
+def _like_open(look: Look, reserve: Reserve, basis: Basis) -> Finding:
+    when = "Whatever children apply" if basis is Basis.RULES else "In this market"
+    return _about(
+        look,
+        reserve,
+        Check.RESERVE_LIKE_OPEN,
+        weight=Weight.CANNOT if basis is Basis.RULES else Weight.NOTE,
+        basis=basis,
+        wrong=f"{when}, it orders children just as “open” does, which is filled next to it: without the reserve "
+        "everybody would be placed at the same program.",
+        change="Remove it, or let its condition say something that the program's classes and `eligible` do not.",
+    )
+
+
+def _is_for_all(look: Look, reserve: Reserve) -> bool:
+    if look.logic is None or not written_seats(look, reserve):
+        return False
+    eligible = look.logic.meeting(look.program.eligible)
+    return bool(eligible) and not eligible & ~look.logic.meeting(reserve.when)
+
+
+def is_like_open(look: Look, reserve: Reserve, *, by_logic: bool) -> bool:
+    """Say whether the reserve is filled next to `open` from the same children in the same order.
+
+    `by_logic` asks it of all children there could be, else of those who are considered here.
+    """
+    if not (look.seats[reserve.name] and written_seats(look, reserve) and look.takes_new):
+        return False
+    if not _is_next_to_open(look, reserve.name):
+        return False
+    if not by_logic:
+        return _same_order(look, reserve, look.askers.cases, look.considered, late=_somebody_late(look))
+    if look.logic is None:
+        return False
+    eligible = look.logic.meeting(look.program.eligible)
+    return eligible != 0 and _same_order(look, reserve, look.logic, eligible, late=True)
+
+
+def _somebody_late(look: Look) -> bool:
+    return any(kind.late for kind in look.askers.kinds)
+
+
+def _is_next_to_open(look: Look, name: str) -> bool:
+    filled = [group for group, seats in look.seats.items() if seats or group in {OPEN, name}]
+    return abs(filled.index(OPEN) - filled.index(name)) == 1
+
+
+def _same_order(look: Look, reserve: Reserve, cases: Cases, among: Table, *, late: bool) -> bool:
+    """Say whether children stand to one another at the reserve as at `open`, and all are considered at both.
+
+    With `late: after`, lateness comes between the reserve's condition and the classes: where somebody is late, the
+    condition must be met by all or by none.
+    """
+    missed = among & ~cases.meeting(reserve.when)
+    if reserve.closed and missed:
+        return False
+    if late and look.market.policy.late is Late.AFTER and missed not in {0, among}:
+        return False
+    classes = _class_of_each(cases, reserve.priorities), _class_of_each(cases, look.program.priorities)
+    pairs = {((missed >> case & 1, classes[0](case)), classes[1](case)) for case in places_in(among)}
+    at_reserve, at_open = sorted(pairs), sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+    return at_reserve == at_open and len({here for here, _ in pairs}) == len(pairs) == len(
+        {there for _, there in pairs}
+    )
+
+
+def _class_of_each(cases: Cases, classes: Sequence[PriorityClass]) -> "_ClassOf":
+    return _ClassOf([cases.meeting(priority.when) for priority in classes])
+
+
+class _ClassOf:
+    """Says which class each case is in."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tables
+
+    def __call__(self, case: int) -> int:
+        return next((place for place, table in enumerate(self._tables) if table >> case & 1), len(self._tables))
+
+
+# ---- closed
+
+
+def closed_reserves(look: Look) -> Iterator[Finding]:
+    """Find closed reserves that can stay empty since others are filled first, and programs that have nothing else."""
+    if not look.takes_new or look.logic is None:
+        return
+    for place, group in enumerate(look.program.precedence):
+        reserve = look.program.reserve(group)
+        if reserve and reserve.closed and look.seats[group]:
+            before = [name for name in look.program.precedence[:place] if _takes_all(look, name)]
+            if before and not _is_for_all(look, reserve) and _somebody_can_meet(look, reserve):
+                yield _behind(look, reserve, before[0])
+    yield from _all_closed(look)
+
+
+def _takes_all(look: Look, group: str) -> bool:
+    """Say whether a group has seats, and lets in also those for whom it is not reserved."""
+    reserve = look.program.reserve(group)
+    return look.seats[group] > 0 and not (reserve and reserve.closed)
+
+
+def _behind(look: Look, reserve: Reserve, before: str) -> Finding:
+    return _about(
+        look,
+        reserve,
+        Check.RESERVE_BEHIND_OPEN,
+        wrong=f"By the rules alone, it is closed and filled after “{before}”: while its children sit there, its own "
+        "seats can stay empty, and children who may sit only there go without.",
+        change=f"Fill it before “{before}”, or let others have what is left (overflow: open); or keep it, if empty "
+        "seats are meant.",
+    )
+
+
+def _all_closed(look: Look) -> Iterator[Finding]:
+    with_seats = [look.program.reserve(group) for group, seats in look.seats.items() if seats]
+    reserves = [reserve for reserve in with_seats if reserve and reserve.closed]
+    if look.logic is None or not with_seats or len(reserves) < len(with_seats):
+        return
+    outside = look.logic.meeting(look.program.eligible)
+    for reserve in reserves:
+        outside &= ~look.logic.meeting(reserve.when)
+    if outside:
+        yield look.finding(
+            Check.ALL_CLOSED,
+            f"{look.path}.reserves",
+            weight=Weight.NOTE,
+            basis=Basis.RULES,
+            wrong="By the rules alone, every seat is in a closed reserve: a child who meets none of their conditions "
+            "is considered and can never be placed.",
+            change="If that is meant, say it in `eligible`, so that families see it before they rank; else leave seats "
+            "open.",
+        )
