@@ -1,6 +1,7 @@
 """A round, step by step: what each step asks for, what it leaves, and who may do it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -8,6 +9,10 @@ from sqlalchemy.exc import DBAPIError
 
 from acting import Service
 from enrollment.database import transaction
+from enrollment.rounds.frozen import frozen_market
+from enrollment.rounds.holding import read_round
+from enrollment.rounds.matching import store_if_right
+from lottery.engines import match
 from rounds import CYCLE, DICE, MAIN, City, apply, join, make_city
 from test_cycles import entries
 
@@ -50,6 +55,7 @@ def test_the_log_tells_of_every_step(city: City) -> None:
     assert draw["freeze"] == shown["freeze"] == result["freeze"]
     assert draw["dice"] == DICE.replace(" ", "")
     assert result["seed"] == shown["seed"]
+    assert result["engines"] == ["fast", "reference"]
     assert (publish["asked"], publish["approved"]) == ("ann", "bea")
 
 
@@ -68,6 +74,27 @@ def test_each_step_is_done_once_and_in_order(city: City) -> None:
     assert city.bea.post(f"{MAIN}/publish").status_code == 200
     assert city.bea.post(f"{MAIN}/publish").json()["code"] == "other-state"
     assert city.ann.post(f"{CYCLE}/rounds", {"kind": "main"}).json()["code"] == "another-round"
+
+
+def test_an_outcome_on_which_the_engines_differ_is_neither_kept_nor_published(city: City) -> None:
+    city.close()
+    city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
+    city.freeze()
+    city.ann.post(f"{MAIN}/draw", {"dice": DICE})
+    with transaction(city.service.sessions) as session:
+        round_ = read_round(session, "2027-main")
+        market, seed = frozen_market(session, round_), round_.seed or b""
+    right = match(market, seed=seed, engine="fast")
+    one, other = right.waitlists[0], right.waitlists[0].applicants
+    wrong = replace(right, waitlists=(replace(one, applicants=(*other[1:], other[0])), *right.waitlists[1:]))
+
+    store_if_right(city.service.sessions, "2027-main", market, wrong, {})
+
+    review = city.ann.get(f"{MAIN}/review").json()
+    assert review["round"]["state"] == "drawn"
+    assert "the reference gives another" in review["complaint"]
+    assert city.bea.post(f"{MAIN}/publish").json()["code"] == "other-state"
+    assert entries(city.service, "round.result") == []
 
 
 def test_a_job_begun_again_changes_nothing(city: City) -> None:
