@@ -18,13 +18,10 @@ from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
 from lottery.rules import GENERAL, Ranked
+from lottery.strict import Fault, UnusableInput
 
 LONGEST = 63
 """Bits of the longest standing."""
-
-
-class TooLarge(ValueError):
-    """A market has more classes, applicants or entries than a standing has room for."""
 
 
 def match(market: Market, *, seed: bytes, seeds: Mapping[str, bytes] = NO_SEEDS, track: Track = untracked) -> Outcome:
@@ -98,7 +95,7 @@ def solve(compiled: Compiled, numbers: Numbers, *, track: Track = untracked) -> 
     """Match a compiled market on the numbers of one draw.
 
     Raises:
-        TooLarge: if standings need more bits than there are.
+        UnusableInput: if standings need more bits than there are.
     """
     return match_on(compiled, ranks_in(compiled, numbers), track=track)
 
@@ -107,7 +104,7 @@ def match_on(compiled: Compiled, ranks: Ranks, *, track: Track = untracked) -> M
     """Match a compiled market on the ranks of one draw.
 
     Raises:
-        TooLarge: if standings need more bits than there are.
+        UnusableInput: if standings need more bits than there are.
     """
     matched = _nobody_seated(compiled, ranks)
     for turn, applicants in enumerate(track(compiled.turns, "matching", len(compiled.turns))):
@@ -140,7 +137,8 @@ def _nobody_seated(compiled: Compiled, ranks: Ranks) -> Matched:
     applicants = len(compiled.market.applicants)
     bits = bits_without_rank(compiled) + ranks.bits
     if bits > LONGEST:
-        raise TooLarge(f"a standing needs {bits} bits, and {LONGEST} is the most; use the reference engine")
+        problem = f"needs standings of {bits} bits, and {LONGEST} is the most that the fast engine has"
+        raise UnusableInput([Fault("market", "$", problem, "match it with the reference engine")])
     room = np.diff(compiled.seat_start)
     return Matched(
         group_of=np.full(applicants, NONE, np.int32),
