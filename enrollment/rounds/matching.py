@@ -22,6 +22,7 @@ from lottery.engines import Engine, match
 from lottery.market import Market
 from lottery.outcome import Outcome, last_document
 from lottery.report import Report, placed_in_class, report
+from lottery.strict import UnusableInput
 from lottery.verify import verify
 
 FAST_ENOUGH = 6
@@ -41,7 +42,12 @@ def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
             return
         market, seeds = frozen_market(session, round_), seeds_before(session, round_)
         seed = round_.seed
-    store_if_right(sessions, round_id, market, match(market, seed=seed, seeds=seeds, engine=Engine.FAST), seeds)
+    try:
+        outcome = match(market, seed=seed, seeds=seeds, engine=Engine.FAST)
+    except UnusableInput as refusal:
+        _complain(sessions, round_id, str(refusal))
+    else:
+        store_if_right(sessions, round_id, market, outcome, seeds)
 
 
 def store_if_right(
@@ -49,15 +55,20 @@ def store_if_right(
 ) -> None:
     """Verify an outcome of a drawn round, which matches it a second time, and store it, or what is wrong with it."""
     complaints = verify(market, outcome, seeds=seeds)
-    told = "; ".join(str(complaint) for complaint in complaints[:MOST_COMPLAINTS])
+    if complaints:
+        _complain(sessions, round_id, "; ".join(str(complaint) for complaint in complaints[:MOST_COMPLAINTS]))
+        return
     with transaction(sessions) as session:
         round_ = lock_round(session, round_id)
-        if round_.state != "drawn":
-            return
-        if complaints:
-            round_.complaint = told
-            return
-        store(session, Matched(round_, market, outcome, seeds))
+        if round_.state == "drawn":
+            store(session, Matched(round_, market, outcome, seeds))
+
+
+def _complain(sessions: "sessionmaker[Session]", round_id: str, complaint: str) -> None:
+    with transaction(sessions) as session:
+        round_ = lock_round(session, round_id)
+        if round_.state == "drawn":
+            round_.complaint = complaint
 
 
 def store(session: Session, matched: Matched) -> None:
