@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -92,7 +91,7 @@ def on_processes(work: Counting[Counted], blocks: Iterable[range], *, workers: i
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of this process hold
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_take_up, initargs=(work,))
     try:
-        with _interrupts_ignored():  # as processes inherit it: an interrupt is for this one to answer
+        with _interrupts_held_back():  # an interrupt is for this process to answer
             futures = [pool.submit(_tally, block) for block in blocks]
         for future in as_completed(futures):
             yield cast("Counted", future.result())
@@ -115,12 +114,13 @@ def _tally(block: range) -> Counts:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold interrupts back: processes that start now never get one, and this one gets it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

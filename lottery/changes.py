@@ -45,7 +45,7 @@ def _numbers(tie_break: TieBreak, program: Program) -> Program:
     return program if isinstance(program.tie_break, Ranked) else replace(program, tie_break=tie_break)
 
 
-def _for_neighborhood(percent: int, program: Program) -> Program:
+def _for_neighborhood(percent: int, first: str, program: Program) -> Program:
     """Give so many percent of the seats to the zones that the program's rules name, and those zones nothing else."""
     zones = tuple(dict.fromkeys(zone for condition in program.conditions() for zone in _zones_in(condition)))
     if not zones:
@@ -57,12 +57,8 @@ def _for_neighborhood(percent: int, program: Program) -> Program:
         eligible=EVERYONE if depends_on_zones(program.eligible) else program.eligible,
         priorities=priorities,
         reserves=(reserve,),
-        precedence=(NEIGHBORHOOD, OPEN),
+        precedence=(NEIGHBORHOOD, OPEN) if first == NEIGHBORHOOD else (OPEN, NEIGHBORHOOD),
     )
-
-
-def _half_for_neighborhood_open_first(program: Program) -> Program:
-    return _open_first(_for_neighborhood(WHOLE // 2, program))
 
 
 def _zones_in(condition: Condition) -> Iterator[str]:
@@ -82,10 +78,10 @@ CHANGES: Mapping[str, Callable[[Program], Program]] = {
     "no-reserves": _without_reserves,
     **{f"backfill-{order}": partial(_backfill_by, order) for order in Order},
     **{f"{tie_break}-numbers": partial(_numbers, tie_break) for tie_break in TieBreak},
-    "neighborhood-none": partial(_for_neighborhood, 0),
-    "neighborhood-half-reserved-first": partial(_for_neighborhood, WHOLE // 2),
-    "neighborhood-half-open-first": _half_for_neighborhood_open_first,
-    "neighborhood-all": partial(_for_neighborhood, WHOLE),
+    "neighborhood-none": partial(_for_neighborhood, 0, NEIGHBORHOOD),
+    "neighborhood-half-reserved-first": partial(_for_neighborhood, WHOLE // 2, NEIGHBORHOOD),
+    "neighborhood-half-open-first": partial(_for_neighborhood, WHOLE // 2, OPEN),
+    "neighborhood-all": partial(_for_neighborhood, WHOLE, NEIGHBORHOOD),
 }
 """Every change, by its name.
 

@@ -1,13 +1,15 @@
 """What a change of rules does: two markets of the same applicants on the same draws (lottery.md, section 10)."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Self
 
 import numpy as np
 
 from lottery import kernel
+from lottery.changes import CHANGES
 from lottery.columns import NONE, Coded, Columns, FactSet, Int64s, MarketInColumns, Truths
 from lottery.engine import Matched
 from lottery.reference import NO_SEEDS
@@ -19,6 +21,12 @@ HELD, NOWHERE = 1 << 30, 1 << 31
 
 CONFIDENCE = 1.96
 """Standard errors on either side of a mean within which the true one lies in 95 of 100 cases."""
+
+
+Key = tuple[str | None, str]
+"""A program with the name of one of its classes or reserves, or None with the name of all that are called so."""
+
+BEFORE = "compare such a change before seats are held"
 
 
 class Incomparable(ValueError):
@@ -119,6 +127,32 @@ class Counts:
         )
 
 
+def with_change(market: MarketInColumns, name: str) -> MarketInColumns:
+    """Return a market under the rules that a change of `lottery.changes.CHANGES` makes of its own.
+
+    Held seats stay in the groups that they are in.
+
+    Raises:
+        Incomparable: if seats are held in a group that is then gone, or more than it then has.
+    """
+    programs = tuple(map(CHANGES[name], market.programs))
+    applicants = market.applicants
+    holders = np.flatnonzero(applicants.holds_program != NONE)
+    groups, held = applicants.holds_group.copy(), Counter[Key]()
+    for index in holders:
+        place = applicants.holds_program[index]
+        group = market.programs[place].precedence[applicants.holds_group[index]]
+        held[programs[place].id, group] += 1
+        if group not in programs[place].precedence:
+            raise Incomparable(f"holds seats in {group} at {programs[place].id}, which {name} takes away; {BEFORE}")
+        groups[index] = programs[place].precedence.index(group)
+    for program in programs:
+        for group, seats in program.seats_as_written().items():
+            if held[program.id, group] > seats:
+                raise Incomparable(f"holds more seats in {group} at {program.id} than {name} leaves; {BEFORE}")
+    return replace(market, programs=programs, applicants=replace(applicants, holds_group=groups), digest="")
+
+
 class Comparison:
     """Two markets of the same applicants, ready to be matched on the same draws.
 
@@ -144,6 +178,10 @@ class Comparison:
         self._starts = np.cumsum([0, *map(len, kinds.values())])
         self.classes = Labels(_classes(self.before), _classes(self.after))
         self.reserves = Labels(_reserves(self.before), _reserves(self.after))
+        self._called = {
+            called: [row for row, (program, name) in enumerate(self.reserves.keys) if program and name == called]
+            for _, called in self.reserves.keys
+        }
         self.schools = Labels(_schools(self.before), _schools(self.after))
 
     @property
@@ -188,11 +226,11 @@ class Comparison:
         """Count who meets a reserve's condition, by the market that has the reserve: the second, where both have it."""
         by_owner = [owner.meeting(matched, of=simulation) for owner in (self.before, self.after)]
         first, second = (self.reserves.added_up(market, counts) for market, counts in enumerate(by_owner))
-        return np.where(self.reserves.there(1), second, first)
-
-
-Key = tuple[str | None, str]
-"""A program with the name of one of its classes or reserves, or None with the name of all that are called so."""
+        counts = np.where(self.reserves.there(1), second, first)
+        for row, (program, name) in enumerate(self.reserves.keys):
+            if program is None:
+                counts[row] = counts[self._called[name]].sum()
+        return counts
 
 
 class Labels:

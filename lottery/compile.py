@@ -144,11 +144,8 @@ class Compiled:
     rows: tuple[Rows, ...]
     members: Int32s
     members_start: Int64s
-
-    @property
-    def siblings_matter(self) -> bool:
-        """Say whether grades must be matched one after another (lottery.md, section 6)."""
-        return self.slots.near.size > 0
+    siblings_matter: bool
+    """Whether grades must be matched one after another (lottery.md, section 6)."""
 
     @property
     def slot_bits(self) -> int:
@@ -196,7 +193,9 @@ def compile_market(market: MarketInColumns) -> Compiled:
         market=market,
         first_group=first_group,
         seats=seats,
-        seat_start=np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(seats, asked[program_of]))]),
+        seat_start=np.concatenate(
+            [np.zeros(1, np.int64), np.cumsum(np.minimum(np.array(seats, np.int64), asked[program_of]))]
+        ),
         program_of=program_of,
         school=school,
         source=source,
@@ -212,6 +211,7 @@ def compile_market(market: MarketInColumns) -> Compiled:
         rows=() if siblings_matter else tuple(lay_out(slots, slot_start, members_of_turn) for members_of_turn in turns),
         members=members,
         members_start=members_start,
+        siblings_matter=siblings_matter,
     )
 
 

@@ -97,7 +97,10 @@ class Simulation:
 
     def placed_at(self, matched: Matched) -> Int32s:
         """Return the program at which each applicant is placed, or NONE."""
-        return np.where(matched.group_of == NONE, np.int32(NONE), self.compiled.program_of[matched.group_of])
+        placed = matched.group_of != NONE
+        programs = np.full(placed.size, NONE, np.int32)
+        programs[placed] = self.compiled.program_of[matched.group_of[placed]]
+        return programs
 
     def no_seats(self) -> Seats:
         """Return counts of no match."""
@@ -228,10 +231,12 @@ class Dice:
         market = compiled.market
         drawn_in, this_round = market.applicants.drawn_in, market.round.id
         self.key = int.from_bytes(hashlib.sha256(LABEL + seed).digest()[:8])
-        self._seeds = [seeds.get(round_id) for round_id in dict.fromkeys((*drawn_in.words, this_round))]
-        this = (*drawn_in.words, this_round).index(this_round)
+        rounds = sorted({*drawn_in.words, this_round})
+        self._seeds = [seeds.get(round_id) for round_id in rounds]
         self._subjects = coded(subjects_of(market))
-        first, fresh = self._keys(drawn_in.codes), self._keys(np.full_like(drawn_in.codes, this))
+        place_of = np.array([rounds.index(round_id) for round_id in drawn_in.words], np.int32)
+        first = self._keys(place_of[drawn_in.codes])
+        fresh = self._keys(np.full_like(drawn_in.codes, rounds.index(this_round)))
         self.for_all, places = self._scope(ONE_FOR_ALL, np.concatenate([first, fresh]))
         of_first, of_fresh = places[: first.size], places[first.size :]
         self.places = {Source.WAITLIST: of_first, Source.REVERSE: of_first, Source.FRESH: of_fresh}

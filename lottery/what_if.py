@@ -6,10 +6,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lottery.changes import CHANGES
 from lottery.commands import DONE, REFUSED, refuse_overwriting, seeds_of
 from lottery.files import load_market, write_whole
 from lottery.progress import Track
@@ -56,18 +54,20 @@ def run_compare(options: argparse.Namespace) -> int:
     if options.market_b is None and options.change_a == options.change_b:
         problem = "names one market and no change, so there is nothing to compare"
         raise UnusableInput([Fault("compare", "$", problem, "give two markets, or --change-b")])
+    refuse_overwriting(options.output, options.market_a, options.market_b or options.market_a)
     with progress_bars() as track:
         markets = [load_columns(options.market_a, track=track)]
         markets.append(load_columns(options.market_b, track=track) if options.market_b else markets[0])
+        _note_forgotten_rounds(markets[0], options)
+        files = (options.market_a, options.market_b or options.market_a)
         before, after = (
-            replace(market, programs=tuple(map(CHANGES[change], market.programs))) if change else market
-            for market, change in zip(markets, (options.change_a, options.change_b), strict=True)
+            _changed(market, change, file)
+            for market, change, file in zip(markets, (options.change_a, options.change_b), files, strict=True)
         )
-        _note_forgotten_rounds(before, options)
         try:
             comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
         except Incomparable as refusal:
-            raise UnusableInput([Fault(options.market_b, "$", *str(refusal).split("; ", 1))]) from None
+            raise UnusableInput([Fault(files[1], "$", *str(refusal).split("; ", 1))]) from None
         compared = Compared(comparison, _count(options, comparison, 2 * comparison.entries, track))
     if options.output:
         with write_whole(options.output) as stream:
@@ -77,6 +77,15 @@ def run_compare(options: argparse.Namespace) -> int:
     else:
         compared.print(sys.stdout)
     return DONE
+
+
+def _changed(market: "MarketInColumns", change: str | None, file: str) -> "MarketInColumns":
+    from lottery.comparison import Incomparable, with_change
+
+    try:
+        return with_change(market, change) if change else market
+    except Incomparable as refusal:
+        raise UnusableInput([Fault(file, "$", *str(refusal).split("; ", 1))]) from None
 
 
 def run_lint(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 import lottery
 from cities import FLAT, SMALL, document
+from lottery.canonical import Json
 from lottery.generate import MAIN_ROUND, Shape, generate, generate_summer
 from lottery.market import Market
 from lottery.moves import with_order
@@ -47,3 +48,13 @@ def test_a_summer_is_matched_to_the_same_bytes_whatever_numbers_count(order: Ord
     summer = with_order(lottery.read_market(document(generate_summer(plan, outcome.document()))), order)
     summer = replace(summer, policy=replace(summer.policy, tie_break=tie_break))
     same_by_both(summer, {MAIN_ROUND: MAIN_SEED})
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_market_without_programs_leaves_everybody_without_a_seat(together: bool) -> None:  # noqa: FBT001
+    child: dict[str, Json] = {"id": "ada", "grade": "KG", "ranking": [], "together": together}
+    policy: dict[str, Json] = {"grade_order": ["KG"]}
+    round_: dict[str, Json] = {"id": "main", "kind": "main"}
+    made: dict[str, Json] = {"format": "lottery-market/1", "round": round_, "policy": policy, "programs": []}
+    outcome = same_by_both(lottery.read_market({**made, "applicants": [child]}), {})
+    assert outcome.unplaced == ("ada",)
