@@ -112,7 +112,7 @@ def large_city(folder: Path, rounds: int) -> Iterator[Row]:
         "under 4 ×, under 3 s",
     )
     yield Row(
-        "the same within a process that is up and looks for no cycles, from the first byte read to the last one written",
+        "the same within a process that is up and looks for no cycles, from first byte read to last one written",
         f"{here / least:.1f} × ({in_words(here)}, {told_apart(path, rounds)}, to {in_words(least)})",
         "under 4 ×",
     )
