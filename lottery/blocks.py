@@ -132,5 +132,5 @@ def _interrupts_held_back() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if came:
+    if came and handler is not signal.SIG_IGN:
         raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lottery.commands import DONE, REFUSED, refuse_overwriting, seeds_of
@@ -33,6 +34,7 @@ def run_simulate(options: argparse.Namespace) -> int:
         remedy = f"end its name with {' or '.join(FORMATS)}"
         raise UnusableInput([Fault(str(options.output), "$", "is no table that can be written", remedy)])
     refuse_overwriting(options.output, options.market)
+    _refuse_without_folder(options.output)
     with progress_bars() as track:
         market = load_columns(options.market, track=track)
         _note_forgotten_rounds(market, options)
@@ -55,10 +57,10 @@ def run_compare(options: argparse.Namespace) -> int:
         problem = "names one market and no change, so there is nothing to compare"
         raise UnusableInput([Fault("compare", "$", problem, "give two markets, or --change-b")])
     refuse_overwriting(options.output, options.market_a, options.market_b or options.market_a)
+    _refuse_without_folder(options.output)
     with progress_bars() as track:
         markets = [load_columns(options.market_a, track=track)]
         markets.append(load_columns(options.market_b, track=track) if options.market_b else markets[0])
-        _note_forgotten_rounds(markets[0], options)
         files = (options.market_a, options.market_b or options.market_a)
         before, after = (
             _changed(market, change, file)
@@ -68,6 +70,7 @@ def run_compare(options: argparse.Namespace) -> int:
             comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
         except Incomparable as refusal:
             raise UnusableInput([Fault(files[1], "$", *str(refusal).split("; ", 1))]) from None
+        _note_forgotten_rounds(markets[0], options)
         compared = Compared(comparison, _count(options, comparison, 2 * comparison.entries, track))
     if options.output:
         with write_whole(options.output) as stream:
@@ -118,17 +121,24 @@ def _json(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
+def _refuse_without_folder(output: Path | None) -> None:
+    """Refuse before anything is drawn what could not be written after it."""
+    if output and not output.parent.is_dir():
+        raise UnusableInput([Fault(str(output), "$", "is in a folder that is not there", "make the folder first")])
+
+
 def _count(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
     """Count draws where it was asked for: on a cluster, or on processes of this machine."""
     from lottery.blocks import WorkerLost, count_draws
 
     try:
-        if options.scheduler:
+        if options.scheduler is not None:
             return _count_on_cluster(options, work, entries, track)
         workers = options.workers or min(os.cpu_count() or 1, 1 + options.draws // DRAWS_WORTH_A_PROCESS)
         return count_draws(work, options.draws, entries=entries, workers=workers, track=track)
     except WorkerLost as refusal:
-        raise UnusableInput([Fault("--workers", "$", *str(refusal).split("; ", 1))]) from None
+        where = "--workers" if options.scheduler is None else "--scheduler"
+        raise UnusableInput([Fault(where, "$", *str(refusal).split("; ", 1))]) from None
 
 
 def _count_on_cluster(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
