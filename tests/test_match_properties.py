@@ -127,19 +127,19 @@ def same_as_the_oracle(market: Json, seed: bytes, earlier_seeds: Mapping[str, by
         assert json.loads(canonical_line(outcome.document())) == document_of(outcome)
 
 
-@examples(600)
+@examples(400)
 @given(main_markets(), seeds())
 def test_a_main_round_is_the_match_on_expanded_rankings(market: Json, seed: bytes) -> None:
     same_as_the_oracle(market, seed, earlier(market))
 
 
-@examples(600)
+@examples(400)
 @given(backfill_markets(), seeds())
 def test_a_backfill_round_is_the_match_on_expanded_rankings(market: Json, seed: bytes) -> None:
     same_as_the_oracle(market, seed, earlier(market))
 
 
-@examples(400)
+@examples(300)
 @given(main_markets(), seeds(), seeds(), st.data())
 def test_a_backfill_round_after_a_main_round_is_the_match_on_expanded_rankings(
     market: Json, first: bytes, second: bytes, data: st.DataObject
