@@ -54,6 +54,8 @@ Facts: TypeAlias = tuple[str, ...]
 NULL, FALSE, NO_FACTS, NOWHERE, OPEN_LEFT_OUT = map(Raw, ("null", "false", "[]", "{}", f'"{OPEN}"'))
 """Stand where a key was left out: encoded as the default is, and told from a default that stands in the file."""
 
+QUOTE = b'"'
+
 APPLICANTS_AT_ONCE = 1 << 11
 BYTES_AT_ONCE = 1 << 19
 CELLS_AT_ONCE = 1 << 20
@@ -192,7 +194,8 @@ def _row_type(programs: Sequence[Program], this_round: Raw) -> type[_Row]:
 def _demand_one_a_line(text: bytes, rows: int) -> None:
     """Refuse lines that are empty, too long, or without just one object: msgspec goes by objects, not by lines."""
     end = b"\r\n" if b"\r\n" in text else b"\n"
-    between = text.count(b"}" + end + b"{")  # neither inside of an object nor of a text can this be
+    between_objects = b"}" + end + b"{"
+    between = text.count(between_objects)  # neither inside of an object nor of a text can this be
     breaks = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
     _demand(between == rows - 1)
     _demand(between == breaks.size - text.endswith(b"}" + end))
@@ -375,7 +378,7 @@ class _Reading:
     def _fill(self, words: list[Field], left_out: Raw, default: Field) -> list[Field]:
         """Put the default where a key was left out."""
         times = sum(map(is_, words, repeat(left_out)))
-        self.quotes_of_defaults += times * (len('""') + bytes(left_out).count(b'"'))
+        self.quotes_of_defaults += times * (len('""') + bytes(left_out).count(QUOTE))
         if times == len(words):
             return [default] * times
         return [default if word is left_out else word for word in words] if times else words
