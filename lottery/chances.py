@@ -8,8 +8,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lottery.columns import NONE, Int64s, Truths
-from lottery.compile import Compiled
-from lottery.rules import GENERAL
 from lottery.simulation import Simulated
 
 COLUMNS = {
@@ -80,7 +78,8 @@ def _of_groups(simulated: Simulated) -> pl.DataFrame:
     rows = [
         (index, place, name)
         for index in range(len(compiled.seats))
-        for place, name in enumerate(_classes(compiled, index))
+        for program, group in [compiled.group(index)]
+        for place, name in enumerate(program.classes_at(group))
     ]
     groups = [compiled.group(index) for index, _, _ in rows]
     reached = tally.seats.of_class.shape[1]
@@ -101,12 +100,6 @@ def _of_groups(simulated: Simulated) -> pl.DataFrame:
             "standard_error": pl.Series(error),
         }
     )
-
-
-def _classes(compiled: Compiled, index: int) -> list[str]:
-    program, group = compiled.group(index)
-    reserve = program.reserve(group)
-    return [*(priority.name for priority in (reserve.priorities if reserve else program.priorities)), GENERAL]
 
 
 def mean_and_error(sums: Int64s, squares: Int64s, draws: int) -> tuple[Float64s, Float64s]:

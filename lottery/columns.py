@@ -151,7 +151,7 @@ def columns_of(rows: Sequence[Row], programs: Sequence[Program]) -> Columns:
     """
     place = {program.id: index for index, program in enumerate(programs)}
     lengths = np.fromiter((len(row.ranking) for row in rows), np.int64, len(rows))
-    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    start = starts_of(lengths)
     named = chain.from_iterable(row.ranking for row in rows)
     facts_at = [(index, school, facts) for index, row in enumerate(rows) for school, facts in row.at.items() if facts]
     holds_program, holds_group = _held_seats(rows, programs, place)
@@ -195,6 +195,13 @@ class Coding(Generic[Word]):
     def words(self, first: int = 0) -> tuple[Word, ...]:
         """Return the different words, from that number on."""
         return tuple(word for word in islice(self._places, first + 1, None) if word is not None)
+
+
+def starts_of(lengths: Int32s | Int64s | Sequence[int]) -> Int64s:
+    """Return where each of some runs of these lengths begins, one after the other, and where the last one ends."""
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
 
 
 def coded(words: Iterable[Word | None]) -> Coded[Word]:

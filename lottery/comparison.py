@@ -10,10 +10,9 @@ import numpy as np
 
 from lottery import kernel
 from lottery.changes import CHANGES
-from lottery.columns import NONE, Coded, Columns, FactSet, Int64s, MarketInColumns, Truths
+from lottery.columns import NONE, Coded, Columns, FactSet, Int64s, MarketInColumns, Truths, starts_of
 from lottery.engine import Matched
 from lottery.reference import NO_SEEDS
-from lottery.rules import GENERAL
 from lottery.simulation import Simulation, prepare
 
 HELD, NOWHERE = 1 << 30, 1 << 31
@@ -175,7 +174,7 @@ class Comparison:
         kinds = dict(_kinds(before.applicants))
         self.kinds = tuple(kinds)
         self._members = np.concatenate(list(kinds.values())).astype(np.int32)
-        self._starts = np.cumsum([0, *map(len, kinds.values())])
+        self._starts = starts_of([len(members) for members in kinds.values()])
         self.classes = Labels(_classes(self.before), _classes(self.after))
         self.reserves = Labels(_reserves(self.before), _reserves(self.after))
         self._called = {
@@ -330,9 +329,7 @@ def _classes(simulation: Simulation) -> list[list[Key]]:
     most = simulation.no_seats().of_class.shape[1]
     for index in range(len(simulation.compiled.seats)):
         program, group = simulation.compiled.group(index)
-        reserve = program.reserve(group)
-        names = [*(priority.name for priority in (reserve.priorities if reserve else program.priorities)), GENERAL]
-        told: list[list[Key]] = [[(None, name), (program.id, name)] for name in names[:most]]
+        told: list[list[Key]] = [[(None, name), (program.id, name)] for name in program.classes_at(group)[:most]]
         keys += told + [[]] * (most - len(told))
     return keys
 

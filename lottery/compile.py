@@ -10,7 +10,7 @@ import numpy as np
 
 from lottery import kernel
 from lottery.backfill import seats_this_round
-from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, Words
+from lottery.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, Words, starts_of
 from lottery.conditions import EntryFacts, Finders, SomeEntries, finders_of
 from lottery.market import HeldSeat, Kind, Late
 from lottery.rules import (
@@ -163,13 +163,13 @@ def compile_market(market: MarketInColumns) -> Compiled:
     """Compile a market: all that no draw changes is worked out here."""
     applicants, programs = market.applicants, market.programs
     sizes = np.array([len(program.precedence) for program in programs], np.int32)
-    first_group = np.concatenate([np.zeros(1, np.int32), np.cumsum(sizes, dtype=np.int32)])
+    first_group = starts_of(sizes).astype(np.int32)
     school_names = {name: place for place, name in enumerate(sorted({program.school for program in programs}))}
     school = np.array([school_names[program.school] for program in programs], np.int32)
     entry_start, entry_program = kernel.rankings_as_matched(
         applicants.ranking_start, applicants.ranking, applicants.holds_program
     )
-    slot_of_entry = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[entry_program], dtype=np.int64)])
+    slot_of_entry = starts_of(sizes[entry_program])
     entry_school = school[entry_program]
     at_school = np.array([school_names.get(name, NONE) for name in applicants.at_school.words], np.int32)
     facts = kernel.facts_at_schools(
@@ -193,9 +193,7 @@ def compile_market(market: MarketInColumns) -> Compiled:
         market=market,
         first_group=first_group,
         seats=seats,
-        seat_start=np.concatenate(
-            [np.zeros(1, np.int64), np.cumsum(np.minimum(np.array(seats, np.int64), asked[program_of]))]
-        ),
+        seat_start=starts_of(np.minimum(np.array(seats, np.int64), asked[program_of])),
         program_of=program_of,
         school=school,
         source=source,

@@ -17,7 +17,7 @@ from lottery.numbers import Numbers, OfficialNumbers
 from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.progress import Track, untracked
 from lottery.reference import NO_SEEDS
-from lottery.rules import GENERAL, Ranked
+from lottery.rules import Ranked
 from lottery.strict import Fault, UnusableInput
 
 LONGEST = 63
@@ -64,7 +64,7 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn's rows and its applicants' ranks, or the standings at all slots where ranks differ by program."""
+    """One turn's rows and its applicants' ranks; where they differ by program, the standings at all slots instead."""
 
     rows: Rows
     ranks: Int32s
@@ -191,7 +191,7 @@ def _turn(compiled: Compiled, ranks: Ranks, matched: Matched, applicants: Int32s
         ranks.own,
         standings,
     )
-    return Turn(rows, ranks.for_all, standings)
+    return Turn(rows, np.zeros(applicants.size, np.int32), standings)
 
 
 def _seat(compiled: Compiled, matched: Matched, turn: Turn) -> None:
@@ -230,9 +230,9 @@ def outcome_of(compiled: Compiled, matched: Matched, numbers: OfficialNumbers, *
     groups = [compiled.group(index) for index in range(len(compiled.seats))]
     placed = np.flatnonzero(matched.group_of != NONE)
     group_of = matched.group_of[placed]
-    choices = kernel.choices(
-        market.applicants.ranking_start, market.applicants.ranking, placed, compiled.program_of[group_of]
-    )
+    starts = market.applicants.ranking_start
+    places = kernel.places(starts, market.applicants.ranking, compiled.program_of, matched.group_of)[placed]
+    choices = np.where(places == NONE, 0, places - starts[placed] + 1)
     return Outcome(
         market=market.digest,
         seed=seed.hex(),
@@ -261,15 +261,13 @@ def _last_admitted(
     program, group = compiled.group(index)
     above = int(matched.cutoff[index]) >> matched.slot_bits
     static = compiled.slots.statics[above >> matched.rank_bits]
-    reserve = program.reserve(group)
-    classes = reserve.priorities if reserve else program.priorities
     screened = isinstance(program.tie_break, Ranked)
     number = None if screened else numbers.number(int(compiled.program_of[index]), applicant)
     return LastAdmitted(
         holder=not static.not_holder,
         meets=not static.not_met,
         late=static.late or static.late_in_class,
-        class_=classes[static.priority].name if static.priority < len(classes) else GENERAL,
+        class_=program.classes_at(group)[static.priority],
         number=None if number is None else number.hex(),
         position=above & ((1 << matched.rank_bits) - 1) if screened else None,
     )

@@ -264,17 +264,17 @@ def accept_and_refuse(
 ) -> None:
     """Run deferred acceptance (Gale & Shapley 1962) over rows until nobody proposes any more.
 
-    `ranks` are those of the rows' applicants, or `standings` every slot's where ranks differ between programs; the
-    other is empty. `seated[seat_start[g]:seat_start[g + 1]]` takes the standings of those seated in group g: a heap,
-    worst first, once it is full. `cutoff[g]` is the worst then; before, it is above every standing, and in a group
-    without seats below.
+    `ranks` are those of the rows' applicants; where they differ between programs, `standings` has every slot's instead,
+    and is empty otherwise. `seated[seat_start[g]:seat_start[g + 1]]` takes the standings of those seated in group g: a
+    heap, worst first, once it is full. `cutoff[g]` is the worst then; before, it is above every standing, and in a
+    group without seats below.
 
-    What takes time is waiting for memory, so nobody does. Whom a group would take stands at its door until its heap is
-    at hand, and who loses a seat asks on only when the next slot is; others propose meanwhile. Who proposes when
-    changes nothing in the end.
+    In a large market most time would go into waiting for memory, so nobody waits. Whom a group would take stands at its
+    door until its heap is at hand, and who loses a seat asks on only when the next slot is; others propose meanwhile.
+    Who proposes when changes nothing in the end.
     """
     group_mask, slot_mask = (1 << group_bits) - 1, (1 << slot_bits) - 1
-    rank_mask = (1 << (rank_bits + slot_bits)) - 1 - slot_mask
+    rank_mask = (1 << rank_bits) - 1
     at_door, refused = np.empty(AT_DOORS, np.int64), np.empty(2 * IN_FLIGHT, np.int64)
     first_at_door, first_refused, standing_at_doors, flying, position = 0, 0, 0, 0, 0
     while True:
@@ -292,26 +292,20 @@ def accept_and_refuse(
             flying += 1
         if flying >= IN_FLIGHT or (done and flying > 0):
             slot = refused[first_refused] & slot_mask
-            rank = refused[first_refused] & rank_mask
+            rank = refused[first_refused] >> slot_bits & rank_mask
             first_refused = (first_refused + 1) % (2 * IN_FLIGHT)
             flying -= 1
         elif not done:
             slot = starts[position]
-            rank = 0 if standings.size > 0 else np.int64(ranks[position]) << slot_bits
+            rank = np.int64(ranks[position])
             position += 1
         elif standing_at_doors > 0:
             continue
         else:
             return
-        while True:
-            word = np.int64(rows[slot])
-            if word == end:
-                break  # asked everywhere
-            group = word & group_mask
-            if standings.size > 0:
-                standing = standings[slot]
-            else:
-                standing = (word >> group_bits) << (rank_bits + slot_bits) | rank | slot
+        while rows[slot] != end:
+            group = np.int64(rows[slot]) & group_mask
+            standing = standing_at(rows, slot, rank, standings, group_bits, rank_bits, slot_bits)
             if standing < cutoff[group]:
                 prefetch(seated, seat_start[group])
                 prefetch(seated, seat_start[group] + LINE)
@@ -320,6 +314,17 @@ def accept_and_refuse(
                 standing_at_doors += 1
                 break
             slot += 1
+
+
+@inlined
+def standing_at(
+    rows: Words, slot: int, rank: np.int64, standings: Int64s, group_bits: int, rank_bits: int, slot_bits: int
+) -> np.int64:
+    """Return the whole standing at a slot, of an applicant with this rank, or as it is told in `standings`."""
+    if standings.size > 0:
+        told: np.int64 = standings[slot]
+        return told
+    return (np.int64(rows[slot]) >> group_bits << rank_bits | rank) << slot_bits | slot
 
 
 @inlined
@@ -382,30 +387,13 @@ def settle(
     group_mask = (1 << group_bits) - 1
     for position in range(starts.size - 1):
         applicant = rows[starts[position + 1] - 1]
-        rank = 0 if standings.size > 0 else np.int64(ranks[position])
+        rank = np.int64(ranks[position])
         for slot in range(starts[position], starts[position + 1] - 2):
-            word = np.int64(rows[slot])
-            if standings.size > 0:
-                standing = standings[slot]
-            else:
-                standing = (word >> group_bits << rank_bits | rank) << slot_bits | slot
-            if standing <= cutoff[word & group_mask]:
-                group_of[applicant] = word & group_mask
+            group = np.int64(rows[slot]) & group_mask
+            if standing_at(rows, slot, rank, standings, group_bits, rank_bits, slot_bits) <= cutoff[group]:
+                group_of[applicant] = group
                 slot_of[applicant] = slot
                 break
-
-
-@compiled
-def choices(start: Int64s, ranking: Int32s, placed: Int64s, program: Int32s) -> Int32s:
-    """Return as what choice, from 1, these applicants ranked these programs when they submitted, or 0."""
-    choice = np.zeros(placed.size, np.int32)
-    for index in range(placed.size):
-        first = start[placed[index]]
-        for place in range(first, start[placed[index] + 1]):
-            if ranking[place] == program[index]:
-                choice[index] = place - first + 1
-                break
-    return choice
 
 
 @compiled
@@ -452,16 +440,12 @@ def waiting(
     listed = np.empty(waits[program_of.size], np.int64)
     for position in range(starts.size - 1):
         ended = group_of[rows[starts[position + 1] - 1]]
-        rank = 0 if standings.size > 0 else np.int64(ranks[position])
+        rank = np.int64(ranks[position])
         for slot in range(starts[position], starts[position + 1] - 2):
-            word = np.int64(rows[slot])
-            group = word & group_mask
+            group = np.int64(rows[slot]) & group_mask
             if ended != NONE and program_of[group] == program_of[ended]:
                 break
-            if standings.size > 0:
-                listed[following[group]] = standings[slot]
-            else:
-                listed[following[group]] = (word >> group_bits << rank_bits | rank) << slot_bits | slot
+            listed[following[group]] = standing_at(rows, slot, rank, standings, group_bits, rank_bits, slot_bits)
             following[group] += 1
     applicants = np.empty(listed.size, np.int32)
     for group in range(program_of.size):

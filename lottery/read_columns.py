@@ -38,6 +38,7 @@ from lottery.columns import (
     Truths,
     coded,
     in_columns,
+    starts_of,
 )
 from lottery.files import APPLICANTS, HEAD, LONGEST_LINE, load_market, parts_of
 from lottery.market import Market
@@ -358,7 +359,7 @@ class _Reading:
         holds_program, holds_group = self._held_seats(grade)
         return Columns(
             tickets=self._tickets,
-            ranking_start=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            ranking_start=starts_of(lengths),
             ranking=_joined(self._ranking, np.int32),
             grade=_of_ids(grade),
             zones=self._zones.column(),
@@ -502,5 +503,5 @@ def _coded_in_order(column: Coded[Word], order: Int64s) -> Coded[Word]:
 def _entries_in_order(start: Int64s, order: Int64s) -> tuple[Int64s, Int64s]:
     """Return where rankings start once they are in that order, and where each of their entries was before."""
     lengths = np.diff(start)[order]
-    later = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    later = starts_of(lengths)
     return later, np.arange(later[-1]) + np.repeat(start[order] - later[:-1], lengths)

@@ -254,6 +254,12 @@ class Program:
         """Return the reserve of that name, or None at `open`."""
         return next((reserve for reserve in self.reserves if reserve.name == group), None)
 
+    def classes_at(self, group: str) -> tuple[str, ...]:
+        """Return the names of the classes at a seat group, best first, `general` last."""
+        reserve = self.reserve(group)
+        priorities = reserve.priorities if reserve else self.priorities
+        return (*(priority.name for priority in priorities), GENERAL)
+
     def seats_as_written(self) -> dict[str, int]:
         """Return each seat group's seats, in precedence order; `open` has what the reserves leave."""
         reserved = {reserve.name: reserve.seats_of(self.seats) for reserve in self.reserves}

@@ -18,6 +18,7 @@ from lottery.terminal import progress_bars
 if TYPE_CHECKING:
     from lottery.blocks import Counted, Counting
     from lottery.columns import MarketInColumns
+    from lottery.comparison import Comparison
 
 DRAWS_WORTH_A_PROCESS = 25
 """Draws that are sooner done than another process is there."""
@@ -51,26 +52,13 @@ def run_compare(options: argparse.Namespace) -> int:
     """Match two markets on the same draws, and say who gains and who loses."""
     with _refusing_what_is_missing():
         from lottery.compared import Compared
-        from lottery.comparison import Comparison, Incomparable
-        from lottery.read_columns import load_columns
     if options.market_b is None and options.change_a == options.change_b:
         problem = "names one market and no change, so there is nothing to compare"
         raise UnusableInput([Fault("compare", "$", problem, "give two markets, or --change-b")])
     refuse_overwriting(options.output, options.market_a, options.market_b or options.market_a)
     _refuse_without_folder(options.output)
     with progress_bars() as track:
-        markets = [load_columns(options.market_a, track=track)]
-        markets.append(load_columns(options.market_b, track=track) if options.market_b else markets[0])
-        files = (options.market_a, options.market_b or options.market_a)
-        before, after = (
-            _changed(market, change, file)
-            for market, change, file in zip(markets, (options.change_a, options.change_b), files, strict=True)
-        )
-        try:
-            comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
-        except Incomparable as refusal:
-            raise UnusableInput([Fault(files[1], "$", *str(refusal).split("; ", 1))]) from None
-        _note_forgotten_rounds(markets[0], options)
+        comparison = _comparison(options, track)
         compared = Compared(comparison, _count(options, comparison, 2 * comparison.entries, track))
     if options.output:
         with write_whole(options.output) as stream:
@@ -80,6 +68,23 @@ def run_compare(options: argparse.Namespace) -> int:
     else:
         compared.print(sys.stdout)
     return DONE
+
+
+def _comparison(options: argparse.Namespace, track: Track) -> "Comparison":
+    """Read the markets, change their rules where that is asked for, and hold one against the other."""
+    from lottery.comparison import Comparison, Incomparable
+    from lottery.read_columns import load_columns
+
+    first, second = options.market_a, options.market_b or options.market_a
+    market = load_columns(first, track=track)
+    other = market if second == first else load_columns(second, track=track)
+    before, after = _changed(market, options.change_a, first), _changed(other, options.change_b, second)
+    try:
+        comparison = Comparison(before, after, seed=options.seed, seeds=seeds_of(options))
+    except Incomparable as refusal:
+        raise UnusableInput([Fault(second, "$", *str(refusal).split("; ", 1))]) from None
+    _note_forgotten_rounds(market, options)
+    return comparison
 
 
 def _changed(market: "MarketInColumns", change: str | None, file: str) -> "MarketInColumns":

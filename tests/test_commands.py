@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 import lottery
+from command_line import Captured
 from lottery.cli import main
 from worked import case, market_of, matched, seeds_of
 
 ROOT = Path(__file__).parent.parent
 SEED = "11" * 32
 EARLIER = "r1=" + "11" * 32
-
-Captured = pytest.CaptureFixture[str]
 
 
 def write_market(folder: Path, name: str = "everything_main_round") -> str:

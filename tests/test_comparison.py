@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import lottery
 import oracle
 from cities import SMALL, document
+from command_line import Captured, exit_code, the_one_line
 from lottery.canonical import Json, canonical_line
 from lottery.changes import CHANGES
 from lottery.cli import main
@@ -47,7 +48,6 @@ CITY = replace(SMALL, applicants=2_000, schools=30)
 ALTERS_GROUPS = [name for name in CHANGES if name.startswith("neighborhood") or name == "no-reserves"]
 """Changes after which a held seat may be in no group any more."""
 
-Captured = pytest.CaptureFixture[str]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -674,20 +674,6 @@ def compare(*markets: str, arguments: Sequence[str] = (), draws: int = 4) -> lis
 
 MAIN_SEED = ("--seed-of", f"{MAIN_ROUND}=" + (b"m" * 32).hex())
 FIRST_SEED = ("--seed-of", "first=" + SEED.hex())
-
-
-def exit_code(arguments: list[str]) -> int:
-    try:
-        return main(arguments)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-
-
-def the_one_line(capsys: Captured) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    return line
 
 
 def printed_json(capsys: Captured, arguments: list[str]) -> Mapping[str, Json]:

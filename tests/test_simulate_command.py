@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 
 from cities import SMALL
+from command_line import Captured, exit_code, the_one_line
 from lottery import cluster
 from lottery.chances import COLUMNS
 from lottery.cli import main
@@ -33,8 +34,6 @@ PATIENCE = 30
 
 FORMER = "the former table"
 
-Captured = pytest.CaptureFixture[str]
-
 
 def write_market(folder: Path, *, applicants: int = 40) -> str:
     path = folder / "market.json"
@@ -45,21 +44,6 @@ def write_market(folder: Path, *, applicants: int = 40) -> str:
 
 def simulate(market: str, table: Path | str, *arguments: str, draws: object = 3) -> list[str]:
     return ["simulate", market, "--draws", str(draws), "--seed", SEED, "-o", str(table), *arguments]
-
-
-def exit_code(arguments: list[str]) -> int:
-    """Run a command of which argparse refuses the words, or the command itself the values."""
-    try:
-        return main(arguments)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-
-
-def the_one_line(capsys: Captured) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    return line
 
 
 def names_in(folder: Path) -> list[str]:
@@ -244,12 +228,20 @@ def test_a_round_with_two_seeds_is_one_line(tmp_path: Path, capsys: Captured) ->
 # ---- what becomes of a run that is ended
 
 
+HEARS_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Runs a command as a terminal does, also where the tests themselves run in the background and ignore interrupts."""
+
+
 class Run:
     """A command on a terminal of its own, as a person runs it."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.terminal, its_end = pty.openpty()
-        command = [sys.executable, "-m", "lottery", *arguments]
+        command = [sys.executable, "-c", HEARS_INTERRUPTS, "-m", "lottery", *arguments]
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
         self.process = subprocess.Popen(command, stderr=its_end, start_new_session=True, env=environment)
         os.close(its_end)
