@@ -33,10 +33,9 @@ def test_a_city_of_80_000_and_its_summer_are_matched_to_the_same_bytes_by_both()
     same_by_both(summer, {MAIN_ROUND: MAIN_SEED})
 
 
-@pytest.mark.parametrize(("shape", "applicants"), [(Shape.UNIFORM, 80_000), (Shape.SKEWED, 20_000)])
-def test_a_large_flat_market_is_matched_to_the_same_bytes_by_both(shape: Shape, applicants: int) -> None:
-    programs = applicants // 100
-    plan = replace(FLAT, applicants=applicants, programs=programs, choices=12, shape=shape, siblings=False)
+@pytest.mark.parametrize("shape", [Shape.UNIFORM, Shape.SKEWED])
+def test_a_flat_market_of_80_000_is_matched_to_the_same_bytes_by_both(shape: Shape) -> None:
+    plan = replace(FLAT, applicants=80_000, programs=800, choices=12, shape=shape, siblings=False)
     same_by_both(lottery.read_market(document(generate(plan))), {})
 
 
