@@ -108,7 +108,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._since = self.loop.time()
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head, self._head_begun = True, False
         self._head_timer: TimerHandle | None = None
         self._send_timer: TimerHandle | None = None
 
@@ -152,11 +152,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Count the head of a request from here."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._head_begun = True
+        if self._head_timer is None:
+            self._expect_head()
 
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too long."""
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._head_begun, self._head_bytes = False, False, 0
         self._stop_head_clock()
         self._since = self.loop.time()
         length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -210,7 +212,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if self._unanswered is not None:
             self._expect_head()  # the caller waits for an answer to the request before
-        elif self._head_bytes:
+        elif self._head_begun:
             self.refuse(HeadTooSlow())
         else:
             self.transport.close()
