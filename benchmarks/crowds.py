@@ -66,11 +66,10 @@ def row(crowds: Sequence[Crowd]) -> tuple[str, str, str]:
         for crowd in crowds
     )
     names = ", ".join(f"{crowd:,}" for crowd in CROWDS)
-    explained = last.connections / last.rate
+    explained = f"a queue of {last.connections:,} at that rate takes {last.connections / last.rate:.2f} s"
     return (
         f"`GET /v1/cycles` at {names} connections, 2 web processes",
-        f"{last.rate / first.rate:.2f} × the rate of the smallest crowd in the largest ({told}); a queue of "
-        f"{last.connections:,} at that rate takes {explained:.2f} s",
+        f"{last.rate / first.rate:.2f} × the rate of the smallest crowd in the largest ({told}); {explained}",
         "at least 1 ×, no other 5xx",
     )
 

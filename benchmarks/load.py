@@ -38,7 +38,7 @@ class Unanswered(RuntimeError):
 def put(path: str, token: str, body: bytes) -> bytes:
     """Return a PUT as it goes over the wire."""
     head = (
-        f"PUT {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -46,7 +46,7 @@ def put(path: str, token: str, body: bytes) -> bytes:
 
 def get(path: str) -> bytes:
     """Return a GET as it goes over the wire."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 def load(port: int, requests: Sequence[bytes], *, connections: int) -> Load:

@@ -1,12 +1,12 @@
 """The service, put together: the only place, beside the command line, that knows every feature."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
-from fastapi import FastAPI, Response
-from prometheus_client import generate_latest
+from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 from starlette.middleware import Middleware
 
@@ -21,11 +21,13 @@ from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
+from enrollment.guarded import Guarded
 from enrollment.jobs import Loop, Work, run_worker
 from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
 from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
+from enrollment.problems import NotFound
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -99,15 +101,19 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # a redirect would go to whatever host the caller names
         lifespan=_lifespan,
         middleware=[
             Middleware(Observed, metrics=metrics),
+            Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, refuse=answer_problem),
             Middleware(Admission, lanes=lanes, body_seconds=settings.body_seconds, refuse=answer_problem),
         ],
     )
     app.state.settings = settings
     app.state.lanes = lanes
-    app.state.engine = connect(settings.database_url, connections=settings.connections - shares[Lane.RANKINGS])
+    app.state.engine = connect(
+        settings.database_url, connections=settings.connections - shares[Lane.RANKINGS], bounded=True
+    )
     app.state.sessions = sessions_of(app.state.engine)
     app.state.pool = hot_pool(settings.database_url, connections=shares[Lane.RANKINGS])
     app.state.metrics = metrics
@@ -162,5 +168,9 @@ def _add_vital_signs(app: FastAPI) -> None:
         return {"status": "ready"}
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(app.state.metrics.registry), media_type="text/plain; version=0.0.4")
+    async def metrics(request: Request) -> Response:
+        wanted = app.state.settings.metrics_token
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+            raise NotFound
+        return Response(app.state.metrics.told(), media_type="text/plain; version=0.0.4")

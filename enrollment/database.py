@@ -38,6 +38,21 @@ for every child, until PostgreSQL counts their rows again.
 BY_KEY = "-c enable_seqscan=off"
 """For statements that all look up by key: a plan from an empty table then does so too, and can be kept."""
 
+LOCK_SECONDS = 30
+"""How long a statement waits for a lock; it is then refused, and the act is tried again."""
+
+STATEMENT_SECONDS = 120
+"""How long one statement of a request may take."""
+
+IDLE_SECONDS = 120
+"""How long a transaction may stay open without a statement; the server then ends it and gives its locks back."""
+
+BOUNDED = (
+    f" -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+)
+"""For connections that serve requests, so that one that is stuck does not hold up others for ever."""
+
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
 
@@ -57,15 +72,21 @@ class Table(DeclarativeBase):
     }
 
 
-def connect(url: str, *, connections: int) -> Engine:
-    """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
+def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
+    """Return the engine of a PostgreSQL address; nothing is asked of it yet.
+
+    Args:
+        url: the address.
+        connections: how many it may open.
+        bounded: whether statements and waits have the limits of requests; those of jobs have none.
+    """
     address = make_url(url).set(drivername="postgresql+psycopg")
     return create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW, "connect_timeout": CONNECT_SECONDS},
+        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), "connect_timeout": CONNECT_SECONDS},
         hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
     )
 
@@ -74,7 +95,7 @@ def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnect
     """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop."""
     return AsyncConnectionPool(
         url,
-        kwargs={"options": BY_KEY, "connect_timeout": CONNECT_SECONDS},
+        kwargs={"options": BY_KEY + BOUNDED, "connect_timeout": CONNECT_SECONDS},
         min_size=1,
         max_size=connections,
         open=False,
@@ -108,10 +129,10 @@ def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
 def said_no(error: BaseException | None) -> bool:
     """Say whether the server itself refused a statement, so that nothing of its transaction is stored.
 
-    Otherwise the connection was lost (SQLSTATE classes 08 and 57, or none), and the server may have done its part.
+    Otherwise the connection was lost (SQLSTATE 08… or 57P…, or none), and the server may have done its part.
     """
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
-    return state is not None and state[:2] not in ("08", "57")
+    return state is not None and not state.startswith(("08", "57P"))
 
 
 def open_session(request: Request) -> Iterator[Session]:

@@ -84,6 +84,10 @@ def shares_of(connections: int) -> Mapping[Lane, int]:
     return {**shares, Lane.ORDINARY: connections - sum(shares.values())}
 
 
+def _gauge(name: str, says: str, registry: CollectorRegistry) -> Gauge:
+    return Gauge(name, says, ["lane"], registry=registry, multiprocess_mode="livesum")
+
+
 @dataclass(slots=True)
 class Place:
     """A place in a lane; leaving it again does nothing."""
@@ -112,10 +116,18 @@ class Lanes:
         self._free = {lane: asyncio.Semaphore(share) for lane, share in shares.items()}
         self._wait_seconds = wait_seconds
         self._waiting = Gauge(
-            "enrollment_requests_waiting", "Requests that wait for a place.", ["lane"], registry=registry
+            "enrollment_requests_waiting",
+            "Requests that wait for a place.",
+            ["lane"],
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._inside = Gauge(
-            "enrollment_requests_inside", "Requests that are being carried out.", ["lane"], registry=registry
+            "enrollment_requests_inside",
+            "Requests that are being carried out.",
+            ["lane"],
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._shed = Counter(
             "enrollment_requests_shed", "Requests refused after too long a wait.", ["lane"], registry=registry

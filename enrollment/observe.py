@@ -3,11 +3,14 @@
 No address, no body, no parameter is in any of them: they may be a child's.
 """
 
+import os
 import time
 import uuid
+from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOWHERE = "none"
@@ -15,7 +18,10 @@ NOWHERE = "none"
 
 
 class Metrics:
-    """Counters of one process, for Prometheus."""
+    """Counters for Prometheus: of this process, or of all web processes that share a folder for them.
+
+    `enrollment serve` names that folder in PROMETHEUS_MULTIPROC_DIR, as prometheus-client asks.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,6 +31,24 @@ class Metrics:
         self.seconds = Histogram(
             "enrollment_request_seconds", "Time to answer.", ["method", "route"], registry=self.registry
         )
+
+    def told(self) -> bytes:
+        """Return what is counted, in the text format of Prometheus."""
+        shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if shared is None:
+            return generate_latest(self.registry)
+        _forget_the_dead(Path(shared))
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Leave out what processes that ended were doing; what they counted stays."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if not Path("/proc", pid).exists():
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Observed:

@@ -146,7 +146,8 @@ class OutcomeUnknown(Problem):
     title = sentence("Outcome unknown")
     detail = sentence(
         "The connection to the database was lost while the request was being stored, so it may or may not be stored. "
-        "Send the same request again, with the same Idempotency-Key if it had one. The answer then says what is stored."
+        "Send the same request again, with the same Idempotency-Key if it had one: an act is done once. If the second "
+        "answer says that the version changed, read it to see what is stored."
     )
 
     def __init__(self, **values: str | int) -> None:

@@ -5,7 +5,9 @@ byte each would so take all that a process may open.
 """
 
 import json
+import os
 import resource
+import tempfile
 from asyncio import TimerHandle
 from functools import cache
 from typing import Any, cast
@@ -61,6 +63,13 @@ class TooManyConnections(Problem):
 def serve_http(*, host: str, port: int, processes: int) -> None:
     """Serve the service whose settings are in the environment, until a signal ends it."""
     raise_file_limit()
+    with tempfile.TemporaryDirectory(prefix="enrollment-metrics-") as folder:
+        if processes > 1:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # the processes count together
+        _run(host=host, port=port, processes=processes)
+
+
+def _run(*, host: str, port: int, processes: int) -> None:
     uvicorn.run(
         "enrollment.app:create_app_from_environment",
         factory=True,

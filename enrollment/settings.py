@@ -1,9 +1,10 @@
 """What a deployment sets, from the environment. Read once, in `create_app` and the command line."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SHORTEST_SECRET = 32
 
@@ -13,6 +14,13 @@ def _postgresql(url: str) -> str:
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
         raise ValueError("must be the address of a PostgreSQL database: postgresql://name:password@host/database")
     return f"postgresql://{rest}"
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def _split(hosts: object) -> object:
+    return [host.strip() for host in hosts.split(",") if host.strip()] if isinstance(hosts, str) else hosts
 
 
 class Settings(BaseSettings):
@@ -62,6 +70,23 @@ class Settings(BaseSettings):
 
     public_url: str = "http://127.0.0.1:8000"
     """Where the service is reached from outside."""
+
+    hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names by which callers may reach it, with commas between them, beside that of `public_url` and this machine's."""
+
+    metrics_token: SecretStr | None = None
+    """What Prometheus sends as a bearer token to read `/metrics`; without it nobody can read them."""
+
+    @property
+    def known_hosts(self) -> frozenset[str]:
+        """Return every name by which callers may reach the service, in lower case and without a port."""
+        public = urlsplit(self.public_url).hostname or ""
+        return frozenset({*(host.lower() for host in self.hosts), public, *LOOPBACK})
+
+    @property
+    def is_secure(self) -> bool:
+        """Say whether callers reach the service by TLS."""
+        return urlsplit(self.public_url).scheme == "https"
 
 
 def settings_of_environment() -> Settings:

@@ -12,6 +12,8 @@ from enrollment.wire import Id, Reason, Text, Time, Wire
 
 MOST_AGREEMENT = 50_000
 MOST_NAMES = 100
+LONGEST_ID = 40
+"""Of a cycle. The ids of its rounds add to it, and an id has at most 64 characters."""
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 LAST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -115,7 +117,12 @@ class CycleChange(Terms, Calendar, Policy):
 class CycleBody(Terms, Calendar, Policy):
     """A cycle, as an administrator makes it."""
 
-    id: Annotated[Id, Field(examples=["2027"])]
+    id: Annotated[
+        Id,
+        Field(
+            max_length=LONGEST_ID, description="At most 40 characters: a round's id begins with it.", examples=["2027"]
+        ),
+    ]
 
 
 class CycleShown(Terms, Calendar, Policy):

@@ -23,6 +23,7 @@ from enrollment.settings import Settings
 from lottery.canonical import Json
 
 SECRET = "tests only: " + "x" * 40
+METRICS_TOKEN = "a token for metrics"  # noqa: S105 - of tests only
 PASSWORD = "an invented password"  # noqa: S105 - of tests only
 
 ALL_PARTNER_SCOPES: list[PartnerScope] = [
@@ -36,7 +37,13 @@ ALL_PARTNER_SCOPES: list[PartnerScope] = [
 
 def settings_for(database: str) -> Settings:
     """Return a test's settings."""
-    return Settings(database_url=database, secret=SecretStr(SECRET), connections=8)
+    return Settings(
+        database_url=database,
+        secret=SecretStr(SECRET),
+        connections=8,
+        hosts=("testserver",),
+        metrics_token=SecretStr(METRICS_TOKEN),
+    )
 
 
 class Caller:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from acting import SECRET
+from acting import METRICS_TOKEN, SECRET
 
 MOST_LOOKS = 3_000
 """Looks until it is up, or a job is done; each takes a few milliseconds at least."""
@@ -33,7 +33,12 @@ class Running:
 
 @contextmanager
 def running(
-    database: str, *, settings: Mapping[str, str] | None = None, log: Path | None = None, open_files: int | None = None
+    database: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    open_files: int | None = None,
+    processes: int = 1,
 ) -> Iterator[Running]:
     """Serve a database, with a worker inside, on a free port; yield once it is ready.
 
@@ -42,6 +47,7 @@ def running(
         settings: environment variables beside those that every test has.
         log: a file for what the service writes to standard error and standard output.
         open_files: how many files the process may open, if fewer than usual.
+        processes: how many web processes there are.
     """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -52,9 +58,10 @@ def running(
         "ENROLLMENT_SECRET": SECRET,
         "ENROLLMENT_WORKER_INSIDE": "true",
         "ENROLLMENT_STALLED_AFTER": "2",
+        "ENROLLMENT_METRICS_TOKEN": METRICS_TOKEN,
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "enrollment", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "enrollment", "serve", "--port", str(port), "--processes", str(processes)]
     if open_files is not None:
         command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
     with (log or Path(os.devnull)).open("wb") as stream:
@@ -64,6 +71,9 @@ def running(
         _wait_until_ready(started)
         yield started
     finally:
+        if processes > 1:
+            process.terminate()  # a supervisor that is killed leaves its processes behind
+            process.wait()
         started.kill()
 
 

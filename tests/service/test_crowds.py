@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from acting import Service
+from acting import METRICS_TOKEN, Service
 from crowds import Ask, ask_all
 from enrollment.database import transaction
 from enrollment.lanes import Lane, lane_of, shares_of
@@ -117,7 +117,7 @@ def test_who_waits_too_long_is_told_to_come_again_and_nothing_is_done(city: City
 def until_shed(up: Running, number: int) -> None:
     """Return once the service's own count says that so many were sent away; `/metrics` never waits."""
     for _ in range(MOST_LOOKS):
-        told = httpx.get(f"{up.address}/metrics").text
+        told = httpx.get(f"{up.address}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).text
         if f'enrollment_requests_shed_total{{lane="ordinary"}} {float(number)}' in told:
             return
     pytest.fail("nobody was sent away")

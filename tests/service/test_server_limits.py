@@ -22,7 +22,7 @@ IMPATIENT = {
     "ENROLLMENT_SEND_SECONDS": "0.4",
     "ENROLLMENT_CONNECTIONS": "6",
 }
-GET = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MIB = 1 << 20
 FEW_FILES = 260
 
@@ -78,7 +78,7 @@ def problem_in(received: bytes) -> tuple[int, str]:
     return status, str(json.loads(body)["code"])
 
 
-@pytest.mark.parametrize("sent", [b"G", b"GET /v1/cycles HTTP/1.1\r\nHost: test\r\n", GET + b"P"])
+@pytest.mark.parametrize("sent", [b"G", b"GET /v1/cycles HTTP/1.1\r\nHost: localhost\r\n", GET + b"P"])
 def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(up: Running, sent: bytes) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(sent)
@@ -92,7 +92,7 @@ def test_who_connects_and_says_nothing_is_closed(up: Running) -> None:
 
 def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(up: Running) -> None:
     with closing(connect(up)) as caller:
-        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{")
+        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
         assert problem_in(until_closed(caller)) == (408, "body-too-slow")
 
 
@@ -100,7 +100,7 @@ def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(up: Running) -> 
     "sent",
     [
         b"GET / HTTP/1.1\r\nX-Long: " + b"x" * (17 << 10) + b"\r\n\r\n",
-        b"GET /" + b"x" * (17 << 10) + b" HTTP/1.1\r\nHost: test\r\n\r\n",
+        b"GET /" + b"x" * (17 << 10) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(101)) + b"\r\n",
         b"GET / HTTP/1.1\r\nX-Endless: " + b"x" * (17 << 10),
     ],
@@ -125,7 +125,7 @@ def test_an_upgrade_to_a_websocket_is_answered_as_the_request_that_it_is(up: Run
 
 def test_who_does_not_take_the_answer_in_is_closed(up: Running) -> None:
     with closing(connect(up)) as caller:
-        caller.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 60)
+        caller.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         until_no_connection_but_the_asking_one(up)
 
 
@@ -152,7 +152,7 @@ def test_many_who_send_one_byte_and_wait_stop_nobody(service: Service) -> None:
 
 def test_many_who_send_half_a_body_stop_nobody(service: Service) -> None:
     patient = {"ENROLLMENT_CONNECTIONS": "6", "ENROLLMENT_BODY_SECONDS": "300"}
-    head = b"POST /v1/sessions HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{"
+    head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
     with running(service.database, settings=patient, open_files=FEW_FILES) as up, ExitStack() as opened:
         for _ in range(FEW_FILES * 2):
             opened.enter_context(closing(connect(up))).sendall(head)
@@ -160,7 +160,7 @@ def test_many_who_send_half_a_body_stop_nobody(service: Service) -> None:
             assert httpx.get(f"{up.address}/v1/cycles", timeout=60).status_code == 200
 
 
-UPLOAD = "POST /v1/cycles/2027/imports/zones HTTP/1.1\r\nHost: test\r\nIdempotency-Key: k\r\n"
+UPLOAD = "POST /v1/cycles/2027/imports/zones HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: k\r\n"
 
 
 def memory(up: Running) -> int:
@@ -199,13 +199,13 @@ def send_until_closed(caller: socket.socket, *, chunked: bool) -> int:
 
 def test_a_body_that_announces_too_much_is_refused_at_once(up: Running) -> None:
     with closing(connect(up)) as caller:
-        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: test\r\nContent-Length: 1048577\r\n\r\n")
+        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n")
         assert problem_in(until_closed(caller)) == (413, "too-large")
 
 
 def test_a_body_without_an_announced_length_is_refused_where_it_becomes_too_long(up: Running) -> None:
     with closing(connect(up)) as caller:
-        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert send_until_closed(caller, chunked=True) < 64 * MIB
         assert problem_in(until_closed(caller)) == (413, "too-large")
 
@@ -215,7 +215,7 @@ def test_half_a_body_and_a_closed_connection_is_no_error_of_the_service(service:
     with running(service.database, settings={"ENROLLMENT_CONNECTIONS": "6"}, log=log) as up:
         for path in ("/v1/sessions", "/v1/oauth/token", "/v1/applicants:batch"):
             with closing(connect(up)) as caller:
-                caller.sendall(f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 99\r\n\r\nhalf".encode())
+                caller.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf".encode())
         assert httpx.get(f"{up.address}/v1/cycles").status_code == 200
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert [line for line in lines if line["level"] != "info"] == []

@@ -59,13 +59,23 @@ def until_logged(log: Path, *words: str) -> None:
     pytest.fail(f"no line of the log has {words}")
 
 
+TASK = """
+import asyncio, gc
+async def fail(): int('Lovelace')
+async def go():
+    asyncio.ensure_future(fail())
+    await asyncio.sleep(0)
+    gc.collect()
+asyncio.run(go())
+"""
+
+
 @pytest.mark.parametrize(
     "program",
     [
         "raise ValueError('Lovelace')",
         "import threading; t = threading.Thread(target=lambda: int('Lovelace')); t.start(); t.join()",
-        "import asyncio\nasync def go():\n  asyncio.ensure_future(asyncio.to_thread(int, 'Lovelace'))\n"
-        "  await asyncio.sleep(0); await asyncio.to_thread(int, '7'); await asyncio.to_thread(int, '7')\nasyncio.run(go())",
+        TASK,
         "class C:\n  def __del__(self): raise ValueError('Lovelace')\nC()",
         "import logging; logging.getLogger('any').error('%s', 'Lovelace')",
         "import logging; logging.getLogger('any').error('about Lovelace')",
