@@ -1,7 +1,7 @@
 """Problems become answers: RFC 9457, in the language that the reader asks for."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 import structlog
@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from enrollment.json_depth import body_too_deep
 from enrollment.languages import in_language, languages
+from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.problems import (
     CATALOGUE,
     MEDIA_TYPE,
@@ -36,7 +38,6 @@ BODY_FAULTS = {
     "string_too_short": sentence("is too short"),
     "string_too_long": sentence("is too long"),
     "string_unicode": sentence("must be well-formed Unicode"),
-    "plain_text": sentence("must be text in Unicode form NFC without control characters"),
     "int_type": sentence("must be a whole number"),
     "int_parsing": sentence("must be a whole number"),
     "int_from_float": sentence("must be a whole number"),
@@ -151,17 +152,18 @@ def problem_of(error: RequestValidationError) -> Problem:
         # The key of an unknown field is the caller's own text and may be a name: only well-formed ones are repeated.
         if kind == "json_invalid":
             shown = []
-        faults.append(
-            Fault(
-                pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown]),  # noqa: PLR2004
-                kind.replace("_", "-"),
-                BODY_FAULTS.get(kind, ELSE_WRONG),
-                place=str(place),
-            )
-        )
+        pointer = pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown])  # noqa: PLR2004
+        faults.append(_fault_of(kind, found.get("ctx", {}), pointer=pointer, place=str(place)))
     if all(fault.place == "body" for fault in faults):
         return MalformedBody(faults=faults)
     return BadRequest(faults=faults)
+
+
+def _fault_of(kind: str, values: Mapping[str, str | int], *, pointer: str, place: str) -> Fault:
+    if kind == "plain_text":
+        flaw = str(values["flaw"])
+        return Fault(pointer, flaw, TEXT_FAULTS[flaw], {"number": values["number"]}, place=place)
+    return Fault(pointer, kind.replace("_", "-"), BODY_FAULTS.get(kind, ELSE_WRONG), place=place)
 
 
 def problem_of_http(error: HTTPException) -> Problem:
@@ -225,6 +227,9 @@ def answer_with_problems(app: FastAPI) -> None:
         problem = problem_of_postgresql(error) if isinstance(error, psycopg.Error) else _broken(error)
         return answer_problem(request, problem)
 
+    def on_recursion(request: Request, _: Exception) -> Response:
+        return answer_problem(request, body_too_deep())
+
     def on_unavailable(request: Request, _: Exception) -> Response:
         return answer_problem(request, Unavailable())
 
@@ -234,6 +239,7 @@ def answer_with_problems(app: FastAPI) -> None:
         HTTPException: on_http,
         DBAPIError: on_database,
         psycopg.Error: on_postgresql,
+        RecursionError: on_recursion,
         TimeoutError: on_unavailable,
         Exception: on_problem,
     }

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, cast
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, cast
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from enrollment.access.callers import Caller, Partner
 from enrollment.access.models import GivenAnswer
 from enrollment.database import InTransaction
+from enrollment.json_depth import Handler, has_json, refuse_deep
 from enrollment.problems import BadRequest, Conflict, Problem, sentence
 from lottery.canonical import Json
 
@@ -147,11 +148,12 @@ def _again(given: GivenAnswer) -> Response:
 Once = Depends(once)
 """Put into the `dependencies` of every POST."""
 
-Handler = Callable[[Request], Coroutine[None, None, Response]]
-
 
 class OnceRoute(APIRoute):
     """A route that keeps its answer where `once` promised to."""
+
+    takes_files: ClassVar = False
+    """Whether a body is a file for a reader of ours, which then checks itself how deeply the file is nested."""
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
@@ -159,6 +161,8 @@ class OnceRoute(APIRoute):
 
         async def answer_once(request: Request) -> Response:
             request.state.raw_body = await request.body()
+            if has_json(request) and not self.takes_files:
+                refuse_deep(request.state.raw_body)
             try:
                 answer = await answer_request(request)
             except AnsweredBefore as before:

@@ -4,12 +4,12 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.wire import Id, Reason, Text, Wire
+from enrollment.wire import Id, Reason, Text, Wire, plain_text
 
-Contact = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Contact = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(plain_text)]
 Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]
 Basis = Literal["verified", "imported", "override"]
 

@@ -1,14 +1,12 @@
 """Cycles on the wire."""
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from enrollment.cycles.service import Phase
-from enrollment.wire import Id, Reason, Text, Time, Wire
+from enrollment.wire import Id, Reason, Text, Time, Wire, plain_text
 
 MOST_AGREEMENT = 50_000
 MOST_NAMES = 100
@@ -18,10 +16,7 @@ LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _plain_lines(text: str) -> str:
-    marks = text.replace("\n", "")
-    if not unicodedata.is_normalized("NFC", text) or any(unicodedata.category(mark) in ("Cc", "Cs") for mark in marks):
-        raise PydanticCustomError("plain_text", "must be NFC text without control characters but line ends")
-    return text
+    return plain_text(text, allowed="\n")
 
 
 CalendarTime = Annotated[Time, Field(ge=FIRST, le=LAST, examples=["2027-01-31T23:59:00-05:00"])]

@@ -15,6 +15,7 @@ from enrollment.applicants.models import Applicant
 from enrollment.applicants.service import find_applicant, hold_applicant, put_applicant
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
+from enrollment.json_depth import JsonRoute
 from enrollment.languages import Say, in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
@@ -49,7 +50,7 @@ from enrollment.schools.models import Offering
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
-hot_router = APIRouter(tags=["rankings"])
+hot_router = APIRouter(route_class=JsonRoute, tags=["rankings"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 

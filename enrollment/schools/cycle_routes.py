@@ -12,11 +12,12 @@ from enrollment.cycles.schemas import CycleChange, CycleShown
 from enrollment.cycles.service import hold_for_change, read_cycle
 from enrollment.cycles.setting import change_cycle
 from enrollment.database import InTransaction
+from enrollment.json_depth import JsonRoute
 from enrollment.preconditions import IfMatch, refuse_stale
 from enrollment.schools.models import Offering
 from enrollment.wire import Id
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 @router.put("/v1/cycles/{cycle}", tags=["cycles"])

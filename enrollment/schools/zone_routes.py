@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session, defer
 from starlette.concurrency import run_in_threadpool
 
 from enrollment.access.callers import Administers, RoleKind, identify
-from enrollment.access.once import Handler, Once, OnceRoute
+from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import CycleNotFound, read_cycle
 from enrollment.database import InTransaction, transaction
+from enrollment.json_depth import Handler
 from enrollment.languages import Say, in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.problems import BadRequest, Fault, sentence
@@ -53,6 +54,8 @@ class GradeNotInCycle(BadRequest):
 
 class ImportRoute(OnceRoute):
     """Asks who is sending before the body is taken in, which may be as long as 256 MiB."""
+
+    takes_files = True
 
     def get_route_handler(self) -> Handler:
         """Wrap the handler that reads the body."""

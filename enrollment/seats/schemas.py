@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from enrollment.wire import Id, Named, Wire
+from enrollment.wire import Id, Text, Wire
 
 OfferStatus = Literal["open", "accepted", "declined", "expired", "replaced", "withdrawn"]
 
@@ -148,7 +148,7 @@ class PlacementBody(Wire):
     group: Annotated[Id, Field(description="The seat group.")] = "open"
     reason_code: ReasonCode
     document: Annotated[
-        Named, Field(description="Where the paper is; it names no child.", examples=["Court file 12-77"])
+        Text, Field(description="Where the paper is; it names no child.", examples=["Court file 12-77"])
     ]
     beyond_seats: Annotated[
         bool, Field(description="Whether a seat is added where none is free; it is counted in public.")
