@@ -9,9 +9,11 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from enrollment.stored import read_leniently
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -54,13 +56,15 @@ class Table(DeclarativeBase):
 def connect(url: str, *, connections: int) -> Engine:
     """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"options": PLANNED_ANEW},
     )
+    event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
+    return engine
 
 
 def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
@@ -68,11 +72,16 @@ def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnect
     return AsyncConnectionPool(
         url,
         kwargs={"options": BY_KEY},
+        configure=_read_leniently,
         min_size=1,
         max_size=connections,
         open=False,
         timeout=WAIT_SECONDS,
     )
+
+
+async def _read_leniently(connection: "AsyncConnection[tuple[Any, ...]]") -> None:
+    read_leniently(connection)
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":

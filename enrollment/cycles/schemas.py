@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from enrollment.cycles.service import Phase
+from enrollment.stored import StoredTexts
 from enrollment.wire import Id, Reason, Text, Time, Wire, plain_text
 
 MOST_AGREEMENT = 50_000
@@ -113,20 +114,46 @@ class CycleBody(Terms, Calendar, Policy):
     id: Annotated[Id, Field(examples=["2027"])]
 
 
-class CycleShown(Terms, Calendar, Policy):
+class CalendarShown(Wire):
+    """When what happens, as stored."""
+
+    opens_at: datetime
+    deadline: datetime
+    late_until: datetime | None
+    results_at: datetime | None
+    answer_by: datetime | None
+    backfill_opens: datetime | None
+    backfill_until: datetime | None
+    transfers_frozen_from: datetime | None
+    transfers_frozen_until: datetime | None
+
+
+class CycleShown(CalendarShown):
     """A cycle."""
 
     id: str
+    name: str
+    grades: StoredTexts
+    tie_break: Literal["single", "multiple"]
+    late: Literal["after", "within", "equal"]
+    twins: Literal["separate", "share"]
+    sibling_order: StoredTexts
+    most_ranks: Annotated[int | None, Field(description="How many programs a ranking may have; null: any number.")]
+    school_facts: Annotated[StoredTexts, Field(description="Facts about a child at one school that rules may name.")]
+    child_facts: Annotated[StoredTexts, Field(description="Facts about a child that rules may name.")]
+    silence: Literal["accept", "decline"]
+    agreement_version: str
+    agreement: str
     phase: Annotated[Phase, Field(description="What it is doing now.")]
     main_round: Annotated[str | None, Field(description="The main round, once it is frozen: who takes part is fixed.")]
     running_round: Annotated[str | None, Field(description="The round that is frozen and not yet published or void.")]
     zones_vintage: Annotated[str | None, Field(description="The newest vintage among its zones.")]
 
 
-class CycleListed(Calendar):
+class CycleListed(CalendarShown):
     """A cycle in the list."""
 
     id: str
     name: str
-    grades: list[str]
+    grades: StoredTexts
     phase: Phase
