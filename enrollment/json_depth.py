@@ -14,6 +14,7 @@ from enrollment.problems import Fault, Problem, sentence
 MAX_DEPTH: Final = 64
 """Lists and objects inside one another. The deepest body of ours, conditions in rules, needs about 40 levels."""
 
+_LIST, _OBJECT = b"[", b"{"
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _BETWEEN_BRACKETS = np.int8(ord("[") + 1)
@@ -43,7 +44,7 @@ def refuse_deep(raw: bytes) -> None:
     Raises:
         BodyTooDeep: if more than `MAX_DEPTH` levels are open at once.
     """
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(_in_utf8(raw)):
+    if raw.count(_LIST) + raw.count(_OBJECT) > MAX_DEPTH and _is_deep(_in_utf8(raw)):
         raise body_too_deep()
 
 

@@ -28,7 +28,8 @@ SHAPES: Sequence[str] = [
     "[]",
     f'{{"name": "{VALUE}"}}',
     f'["{VALUE}", 7, null, [], {{}}]',
-    f'[{{"name": 7, "relation": ["{VALUE}"], "email": {{}}, "phone": false, "text": 1, "postal_code": [], "point": 5}}]',
+    f'[{{"name": 7, "relation": ["{VALUE}"], "email": {{}}, "phone": false}}]',
+    '[{"text": 1, "postal_code": [], "point": 5}]',
     f'[{{"name": "{VALUE}", "text": "{VALUE}", "point": {{"longitude": "{VALUE}"}}, "other": "{VALUE}"}}]',
     f'[{{"name": "", "text": "", "point": {{"longitude": 1e400, "latitude": {"9" * 3_000}}}}}]',
     f'[{{"text": "{VALUE}", "point": [1, 2]}}, {{"point": {{"longitude": 999, "latitude": null}}}}]',
@@ -41,7 +42,7 @@ ODD_TEXTS: Sequence[str] = [
     "person.given_name person.family_name applicant.attends applicant.language applicant.zone_method",
     "claim.fact claim.reason school.name operator.name program.name program.track partner.name staff.name",
     "staff_token.name cycle.name cycle.agreement cycle.zones_vintage participation.reason participation.actor",
-    "offering.reason outside_placement.document outside_placement.asked_by vacancy.opened_by vacancy.rule_of",
+    "offering.reason outside_placement.document outside_placement.asked_by vacancy.rule_of",
     "rules_said.reason rules_said.actor program_rules.reason program_rules.actor round.complaint",
 ]
 """Columns of text."""
@@ -49,8 +50,7 @@ ODD_TEXTS: Sequence[str] = [
 ODD_VALUES: Sequence[tuple[str, str, str]] = [
     ("applicant.zones", "text[]", f"{{NULL,{VALUE}}}"),
     ("cycle.child_facts", "text[]", f"{{{{{VALUE},b}},{{c,d}}}}"),
-    ("school.longitude", "float8", "NaN"),
-    ("school.latitude", "float8", "1e300"),
+    ("school.longitude+latitude", "float8", "NaN"),
     ("person.birth_date", "date", "-infinity"),
     ("cycle.results_at", "timestamptz", "infinity"),
     ("cycle.answer_by", "timestamptz", "12022-01-01Z"),
@@ -72,11 +72,12 @@ DATES = ["infinity", "-infinity", "0044-03-15 BC", "12022-01-01", "0001-01-01"]
 
 
 def damage(service: Service, column: str, value: str, kind: str = "text") -> None:
-    """Set a column of every row by SQL, past every trigger."""
-    table, _, name = column.partition(".")
+    """Set a column of every row by SQL, past the triggers of ours."""
+    table, _, names = column.partition(".")
     with transaction(service.sessions) as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))
-        statement = f"UPDATE {table} SET {name} = CAST(:value AS {kind})"  # noqa: S608 - names of this file
+        session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        changes = ", ".join(f"{name} = CAST(:value AS {kind})" for name in names.split("+"))
+        statement = f"UPDATE {table} SET {changes}"  # noqa: S608 - names of this file
         session.execute(text(statement), {"value": value})
 
 
@@ -100,7 +101,7 @@ def test_every_reading_answers_as_before_when_stored_values_are_of_another_shape
         damage(service, column, ODD)
     for column, kind, value in ODD_VALUES:
         damage(service, column, value, kind)
-    for shape in (SHAPES[7], SHAPES[12]):
+    for shape in (SHAPES[7], SHAPES[13]):
         for column in DOCUMENTS:
             damage(service, column, shape, "jsonb")
         assert {at: now for at, now in readings(whole, callers) if now != before[at]} == {}
