@@ -54,7 +54,7 @@ ODD_VALUES: Sequence[tuple[str, str, str]] = [
     ("person.birth_date", "date", "-infinity"),
     ("cycle.results_at", "timestamptz", "infinity"),
     ("cycle.answer_by", "timestamptz", "12022-01-01Z"),
-    ("cycle.transfers_frozen_from", "timestamptz", "-infinity"),
+    ("cycle.opens_at", "timestamptz", "-infinity"),
 ]
 """Columns of other types."""
 
@@ -141,16 +141,17 @@ def test_what_can_be_read_of_a_damaged_document_is_shown(service: Service) -> No
     nobody: dict[str, Json] = {"name": None, "relation": None, "email": None, "phone": None}
     assert shown["child"]["given_name"] == ODD
     assert shown["guardians"] == [{**nobody, "name": ODD}, {**nobody, "email": "eve@example.org"}]
-    point: Json = {"longitude": 200.0, "latitude": None}
+    point: Json = {"longitude": 200, "latitude": None}
     assert shown["addresses"] == [{"text": "1 Elm Street", "postal_code": None, "point": point}]
 
 
-def test_rules_that_cannot_be_read_are_no_mistake_of_the_service(service: Service) -> None:
+def test_rules_and_reports_that_cannot_be_read_are_no_mistake_of_the_service(service: Service) -> None:
     whole = make_whole(service)
-    for column in ("program_rules.came_from", "program_rules.market", "program_rules.rules", "rules_said.said"):
+    rules = ["program_rules.came_from", "program_rules.market", "program_rules.rules", "rules_said.said"]
+    for column in (*rules, "round.report", "cutoff.last"):
         for shape in ("[]", f'{{"seats": "{VALUE}"}}'):
             damage(service, column, shape, "jsonb")
-            for within in ("programs", "rules", "overflow"):
+            for within in ("programs", "rules", "overflow", "/rounds/{round}", "explanation"):
                 answered = dict(readings(whole, {"ann": whole.city.ann}, within))
                 assert {at: now for at, now in answered.items() if now >= 500} == {}
 
