@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from enrollment.bodies import Room, announced_length, read_body
+from enrollment.json_depth import refuse_deep
 from enrollment.lanes import CallerGone, Lanes, Place, lane_of
 from enrollment.problems import Problem
 
@@ -59,6 +60,7 @@ class Admission:
             return
         with self._room.for_body(scope):
             body = await read_body(scope, wire.receive, seconds=self._body_seconds)
+            refuse_deep(body)
             scope["state"][PLACE] = await self._lanes.enter(lane, gone=wire.until_closed)
             await self._inside(scope, wire.again(body), wire)
 

@@ -9,12 +9,13 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from enrollment.problems import OutcomeUnknown
+from enrollment.stored import read_leniently
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -81,7 +82,7 @@ def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
         bounded: whether statements and waits have the limits of requests; those of jobs have none.
     """
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
@@ -89,6 +90,8 @@ def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
         connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), "connect_timeout": CONNECT_SECONDS},
         hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
     )
+    event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
+    return engine
 
 
 def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
@@ -96,11 +99,16 @@ def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnect
     return AsyncConnectionPool(
         url,
         kwargs={"options": BY_KEY + BOUNDED, "connect_timeout": CONNECT_SECONDS},
+        configure=_read_leniently,
         min_size=1,
         max_size=connections,
         open=False,
         timeout=WAIT_SECONDS,
     )
+
+
+async def _read_leniently(connection: "AsyncConnection[tuple[Any, ...]]") -> None:
+    read_leniently(connection)
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":

@@ -147,6 +147,7 @@ def _again(given: GivenAnswer) -> Response:
 Once = Depends(once)
 """Put into the `dependencies` of every POST."""
 
+
 Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 

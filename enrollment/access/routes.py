@@ -22,7 +22,7 @@ from enrollment.access.schemas import (
     PartnerChange,
     PartnerShown,
     PersonalTokenBody,
-    RoleBody,
+    RoleShown,
     SecretShown,
     SignIn,
     StaffBody,
@@ -282,7 +282,7 @@ def _partner_shown(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> P
 
 def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffShown:
     roles = [
-        RoleBody(role=role.kind.value, operator=role.operator, school=role.school)
+        RoleShown(role=role.kind.value, operator=role.operator, school=role.school)
         for role in service.roles_of(session, staff.id)
     ]
     return StaffShown(id=staff.id, name=staff.name, roles=roles, active=staff.active)

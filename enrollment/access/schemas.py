@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from enrollment.stored import StoredTexts
 from enrollment.wire import Id, Text, Wire
 
 PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
@@ -65,7 +66,7 @@ class PartnerShown(Wire):
 
     id: str
     name: str
-    scopes: list[str]
+    scopes: StoredTexts
     active: bool
     secrets: list[SecretShown]
 
@@ -103,12 +104,20 @@ class StaffChange(Wire):
     password: Password | None = None
 
 
+class RoleShown(Wire):
+    """A role of an account."""
+
+    role: Literal["administrator", "auditor", "operator", "school"]
+    operator: str | None
+    school: str | None
+
+
 class StaffShown(Wire):
     """A member of the staff."""
 
     id: str
     name: str
-    roles: list[RoleBody]
+    roles: list[RoleShown]
     active: bool
 
 
@@ -133,6 +142,6 @@ class StaffTokenShown(Wire):
     id: uuid.UUID
     kind: str
     name: str
-    scopes: list[str]
+    scopes: StoredTexts
     expires_at: datetime
     token: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
