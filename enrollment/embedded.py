@@ -1,8 +1,8 @@
 """PostgreSQL from a wheel, for the demo and the tests: no install, no root, a folder of its own (extra `embedded`).
 
-A keeper process starts PostgreSQL, and stops PostgreSQL when the process that asked for it ends. The keeper reads a pipe
-that the operating system closes, so a killed process leaves no PostgreSQL behind. Several processes may use one folder at
-once, each with its own keeper. The last keeper stops PostgreSQL.
+A keeper process starts PostgreSQL, and stops PostgreSQL when the process that asked for it ends. The keeper reads a
+pipe that the operating system closes, so a killed process leaves no PostgreSQL behind. Several processes may use one
+folder at once, each with its own keeper. The last keeper stops PostgreSQL.
 """
 
 import fcntl
@@ -183,7 +183,7 @@ def _forget_stale_process(file: Path) -> None:
 
 
 def _socket_folder(server: "PostgresServer") -> Path:
-    """Return the folder of the server's socket: the database's own, unless its name is too long or has odd characters."""
+    """Return the folder of the server's socket: the database's own, unless its name is too long or has odd signs."""
     folder = server.pgdata
     if len(os.fsencode(folder / SOCKET)) <= MAX_SOCKET_PATH and re.fullmatch(r"[\w./+-]+", str(folder), re.ASCII):
         return folder
