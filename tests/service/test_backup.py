@@ -53,6 +53,7 @@ def restored_to(server: str) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.postgresql_errors("the log only grows", "what was frozen stays", "what a round has done stays")
 def test_a_restored_deployment_goes_on_where_the_other_was(
     service: Service, server: str, restored_to: str, tmp_path: Path
 ) -> None:
