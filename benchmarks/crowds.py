@@ -44,8 +44,7 @@ class Crowd:
 
 def measure() -> list[tuple[str, str, str]]:
     """Return the rows of the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = new_database(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, new_database(Path(folder)) as database:
         upgrade(database)
         secret = make_city(database)
         with serving(SERVICE, {**os.environ, **environment(database)}) as port:

@@ -91,8 +91,7 @@ def run(children: int, schools: int) -> dict[str, float | dict[str, float]]:
     )  # fmt: skip
     made = generate(plan)
     programs = cast("Documents", made.head["programs"])
-    with tempfile.TemporaryDirectory() as folder:
-        database = new_database(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, new_database(Path(folder)) as database:
         upgrade(database)
         engine = connect(database, connections=4)
         sessions = sessions_of(engine)

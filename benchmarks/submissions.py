@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from enrollment.access.service import hold_partner, make_partner, make_secret
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, connect, copy_rows, sessions_of, transaction
-from enrollment.demo.house import free_port, new_database
+from enrollment.demo.house import new_database
 from enrollment.migrating import upgrade
 from enrollment.schools.models import Offering, Operator, Program, School
 
@@ -38,8 +39,7 @@ ROUNDS = 3
 
 def measure() -> list[tuple[str, str, str]]:
     """Return the rows of the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = new_database(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, new_database(Path(folder)) as database:
         upgrade(database)
         secret = make_city(database)
         service = serving(SERVICE, environment(database))
@@ -159,7 +159,9 @@ VALIDATING = (
 @contextmanager
 def serving(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[int]:
     """Serve something at a free port, which the command takes as `--port`; yield the port."""
-    port = free_port(0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, *command, "--port", str(port)], env=settings, stderr=subprocess.DEVNULL)
     try:
         until_up(port)

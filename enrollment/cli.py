@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import secrets
-import signal
-from contextlib import suppress
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +17,13 @@ from enrollment.access.schemas import RoleBody, StaffBody
 from enrollment.access.service import IdTaken, make_staff
 from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
-from enrollment.embedded import EmbeddedMissing, start_postgresql
+from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
+from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
 from enrollment.migrating import downgrade, upgrade
-from enrollment.server import serve_http
 from enrollment.settings import Settings, settings_of_environment
+from enrollment.signals import end_with_input, ended_by_signal, noted_signals
+from enrollment.web_server import CannotListen, address_of, listen, serve_web
 
 USABLE, UNUSABLE = 0, 2
 
@@ -40,7 +42,7 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"enrollment: {error.filename or ''}: {(error.strerror or str(error)).lower()}", err=True)
         raise SystemExit(UNUSABLE) from None
-    except EmbeddedMissing as error:
+    except (EmbeddedMissing, PostgreSQLDidNotStart, FolderInUse, CannotListen) as error:
         typer.echo(f"enrollment: {error}", err=True)
         raise SystemExit(UNUSABLE) from None
     except OperationalError as error:
@@ -56,15 +58,33 @@ def _named(title: str, place: tuple[int | str, ...]) -> str:
     return f"the setting {name if name.isupper() else f'ENROLLMENT_{name.upper()}'}"
 
 
+EndWithInput = Annotated[
+    bool,
+    typer.Option(
+        "--end-with-input", help="End when standard input ends: for a program that starts this one, and may be killed."
+    ),
+]
+
+
 @commands.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = 8000,
     processes: Annotated[int, typer.Option(help="Web processes.", min=1, max=64)] = 1,
+    descriptor: Annotated[
+        int | None, typer.Option(help="Number of an open socket that listens already, instead of host and port.", min=0)
+    ] = None,
+    *,
+    with_input: EndWithInput = False,
 ) -> None:
     """Serve the API, settings from the environment."""
     create_app(settings_of_environment())  # wrong settings end here, with their names
-    serve_http(host=host, port=port, processes=processes)
+    with ended_by_signal():
+        listening = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
+        typer.echo(f"The service listens at {address_of(listening)}.")
+        if with_input:
+            end_with_input()
+        serve_web(listening, processes=processes)
 
 
 @commands.command("try")
@@ -72,38 +92,50 @@ def try_out(
     administrator: Annotated[str, typer.Option(help="The administrator to make, if there is none of that name.")],
     password_file: Annotated[Path, typer.Option(help="A file with the administrator's password.")],
     folder: Annotated[Path, typer.Option(help="Where the database and the secret are kept.")] = Path("try-city"),
-    port: Annotated[int, typer.Option(help="Port to listen at.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serve all in one, on an embedded PostgreSQL: to try it out, with nothing else installed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with ended_by_signal(), ExitStack() as opened:
+        refuse_folder_in_use(folder)
+        listening = opened.enter_context(listen("127.0.0.1", port))
+        address = address_of(listening)
+        password = password_file.read_text(encoding="utf-8").strip()
+        opened.enter_context(held_folder(folder, by="enrollment try", address=address))
+        url = opened.enter_context(embedded_postgresql(folder / "postgresql"))
+        os.environ |= {"DATABASE_URL": url, "ENROLLMENT_SECRET": _secret_of(folder)}
+        os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
+        os.environ.setdefault("ENROLLMENT_PUBLIC_URL", address)
+        upgrade(url)
+        with suppress(IdTaken):
+            _make_administrator(administrator, password)
+        typer.echo(f"{address} is served until this ends; {folder} keeps what it has.")
+        serve_web(listening, processes=1)
+
+
+def _secret_of(folder: Path) -> str:
+    """Return the secret that a folder keeps, and make it the first time."""
     kept = folder / "secret"
-    if not kept.exists():
+    if not kept.exists() or not kept.stat().st_size:
         kept.touch(mode=0o600)
         kept.write_text(secrets.token_hex(32), encoding="ascii")
-    url = start_postgresql(folder / "postgresql")
-    os.environ |= {"DATABASE_URL": url, "ENROLLMENT_SECRET": kept.read_text(encoding="ascii")}
-    os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
-    upgrade(url)
-    with suppress(IdTaken):
-        _make_administrator(administrator, password_file.read_text(encoding="utf-8").strip())
-    typer.echo(f"http://127.0.0.1:{port} is served until this ends; {folder} keeps what it has.")
-    serve(port=port)
+    return kept.read_text(encoding="ascii")
 
 
 @commands.command()
-def worker() -> None:
+def worker(*, with_input: EndWithInput = False) -> None:
     """Run jobs and the log's sequencer; run as many as you like, on any machine."""
-    asyncio.run(_work_until_told(settings_of_environment()))
+    settings = settings_of_environment()
+    with ended_by_signal():
+        if with_input:
+            end_with_input()
+        asyncio.run(_work_until_told(settings))
 
 
 async def _work_until_told(settings: Settings) -> None:
     working = asyncio.create_task(work(settings))
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, working.cancel)
-    try:
+    loop = asyncio.get_running_loop()
+    with noted_signals(lambda _: loop.call_soon_threadsafe(working.cancel)), suppress(asyncio.CancelledError):
         await working
-    except asyncio.CancelledError:
-        return
 
 
 @commands.command()

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-pytest_plugins = ["databases", "springs"]  # a PostgreSQL for the tests of the service, and a city in its summer
+pytest_plugins = ["postgresql_log", "databases", "springs"]
+"""A PostgreSQL for the tests of the service, a look at its log after each of them, and a city in its summer."""
 
 
 @pytest.hookimpl(wrapper=True)

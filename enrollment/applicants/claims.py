@@ -3,7 +3,7 @@
 import uuid
 
 from sqlalchemy import Select, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff, refuse_stranger
@@ -46,7 +46,7 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
         faults.append(Fault("/school", "unknown-school", detail, {"school": body.school}))
     if faults:
         raise ClaimRefused(faults=faults, cycle=cycle.id)
-    claim = Claim(
+    made = insert(Claim).values(
         id=uuid.uuid4(),
         cycle_id=cycle.id,
         applicant_id=applicant.id,
@@ -57,11 +57,8 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
         made_at=clock(session),
         version=1,
     )
-    try:
-        with session.begin_nested():
-            session.add(claim)
-            session.flush()
-    except IntegrityError:
+    claim = session.scalars(made.on_conflict_do_nothing().returning(Claim)).one_or_none()
+    if claim is None:
         same = session.scalars(
             select(Claim).where(
                 Claim.applicant_id == applicant.id,
@@ -69,7 +66,7 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
                 Claim.school_id.is_not_distinct_from(body.school),
             )
         ).one()
-        raise ClaimedAlready(claim=str(same.id), status=same.status) from None
+        raise ClaimedAlready(claim=str(same.id), status=same.status)
     return claim
 
 

@@ -229,6 +229,14 @@ def transfer(
     ).one_or_none()
     if found is None:
         raise TransferRefused
+    taken = select(Applicant.id).where(
+        Applicant.cycle_id == cycle,
+        Applicant.partner_id == partner.id,
+        Applicant.reference == body.reference,
+        Applicant.id != found.id,
+    )
+    if session.execute(taken).first() is not None:
+        raise TransferRefused
     former = found.partner_id
     try:
         with session.begin_nested():

@@ -8,6 +8,7 @@ from typing import cast
 
 import rfc8785
 from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -139,6 +140,7 @@ def put_applicant(
     try:
         with session.begin_nested():
             child = _child(session, cycle, found, digest)
+            _refuse_same_child_twice(session, cycle, child, found)
             if child.seat_grade not in (None, body.grade):
                 raise GradeHeldBySeat(grade=child.seat_grade or "")
             applicant = found or Applicant(
@@ -170,10 +172,22 @@ def _child(session: Session, cycle: Cycle, found: Applicant | None, digest: byte
         ).one_or_none()
         if known is not None:
             return known
-    child = Child(id=uuid.uuid4(), cycle_id=cycle.id, tag=secrets.token_bytes(TAG_BYTES), sis_digest=digest)
-    session.add(child)
-    session.flush()
-    return child
+    made = (
+        insert(Child)
+        .values(id=uuid.uuid4(), cycle_id=cycle.id, tag=secrets.token_bytes(TAG_BYTES), sis_digest=digest)
+        .on_conflict_do_nothing(index_elements=["cycle_id", "sis_digest"])
+        .returning(Child)
+    )
+    child = session.scalars(made).one_or_none()
+    # Another request may have brought the child at the same moment.
+    return child or session.scalars(select(Child).where(Child.cycle_id == cycle.id, Child.sis_digest == digest)).one()
+
+
+def _refuse_same_child_twice(session: Session, cycle: Cycle, child: Child, found: Applicant | None) -> None:
+    own = found.id if found else None
+    live = select(Applicant.id).where(Applicant.child_id == child.id, Applicant.withdrawn_at.is_(None))
+    if session.execute(live.where(Applicant.id.is_distinct_from(own))).first() is not None:
+        raise SameChildTwice(cycle=cycle.id)
 
 
 def _fill(
@@ -234,21 +248,20 @@ def _household(session: Session, partner: Partner, cycle: Cycle, body: Applicant
     known = session.scalars(own).one_or_none()
     if known is not None:
         return known
-    try:
-        with session.begin_nested():
-            made = Household(
-                id=uuid.uuid4(),
-                cycle_id=cycle.id,
-                partner_id=partner.id,
-                reference=body.household,
-                code=secrets.token_hex(8),
-                ticket=secrets.token_hex(TAG_BYTES),
-            )
-            session.add(made)
-            session.flush()
-            return made
-    except IntegrityError:
-        return session.scalars(own).one()
+    # A request for a brother or sister may make the household at the same moment.
+    session.execute(
+        insert(Household)
+        .values(
+            id=uuid.uuid4(),
+            cycle_id=cycle.id,
+            partner_id=partner.id,
+            reference=body.household,
+            code=secrets.token_hex(8),
+            ticket=secrets.token_hex(TAG_BYTES),
+        )
+        .on_conflict_do_nothing(index_elements=["cycle_id", "partner_id", "reference"])
+    )
+    return session.scalars(own).one()
 
 
 def sis_digest(settings: Settings, cycle: Cycle, sis_id: str) -> bytes:

@@ -3,27 +3,45 @@
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+
+import httpx
+import psycopg
 
 from enrollment.demo import round as the_round
 from enrollment.demo import setting, summer, taking
 from enrollment.demo.city import invent
 from enrollment.demo.house import (
     DidNotStart,
-    PortTaken,
+    ServiceEnded,
     enrollment,
-    free_port,
+    listen_at,
     new_database,
     running,
     settings_of,
+    stay,
 )
 from enrollment.demo.setting import CYCLE, PASSWORD, Cast
 from enrollment.demo.telling import Teller
-from enrollment.embedded import EmbeddedMissing
+from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart
+from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
+from enrollment.signals import ended_by_signal
+from enrollment.web_server import CannotListen, address_of
 
 UNUSABLE = 2
+REFUSALS = (
+    CannotListen,
+    DidNotStart,
+    EmbeddedMissing,
+    FolderInUse,
+    OSError,
+    PostgreSQLDidNotStart,
+    ServiceEnded,
+    httpx.TransportError,
+)
 LAST_PORT = 65_535
 
 
@@ -36,15 +54,18 @@ class Size:
     most_ranks: int = 12
 
 
-SIZES = {"city": Size(60, 3_000), "dc": Size(210, 22_443)}
+SIZES = {"town": Size(16, 300), "city": Size(60, 3_000), "dc": Size(210, 22_443)}
 
 
 def main() -> None:
     """Run the demo; what keeps it from running is one line on standard error, and 2."""
     try:
         demo()
-    except (PortTaken, DidNotStart, EmbeddedMissing, OSError) as refusal:
+    except REFUSALS as refusal:
         sys.stderr.write(f"scripts/demo: {refusal}\n")
+        raise SystemExit(UNUSABLE) from None
+    except psycopg.OperationalError as error:
+        sys.stderr.write(f"scripts/demo: the database cannot be used: {str(error).splitlines()[0]}\n")
         raise SystemExit(UNUSABLE) from None
 
 
@@ -57,31 +78,38 @@ def demo() -> None:
     )
     parser.add_argument("--exit", action="store_true", help="end the service afterwards")
     parser.add_argument(
-        "--size", choices=SIZES, default="city", help="60 schools and 3,000 children, or 210 and 22,443"
+        "--size", choices=SIZES, default="city", help="16 schools and 300 children, 60 and 3,000, or 210 and 22,443"
     )
     parser.add_argument("--port", type=port_of, help="where to listen (default: 8000 if it is free)")
     parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="where files go (default: demo-city)")
     parser.add_argument("--lottery", action="store_true", help="the lottery alone, on files, without a service")
     options = parser.parse_args()
-    folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    size, tell, began = SIZES[options.size], Teller(), time.monotonic()
-    port = free_port(options.port)
-    address = f"http://127.0.0.1:{port}"
-    tell.headline("The service starts: PostgreSQL, its tables, web processes, a worker.")
-    environment = settings_of(new_database(folder), address)
-    enrollment(environment, "migrate")
-    with NamedTemporaryFile("w", suffix=".password") as file:
-        file.write(PASSWORD)
-        file.flush()
-        enrollment(environment, "make-administrator", "ann", "--password-file", file.name)
-    with running(environment, folder, port):
+    with ended_by_signal():
+        play(options.folder, SIZES[options.size], port=options.port, stays=not options.exit)
+
+
+def play(folder: Path, size: Size, *, port: int | None, stays: bool) -> None:
+    """Start the service in a folder of the demo's own, act in it, and stay up if that is wanted."""
+    tell, began = Teller(), time.monotonic()
+    with ExitStack() as opened:
+        refuse_folder_in_use(folder)
+        listening = opened.enter_context(listen_at(port))
+        address = address_of(listening)
+        opened.enter_context(held_folder(folder, by="a demo", address=address))
+        tell.headline("The service starts: PostgreSQL, its tables, web processes, a worker.")
+        environment = settings_of(opened.enter_context(new_database(folder)), address)
+        enrollment(environment, "migrate")
+        with NamedTemporaryFile("w", suffix=".password") as file:
+            file.write(PASSWORD)
+            file.flush()
+            enrollment(environment, "make-administrator", "ann", "--password-file", file.name)
+        processes = opened.enter_context(running(environment, folder, listening))
         cast, explained = act(address, size, folder, tell)
         tell.headline(f"Done in {time.monotonic() - began:.0f} seconds.")
         where_to_look(address, cast, explained, tell)
-        if not options.exit:
+        if stays:
             tell.line("The service stays up; Ctrl-C ends it.")
-            stay()
+            stay(processes, folder)
 
 
 def port_of(typed: str) -> int:
@@ -113,7 +141,8 @@ def act(address: str, size: Size, folder: Path, tell: Teller) -> tuple[Cast, str
     late = [family for family in city.families if family.late]
     taking.take_applications(cast, on_time, tell, title="Families apply and rank")
     taking.revise(cast, on_time, tell)
-    taking.refuse_the_same_child_twice(cast, on_time[1], tell)
+    without_claims = next(family for family in on_time[1:] if not family.claims)
+    taking.refuse_the_same_child_twice(cast, without_claims, tell)
     leaver = next(school for school in reversed(city.schools) if school.takes_part and school.id not in cast.offices)
     taking.leave(cast, leaver, tell)
     taking.decide_claims(cast, city, tell, families=on_time)
@@ -176,15 +205,6 @@ def where_to_look(address: str, cast: Cast, explained: str, tell: Teller) -> Non
             f"curl -s {address}{CYCLE}",
         ]
     )
-
-
-def stay() -> None:
-    """Wait until somebody ends it."""
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return
 
 
 if __name__ == "__main__":

@@ -6,55 +6,93 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
-from enrollment.embedded import start_postgresql
+from enrollment.embedded import embedded_postgresql
+from enrollment.web_server import CannotListen, listen
 
-DATABASE = "enrollment_demo"
+EMBEDDED_DATABASE = "enrollment_demo"
+USUAL_PORT = 8000
 WEB_PROCESSES = 2
 START_SECONDS = 60
+END_SECONDS = 40
+"""How long a process of the service may take to end before it is killed: longer than requests under way may take."""
+
+Process = subprocess.Popen[bytes]
 
 
 class DidNotStart(RuntimeError):
     """The service did not come up; the message says where its log is."""
 
 
-class PortTaken(RuntimeError):
-    """Something else listens at the port."""
+class ServiceEnded(RuntimeError):
+    """A process of the service ended by itself; the message says where its log is."""
 
 
-def free_port(wanted: int | None) -> int:
-    """Return the port to listen at: the one wanted, or 8000 if it is free, or another.
+def listen_at(wanted: int | None) -> socket.socket:
+    """Return a socket that listens at the port wanted; where none is, at 8000 if it is free, or at another.
 
     Raises:
-        PortTaken: if the one wanted is taken.
+        CannotListen: if the port wanted is in use.
     """
-    for port in [wanted] if wanted is not None else [8000, 0]:
-        with socket.socket() as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listening.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(listening.getsockname()[1])
-    raise PortTaken(f"something else listens at port {wanted}; choose another with --port")
+    if wanted is not None:
+        return listen("127.0.0.1", wanted)
+    try:
+        return listen("127.0.0.1", USUAL_PORT)
+    except CannotListen:
+        return listen("127.0.0.1", 0)
 
 
-def new_database(folder: Path) -> str:
-    """Start PostgreSQL, the embedded one unless DATABASE_URL is set, and make the demo's database anew."""
-    server = os.environ.get("DATABASE_URL") or start_postgresql(folder / "postgresql")
-    with psycopg.connect(server, autocommit=True) as connection:
-        name = sql.Identifier(DATABASE)
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    before, _, after = server.partition("?")
-    return f"{before.rpartition('/')[0]}/{DATABASE}" + (f"?{after}" if after else "")
+@contextmanager
+def new_database(folder: Path) -> Iterator[str]:
+    """Make the demo's database anew: on the server of DATABASE_URL, or on an embedded PostgreSQL.
+
+    A database of its own on a server is dropped with the block. The folder keeps the embedded one to be looked at.
+    """
+    server = os.environ.get("DATABASE_URL")
+    if server is None:
+        with embedded_postgresql(folder / "postgresql") as embedded:
+            _make_database(embedded, EMBEDDED_DATABASE)
+            yield _address(embedded, EMBEDDED_DATABASE)
+        return
+    name = _name_on_server(folder)
+    _make_database(server, name)
+    try:
+        yield _address(server, name)
+    finally:
+        _drop_database(server, name)
+
+
+def _name_on_server(folder: Path) -> str:
+    """Return the name of this folder's database on a server that others use too: the same in every run."""
+    kept = folder / "database-name"
+    if not kept.exists() or not kept.stat().st_size:
+        kept.write_text(f"enrollment_demo_{secrets.token_hex(6)}", encoding="ascii")
+    return kept.read_text(encoding="ascii")
+
+
+def _make_database(server: str, name: str) -> None:
+    _drop_database(server, name)
+    with psycopg.connect(_address(server, None), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _drop_database(server: str, name: str) -> None:
+    with psycopg.connect(_address(server, None), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _address(server: str, database: str | None) -> str:
+    """Return the address of a server's database; without a name, of the one that the address has."""
+    url = make_url(server).set(drivername="postgresql")
+    return (url if database is None else url.set(database=database)).render_as_string(hide_password=False)
 
 
 def settings_of(database: str, address: str) -> dict[str, str]:
@@ -70,37 +108,73 @@ def settings_of(database: str, address: str) -> dict[str, str]:
 
 
 def enrollment(environment: dict[str, str], *words: str) -> None:
-    """Run an `enrollment` command to its end."""
-    subprocess.run([sys.executable, "-m", "enrollment", *words], env=environment, check=True)
+    """Run an `enrollment` command to its end.
+
+    Raises:
+        DidNotStart: if it fails.
+    """
+    command = [sys.executable, "-m", "enrollment", *words]
+    if subprocess.run(command, env=environment, check=False, start_new_session=True).returncode != 0:
+        raise DidNotStart(f"`enrollment {words[0]}` failed.")
 
 
 @contextmanager
-def running(environment: dict[str, str], folder: Path, port: int) -> Iterator[None]:
-    """Run the service and a worker; both end with the block.
+def running(environment: dict[str, str], folder: Path, listening: socket.socket) -> Iterator[Sequence[Process]]:
+    """Run the service on a socket, and a worker; both end with the block, and with this process however it ends.
 
     Raises:
         DidNotStart: if they do not come up.
     """
     log = folder / "service.log"
+    web = ("serve", "--descriptor", str(listening.fileno()), "--processes", str(WEB_PROCESSES))
     with log.open("wb") as stream:
-        web = ("serve", "--port", str(port), "--processes", str(WEB_PROCESSES))
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "enrollment", *words], env=environment, stdout=stream, stderr=stream
+                [sys.executable, "-m", "enrollment", *words, "--end-with-input"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=descriptors,
+                start_new_session=True,  # Ctrl-C is for the demo, which ends them
             )
-            for words in (web, ("worker",))
+            for words, descriptors in ((web, [listening.fileno()]), (("worker",), []))
         ]
+        host, port = listening.getsockname()
+        listening.close()
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", processes, log)
-            yield
+            _wait_until_ready(f"http://{host}:{port}", processes, log)
+            yield processes
         finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait()
+            _end(processes)
 
 
-def _wait_until_ready(address: str, processes: list["subprocess.Popen[bytes]"], log: Path) -> None:
+def _end(processes: Sequence[Process]) -> None:
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + END_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def stay(processes: Sequence[Process], folder: Path) -> None:
+    """Wait until somebody ends the demo.
+
+    Raises:
+        ServiceEnded: if a process of the service ends by itself.
+    """
+    while all(process.poll() is None for process in processes):
+        time.sleep(1)
+    raise ServiceEnded(f"a process of the service ended. Its log is {folder / 'service.log'}.")
+
+
+def _wait_until_ready(address: str, processes: Sequence[Process], log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and all(process.poll() is None for process in processes):
         try:
@@ -108,4 +182,4 @@ def _wait_until_ready(address: str, processes: list["subprocess.Popen[bytes]"], 
                 return
         except httpx.TransportError:
             time.sleep(0.1)
-    raise DidNotStart(f"the service did not come up; see {log}")
+    raise DidNotStart(f"the service did not come up. Its log is {log}.")

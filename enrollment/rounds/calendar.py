@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import RoleKind, Staff
@@ -79,7 +79,7 @@ def ask_for_calendar(session: Session, cycle: str, body: CalendarBody, *, staff:
     held = read_cycle(session, cycle)
     if body.first_at <= held.now:
         raise MalformedBody(faults=[Fault("/first_at", "passed", sentence("must be still to come"))])
-    calendar = RoundCalendar(
+    made = insert(RoundCalendar).values(
         id=uuid.uuid4(),
         cycle_id=cycle,
         every=body.every,
@@ -88,12 +88,9 @@ def ask_for_calendar(session: Session, cycle: str, body: CalendarBody, *, staff:
         asked_by=staff.id,
         asked_at=held.now,
     )
-    try:
-        with session.begin_nested():
-            session.add(calendar)
-            session.flush()
-    except IntegrityError:
-        raise CalendarThere(cycle=cycle) from None
+    calendar = session.scalars(made.on_conflict_do_nothing().returning(RoundCalendar)).one_or_none()
+    if calendar is None:
+        raise CalendarThere(cycle=cycle)
     _tell(session, calendar, "asked", staff)
     return calendar
 

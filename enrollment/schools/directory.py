@@ -1,6 +1,6 @@
 """The directory: make and change operators, schools, programs."""
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -111,6 +111,8 @@ def change_school(session: Session, school: School, body: SchoolChange) -> None:
     if body.operator != school.operator_id:
         _refuse_unknown_operator(session, body.operator)
         _refuse_operator_change(session, school)
+    if body.nces_id is not None and session.scalar(_with_nces(body.nces_id, but=school.id)) is not None:
+        raise DirectoryConflict(faults=[_nces_taken()])
     for name, value in _school_columns(body).items():
         setattr(school, name, value)
     school.version += 1
@@ -119,6 +121,10 @@ def change_school(session: Session, school: School, body: SchoolChange) -> None:
             session.flush()
     except IntegrityError:
         raise DirectoryConflict(faults=[_nces_taken()]) from None
+
+
+def _with_nces(nces_id: str, *, but: str) -> Select[str]:
+    return select(School.id).where(School.nces_id == nces_id, School.id != but)
 
 
 def point_of(school: School) -> PointShown | None:

@@ -3,7 +3,7 @@
 import uuid
 
 from sqlalchemy import Select, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff
@@ -93,7 +93,7 @@ def ask_for_placement(session: Session, body: PlacementBody, *, staff: Staff) ->
     held = hold_between_rounds(session, body.cycle)
     ranker, program = _fitting(session, held.cycle, body)
     _refuse_frozen(session, held, ranker, program, body.reason_code)
-    placement = OutsidePlacement(
+    asked = insert(OutsidePlacement).values(
         id=uuid.uuid4(),
         cycle_id=held.cycle.id,
         child_id=ranker.child_id,
@@ -107,12 +107,9 @@ def ask_for_placement(session: Session, body: PlacementBody, *, staff: Staff) ->
         asked_by=staff.id,
         asked_at=held.now,
     )
-    try:
-        with session.begin_nested():
-            session.add(placement)
-            session.flush()
-    except IntegrityError:
-        raise PlacementAsked from None
+    placement = session.scalars(asked.on_conflict_do_nothing().returning(OutsidePlacement)).one_or_none()
+    if placement is None:
+        raise PlacementAsked
     return placement
 
 

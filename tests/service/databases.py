@@ -5,6 +5,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,8 +13,9 @@ import pytest
 from psycopg import sql
 
 from acting import Service
-from enrollment.embedded import start_postgresql
+from enrollment.embedded import embedded_postgresql, log_of
 from enrollment.migrating import upgrade
+from postgresql_log import LOG, PREFIX, LogReader
 
 TEMPLATE = "enrollment_template"
 
@@ -26,17 +28,27 @@ def _run_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server() -> str:
+def server(pytestconfig: pytest.Config) -> Iterator[str]:
     """Return the address of a PostgreSQL with a migrated template database, one for all workers."""
+    if address := os.environ.get("DATABASE_URL"):
+        _have_template(address)
+        yield address
+        return
+    folder = _run_folder() / "postgresql"
+    with embedded_postgresql(folder) as address:
+        pytestconfig.stash[LOG] = LogReader(log_of(folder))
+        _have_template(address)
+        yield address
+
+
+def _have_template(address: str) -> None:
     folder = _run_folder()
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        address = os.environ.get("DATABASE_URL") or start_postgresql(folder / "postgresql")
         made = folder / "template"
         if not made.exists():
             _make_template(address)
             made.touch()
-    return address
 
 
 def _make_template(address: str) -> None:
@@ -52,17 +64,25 @@ def database_of(address: str, name: str) -> str:
     return f"{before.rpartition('/')[0]}/{name}" + (f"?{after}" if after else "")
 
 
+@contextmanager
+def new_database(server: str, template: str) -> Iterator[str]:
+    """Yield the address of a new database that begins as another one of the server, to which nobody is connected."""
+    name = f"{PREFIX}{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
+    try:
+        yield database_of(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
 def database(server: str) -> Iterator[str]:
     """Return the address of a new, migrated, empty database."""
-    name = f"enrollment_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
-        )
-    yield database_of(server, name)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with new_database(server, TEMPLATE) as address:
+        yield address
 
 
 @pytest.fixture

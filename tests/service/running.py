@@ -45,7 +45,7 @@ def running(
     Args:
         database: its address.
         settings: environment variables beside those that every test has.
-        log: a file for what the service writes to standard error and standard output.
+        log: a file for what the service writes to standard error.
         open_files: how many files the process may open, if fewer than usual.
         processes: how many web processes there are.
     """
@@ -65,15 +65,12 @@ def running(
     if open_files is not None:
         command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
     with (log or Path(os.devnull)).open("wb") as stream:
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stream)
     started = Running(process, f"http://127.0.0.1:{port}")
     try:
         _wait_until_ready(started)
         yield started
     finally:
-        if processes > 1:
-            process.terminate()  # a supervisor that is killed leaves its processes behind
-            process.wait()
         started.kill()
 
 

@@ -7,13 +7,12 @@ from functools import cache
 
 import pytest
 
-from databases import TEMPLATE
+from databases import TEMPLATE, new_database
 from summer import (
     Summer,
     another_summer,
     charter_rules,
     make_spring,
-    new_database,
 )
 
 

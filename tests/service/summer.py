@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import rfc8785
-from psycopg import sql
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from acting import Caller, Service
-from databases import database_of
+from databases import new_database
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import Table, clock, transaction
 from enrollment.seats.changes import Change, Seat, committed
@@ -262,20 +260,6 @@ def _run_main(service: Service, people: Mapping[str, Caller]) -> None:
     service.run_job("match", "2027-main")
     published = people["bea"].post(f"{MAIN}/publish")
     assert published.status_code == 200, published.text
-
-
-@contextmanager
-def new_database(server: str, template: str) -> Iterator[str]:
-    """Yield the address of a new database that begins as another one of the server, to which nobody is connected."""
-    name = f"enrollment_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
-    try:
-        yield database_of(server, name)
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager

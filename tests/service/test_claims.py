@@ -119,6 +119,7 @@ def test_nothing_is_decided_while_a_round_runs(city: City) -> None:
     assert city.lincoln.post(f"/v1/claims/{id_}/approve", YES).json()["code"] == "round-running"
 
 
+@pytest.mark.postgresql_errors("ck_claim_decided")
 def test_a_decision_without_a_basis_is_refused_by_the_database_too(city: City) -> None:
     id_ = claim(city.portal, "sibling", "lincoln")
     assert city.lincoln.post(f"/v1/claims/{id_}/approve", {"reason": "On roll"}).status_code == 422

@@ -16,6 +16,7 @@ from lottery.canonical import Json
 PARTNER = {"id": "portal", "name": "Portal", "scopes": ["applications:read"]}
 
 
+@pytest.mark.postgresql_errors("ERROR:  no")
 def test_an_answer_is_not_given_before_the_commit_and_a_commit_that_fails_is_a_problem(service: Service) -> None:
     administrator = service.administrator()
     with transaction(service.sessions) as session:

@@ -104,6 +104,7 @@ def test_of_many_sequencers_at_once_each_entry_gets_one_place(service: Service) 
         assert tree_head(session).root == root_by_the_rfc([entry.leaf_hash for entry in placed])
 
 
+@pytest.mark.postgresql_errors("the log only grows")
 @pytest.mark.parametrize("table", ["log_entry", "log_leaf", "log_node"])
 @pytest.mark.parametrize("act", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_the_database_refuses_to_change_the_log(service: Service, table: str, act: str) -> None:
@@ -117,6 +118,7 @@ def test_the_database_refuses_to_change_the_log(service: Service, table: str, ac
             connection.execute(act.format(table, column, column).encode())
 
 
+@pytest.mark.postgresql_errors("ck_log_entry")
 @pytest.mark.parametrize(("actor", "reason"), [("", "why"), ("  ", "why"), ("staff:administrator", " ")])
 def test_the_database_refuses_an_entry_without_an_actor_or_with_an_empty_reason(
     service: Service, actor: str, reason: str
@@ -125,6 +127,7 @@ def test_the_database_refuses_an_entry_without_an_actor_or_with_an_empty_reason(
         append(session, "cycle.put", cycle="2027", actor=actor, reason=reason, fields={})
 
 
+@pytest.mark.postgresql_errors("ck_log_entry")
 @pytest.mark.parametrize("type_", ["round.void", "deadline.move", "contact.change", "facts.set"])
 def test_the_database_refuses_an_entry_without_the_reason_that_its_type_asks_for(service: Service, type_: str) -> None:
     with pytest.raises(IntegrityError), transaction(service.sessions) as session:
@@ -139,6 +142,7 @@ def test_a_range_of_entries_has_sense_and_a_bound(service: Service) -> None:
         assert stranger.get(f"/v1/log/entries?{asked}").json()["code"] == "bad-request"
 
 
+@pytest.mark.postgresql_errors('into column "id"')
 def test_entries_cannot_be_written_with_an_order_of_their_own(service: Service) -> None:
     with pytest.raises(DBAPIError), transaction(service.sessions) as session:
         session.execute(

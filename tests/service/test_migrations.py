@@ -65,6 +65,7 @@ def test_the_migrations_make_the_tables_that_the_code_has(database: str) -> None
     engine.dispose()
 
 
+@pytest.mark.postgresql_errors("lock timeout")
 def test_a_migration_gives_up_rather_than_wait_long_for_a_lock(database: str) -> None:
     engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:

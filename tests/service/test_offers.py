@@ -181,6 +181,7 @@ def test_another_partner_knows_nothing_of_an_offer(city: City) -> None:
     assert network.post(f"/v1/offers/{offer}/decline").status_code == 404
 
 
+@pytest.mark.postgresql_errors("uq_offer_live")
 def test_two_seats_a_child_are_refused_by_the_database(city: City) -> None:
     city.run_main()
     with transaction(city.service.sessions) as session:
@@ -190,6 +191,7 @@ def test_two_seats_a_child_are_refused_by_the_database(city: City) -> None:
         session.execute(insert(Offer).values({**columns, "id": "00000000-0000-4000-8000-000000000000"}))
 
 
+@pytest.mark.postgresql_errors("what was frozen stays")
 def test_what_became_of_seats_cannot_be_changed_by_hand(city: City) -> None:
     city.run_main()
     city.answer(placed_first(city, "adams-kg"), "accept")

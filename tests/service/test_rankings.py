@@ -215,6 +215,7 @@ def test_an_act_is_done_once_for_its_key(city: City) -> None:
     assert (missing.status_code, missing.json()["code"]) == (400, "idempotency-key-missing")
 
 
+@pytest.mark.postgresql_errors("ERROR:  no")
 def test_a_ranking_whose_commit_fails_is_not_acknowledged(city: City) -> None:
     with transaction(city.service.sessions) as session:
         # Looked at when the transaction commits, after everything was decided and written.

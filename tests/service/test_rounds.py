@@ -146,6 +146,7 @@ def test_from_the_freeze_to_the_publishing_nothing_that_a_match_reads_is_taken(c
     assert city.lincoln.change(rules, {"rules": {"seats": {"match": 9}}, "reason": "More seats"}).status_code == 409
 
 
+@pytest.mark.postgresql_errors("is refused")
 def test_what_was_frozen_cannot_be_changed_by_hand(city: City) -> None:
     city.run_main()
     for statement in (

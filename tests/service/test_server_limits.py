@@ -12,9 +12,8 @@ import httpx
 import pytest
 
 from acting import Service
-from databases import TEMPLATE
+from databases import TEMPLATE, new_database
 from running import Running, running
-from summer import new_database
 
 IMPATIENT = {
     "ENROLLMENT_HEAD_SECONDS": "0.4",

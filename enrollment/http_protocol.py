@@ -1,18 +1,15 @@
-"""The HTTP server: uvicorn, with limits on heads, on time, and on how many connections are open.
+"""A caller's connection: uvicorn's, with limits on heads, on time, and on how many connections are open.
 
 uvicorn waits for the head of a request for ever, and takes one of any length. A few hundred connections that send one
 byte each would so take all that a process may open.
 """
 
 import json
-import os
 import resource
-import tempfile
 from asyncio import TimerHandle
 from functools import cache
 from typing import Any, cast
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from enrollment.problems import CATALOGUE, MEDIA_TYPE, Problem, sentence
@@ -21,9 +18,6 @@ from enrollment.settings import Settings, settings_of_environment
 MAX_HEAD = 16 << 10
 """Bytes of a request's line and headers."""
 MAX_HEADERS = 100
-MAX_QUEUE = 2_048
-"""Connections that the operating system keeps until the process accepts them."""
-KEEP_ALIVE_SECONDS = 15
 RESERVED_FILES = 128
 """Open files that are kept free of callers' connections: for the database, uploads, logs."""
 
@@ -58,33 +52,6 @@ class TooManyConnections(Problem):
     status = 503
     title = sentence("Too many connections")
     detail = sentence("Nothing was done. Wait for the seconds that Retry-After names, then try again.")
-
-
-def serve_http(*, host: str, port: int, processes: int) -> None:
-    """Serve the service whose settings are in the environment, until a signal ends it."""
-    raise_file_limit()
-    with tempfile.TemporaryDirectory(prefix="enrollment-metrics-") as folder:
-        if processes > 1:
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # the processes count together
-        _run(host=host, port=port, processes=processes)
-
-
-def _run(*, host: str, port: int, processes: int) -> None:
-    uvicorn.run(
-        "enrollment.app:create_app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=processes,
-        http="enrollment.server:GuardedProtocol",
-        ws="none",
-        backlog=MAX_QUEUE,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=True,
-    )
 
 
 def raise_file_limit() -> None:
