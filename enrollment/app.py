@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, Response
 from prometheus_client import generate_latest
-from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
 from enrollment.access.routes import router as access_routes
@@ -16,22 +16,23 @@ from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
 from enrollment.cycles.routes import router as cycle_routes
-from enrollment.database import InTransaction, connect, hot_pool, sessions_of
+from enrollment.database import connect, hot_pool, sessions_of, transaction
 from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
-from enrollment.jobs import Loop, Work, run_worker
+from enrollment.health_routes import router as health_routes
+from enrollment.jobs import Job, Loop, run_worker
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
-from enrollment.rounds.calendar import keep_calendars
-from enrollment.rounds.matching import match_round
-from enrollment.rounds.rehearsing import REHEARSE, rehearse
+from enrollment.rounds.calendar import CALENDAR, keep_calendars
+from enrollment.rounds.matching import give_up_match, match_round
+from enrollment.rounds.rehearsing import REHEARSE, give_up_rehearsal, rehearse
 from enrollment.rounds.result_routes import router as result_routes
 from enrollment.rounds.routes import router as round_routes
 from enrollment.rounds.steps import MATCH
-from enrollment.rounds.waitlists import look_after_waitlists
+from enrollment.rounds.waitlists import WAITLISTS, look_after_waitlists
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
@@ -41,9 +42,12 @@ from enrollment.schools.rules_routes import router as rules_routes
 from enrollment.schools.zone_routes import imports as zone_import_routes
 from enrollment.schools.zone_routes import router as zone_routes
 from enrollment.seats.family_routes import router as family_seat_routes
-from enrollment.seats.offers import expire_due, remind_due
+from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
 from enrollment.seats.seat_routes import router as seat_routes
 from enrollment.settings import Settings, settings_of_environment
+from enrollment.vital_signs import VitalSigns
+from enrollment.vital_signs import router as vital_sign_routes
+from enrollment.worker_status import WorkerStatus
 
 ROUTERS = (
     applicant_routes,
@@ -68,16 +72,18 @@ ROUTERS = (
     cycle_directory_routes,
     zone_routes,
     zone_import_routes,
+    health_routes,
+    vital_sign_routes,
 )
 
-JOBS: Mapping[str, Work] = {MATCH: match_round, REHEARSE: rehearse}
+JOBS: Mapping[str, Job] = {MATCH: Job(match_round, give_up_match), REHEARSE: Job(rehearse, give_up_rehearsal)}
 
 LOOPS = (
     sequencing(),
-    Loop("expiries", expire_due, 1.0),
-    Loop("reminders", remind_due, 5.0),
-    Loop("calendar", keep_calendars, 2.0),
-    Loop("waitlists", look_after_waitlists, 1.0),
+    Loop(EXPIRIES, expire_due, 1.0),
+    Loop(REMINDERS, remind_due, 5.0),
+    Loop(CALENDAR, keep_calendars, 2.0),
+    Loop(WAITLISTS, look_after_waitlists, 1.0),
 )
 
 
@@ -95,11 +101,13 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
     )
     app.state.settings = settings
-    app.state.engine = connect(settings.database_url, connections=settings.connections - settings.connections // 3)
+    url, patience = settings.database_url, settings.database_patience
+    app.state.engine = connect(url, connections=settings.connections - settings.connections // 3, patience=patience)
     app.state.sessions = sessions_of(app.state.engine)
-    app.state.pool = hot_pool(settings.database_url, connections=max(2, settings.connections // 3))
+    app.state.pool = hot_pool(url, connections=max(2, settings.connections // 3), patience=patience)
     app.state.metrics = metrics
-    _add_vital_signs(app)
+    app.state.vital_signs = VitalSigns(url, new_worker_status() if settings.worker_inside else None)
+    _add_metrics(app)
     for router in ROUTERS:
         app.include_router(router)
     answer_with_problems(app)
@@ -112,40 +120,50 @@ def create_app_from_environment() -> FastAPI:
     return create_app(settings_of_environment())
 
 
-async def work(settings: Settings) -> None:
-    """Run jobs and the sequencer until cancelled."""
-    engine = connect(settings.database_url, connections=4)
+def new_worker_status() -> WorkerStatus:
+    """Return the parts of a worker, none of which has done anything yet."""
+    return WorkerStatus(loop.name for loop in LOOPS)
+
+
+async def work(settings: Settings, status: WorkerStatus | None = None) -> None:
+    """Run jobs and loops until cancelled, through every outage of the database."""
+    status = status or new_worker_status()
+    engine = connect(settings.database_url, connections=len(LOOPS) + 4, patience=settings.database_patience)
+    sessions = sessions_of(engine)
     try:
-        await run_worker(settings.database_url, sessions_of(engine), JOBS, LOOPS, stalled_after=settings.stalled_after)
+        await run_worker(
+            settings.database_url,
+            sessions,
+            JOBS,
+            LOOPS,
+            status=status,
+            stalled_after=settings.stalled_after,
+            patience=settings.database_patience,
+        )
     finally:
+        with suppress(DBAPIError), transaction(sessions) as session:
+            status.remove(session)
         engine.dispose()
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    worker = asyncio.create_task(work(app.state.settings)) if app.state.settings.worker_inside else None
+    signs: VitalSigns = app.state.vital_signs
+    background: list[asyncio.Task[bool] | asyncio.Task[None]] = [
+        asyncio.create_task(signs.server.until_up())
+    ]  # tells the log if the database is not there yet
+    if signs.worker is not None:
+        background.append(asyncio.create_task(work(app.state.settings, signs.worker)))
     await app.state.pool.open(wait=False)
     yield
     await app.state.pool.close()
-    if worker is not None:
-        worker.cancel()
-        with suppress(asyncio.CancelledError):
-            await worker
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
     app.state.engine.dispose()
 
 
-def _add_vital_signs(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["service"])
-    def healthz() -> dict[str, str]:
-        """Say that the process is up."""
-        return {"status": "up"}
-
-    @app.get("/readyz", tags=["service"])
-    def readyz(session: InTransaction) -> dict[str, str]:
-        """Say that the database answers; 503 if it does not."""
-        session.execute(text("SELECT 1"))
-        return {"status": "ready"}
-
+def _add_metrics(app: FastAPI) -> None:
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return Response(generate_latest(app.state.metrics.registry), media_type="text/plain; version=0.0.4")

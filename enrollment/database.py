@@ -1,5 +1,7 @@
 """The database: one request, one transaction, committed here and nowhere else."""
 
+import asyncio
+import select as select_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,9 +11,11 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from enrollment.connections import PATIENCE_SECONDS, Knocker, async_connection_class, connection_class, lasting
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -51,28 +55,81 @@ class Table(DeclarativeBase):
     }
 
 
-def connect(url: str, *, connections: int) -> Engine:
-    """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
+def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> Engine:
+    """Return the engine of a PostgreSQL address; nothing is asked of it yet.
+
+    Args:
+        url: the address.
+        connections: how many it keeps at most.
+        patience: seconds after which a silent server is looked at, and a new connection is given up.
+    """
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW},
+        connect_args={"options": PLANNED_ANEW, **lasting(url, patience=patience)},
     )
+    made = connection_class(Knocker(url, patience))
+
+    @event.listens_for(engine, "do_connect")
+    def do_connect(_: object, __: object, args: list[str], parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+        return made.connect(*args, **parameters)
+
+    return engine
 
 
-def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
-    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop."""
-    return AsyncConnectionPool(
+HotPool: TypeAlias = "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]"
+
+
+def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> HotPool:
+    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop.
+
+    A connection that cannot be made is given up soon, so that the next request has a new one tried: the pool itself
+    would wait longer and longer, and still do so when the server is back.
+    """
+    sweeping: set[asyncio.Task[None]] = set()
+
+    async def refuse_closed(connection: AsyncConnection[tuple[Any, ...]]) -> None:
+        """Refuse a connection that the server closed, without asking the server; have the others looked at too."""
+        if _was_closed(connection):
+            if not sweeping:
+                task = asyncio.create_task(pool.check())
+                sweeping.add(task)
+                task.add_done_callback(sweeping.discard)
+            raise psycopg.OperationalError("the server closed the connection")
+
+    async def try_again(failed: HotPool) -> None:
+        """Have the pool grow again for those who wait still; it would leave them waiting until somebody else asks."""
+        if failed.get_stats().get("requests_waiting"):
+            await failed.check()
+
+    pool = AsyncConnectionPool(
         url,
-        kwargs={"options": BY_KEY},
+        connection_class=async_connection_class(Knocker(url, patience)),
+        kwargs={"options": BY_KEY, **lasting(url, patience=patience)},
         min_size=1,
         max_size=connections,
         open=False,
         timeout=WAIT_SECONDS,
+        check=refuse_closed,
+        reconnect_timeout=patience,
+        reconnect_failed=try_again,
     )
+    return pool
+
+
+def _was_closed(connection: AsyncConnection[tuple[Any, ...]]) -> bool:
+    """Say whether the server closed an idle connection; it may have said so first."""
+    poll = select_module.poll()
+    poll.register(connection.fileno(), select_module.POLLIN)
+    try:
+        while poll.poll(0):
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        connection.pgconn.finish()
+    return connection.closed
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":

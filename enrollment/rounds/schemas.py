@@ -138,9 +138,10 @@ class RehearsalShown(Wire):
 
     id: uuid.UUID
     round: Id
-    state: Literal["waiting", "done"]
+    state: Literal["waiting", "done", "failed"]
     at: datetime
     totals: dict[str, JsonValue] | None
+    reason: Annotated[str | None, Field(description="Why it failed; None otherwise.")]
 
 
 class Finding(Wire):
