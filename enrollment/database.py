@@ -1,6 +1,7 @@
 """The database: one request, one transaction, committed here and nowhere else."""
 
 import asyncio
+import logging
 import select as select_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,10 @@ def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> 
 
 
 HotPool: TypeAlias = "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]"
+
+
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+"""It would warn of every try to connect while the database is away, which the log is told once."""
 
 
 def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> HotPool:

@@ -6,9 +6,11 @@ waits for a database that is away, and what breaks off for another reason is beg
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
+import structlog
 from procrastinate import App, JobContext, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job as QueuedJob
@@ -44,6 +46,9 @@ MOST_TAKEN_UP = 20
 
 LOST_WAIT_SECONDS = 2
 """After which a job is begun again that lost the database."""
+
+logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+"""What it would say of a job that broke off, or of a lost database, is said here, without the values of an error."""
 
 _ENQUEUING = App(connector=SyncPsycopgConnector())
 """Only ever writes into a session's own connection; it has no connection of its own."""
@@ -183,16 +188,18 @@ async def _recover(part: Part, error: Exception, server: ServerWatch) -> None:
 
 async def _keep_running(runner: "_Runner", part: Part, server: ServerWatch) -> None:
     """Run jobs, and begin anew from scratch whenever the runner ends, whatever ended it."""
+    log = structlog.get_logger()
     while True:
         try:
             await runner.run(part, server)
-            part.failed(Breakage("RunnerEnded", ""))
-            await server.until_up()
+            log.warning("no jobs are run until the runner is begun anew")
         except Exception as error:  # noqa: BLE001 - jobs must not stay undone, whatever the runner raises
             if _is_told_to_end():
                 raise asyncio.CancelledError from None
+            log.warning("no jobs are run until the runner is begun anew")
             await _recover(part, error, server)
         await asyncio.sleep(PAUSE_SECONDS)
+        await server.until_up()
 
 
 def _is_told_to_end() -> bool:
@@ -246,7 +253,7 @@ class _Runner:
             kwargs=lasting(self._url, patience=self._patience),
             min_size=1,
             max_size=4,
-            timeout=2.0 * self._patience,
+            timeout=self._patience,
             reconnect_timeout=self._patience,
         )
         app = App(connector=connector)

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -33,28 +34,46 @@ class Running:
 @contextmanager
 def running(database: str) -> Iterator[Running]:
     """Serve a database, with a worker inside, on a free port; yield once it is ready."""
+    with starting(database) as started:
+        _wait_until_ready(started)
+        yield started
+
+
+@contextmanager
+def starting(database: str, *, log: Path | None = None) -> Iterator[Running]:
+    """Serve a database likewise, and yield at once, whether or not it is ready.
+
+    Args:
+        database: its address.
+        log: where standard error goes; nowhere if it is None.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
+    started = Running(start(database, "serve", "--port", str(port), log=log), f"http://127.0.0.1:{port}")
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+def start(database: str, *command: str, log: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Start the command line on a database, to be ended by the caller."""
     environment = {
         **os.environ,
         "DATABASE_URL": database,
         "ENROLLMENT_SECRET": SECRET,
         "ENROLLMENT_WORKER_INSIDE": "true",
         "ENROLLMENT_STALLED_AFTER": "2",
+        "ENROLLMENT_DATABASE_PATIENCE": "2",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "enrollment", "serve", "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    started = Running(process, f"http://127.0.0.1:{port}")
-    try:
-        _wait_until_ready(started)
-        yield started
-    finally:
-        started.kill()
+    with log.open("wb") if log else nullcontext() as told:
+        return subprocess.Popen(
+            [sys.executable, "-m", "enrollment", *command],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=told or subprocess.DEVNULL,
+        )
 
 
 def _wait_until_ready(started: Running) -> None:
