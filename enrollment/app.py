@@ -15,6 +15,7 @@ from enrollment.applicants.routes import claim_router as claim_routes
 from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
+from enrollment.connections import ServerWatch
 from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import connect, hot_pool, sessions_of, transaction
 from enrollment.docs.routes import router as docs_routes
@@ -125,9 +126,10 @@ def new_worker_status() -> WorkerStatus:
     return WorkerStatus(loop.name for loop in LOOPS)
 
 
-async def work(settings: Settings, status: WorkerStatus | None = None) -> None:
+async def work(settings: Settings, status: WorkerStatus | None = None, server: ServerWatch | None = None) -> None:
     """Run jobs and loops until cancelled, through every outage of the database."""
     status = status or new_worker_status()
+    server = server or ServerWatch(settings.database_url, patience=settings.database_patience)
     engine = connect(settings.database_url, connections=len(LOOPS) + 4, patience=settings.database_patience)
     sessions = sessions_of(engine)
     try:
@@ -137,6 +139,7 @@ async def work(settings: Settings, status: WorkerStatus | None = None) -> None:
             JOBS,
             LOOPS,
             status=status,
+            server=server,
             stalled_after=settings.stalled_after,
             patience=settings.database_patience,
         )
@@ -153,7 +156,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(signs.server.until_up())
     ]  # tells the log if the database is not there yet
     if signs.worker is not None:
-        background.append(asyncio.create_task(work(app.state.settings, signs.worker)))
+        background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
     await app.state.pool.open(wait=False)
     yield
     await app.state.pool.close()

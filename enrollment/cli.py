@@ -20,6 +20,7 @@ from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, start_postgresql
 from enrollment.migrating import downgrade, upgrade
+from enrollment.observe import log_as_json
 from enrollment.settings import Settings, settings_of_environment
 
 USABLE, UNUSABLE = 0, 2
@@ -101,7 +102,9 @@ def try_out(
 @commands.command()
 def worker() -> None:
     """Run jobs and the log's sequencer; run as many as you like, on any machine."""
-    asyncio.run(_work_until_told(settings_of_environment()))
+    settings = settings_of_environment()
+    log_as_json()
+    asyncio.run(_work_until_told(settings))
 
 
 async def _work_until_told(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 import structlog
@@ -25,6 +25,12 @@ PATIENCE_SECONDS = 5
 
 PAUSE_SECONDS = 0.5
 """Between two looks at a server that is away."""
+
+FRESH_SECONDS = 1.0
+"""How long an answer is good for those who only ask, so that many who ask make one connection."""
+
+RECENT_SECONDS = 30.0
+"""How long after an outage work may still break off because of it."""
 
 POLL_SECONDS = 0.1
 
@@ -171,40 +177,36 @@ class ServerWatch:
         self._url = url
         self._patience = patience
         self._looking = asyncio.Lock()
-        self._seen: tuple[float, bool] = (-self.FRESH_SECONDS, False)
-        self.away_since: float | None = None
-        """A monotonic time; None while it is there, as far as is known."""
-
-    FRESH_SECONDS: ClassVar = 1.0
-    """How long an answer is good for those who only ask, so that many who ask make one connection."""
+        self._seen = (-FRESH_SECONDS, False)
+        self._away_since: float | None = None
+        self._back_at: float | None = None
 
     async def answers(self) -> bool:
         """Say whether the server answers, or did within the last second."""
         async with self._looking:
             at, there = self._seen
-            if time.monotonic() - at >= self.FRESH_SECONDS:
-                there = await self._look()
-            return there
+            return there if time.monotonic() - at < FRESH_SECONDS else await self._look()
 
     async def until_up(self) -> bool:
-        """Return once the server answers; say whether it was away."""
+        """Return once the server answers; say whether it was away until then, or a moment ago."""
         async with self._looking:
-            if await self._look():
-                return False
-            while not await self._look():  # noqa: ASYNC110 - what is waited for is no event of this process
-                await asyncio.sleep(PAUSE_SECONDS)
-            return True
+            there = await self._look()
+        while not there:
+            await asyncio.sleep(PAUSE_SECONDS)
+            there = await self.answers()
+        return self._back_at is not None and time.monotonic() - self._back_at < RECENT_SECONDS
 
     async def _look(self) -> bool:
         refused = await self._knock()
         self._seen = (time.monotonic(), refused is None)
         log = structlog.get_logger()
         if refused is None:
-            if self.away_since is not None:
-                log.info("the database is back", seconds=round(time.monotonic() - self.away_since))
-            self.away_since = None
-        elif self.away_since is None:
-            self.away_since = time.monotonic()
+            if self._away_since is not None:
+                self._back_at = time.monotonic()
+                log.info("the database is back", seconds=round(self._back_at - self._away_since))
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
             log.warning("waiting for the database", reason=refused)
         return refused is None
 

@@ -125,6 +125,7 @@ async def run_worker(
     loops: tuple[Loop, ...],
     *,
     status: WorkerStatus,
+    server: ServerWatch,
     stalled_after: float,
     patience: int,
 ) -> None:
@@ -136,10 +137,11 @@ async def run_worker(
         jobs: each kind of job.
         loops: what is done beside them.
         status: where each part says how it fares.
+        server: looks whether the database is there.
         stalled_after: seconds without a sign of life after which another worker's job is begun again.
         patience: seconds after which a silent database is looked at, and a new connection is given up.
     """
-    server = ServerWatch(url, patience=patience)
+    asyncio.get_running_loop().set_exception_handler(_tell_of_task)
     await server.until_up()
     runner = _Runner(url, sessions, jobs, stalled_after=stalled_after, patience=patience)
     report = Part("status")
@@ -148,6 +150,13 @@ async def run_worker(
         for loop in loops:
             parts.create_task(_every(loop.seconds, status.parts[loop.name], _in_thread(loop.run, sessions), server))
         parts.create_task(_every(REPORT_SECONDS, report, _in_thread(_reporting(status), sessions), server))
+
+
+def _tell_of_task(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Tell the log of a task that nobody waits for and that broke off, such as the library's, without any values."""
+    error = context.get("exception")
+    breakage = breakage_of(error) if isinstance(error, BaseException) else Breakage("unknown", "")
+    structlog.get_logger().warning("task broke off", error=breakage.kind, where=breakage.place)
 
 
 def _reporting(status: WorkerStatus) -> Pass:

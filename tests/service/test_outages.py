@@ -155,7 +155,8 @@ def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
     proxy.refuse()
     log = tmp_path / "log"
     os.mkfifo(log)
-    with log.open("r+b") as reading:  # both ends, so that opening waits for nobody
+    # Both ends are opened, so that opening waits for nobody.
+    with os.fdopen(os.open(log, os.O_RDWR), "rb", buffering=0) as reading:
         worker = start(proxy.database, "worker", log=log)
         late = threading.Timer(LONGEST, worker.kill)
         late.start()
