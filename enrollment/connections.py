@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from procrastinate.exceptions import AppNotOpen, ConnectorException
+from procrastinate.exceptions import AppNotOpen
 from psycopg import AsyncConnection, Connection, pq
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -157,12 +157,12 @@ def is_lost(error: BaseException | None) -> bool:
             return error.connection_invalidated or is_lost(error.orig)
         case psycopg.OperationalError():
             return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in SERVER_AWAY
-        case ConnectorException():
-            return is_lost(error.__cause__)
         case AppNotOpen():
             return True
-        case _:
+        case None:
             return False
+        case _:
+            return is_lost(error.__cause__)
 
 
 class ServerWatch:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.audit.log import append
+from enrollment.connections import is_lost
 from enrollment.cycles.service import read_cycle
 from enrollment.database import transaction
 from enrollment.failures import Breakage
@@ -95,6 +96,8 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
         problem = "\n".join(refusal.lines()[:MOST_LINES])
         _end(sessions, rehearsal_id, reason=_reason(UNUSABLE_MARKET, {"problem": problem}))
     except Problem as refusal:
+        if is_lost(refusal):
+            raise  # it is no refusal, and another try comes
         _end(sessions, rehearsal_id, reason=_reason(refusal.detail, refusal.values))
     else:
         if totals is not None:
