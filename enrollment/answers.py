@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from enrollment.lanes import CallerGone
 from enrollment.languages import in_language, languages
 from enrollment.problems import (
     CATALOGUE,
@@ -20,6 +21,7 @@ from enrollment.problems import (
     Fault,
     MalformedBody,
     NotFound,
+    OutcomeUnknown,
     Problem,
     Unavailable,
     fault_document,
@@ -205,12 +207,20 @@ def _broken(error: Exception) -> Problem:
 
 Answer = Callable[[Request, Exception], Response]
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of requests that store nothing that the caller could ask for again."""
+
 
 def answer_with_problems(app: FastAPI) -> None:
     """Have every refusal answered as a problem."""
 
     def on_problem(request: Request, error: Exception) -> Response:
+        if isinstance(error, OutcomeUnknown) and request.method in READING:
+            return answer_problem(request, Unavailable())  # it had nothing to store
         return answer_problem(request, error if isinstance(error, Problem) else _broken(error))
+
+    def on_caller_gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=BadRequest.status)  # nobody reads it
 
     def on_shape(request: Request, error: Exception) -> Response:
         return answer_problem(request, problem_of(error) if isinstance(error, RequestValidationError) else Broken())
@@ -235,6 +245,7 @@ def answer_with_problems(app: FastAPI) -> None:
         DBAPIError: on_database,
         psycopg.Error: on_postgresql,
         TimeoutError: on_unavailable,
+        CallerGone: on_caller_gone,
         Exception: on_problem,
     }
     for kind, handler in handlers.items():

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
+from anyio import to_thread
 from fastapi import FastAPI, Response
 from prometheus_client import generate_latest
 from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
 from enrollment.access.routes import router as access_routes
-from enrollment.answers import answer_with_problems
+from enrollment.admission import Admission
+from enrollment.answers import answer_problem, answer_with_problems
 from enrollment.applicants.routes import claim_router as claim_routes
 from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
@@ -22,7 +24,9 @@ from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
 from enrollment.health_routes import router as health_routes
 from enrollment.jobs import Job, Loop, run_worker
-from enrollment.observe import Bounded, Metrics, Observed, log_as_json
+from enrollment.json_log import log_as_json, take_over_errors
+from enrollment.lanes import Lane, Lanes, shares_of
+from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
@@ -77,6 +81,8 @@ ROUTERS = (
     vital_sign_routes,
 )
 
+SPARE_THREADS = 8
+
 JOBS: Mapping[str, Job] = {MATCH: Job(match_round, give_up_match), REHEARSE: Job(rehearse, give_up_rehearsal)}
 
 LOOPS = (
@@ -92,6 +98,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the service for these settings. Nothing is connected before the first request."""
     log_as_json()
     metrics = Metrics()
+    shares = shares_of(settings.connections)
+    lanes = Lanes(shares, wait_seconds=settings.queue_seconds, registry=metrics.registry)
     app = FastAPI(
         title="Common Enrollment Lottery",
         version="1",
@@ -99,13 +107,18 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         lifespan=_lifespan,
-        middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
+        middleware=[
+            Middleware(Observed, metrics=metrics),
+            Middleware(Admission, lanes=lanes, body_seconds=settings.body_seconds, refuse=answer_problem),
+        ],
     )
     app.state.settings = settings
+    app.state.lanes = lanes
     url, patience = settings.database_url, settings.database_patience
-    app.state.engine = connect(url, connections=settings.connections - settings.connections // 3, patience=patience)
+    calm = settings.connections - shares[Lane.RANKINGS]
+    app.state.engine = connect(url, connections=calm, patience=patience)
     app.state.sessions = sessions_of(app.state.engine)
-    app.state.pool = hot_pool(url, connections=max(2, settings.connections // 3), patience=patience)
+    app.state.pool = hot_pool(url, connections=shares[Lane.RANKINGS], patience=patience)
     app.state.metrics = metrics
     app.state.vital_signs = VitalSigns(url, new_worker_status() if settings.worker_inside else None)
     _add_metrics(app)
@@ -117,7 +130,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the service with its settings read from the environment: for `uvicorn --factory`."""
+    """Return the service with its settings read from the environment: for a process of its own."""
+    take_over_errors()
     return create_app(settings_of_environment())
 
 
@@ -151,10 +165,11 @@ async def work(settings: Settings, status: WorkerStatus | None = None, server: S
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # As many threads as requests that are let in, and some for what takes no place in a lane.
+    to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
     signs: VitalSigns = app.state.vital_signs
-    background: list[asyncio.Task[bool] | asyncio.Task[None]] = [
-        asyncio.create_task(signs.server.until_up())
-    ]  # tells the log if the database is not there yet
+    # The watch tells the log if the database is not there yet.
+    background: list[asyncio.Task[bool] | asyncio.Task[None]] = [asyncio.create_task(signs.server.until_up())]
     if signs.worker is not None:
         background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
     await app.state.pool.open(wait=False)
@@ -168,5 +183,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_metrics(app: FastAPI) -> None:
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         return Response(generate_latest(app.state.metrics.registry), media_type="text/plain; version=0.0.4")

@@ -14,9 +14,11 @@ from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from enrollment.connections import PATIENCE_SECONDS, Knocker, async_connection_class, connection_class, lasting
+from enrollment.problems import OutcomeUnknown
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,7 +29,7 @@ NAMING = {
 }
 
 WAIT_SECONDS = 30
-"""How long a request waits for a connection before it is told to ask again."""
+"""How long a request that was let in waits for a connection; only an outage makes it wait."""
 
 PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
 """Plans are made for each query anew: one kept from when a cycle's tables were empty would read them from end to end
@@ -71,6 +73,7 @@ def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> 
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"options": PLANNED_ANEW, **lasting(url, patience=patience)},
+        hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
     )
     made = connection_class(Knocker(url, patience))
 
@@ -144,9 +147,29 @@ def sessions_of(engine: Engine) -> "sessionmaker[Session]":
 
 @contextmanager
 def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
-    """Open a session, and commit at the end of the block, or roll back if it raises."""
-    with sessions.begin() as session:
+    """Open a session, and commit at the end of the block, or roll back if it raises.
+
+    Raises:
+        OutcomeUnknown: if the connection is lost during the commit: what was written may be stored or not.
+    """
+    with sessions() as session:
         yield session
+        session.flush()
+        try:
+            session.commit()
+        except DBAPIError as error:
+            if said_no(error.orig):
+                raise
+            raise OutcomeUnknown from error
+
+
+def said_no(error: BaseException | None) -> bool:
+    """Say whether the server itself refused a statement, so that nothing of its transaction is stored.
+
+    Otherwise the connection was lost (SQLSTATE classes 08 and 57, or none), and the server may have done its part.
+    """
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return state is not None and state[:2] not in ("08", "57")
 
 
 def open_session(request: Request) -> Iterator[Session]:

@@ -30,8 +30,23 @@ class Settings(BaseSettings):
     secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)]
     """Signs access tokens and keys the digests of SIS ids; the same in every process, never changed within a cycle."""
 
-    connections: Annotated[int, Field(ge=2, le=500)] = 24
-    """Database connections that one web process keeps."""
+    connections: Annotated[int, Field(ge=6, le=500)] = 24
+    """Database connections of one web process, which are also the requests that it carries out at once."""
+
+    queue_seconds: Annotated[float, Field(gt=0, le=300)] = 20
+    """Seconds that a request waits for its turn before it is told to come again."""
+
+    http_connections: Annotated[int, Field(ge=10, le=100_000)] = 4_000
+    """Connections of callers that one web process keeps open."""
+
+    head_seconds: Annotated[float, Field(gt=0, le=300)] = 10
+    """Seconds in which the head of a request must arrive."""
+
+    body_seconds: Annotated[float, Field(gt=0, le=300)] = 30
+    """Seconds in which a small body must arrive; a large one has a second more for each 256 KiB."""
+
+    send_seconds: Annotated[float, Field(gt=0, le=300)] = 60
+    """Seconds that a caller may take to accept a part of an answer."""
 
     token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
     """How long a partner's access token holds."""

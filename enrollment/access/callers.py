@@ -5,7 +5,7 @@ get a `Partner`. What is outside the caller's scope is not found rather than for
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -279,6 +279,14 @@ def the_auditor(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Sec
     if not staff.is_(RoleKind.AUDITOR):
         raise Forbidden(needs=sentence("the role of auditor"))
     return staff
+
+
+Guard = Callable[[SecurityScopes, Partner | Staff], object]
+
+GUARDS: Mapping[object, Guard] = {
+    guard: guard for guard in (the_partner, the_staff, the_administrator, the_reader, the_auditor)
+}
+"""What checks a known caller, by itself: for routes that check the caller before the rest of the request."""
 
 
 def refuse_stranger(*, allowed: bool) -> None:

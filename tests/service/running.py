@@ -5,8 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,32 +32,46 @@ class Running:
 
 
 @contextmanager
-def running(database: str) -> Iterator[Running]:
-    """Serve a database, with a worker inside, on a free port; yield once it is ready."""
-    with starting(database) as started:
+def running(
+    database: str, *, settings: Mapping[str, str] | None = None, log: Path | None = None, open_files: int | None = None
+) -> Iterator[Running]:
+    """Serve a database, with a worker inside, on a free port; yield once it is ready.
+
+    Args:
+        database: its address.
+        settings: environment variables beside those that every test has.
+        log: a file for what the service writes to standard error and standard output.
+        open_files: how many files the process may open, if fewer than usual.
+    """
+    with starting(database, settings=settings, log=log, open_files=open_files) as started:
         _wait_until_ready(started)
         yield started
 
 
 @contextmanager
-def starting(database: str, *, log: Path | None = None) -> Iterator[Running]:
-    """Serve a database likewise, and yield at once, whether or not it is ready.
-
-    Args:
-        database: its address.
-        log: where standard error goes; nowhere if it is None.
-    """
+def starting(
+    database: str, *, settings: Mapping[str, str] | None = None, log: Path | None = None, open_files: int | None = None
+) -> Iterator[Running]:
+    """Serve a database likewise, and yield at once, whether or not it is ready."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-    started = Running(start(database, "serve", "--port", str(port), log=log), f"http://127.0.0.1:{port}")
+    serving = ("serve", "--port", str(port))
+    process = start(database, *serving, settings=settings, log=log, open_files=open_files)
+    started = Running(process, f"http://127.0.0.1:{port}")
     try:
         yield started
     finally:
         started.kill()
 
 
-def start(database: str, *command: str, log: Path | None = None) -> "subprocess.Popen[bytes]":
+def start(
+    database: str,
+    *words: str,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    open_files: int | None = None,
+) -> "subprocess.Popen[bytes]":
     """Start the command line on a database, to be ended by the caller."""
     environment = {
         **os.environ,
@@ -65,15 +79,13 @@ def start(database: str, *command: str, log: Path | None = None) -> "subprocess.
         "ENROLLMENT_SECRET": SECRET,
         "ENROLLMENT_WORKER_INSIDE": "true",
         "ENROLLMENT_STALLED_AFTER": "2",
-        "ENROLLMENT_DATABASE_PATIENCE": "2",
+        **(settings or {}),
     }
-    with log.open("wb") if log else nullcontext() as told:
-        return subprocess.Popen(
-            [sys.executable, "-m", "enrollment", *command],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=told or subprocess.DEVNULL,
-        )
+    command = [sys.executable, "-m", "enrollment", *words]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
+    with (log or Path(os.devnull)).open("wb") as stream:
+        return subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
 
 
 def _wait_until_ready(started: Running) -> None:

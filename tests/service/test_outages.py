@@ -25,6 +25,7 @@ from running import MOST_LOOKS, Running, start, starting
 
 REHEARSALS = "/v1/rounds/2027-main/rehearsals"
 TRACEBACK = "Traceback"
+IMPATIENT = {"ENROLLMENT_DATABASE_PATIENCE": "2"}
 
 LONGEST = 120
 """Seconds after which a worker that says nothing is ended, so that a test fails instead of waiting."""
@@ -115,7 +116,7 @@ def lines_of(log: Path) -> list[dict[str, object]]:
 def test_after_an_outage_jobs_and_loops_go_on_in_the_web_process(database: str, proxy: Proxy, tmp_path: Path) -> None:
     put_round(database)
     log = tmp_path / "log"
-    with starting(proxy.database, log=log) as up, Asking(up) as asking:
+    with starting(proxy.database, settings=IMPATIENT, log=log) as up, Asking(up) as asking:
         asking.until_ready()
         asking.sign_in()
         asking.until_rehearsed(asking.rehearse())
@@ -136,7 +137,7 @@ def test_a_service_that_starts_before_its_database_waits_for_it(database: str, p
     put_round(database)
     proxy.refuse()
     log = tmp_path / "log"
-    with starting(proxy.database, log=log) as up, Asking(up) as asking:
+    with starting(proxy.database, settings=IMPATIENT, log=log) as up, Asking(up) as asking:
         until(lambda: asking.status("/healthz") == 200, "up")
         until(lambda: asking.broken() == ["database"], "not ready")
 
@@ -157,7 +158,7 @@ def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
     os.mkfifo(log)
     # Both ends are opened, so that opening waits for nobody.
     with os.fdopen(os.open(log, os.O_RDWR), "rb", buffering=0) as reading:
-        worker = start(proxy.database, "worker", log=log)
+        worker = start(proxy.database, "worker", settings=IMPATIENT, log=log)
         late = threading.Timer(LONGEST, worker.kill)
         late.start()
         try:
@@ -176,7 +177,7 @@ def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
 
 def test_a_worker_with_wrong_settings_ends_and_names_them(database: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    worker = start(database.replace("postgresql", "mysql", 1), "worker", log=log)
+    worker = start(database.replace("postgresql", "mysql", 1), "worker", settings=IMPATIENT, log=log)
     assert worker.wait(LONGEST) == 2
     assert log.read_text().startswith("enrollment: the setting DATABASE_URL: ")
 
@@ -184,7 +185,7 @@ def test_a_worker_with_wrong_settings_ends_and_names_them(database: str, tmp_pat
 def test_a_database_that_hangs_is_given_up_and_found_again(database: str, proxy: Proxy, tmp_path: Path) -> None:
     put_round(database)
     log = tmp_path / "log"
-    with starting(proxy.database, log=log) as up, Asking(up) as asking:
+    with starting(proxy.database, settings=IMPATIENT, log=log) as up, Asking(up) as asking:
         asking.until_ready()
         asking.sign_in()
 
