@@ -28,6 +28,7 @@ from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
 from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
+from enrollment.problems import OutcomeUnknown
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -158,7 +159,7 @@ async def work(settings: Settings, status: WorkerStatus | None = None, server: S
             patience=settings.database_patience,
         )
     finally:
-        with suppress(DBAPIError), transaction(sessions) as session:
+        with suppress(DBAPIError, OutcomeUnknown), transaction(sessions) as session:
             status.remove(session)
         engine.dispose()
 

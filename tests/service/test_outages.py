@@ -11,12 +11,15 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import psycopg
 import pytest
+from procrastinate.jobs import Job as QueuedJob
 
 from acting import PASSWORD, Service
 from enrollment.access.schemas import RoleBody, StaffBody
 from enrollment.access.service import make_staff
 from enrollment.database import connect, sessions_of, transaction
+from enrollment.jobs import BrokenOff, DatabaseLost, Retry
 from enrollment.rounds.models import Round
 from proxy import Proxy
 from rounds import CYCLE, apply, make_city
@@ -147,6 +150,38 @@ def test_a_service_that_starts_before_its_database_waits_for_it(database: str, p
         asking.until_rehearsed(asking.rehearse())
     assert TRACEBACK not in log.read_text()
     assert told(log, "waiting for the database") >= 1
+
+
+def test_a_job_that_ended_worker_after_worker_is_given_up(database: str) -> None:
+    put_round(database)
+    rehearsal = uuid.uuid4()
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO rehearsal (id, round_id, asked_by) VALUES (%s, '2027-main', 'ann')", [rehearsal]
+        )
+        connection.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args, status, attempts) "
+            "VALUES ('rounds', 'rehearse', %(id)s, 'rehearse ' || %(id)s, jsonb_build_object('subject', %(id)s::text), "
+            "'doing', 20)",
+            {"id": str(rehearsal)},
+        )
+    with starting(database) as up, Asking(up) as asking:
+        asking.until_ready()
+        asking.sign_in()
+        asking.until_rehearsed(f"{REHEARSALS}/{rehearsal}")
+        failures = asking.health()["failures"]
+    assert isinstance(failures, dict)
+    assert [(one["work"], one["subject"], one["error"]) for one in failures["latest"]] == [
+        ("rehearse", str(rehearsal), "WorkerEnded")
+    ]
+
+
+def test_a_job_that_lost_the_database_is_tried_again_as_often_as_it_takes() -> None:
+    job = QueuedJob(
+        id=1, lock=None, queueing_lock=None, task_name="match", queue="rounds", attempts=1_000, worker_id=None
+    )
+    assert Retry().get_retry_decision(exception=DatabaseLost("away"), job=job) is not None
+    assert Retry().get_retry_decision(exception=BrokenOff("KeyError at x.py:1"), job=job) is None
 
 
 def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
