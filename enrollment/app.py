@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
 from enrollment.access.routes import router as access_routes
@@ -17,27 +17,29 @@ from enrollment.applicants.routes import claim_router as claim_routes
 from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
 from enrollment.audit.sequencer import sequencing
+from enrollment.connections import ServerWatch
 from enrollment.cycles.routes import router as cycle_routes
-from enrollment.database import InTransaction, connect, hot_pool, sessions_of
+from enrollment.database import connect, hot_pool, sessions_of, transaction
 from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
 from enrollment.guarded import Guarded
-from enrollment.jobs import Loop, Work, run_worker
+from enrollment.health_routes import router as health_routes
+from enrollment.jobs import Job, Loop, run_worker
 from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
 from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
-from enrollment.problems import NotFound
+from enrollment.problems import NotFound, OutcomeUnknown
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
-from enrollment.rounds.calendar import keep_calendars
-from enrollment.rounds.matching import match_round
-from enrollment.rounds.rehearsing import REHEARSE, rehearse
+from enrollment.rounds.calendar import CALENDAR, keep_calendars
+from enrollment.rounds.matching import give_up_match, match_round
+from enrollment.rounds.rehearsing import REHEARSE, give_up_rehearsal, rehearse
 from enrollment.rounds.result_routes import router as result_routes
 from enrollment.rounds.routes import router as round_routes
 from enrollment.rounds.steps import MATCH
-from enrollment.rounds.waitlists import look_after_waitlists
+from enrollment.rounds.waitlists import WAITLISTS, look_after_waitlists
 from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
 from enrollment.schools.cycle_routes import router as cycle_change_routes
 from enrollment.schools.directory_routes import router as directory_routes
@@ -47,9 +49,12 @@ from enrollment.schools.rules_routes import router as rules_routes
 from enrollment.schools.zone_routes import imports as zone_import_routes
 from enrollment.schools.zone_routes import router as zone_routes
 from enrollment.seats.family_routes import router as family_seat_routes
-from enrollment.seats.offers import expire_due, remind_due
+from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
 from enrollment.seats.seat_routes import router as seat_routes
 from enrollment.settings import Settings, settings_of_environment
+from enrollment.vital_signs import VitalSigns
+from enrollment.vital_signs import router as vital_sign_routes
+from enrollment.worker_status import WorkerStatus
 
 ROUTERS = (
     applicant_routes,
@@ -74,18 +79,20 @@ ROUTERS = (
     cycle_directory_routes,
     zone_routes,
     zone_import_routes,
+    health_routes,
+    vital_sign_routes,
 )
 
 SPARE_THREADS = 8
 
-JOBS: Mapping[str, Work] = {MATCH: match_round, REHEARSE: rehearse}
+JOBS: Mapping[str, Job] = {MATCH: Job(match_round, give_up_match), REHEARSE: Job(rehearse, give_up_rehearsal)}
 
 LOOPS = (
     sequencing(),
-    Loop("expiries", expire_due, 1.0),
-    Loop("reminders", remind_due, 5.0),
-    Loop("calendar", keep_calendars, 2.0),
-    Loop("waitlists", look_after_waitlists, 1.0),
+    Loop(EXPIRIES, expire_due, 1.0),
+    Loop(REMINDERS, remind_due, 5.0),
+    Loop(CALENDAR, keep_calendars, 2.0),
+    Loop(WAITLISTS, look_after_waitlists, 1.0),
 )
 
 
@@ -111,13 +118,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.lanes = lanes
-    app.state.engine = connect(
-        settings.database_url, connections=settings.connections - shares[Lane.RANKINGS], bounded=True
-    )
+    url, patience = settings.database_url, settings.database_patience
+    calm = settings.connections - shares[Lane.RANKINGS]
+    app.state.engine = connect(url, connections=calm, patience=patience, bounded=True)
     app.state.sessions = sessions_of(app.state.engine)
-    app.state.pool = hot_pool(settings.database_url, connections=shares[Lane.RANKINGS])
+    app.state.pool = hot_pool(url, connections=shares[Lane.RANKINGS], patience=patience)
     app.state.metrics = metrics
-    _add_vital_signs(app)
+    app.state.vital_signs = VitalSigns(url, new_worker_status() if settings.worker_inside else None)
+    _add_metrics(app)
     for router in ROUTERS:
         app.include_router(router)
     answer_with_problems(app)
@@ -131,12 +139,31 @@ def create_app_from_environment() -> FastAPI:
     return create_app(settings_of_environment())
 
 
-async def work(settings: Settings) -> None:
-    """Run jobs and the sequencer until cancelled."""
-    engine = connect(settings.database_url, connections=4)
+def new_worker_status() -> WorkerStatus:
+    """Return the parts of a worker, none of which has done anything yet."""
+    return WorkerStatus(loop.name for loop in LOOPS)
+
+
+async def work(settings: Settings, status: WorkerStatus | None = None, server: ServerWatch | None = None) -> None:
+    """Run jobs and loops until cancelled, through every outage of the database."""
+    status = status or new_worker_status()
+    server = server or ServerWatch(settings.database_url, patience=settings.database_patience)
+    engine = connect(settings.database_url, connections=len(LOOPS) + 4, patience=settings.database_patience)
+    sessions = sessions_of(engine)
     try:
-        await run_worker(settings.database_url, sessions_of(engine), JOBS, LOOPS, stalled_after=settings.stalled_after)
+        await run_worker(
+            settings.database_url,
+            sessions,
+            JOBS,
+            LOOPS,
+            status=status,
+            server=server,
+            stalled_after=settings.stalled_after,
+            patience=settings.database_patience,
+        )
     finally:
+        with suppress(DBAPIError, OutcomeUnknown), transaction(sessions) as session:
+            status.remove(session)
         engine.dispose()
 
 
@@ -144,29 +171,21 @@ async def work(settings: Settings) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # As many threads as requests that are let in, and some for what takes no place in a lane.
     to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
-    worker = asyncio.create_task(work(app.state.settings)) if app.state.settings.worker_inside else None
+    signs: VitalSigns = app.state.vital_signs
+    # The watch tells the log if the database is not there yet.
+    background: list[asyncio.Task[bool] | asyncio.Task[None]] = [asyncio.create_task(signs.server.until_up())]
+    if signs.worker is not None:
+        background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
     await app.state.pool.open(wait=False)
     yield
     await app.state.pool.close()
-    if worker is not None:
-        worker.cancel()
-        with suppress(asyncio.CancelledError):
-            await worker
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
     app.state.engine.dispose()
 
 
-def _add_vital_signs(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["service"])
-    async def healthz() -> dict[str, str]:
-        """Say that the process is up."""
-        return {"status": "up"}
-
-    @app.get("/readyz", tags=["service"])
-    def readyz(session: InTransaction) -> dict[str, str]:
-        """Say that the database answers; 503 if it does not."""
-        session.execute(text("SELECT 1"))
-        return {"status": "ready"}
-
+def _add_metrics(app: FastAPI) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         wanted = app.state.settings.metrics_token

@@ -1,5 +1,8 @@
 """The database: one request, one transaction, committed here and nowhere else."""
 
+import asyncio
+import logging
+import select as select_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from enrollment.connections import PATIENCE_SECONDS, Knocker, async_connection_class, connection_class, lasting
 from enrollment.problems import OutcomeUnknown
 from enrollment.stored import read_leniently
 
@@ -27,9 +31,6 @@ NAMING = {
 
 WAIT_SECONDS = 30
 """How long a request that was let in waits for a connection; only an outage makes it wait."""
-
-CONNECT_SECONDS = 5
-"""How long a new connection may take before the database counts as out of reach."""
 
 PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
 """Plans are made for each query anew: one kept from when a cycle's tables were empty would read them from end to end
@@ -73,12 +74,13 @@ class Table(DeclarativeBase):
     }
 
 
-def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
+def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS, bounded: bool = False) -> Engine:
     """Return the engine of a PostgreSQL address; nothing is asked of it yet.
 
     Args:
         url: the address.
-        connections: how many it may open.
+        connections: how many it keeps at most.
+        patience: seconds after which a silent server is looked at, and a new connection is given up.
         bounded: whether statements and waits have the limits of requests; those of jobs have none.
     """
     address = make_url(url).set(drivername="postgresql+psycopg")
@@ -87,24 +89,74 @@ def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), "connect_timeout": CONNECT_SECONDS},
+        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), **lasting(url, patience=patience)},
         hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
     )
     event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
+    made = connection_class(Knocker(url, patience))
+
+    @event.listens_for(engine, "do_connect")
+    def do_connect(_: object, __: object, args: list[str], parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+        return made.connect(*args, **parameters)
+
     return engine
 
 
-def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
-    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop."""
-    return AsyncConnectionPool(
+HotPool: TypeAlias = "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]"
+
+
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+"""It would warn of every try to connect while the database is away, which the log is told once."""
+
+
+def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> HotPool:
+    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop.
+
+    A connection that cannot be made is given up soon, so that the next request has a new one tried: the pool itself
+    would wait longer and longer, and still do so when the server is back.
+    """
+    sweeping: set[asyncio.Task[None]] = set()
+
+    async def refuse_closed(connection: AsyncConnection[tuple[Any, ...]]) -> None:
+        """Refuse a connection that the server closed, without asking the server; have the others looked at too."""
+        if _was_closed(connection):
+            if not sweeping:
+                task = asyncio.create_task(pool.check())
+                sweeping.add(task)
+                task.add_done_callback(sweeping.discard)
+            raise psycopg.OperationalError("the server closed the connection")
+
+    async def try_again(failed: HotPool) -> None:
+        """Have the pool grow again for those who wait still; it would leave them waiting until somebody else asks."""
+        if failed.get_stats().get("requests_waiting"):
+            await failed.check()
+
+    pool = AsyncConnectionPool(
         url,
-        kwargs={"options": BY_KEY + BOUNDED, "connect_timeout": CONNECT_SECONDS},
+        connection_class=async_connection_class(Knocker(url, patience)),
+        kwargs={"options": BY_KEY + BOUNDED, **lasting(url, patience=patience)},
         configure=_read_leniently,
         min_size=1,
         max_size=connections,
         open=False,
         timeout=WAIT_SECONDS,
+        check=refuse_closed,
+        reconnect_timeout=patience,
+        reconnect_failed=try_again,
     )
+    return pool
+
+
+def _was_closed(connection: AsyncConnection[tuple[Any, ...]]) -> bool:
+    """Say whether the server closed an idle connection; it may have said so first."""
+    poll = select_module.poll()
+    poll.register(connection.fileno(), select_module.POLLIN)
+    try:
+        while poll.poll(0):
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        connection.pgconn.finish()
+    return connection.closed
 
 
 async def _read_leniently(connection: "AsyncConnection[tuple[Any, ...]]") -> None:

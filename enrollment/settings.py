@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     stalled_after: Annotated[float, Field(ge=2, le=3600)] = 20
     """Seconds without a sign of life after which a worker's job is begun again by another."""
 
+    database_patience: Annotated[int, Field(ge=2, le=60)] = 5
+    """Seconds that a silent database is waited for, before it is looked at, and a new connection is given up."""
+
     public_url: str = "http://127.0.0.1:8000"
     """Where the service is reached from outside."""
 

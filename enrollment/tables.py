@@ -4,11 +4,13 @@ import enrollment.access.models
 import enrollment.applicants.models
 import enrollment.audit.models
 import enrollment.cycles.models
+import enrollment.failures
 import enrollment.notify.models
 import enrollment.rankings.models
 import enrollment.rounds.models
 import enrollment.schools.models
-import enrollment.seats.models  # noqa: F401
+import enrollment.seats.models
+import enrollment.worker_status  # noqa: F401
 from enrollment.settings import settings_of_environment
 
 

@@ -304,6 +304,7 @@ ManagesAccess = Annotated[Staff, Security(the_administrator, scopes=["access:man
 RunsRounds = Annotated[Staff, Security(the_administrator, scopes=["rounds:run"])]
 Publishes = Annotated[Staff, Security(the_administrator, scopes=["rounds:publish"])]
 ReadsRecords = Annotated[Staff, Security(the_reader, scopes=["records:read"])]
+WatchesService = Annotated[Staff, Security(the_administrator, scopes=["records:read"])]
 Audits = Annotated[Staff, Security(the_auditor, scopes=["records:read"])]
 Decides = Annotated[Staff, Security(the_staff, scopes=["claims:decide"])]
 AnyStaff = Annotated[Staff, Security(the_staff, scopes=["records:read"])]

@@ -8,6 +8,7 @@ from enrollment.audit.log import sequence_all, sequence_recent
 from enrollment.database import transaction
 from enrollment.jobs import Loop
 
+SEQUENCER_LOOP = "sequencer"
 SECONDS = 0.25
 WHOLE_EVERY = 240
 """Every so many passes, once a minute, one looks at every entry, for an act that took minutes to commit."""
@@ -22,4 +23,4 @@ def sequencing() -> Loop:
         with transaction(sessions) as session:
             sequence(session)
 
-    return Loop("sequencer", run, SECONDS)
+    return Loop(SEQUENCER_LOOP, run, SECONDS)

@@ -16,6 +16,7 @@ from enrollment.access.callers import RoleKind, Staff
 from enrollment.audit.log import append
 from enrollment.cycles.service import hold_for_change, read_cycle, rfc3339
 from enrollment.database import clock, transaction
+from enrollment.failures import for_each, not_waiting
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, MalformedBody, NotFound, Problem, sentence
 from enrollment.rounds.frozen import freeze
@@ -29,6 +30,8 @@ from lottery.market import Kind
 
 EVERY = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
 ACTOR = "service:calendar"
+CALENDAR = "calendar"
+"""The loop that keeps calendars."""
 
 NOTHING_FREE = "nothing-free"
 
@@ -146,21 +149,36 @@ def keep_calendars(sessions: "sessionmaker[Session]") -> None:
     """Begin the rounds that are due, and take those of calendars one step on; each step is a transaction."""
     with transaction(sessions) as session:
         due = session.scalars(
-            select(RoundCalendar.id).where(
+            select(RoundCalendar.id)
+            .where(
                 RoundCalendar.approved_by.is_not(None),
                 RoundCalendar.stopped_at.is_(None),
                 RoundCalendar.next_at <= func.clock_timestamp(),
+                not_waiting(CALENDAR, RoundCalendar.id),
             )
+            .order_by(RoundCalendar.next_at, RoundCalendar.id)
         ).all()
         going = session.scalars(
-            select(Round.id).where(Round.calendar_id.is_not(None), Round.state.in_(["frozen", "drawn", "matched"]))
+            select(Round.id)
+            .where(
+                Round.calendar_id.is_not(None),
+                Round.state.in_(["frozen", "drawn", "matched"]),
+                not_waiting(CALENDAR, Round.id),
+            )
+            .order_by(Round.id)
         ).all()
-    for calendar in due:
-        with transaction(sessions) as session:
-            _begin(session, calendar)
-    for round_ in going:
-        with transaction(sessions) as session:
-            _go_on(session, round_)
+    for_each(sessions, CALENDAR, map(str, due), _begin_one)
+    for_each(sessions, CALENDAR, going, _go_on_one)
+
+
+def _begin_one(sessions: "sessionmaker[Session]", calendar_id: str) -> None:
+    with transaction(sessions) as session:
+        _begin(session, uuid.UUID(calendar_id))
+
+
+def _go_on_one(sessions: "sessionmaker[Session]", round_id: str) -> None:
+    with transaction(sessions) as session:
+        _go_on(session, round_id)
 
 
 def _begin(session: Session, calendar_id: uuid.UUID) -> None:

@@ -221,6 +221,18 @@ def frozen_market(session: Session, round_: Round) -> Market:
     )
 
 
+def read_back_whole(market: Market) -> Market:
+    """Return a market as a match would read it once it is frozen, so that a rehearsal is refused what a round would be.
+
+    Raises:
+        UnusableInput: if its bytes are no market.
+    """
+    head, *lines = market.canonical_lines()
+    name = market.round.id
+    entries = (((None, f"{name}:{number}"), decode(line.encode())) for number, line in enumerate(lines, start=1))
+    return read_market_in_parts(decode(head.encode()), entries, file=name, reader=MarketReader())
+
+
 def _entries(session: Session, round_: Round) -> Entries:
     for number, line in enumerate(frozen_lines(session, round_), start=1):
         yield (None, f"{round_.id}:{number}"), decode(line.encode())

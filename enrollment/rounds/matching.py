@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.audit.log import append
 from enrollment.database import clock, copy_rows, transaction
+from enrollment.failures import Breakage
 from enrollment.rounds.files import manifest, seeds_before
 from enrollment.rounds.frozen import frozen_market
 from enrollment.rounds.gates import Matched, look_at_gates
@@ -36,18 +37,23 @@ def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
 
     Nothing is locked while it is matched: the bytes cannot change. Only what is stored is stored under the lock.
     """
-    with transaction(sessions) as session:
-        round_ = read_round(session, round_id)
-        if round_.state != "drawn" or round_.seed is None:
-            return
-        market, seeds = frozen_market(session, round_), seeds_before(session, round_)
-        seed = round_.seed
     try:
+        with transaction(sessions) as session:
+            round_ = read_round(session, round_id)
+            if round_.state != "drawn" or round_.seed is None:
+                return
+            market, seeds = frozen_market(session, round_), seeds_before(session, round_)
+            seed = round_.seed
         outcome = match(market, seed=seed, seeds=seeds, engine=Engine.FAST)
     except UnusableInput as refusal:
         _complain(sessions, round_id, str(refusal))
     else:
         store_if_right(sessions, round_id, market, outcome, seeds)
+
+
+def give_up_match(sessions: "sessionmaker[Session]", round_id: str, breakage: Breakage) -> None:
+    """Leave a complaint where a match broke off at its last try; an administrator may ask for it again."""
+    _complain(sessions, round_id, f"the match broke off, and so did every further try: {breakage}")
 
 
 def store_if_right(

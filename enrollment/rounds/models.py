@@ -160,6 +160,10 @@ class Rehearsal(Table):
     """A match with a random seed and no consequence; totals only."""
 
     __tablename__ = "rehearsal"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'done', 'failed')", name="state"),
+        CheckConstraint("(state = 'failed') = (reason IS NOT NULL)", name="reason"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     round_id: Mapped[str] = mapped_column(ForeignKey("round.id"), index=True)
@@ -167,6 +171,8 @@ class Rehearsal(Table):
     asked_by: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     totals: Mapped[Document | None] = mapped_column(JSONB)
+    reason: Mapped[Document | None]
+    """Why it failed: a sentence as the catalogs have it, and its values."""
 
 
 class RoundCalendar(Table):

@@ -2,16 +2,21 @@
 
 import secrets
 import uuid
+from collections.abc import Mapping
+from typing import cast
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.audit.log import append
+from enrollment.connections import is_lost
 from enrollment.cycles.service import read_cycle
 from enrollment.database import transaction
-from enrollment.jobs import enqueue
-from enrollment.problems import NotFound
-from enrollment.rounds.frozen import one_seat
+from enrollment.failures import Breakage
+from enrollment.jobs import enqueue, is_waiting
+from enrollment.languages import Say
+from enrollment.problems import NotFound, Problem, sentence
+from enrollment.rounds.frozen import one_seat, read_back_whole
 from enrollment.rounds.holding import read_round, refuse_other_state
 from enrollment.rounds.matching import report_document
 from enrollment.rounds.models import Rehearsal, Round
@@ -21,12 +26,27 @@ from lottery.engines import Engine, match
 from lottery.market import Kind
 from lottery.market import Round as MarketRound
 from lottery.report import report
+from lottery.strict import UnusableInput
 from lottery.verify import verify
 
 REHEARSE = "rehearse"
 """The job that carries a rehearsal out."""
 
 SEED_BYTES = 32
+
+MOST_LINES = 20
+"""Of what the lottery has against a market."""
+
+UNUSABLE_MARKET = sentence("The lottery refused the market: {problem}")
+
+BROKEN_OFF = sentence(
+    "The rehearsal broke off, and so did every further try: {error}. Report this to the people who run the service, "
+    "then ask for another rehearsal."
+)
+
+JOB_GONE = sentence("The job of this rehearsal is gone. Ask for another rehearsal.")
+
+ASK_ADMINISTRATOR = sentence("The rehearsal could not be run. Ask an administrator for the reason.")
 
 
 def ask_for_rehearsal(session: Session, round_: Round, *, staff: Staff) -> Rehearsal:
@@ -68,10 +88,47 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
 
     As in an official round the fast engine matches and the verifier holds its outcome against the reference's, so where
     they differ it is told before anything is frozen. A complaint stops nothing here: the totals are the fast engine's.
+    A rehearsal that is refused ends at once, with the reason: another try would be refused as well.
     """
+    try:
+        totals = _totals(sessions, rehearsal_id)
+    except UnusableInput as refusal:
+        problem = "\n".join(refusal.lines()[:MOST_LINES])
+        _end(sessions, rehearsal_id, reason=_reason(UNUSABLE_MARKET, {"problem": problem}))
+    except Problem as refusal:
+        if is_lost(refusal):
+            raise  # it is no refusal, and another try comes
+        _end(sessions, rehearsal_id, reason=_reason(refusal.detail, refusal.values))
+    else:
+        if totals is not None:
+            _end(sessions, rehearsal_id, totals=totals)
+
+
+def give_up_rehearsal(sessions: "sessionmaker[Session]", rehearsal_id: str, breakage: Breakage) -> None:
+    """End a rehearsal that broke off at its last try."""
+    _end(sessions, rehearsal_id, reason=_reason(BROKEN_OFF, {"error": str(breakage)}))
+
+
+def lost_its_job(session: Session, rehearsal: Rehearsal) -> bool:
+    """Say whether a rehearsal waits for a job that is no longer there, as after a restore."""
+    return rehearsal.state == "waiting" and not is_waiting(session, REHEARSE, str(rehearsal.id))
+
+
+def reason_in_words(rehearsal: Rehearsal, say: Say) -> str | None:
+    """Return why a rehearsal failed, in the reader's language; None if it did not."""
+    if rehearsal.reason is None:
+        return None
+    values = cast("Mapping[str, str | int]", rehearsal.reason["values"])
+    return say(str(rehearsal.reason["detail"]), **values)
+
+
+def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, Json] | None:
+    """Match once, and return the totals; None if the rehearsal has ended."""
     with transaction(sessions) as session:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        rehearsal = session.get_one(Rehearsal, uuid.UUID(rehearsal_id))
+        rehearsal = session.get(Rehearsal, uuid.UUID(rehearsal_id))
+        if rehearsal is None or rehearsal.state != "waiting":
+            return None
         round_ = read_round(session, rehearsal.round_id)
         held = read_cycle(session, round_.cycle_id)
         snapshot = take_snapshot(
@@ -82,17 +139,33 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
             one=one_seat(session, round_),
         )
         seeds = _seeds(session, round_)
+    market = read_back_whole(snapshot.market)
     seed = secrets.token_bytes(SEED_BYTES)
-    outcome = match(snapshot.market, seed=seed, seeds=seeds, engine=Engine.FAST)
-    complaints = verify(snapshot.market, outcome, seeds=seeds)
-    totals: dict[str, Json] = {
-        **report_document(report(snapshot.market, outcome, seeds=seeds)),
+    outcome = match(market, seed=seed, seeds=seeds, engine=Engine.FAST)
+    complaints = verify(market, outcome, seeds=seeds)
+    return {
+        **report_document(report(market, outcome, seeds=seeds)),
         "excluded": len(snapshot.excluded),
         "complaints": [str(complaint) for complaint in complaints[:10]],
     }
+
+
+def _end(
+    sessions: "sessionmaker[Session]",
+    rehearsal_id: str,
+    *,
+    totals: dict[str, Json] | None = None,
+    reason: dict[str, Json] | None = None,
+) -> None:
     with transaction(sessions) as session:
-        rehearsal = session.get_one(Rehearsal, uuid.UUID(rehearsal_id), with_for_update=True)
-        rehearsal.totals, rehearsal.state = totals, "done"
+        rehearsal = session.get(Rehearsal, uuid.UUID(rehearsal_id), with_for_update=True)
+        if rehearsal is not None and rehearsal.state == "waiting":
+            rehearsal.totals, rehearsal.reason = totals, reason
+            rehearsal.state = "done" if reason is None else "failed"
+
+
+def _reason(detail: str, values: Mapping[str, str | int]) -> dict[str, Json]:
+    return {"detail": detail, "values": dict(values)}
 
 
 def _seeds(session: Session, round_: Round) -> dict[str, bytes]:

@@ -21,7 +21,14 @@ from enrollment.rounds.frozen import freeze
 from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
 from enrollment.rounds.models import Exclusion, Rehearsal, Round, RoundCalendar
 from enrollment.rounds.readiness import readiness
-from enrollment.rounds.rehearsing import ask_for_rehearsal, read_rehearsal
+from enrollment.rounds.rehearsing import (
+    ASK_ADMINISTRATOR,
+    JOB_GONE,
+    ask_for_rehearsal,
+    lost_its_job,
+    read_rehearsal,
+    reason_in_words,
+)
 from enrollment.rounds.schemas import (
     CalendarBody,
     CalendarShown,
@@ -126,17 +133,20 @@ def review_round(session: InTransaction, _: ReadsRecords, round_id: RoundId) -> 
 @router.post("/v1/rounds/{round}/rehearse", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
 def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RehearsalShown:
     """Rehearse an open round: a match with a random seed, of which only totals are kept; any number of times."""
-    return _rehearsal_shown(ask_for_rehearsal(session, lock_round(session, round_id), staff=staff), None)
+    return _rehearsal_shown(ask_for_rehearsal(session, lock_round(session, round_id), staff=staff), None, None)
 
 
 @router.get("/v1/rounds/{round}/rehearsals/{rehearsal}")
 def read_one_rehearsal(
-    session: InTransaction, staff: AnyStaff, round_id: RoundId, rehearsal: uuid.UUID
+    session: InTransaction, staff: AnyStaff, request: Request, round_id: RoundId, rehearsal: uuid.UUID
 ) -> RehearsalShown:
-    """Read a rehearsal's totals; a school sees its own programs among them, and nobody else's."""
+    """Read a rehearsal's totals, or why it failed; a school sees its own programs among them, and nobody else's."""
     found = read_rehearsal(session, round_id, rehearsal)
     seen = None if staff.sees_everything else programs_seen(session, staff)
-    return _rehearsal_shown(found, seen)
+    say = in_language(reader_language(request))
+    reason = say(JOB_GONE) if lost_its_job(session, found) else reason_in_words(found, say)
+    # What the lottery refuses may name other schools' programs.
+    return _rehearsal_shown(found, seen, reason if seen is None or reason is None else say(ASK_ADMINISTRATOR))
 
 
 @router.post("/v1/rounds/{round}/freeze", dependencies=[Once])
@@ -251,7 +261,7 @@ def _review(session: Session, round_: Round) -> RoundReview:
     )
 
 
-def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None) -> RehearsalShown:
+def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None, reason: str | None) -> RehearsalShown:
     totals = fields_of(rehearsal.totals) if rehearsal.totals else None
     if totals is not None and seen is not None:
         totals = {"demand": [at for at in objects_of(totals.get("demand")) if str(at.get("program")) in seen]}
@@ -259,8 +269,9 @@ def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None) -> RehearsalSh
         {
             "id": rehearsal.id,
             "round": rehearsal.round_id,
-            "state": rehearsal.state,
+            "state": rehearsal.state if reason is None else "failed",
             "at": rehearsal.at,
             "totals": totals,
+            "reason": reason,
         }
     )

@@ -146,9 +146,10 @@ class RehearsalShown(Wire):
 
     id: uuid.UUID
     round: str
-    state: Literal["waiting", "done"]
+    state: Literal["waiting", "done", "failed"]
     at: datetime
     totals: StoredFields | None
+    reason: Annotated[str | None, Field(description="Why it failed; None otherwise.")]
 
 
 class Finding(Wire):

@@ -17,6 +17,7 @@ from enrollment.applicants.models import Applicant, Child, Household
 from enrollment.audit.models import LogEntry, LogLeaf
 from enrollment.cycles.models import Cycle
 from enrollment.database import copy_rows, transaction
+from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import Round
@@ -37,6 +38,8 @@ from lottery.standing import Standing, Standings
 
 LOOKING = 0x77616974
 """The advisory lock that makes one look at a time: `wait` in hex."""
+
+WAITLISTS = "waitlists"
 
 ABOUT_A_TAG = ("ranking.put", "ranking.withdraw", "facts.set")
 ABOUT_A_SEAT = "seat.change"
@@ -83,11 +86,10 @@ def look_after_waitlists(sessions: "sessionmaker[Session]") -> None:
         cycles = session.scalars(
             select(Cycle.id)
             .join(Round, Round.id == Cycle.main_round)
-            .where(Round.state == "published", Cycle.running_round.is_(None))
+            .where(Round.state == "published", Cycle.running_round.is_(None), not_waiting(WAITLISTS, Cycle.id))
             .order_by(Cycle.id)
         ).all()
-    for cycle in cycles:
-        look(sessions, cycle)
+    for_each(sessions, WAITLISTS, cycles, look)
 
 
 def look(sessions: "sessionmaker[Session]", cycle_id: str) -> None:

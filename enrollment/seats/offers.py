@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
@@ -15,6 +15,7 @@ from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import Held, as_it_stands, hold_between_rounds, hold_shared, rfc3339
 from enrollment.database import transaction
+from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rankings.service import Ranker, drop_program, hold_ranker_of
@@ -24,6 +25,9 @@ from enrollment.seats.models import LIVE, Offer
 
 SERVICE = "service"
 AT_ONCE = 500
+
+EXPIRIES = "expiries"
+REMINDERS = "reminders"
 
 
 class OfferAnswered(Conflict):
@@ -131,39 +135,60 @@ def expire_due(sessions: "sessionmaker[Session]") -> None:
         due = session.scalars(
             select(Offer.id)
             .join(Cycle, Cycle.id == Offer.cycle_id)
-            .where(Offer.status == "open", Offer.answer_by <= func.clock_timestamp(), Cycle.running_round.is_(None))
+            .where(
+                Offer.status == "open",
+                Offer.answer_by <= func.clock_timestamp(),
+                Cycle.running_round.is_(None),
+                not_waiting(EXPIRIES, Offer.id),
+            )
             .order_by(Offer.answer_by, Offer.id)
             .limit(AT_ONCE)
         ).all()
-    for offer in due:
-        with transaction(sessions) as session:
-            _expire(session, offer)
+    for_each(sessions, EXPIRIES, map(str, due), _expire_one)
 
 
 def remind_due(sessions: "sessionmaker[Session]") -> None:
-    """Notify partners of open offers whose time is nearly over, once each."""
+    """Notify partners of open offers whose time is nearly over, once each; each in a transaction of its own."""
     with transaction(sessions) as session:
-        rows = session.execute(
+        due = session.scalars(
+            select(Offer.id)
+            .where(*_to_remind(), not_waiting(REMINDERS, Offer.id))
+            .order_by(Offer.remind_at, Offer.id)
+            .limit(AT_ONCE)
+        ).all()
+    for_each(sessions, REMINDERS, map(str, due), _remind_one)
+
+
+def _to_remind() -> tuple[ColumnElement[bool], ...]:
+    return (
+        Offer.status == "open",
+        Offer.reminded_at.is_(None),
+        Offer.remind_at <= func.clock_timestamp(),
+        Offer.answer_by > func.clock_timestamp(),
+        Applicant.child_id == Offer.child_id,
+        Applicant.withdrawn_at.is_(None),
+    )
+
+
+def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
+    with transaction(sessions) as session:
+        reminded = session.execute(
             update(Offer)
-            .where(
-                Offer.status == "open",
-                Offer.reminded_at.is_(None),
-                Offer.remind_at <= func.clock_timestamp(),
-                Offer.answer_by > func.clock_timestamp(),
-                Applicant.child_id == Offer.child_id,
-                Applicant.withdrawn_at.is_(None),
-            )
+            .where(Offer.id == uuid.UUID(offer_id), *_to_remind())
             .values(reminded_at=func.clock_timestamp())
-            .returning(Offer.id, Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference)
+            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference)
             .execution_options(synchronize_session=False)
-        )
-        notify(
-            session,
-            [
-                Noticed(cycle, partner, "offer.expiring", str(offer), _about(offer, reference, answer_by))
-                for offer, cycle, answer_by, partner, reference in rows
-            ],
-        )
+        ).one_or_none()
+        if reminded is None:
+            return  # somebody else did, or it was answered
+        cycle, answer_by, partner, reference = reminded
+        about = _about(uuid.UUID(offer_id), reference, answer_by)
+        notify(session, [Noticed(cycle, partner, "offer.expiring", offer_id, about)])
+
+
+def _expire_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
+    with transaction(sessions) as session:
+        _expire(session, uuid.UUID(offer_id))
 
 
 def _about(offer: uuid.UUID, reference: str, answer_by: datetime) -> dict[str, str | int | None]:

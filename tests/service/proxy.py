@@ -139,7 +139,7 @@ class Proxy:
         self._tasks.discard(task)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        host, port = str(self._to.get("host", "127.0.0.1")), int(self._to.get("port", 5432))
+        host, port = str(self._to.get("host", "127.0.0.1")), int(str(self._to.get("port", 5432)))
         if host.startswith("/"):
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, port)

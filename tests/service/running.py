@@ -49,9 +49,41 @@ def running(
         open_files: how many files the process may open, if fewer than usual.
         processes: how many web processes there are.
     """
+    several = ("--processes", str(processes))
+    with starting(database, *several, settings=settings, log=log, open_files=open_files) as started:
+        _wait_until_ready(started)
+        yield started
+
+
+@contextmanager
+def starting(
+    database: str,
+    *words: str,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    open_files: int | None = None,
+) -> Iterator[Running]:
+    """Serve a database likewise, and yield at once, whether or not it is ready."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
+    serving = ("serve", "--port", str(port), *words)
+    process = start(database, *serving, settings=settings, log=log, open_files=open_files)
+    started = Running(process, f"http://127.0.0.1:{port}")
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+def start(
+    database: str,
+    *words: str,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    open_files: int | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start the command line on a database, to be ended by the caller."""
     environment = {
         **os.environ,
         "DATABASE_URL": database,
@@ -61,17 +93,11 @@ def running(
         "ENROLLMENT_METRICS_TOKEN": METRICS_TOKEN,
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "enrollment", "serve", "--port", str(port), "--processes", str(processes)]
+    command = [sys.executable, "-m", "enrollment", *words]
     if open_files is not None:
         command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
     with (log or Path(os.devnull)).open("wb") as stream:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stream)
-    started = Running(process, f"http://127.0.0.1:{port}")
-    try:
-        _wait_until_ready(started)
-        yield started
-    finally:
-        started.kill()
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stream)
 
 
 def _wait_until_ready(started: Running) -> None:

@@ -1,0 +1,76 @@
+"""`/healthz` and `/readyz`: whether this process is up, and whether everything in it works.
+
+Both are answered without a connection or a thread of those that requests wait for, so they say the truth in a crowd,
+and in a second or two when the database hangs.
+"""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from enrollment.connections import ServerWatch
+from enrollment.problems import Fault, Problem, sentence
+from enrollment.worker_status import WorkerStatus
+
+LOOK_SECONDS = 2
+"""How long the database may take to greet a new connection."""
+
+router = APIRouter(tags=["service"])
+
+
+class NotReady(Problem):
+    """Something in this process does not work."""
+
+    status = 503
+    title = sentence("Not ready")
+    detail = sentence("Something listed here does not work. It is tried again all the time; no restart is needed.")
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults=faults, headers={"Retry-After": "1"})
+
+
+class VitalSigns:
+    """What this process has that may fail.
+
+    Args:
+        url: the database's address.
+        worker: the worker inside, if there is one.
+    """
+
+    def __init__(self, url: str, worker: WorkerStatus | None) -> None:
+        self.server = ServerWatch(url, patience=LOOK_SECONDS)
+        self.worker = worker
+
+    async def faults(self) -> list[Fault]:
+        """Return what does not work."""
+        faults = []
+        if not await self._database_answers():
+            faults.append(Fault("", "database", sentence("the database does not answer")))
+        if self.worker is not None and self.worker.jobs_fail:
+            faults.append(Fault("", "jobs", sentence("no jobs are run")))
+        if self.worker is not None and (failing := self.worker.failing_loops()):
+            detail = sentence("these loops fail: {loops}")
+            faults.append(Fault("", "loops", detail, {"loops": ", ".join(failing)}))
+        return faults
+
+    async def _database_answers(self) -> bool:
+        try:
+            return await asyncio.wait_for(self.server.answers(), LOOK_SECONDS)
+        except TimeoutError:
+            return False
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Say that the process is up."""
+    return {"status": "up"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> dict[str, str]:
+    """Say that everything in this process works; 503 names what does not: the database, jobs, loops."""
+    signs: VitalSigns = request.app.state.vital_signs
+    faults = await signs.faults()
+    if faults:
+        raise NotReady(faults)
+    return {"status": "ready"}
