@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 from sqlalchemy import text
 from starlette.middleware import Middleware
 
+from enrollment.access.denied import record_denied_acts
 from enrollment.access.routes import router as access_routes
 from enrollment.answers import answer_with_problems
 from enrollment.applicants.routes import claim_router as claim_routes
@@ -103,6 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     answer_with_problems(app)
+    record_denied_acts(app)
     describe(app)
     return app
 

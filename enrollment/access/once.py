@@ -19,7 +19,7 @@ from lottery.canonical import Json
 
 KEPT_HEADERS = ("etag", "location")
 
-HIDDEN = frozenset({"secret", "token", "transfer_code"})
+HIDDEN = frozenset({"secret", "token", "transfer_code", "invitation_code", "recovery_codes", "device", "uri"})
 """Fields shown once; they are not kept, so an answer given again has null in their place."""
 
 MOST_KEY = 128
@@ -54,6 +54,13 @@ class ActInFlight(Conflict):
     detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
 
 
+class RolesChanged(Conflict):
+    """The caller has other roles than when the act was done."""
+
+    title = sentence("Roles changed since this was done")
+    detail = sentence("The act stands. Your roles are other ones now, so its answer is not given again.")
+
+
 class AnsweredBefore(Exception):
     """Carries the answer that was given before."""
 
@@ -65,9 +72,9 @@ class AnsweredBefore(Exception):
 class Promise:
     """Where the answer to this request is to be kept."""
 
-    def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes) -> None:
+    def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes, roles: str | None) -> None:
         self._session = session
-        self._caller, self._key, self._fingerprint = caller, key, fingerprint
+        self._caller, self._key, self._fingerprint, self._roles = caller, key, fingerprint, roles
 
     def keep(self, answer: Response) -> None:
         """Store the answer in the act's own transaction."""
@@ -76,6 +83,7 @@ class Promise:
                 caller=self._caller,
                 key=self._key,
                 fingerprint=self._fingerprint,
+                roles=self._roles,
                 status=answer.status_code,
                 headers={name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers},
                 body=_without_secrets(bytes(answer.body)),
@@ -109,9 +117,12 @@ def once(
 ) -> None:
     """Give the former answer if this act was done before; otherwise see to it that its answer is kept.
 
+    `OnceRoute` has it looked at last, after whatever else the route asks of its caller: an answer is given again only
+    to who may act so now.
+
     Raises:
         AnsweredBefore: with the answer that was given.
-        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight: as they say.
+        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight, RolesChanged: as they say.
     """
     if key is None:
         raise IdempotencyKeyMissing
@@ -127,11 +138,14 @@ def once(
     given = session.execute(
         select(GivenAnswer).where(GivenAnswer.caller == name, GivenAnswer.key == key)
     ).scalar_one_or_none()
+    roles = None if isinstance(caller, Partner) else " ".join(sorted(map(str, caller.roles)))
     if given is None:
-        request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint)
+        request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint, roles=roles)
         return
     if given.fingerprint != fingerprint:
         raise IdempotencyKeyReused
+    if given.roles is not None and given.roles != roles:
+        raise RolesChanged
     raise AnsweredBefore(_again(given))
 
 
@@ -154,7 +168,11 @@ class OnceRoute(APIRoute):
     """A route that keeps its answer where `once` promised to."""
 
     def get_route_handler(self) -> Handler:
-        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
+        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept.
+
+        `once` is looked at last: a stored answer is only for callers who pass every other check of the route.
+        """
+        self.dependant.dependencies.sort(key=lambda dependency: dependency.call is once)
         answer_request = super().get_route_handler()
 
         async def answer_once(request: Request) -> Response:

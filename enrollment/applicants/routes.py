@@ -21,6 +21,7 @@ from enrollment.access.callers import (
     digest_of,
 )
 from enrollment.access.once import Once, OnceRoute
+from enrollment.access.security_log import record_names_read
 from enrollment.applicants import claims as deciding
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import (
@@ -104,6 +105,7 @@ def read(
 ) -> ApplicantShown:
     """Read an application of yours."""
     found = find_applicant(session, partner, cycle=cycle, reference=reference)
+    record_names_read(session, partner, "application", cycle=cycle)
     show_version(response, found.version)
     return applicant_shown(session, found)
 
@@ -270,6 +272,8 @@ def list_claims_to_decide(
     if staff.is_(RoleKind.AUDITOR):
         told = {"what": "claims", "reader": staff.id}
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+    else:
+        record_names_read(session, staff, "claims", cycle=cycle)
     asked = deciding.claims_for(staff, cycle, school=school, status=status).limit(limit + 1)
     if after := uuid_of(cursor):
         asked = asked.where(Claim.id > after)

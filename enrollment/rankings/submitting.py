@@ -36,6 +36,8 @@ HOLD_CYCLE = """
          FROM program known LEFT JOIN offering o ON o.program_id = known.id AND o.cycle_id = c.id
          WHERE known.id = ANY(%(programs)s))
     FROM cycle c LEFT JOIN partner p ON p.id = %(partner)s AND p.active
+        AND EXISTS (SELECT FROM partner_secret s
+                    WHERE s.id::text = %(secret)s AND s.partner_id = p.id AND s.revoked_at IS NULL)
     WHERE c.id = %(cycle)s FOR SHARE OF c
 """
 HOLD_CHILD = """
@@ -105,7 +107,13 @@ async def _look(
     connection: AsyncConnection[Row], client: Client, cycle: str, reference: str, programs: Sequence[str]
 ) -> tuple[Taking, Ranker, Mapping[str, KnownProgram]]:
     """Lock the cycle for sharing and then the child, and read what there is to decide on: one round trip."""
-    named = {"cycle": cycle, "partner": client.id, "reference": reference, "programs": list(programs)}
+    named = {
+        "cycle": cycle,
+        "partner": client.id,
+        "secret": client.secret,
+        "reference": reference,
+        "programs": list(programs),
+    }
     async with connection.pipeline():
         cursors = [await connection.execute(query, named) for query in (HOLD_CYCLE, HOLD_CHILD, NEWEST)]
         found, child, newest = [await cursor.fetchone() for cursor in cursors]

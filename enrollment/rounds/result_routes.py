@@ -9,6 +9,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import ReadsResults, RoleKind
+from enrollment.access.security_log import record_names_read
 from enrollment.answers import reader_language
 from enrollment.applicants.service import find_applicant
 from enrollment.audit.log import append
@@ -176,6 +177,8 @@ def read_program_applicants(
     if round_ is None:
         return previewed_at(session, held.cycle, program, code)
     _refuse_program_not_in(session, round_.id, program)
+    if not audits:
+        record_names_read(session, staff, "applicants", cycle=cycle, program=program)
     return placed_at(session, round_, program, code, named=not audits)
 
 

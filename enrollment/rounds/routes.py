@@ -8,7 +8,15 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnyStaff, Publishes, ReadsRecords, RoleKind, RunsRounds
+from enrollment.access.callers import (
+    AnyStaff,
+    PresentToPublish,
+    PresentToRunRounds,
+    Publishes,
+    ReadsRecords,
+    RoleKind,
+    RunsRounds,
+)
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.service import read_cycle
@@ -36,7 +44,7 @@ from enrollment.rounds.schemas import (
     VoidBody,
 )
 from enrollment.rounds.seen import programs_seen
-from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish, void
+from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish_in_person, void
 from enrollment.wire import Id
 from lottery.market import Kind
 
@@ -99,7 +107,9 @@ def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, 
 
 
 @router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Once])
-def approve_rounds_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> CalendarShown:
+def approve_rounds_calendar(
+    session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()]
+) -> CalendarShown:
     """Approve the calendar, as a second administrator: its rounds are published in both names."""
     return _calendar_shown(approve_calendar(session, cycle, staff=staff))
 
@@ -139,7 +149,7 @@ def read_one_rehearsal(
 
 
 @router.post("/v1/rounds/{round}/freeze", dependencies=[Once])
-def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
+def freeze_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
     """Freeze a round: take the snapshot, commit to it in the log, and take nothing more that a match reads."""
     held = hold_round(session, round_id)
     dice_after = timedelta(minutes=body.dice_in_minutes)
@@ -148,7 +158,7 @@ def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, b
 
 
 @router.post("/v1/rounds/{round}/draw", dependencies=[Once])
-def draw_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
+def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
     """Type in the dice that were rolled in public at the time that the freeze named."""
     round_ = lock_round(session, round_id)
     draw(session, round_, body.dice, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
@@ -164,15 +174,15 @@ def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: Round
 
 
 @router.post("/v1/rounds/{round}/publish", dependencies=[Once])
-def publish_round(session: InTransaction, staff: Publishes, round_id: RoundId) -> RoundShown:
+def publish_round(session: InTransaction, staff: PresentToPublish, round_id: RoundId) -> RoundShown:
     """Publish a matched round, as a second administrator: partners, schools and the public see it from now on."""
     held = hold_round(session, round_id)
-    publish(session, held, staff=staff.id, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+    publish_in_person(session, held, staff=staff)
     return show_round(held.round)
 
 
 @router.post("/v1/rounds/{round}/void", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def void_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
+def void_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
     """Ask for a running round to be void; when a second administrator asks for it too, it is."""
     held = hold_round(session, round_id)
     void(session, held, staff=staff, reason=body.reason)

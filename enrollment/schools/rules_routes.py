@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, ReadsRecords, RoleKind
+from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.service import hold_between_rounds, read_cycle
@@ -194,7 +194,7 @@ def list_rules_changes(
 
 @router.post("/v1/rules-changes/{change}/approve", dependencies=[Once])
 def approve_change(
-    session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: PresentToAdminister, change: Annotated[uuid.UUID, Path()], body: Decision
 ) -> RulesChangeShown:
     """Put a proposed change in force; not by the one who proposed it.
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.two_people import refuse_second_person
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import Held, hold_between_rounds, rfc3339
@@ -163,10 +164,10 @@ def approve_placement(session: Session, placement_id: uuid.UUID, *, staff: Staff
         NotFound: if there is none.
         RoundRunning: if a round is frozen.
         PlacementDecided, OwnPlacement, TransfersFrozen, NoSeatFree, PlacementRefused: as they say.
+        AccountConfirmedLater, SponsorCannotApprove: to an account that may be the first administrator's.
     """
     placement, held = _hold(session, placement_id)
-    if placement.asked_by == staff.id:
-        raise OwnPlacement
+    refuse_second_person(session, staff.id, asked_by=placement.asked_by, begun_at=placement.asked_at, same=OwnPlacement)
     ranker = hold_ranker_of(session, placement.child_id)
     program = session.get_one(Program, placement.program_id)
     former = live_offer(session, placement.child_id)

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Places, ReadsRecords, RoleKind
+from enrollment.access.callers import Places, PresentToPlace, ReadsRecords, RoleKind
 from enrollment.access.once import Once, OnceRoute
+from enrollment.access.security_log import record_names_read
 from enrollment.answers import reader_language
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import append
@@ -215,6 +216,8 @@ def list_seats(
     if audits:
         told = {"what": "offers", "program": program, "reader": staff.id}
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+    else:
+        record_names_read(session, staff, "offers", cycle=cycle, program=program)
     asked = (
         select(Offer, Child.tag, Applicant.partner_id, Person)
         .join(Child, Child.id == Offer.child_id)
@@ -291,7 +294,7 @@ def ask_for_placement(session: InTransaction, staff: Places, body: PlacementBody
 
 @router.post("/v1/placements/{placement}/approve", dependencies=[Once])
 def approve_placement(
-    session: InTransaction, staff: Places, placement: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: PresentToPlace, placement: Annotated[uuid.UUID, Path()], body: Decision
 ) -> PlacementShown:
     """Approve a placement, as a second administrator: it is an entry in the log, and counted in public."""
     return _placement_shown(session, placing.approve_placement(session, placement, staff=staff, reason=body.reason))

@@ -4,8 +4,8 @@ import pytest
 
 from acting import Caller, Service
 from enrollment.access.callers import PARTNER_SCOPES, STAFF_SCOPES
+from enrollment.access.partners import hold_partner, make_partner, make_secret
 from enrollment.access.schemas import PartnerBody
-from enrollment.access.service import hold_partner, make_partner, make_secret
 from enrollment.database import transaction
 from whose import OWNED, Operation, Whole, make_whole, operations, scopes_of
 
@@ -14,6 +14,7 @@ PUBLIC = {
     "GET /readyz",
     "POST /v1/oauth/token",
     "POST /v1/sessions",
+    "POST /v1/invitations/accept",
     "GET /v1/cycles",
     "GET /v1/cycles/{cycle}",
     "GET /v1/cycles/{cycle}/schools",
