@@ -3,7 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, cast
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -115,14 +119,10 @@ def once(
         Header(alias="Idempotency-Key", description="A new random text for every act; required."),
     ] = None,
 ) -> None:
-    """Give the former answer if this act was done before; otherwise see to it that its answer is kept.
-
-    `OnceRoute` has it looked at last, after whatever else the route asks of its caller: an answer is given again only
-    to who may act so now.
+    """Find the former answer if this act was done before; otherwise see to it that its answer is kept.
 
     Raises:
-        AnsweredBefore: with the answer that was given.
-        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight, RolesChanged: as they say.
+        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight: as they say.
     """
     if key is None:
         raise IdempotencyKeyMissing
@@ -144,9 +144,9 @@ def once(
         return
     if given.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    if given.roles is not None and given.roles != roles:
-        raise RolesChanged
-    raise AnsweredBefore(_again(given))
+    found: Found = request.state.found
+    same = given.roles is None or given.roles == roles
+    found.answer = _again(given) if same else RolesChanged()
 
 
 def _again(given: GivenAnswer) -> Response:
@@ -161,22 +161,56 @@ def _again(given: GivenAnswer) -> Response:
 Once = Depends(once)
 """Put into the `dependencies` of every POST."""
 
+
+@dataclass(slots=True)
+class Found:
+    """The answer that was given before, if there is one; or why it is not given again."""
+
+    answer: Response | RolesChanged | None = None
+
+
+FOUND: ContextVar[Found] = ContextVar("found")
+"""What `once` found for the request that is being answered."""
+
+
+def _unless_answered(act: Callable[..., object]) -> Callable[..., object]:
+    """Have an act carried out unless it was answered before."""
+    if iscoroutinefunction(act):
+        raise TypeError("a route of OnceRoute is no coroutine")
+
+    @wraps(act)
+    def act_once(*args: object, **named: object) -> object:
+        answer = FOUND.get().answer
+        if isinstance(answer, RolesChanged):
+            raise answer
+        if answer is not None:
+            raise AnsweredBefore(answer)
+        return act(*args, **named)
+
+    return act_once
+
+
 Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
 class OnceRoute(APIRoute):
-    """A route that keeps its answer where `once` promised to."""
+    """A route that keeps its answer where `once` promised to, and gives a stored one in place of acting again."""
+
+    def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        """Make the route. A stored answer is looked at where the act would begin.
+
+        By then the caller has passed every check of the route: an answer is given again only to who may act so now.
+        """
+        super().__init__(path, _unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
-        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept.
-
-        `once` is looked at last: a stored answer is only for callers who pass every other check of the route.
-        """
-        self.dependant.dependencies.sort(key=lambda dependency: dependency.call is once)
+        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
         answer_request = super().get_route_handler()
 
         async def answer_once(request: Request) -> Response:
             request.state.raw_body = await request.body()
+            found = request.state.found = Found()
+            FOUND.set(found)
             try:
                 answer = await answer_request(request)
             except AnsweredBefore as before:

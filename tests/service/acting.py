@@ -69,6 +69,14 @@ class Caller:
         """Read."""
         return self._client.get(path, headers={**self._headers, **(headers or {})})
 
+    def with_token(self, token: str) -> "Caller":
+        """Return a caller with a token, at the same address."""
+        return Caller(self._client, token)
+
+    def sign_in(self, name: str, password: str = PASSWORD, **more: Json) -> httpx2.Response:
+        """Sign in."""
+        return self.post("/v1/sessions", {"id": name, "password": password, **more})
+
     def put(self, path: str, body: Json, if_match: str | None = None) -> httpx2.Response:
         """Put, with the ETag if one is given."""
         match = {"If-Match": if_match} if if_match else {}
@@ -156,6 +164,10 @@ class Service:
         factory: sessionmaker[Session] = self.app.state.sessions
         return factory
 
+    def stranger_at(self, address: str) -> Caller:
+        """Return a caller without a token, at an address of their own."""
+        return Caller(TestClient(self.app, raise_server_exceptions=False, client=(address, 50_000)), None)
+
     def stranger(self) -> Caller:
         """Return a caller without a token."""
         return Caller(self._client, None)
@@ -191,7 +203,7 @@ class Service:
     def code(self, *, later: int = 0) -> str:
         """Return what every account's app shows now by the database's clock, or some half minutes later."""
         with transaction(self.sessions) as session:
-            return pyotp.TOTP(APP_SECRET).at(clock(session), later)
+            return pyotp.TOTP(APP_SECRET).at(int(clock(session).timestamp()) + 30 * later)
 
     def partner(self, name: str = "city-portal") -> Caller:
         """Return a new partner with every scope, with an access token."""
