@@ -34,7 +34,7 @@ class Authenticator:
     count: int = 0
     flags: int = PRESENT | VERIFIED
 
-    def make(self, options: Mapping[str, Json], *, origin: str = ORIGIN, site: str = SITE) -> Json:
+    def make(self, options: Mapping[str, Json], *, origin: str = ORIGIN, site: str = SITE) -> dict[str, Json]:
         """Answer `navigator.credentials.create`, without attestation."""
         numbers = self.key.public_key().public_numbers()
         public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
@@ -44,7 +44,7 @@ class Authenticator:
         client = _client_data("webauthn.create", options, origin)
         return self._answer({"clientDataJSON": text_of(client), "attestationObject": text_of(attestation)})
 
-    def use(self, options: Mapping[str, Json], *, origin: str = ORIGIN, site: str = SITE) -> Json:
+    def use(self, options: Mapping[str, Json], *, origin: str = ORIGIN, site: str = SITE) -> dict[str, Json]:
         """Answer `navigator.credentials.get`."""
         self.count += 1
         data, client = self._data(site), _client_data("webauthn.get", options, origin)
@@ -61,7 +61,7 @@ class Authenticator:
     def _data(self, site: str, more: int = 0) -> bytes:
         return hashlib.sha256(site.encode()).digest() + struct.pack(">BI", self.flags | more, self.count)
 
-    def _answer(self, response: Json) -> Json:
+    def _answer(self, response: Json) -> dict[str, Json]:
         name = text_of(self.id)
         return {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
 

@@ -1,5 +1,6 @@
 """The second factor, and fresh proof of presence: authenticator apps, passkeys, recovery codes."""
 
+from collections.abc import Mapping
 from threading import Barrier, Thread
 
 import pyotp
@@ -139,11 +140,11 @@ def test_freeze_publish_void_and_changes_of_access_need_fresh_proof_and_reading_
     city.close()
     assert city.ann.post(f"{CYCLE}/rounds", {"kind": "main"}).status_code == 201
     forget_presence(service)
-    reason: Json = {"reason": "Only to try it out"}
+    reason: Mapping[str, Json] = {"reason": "Only to try it out"}
     acts = [
         city.ann.post(f"{MAIN}/freeze", {"dice_in_minutes": 0}),
         city.bea.post(f"{MAIN}/publish"),
-        city.ann.post(f"{MAIN}/void", reason),
+        city.ann.post(f"{MAIN}/void", dict(reason)),
         city.ann.post("/v1/access-changes", {"what": "reset", "staff": "otto", **reason}),
         city.ann.post("/v1/staff", {"id": "x", "name": "X", "roles": [{"role": "auditor"}]}),
         city.ann.post("/v1/staff/otto/unlock"),
@@ -222,7 +223,7 @@ def test_a_passkey_that_is_not_made_for_this_session_and_site_is_refused(service
         site="elsewhere.example" if wrong == "site" else "127.0.0.1",
     )
     if wrong in ("signature", "bytes"):
-        made = {**dict(made), "response": {"clientDataJSON": "e30", "attestationObject": "o2NmbXQ"}}  # type: ignore[call-overload]  # an object
+        made = {**made, "response": {"clientDataJSON": "e30", "attestationObject": "o2NmbXQ"}}
     refused = ann.post(f"{FACTORS}/passkeys", {"name": "Blue key", "credential": made})
     assert (refused.status_code, refused.json()["code"]) == (403, "second-factor-refused")
     assert ann.get(FACTORS).json()["data"] == []
@@ -246,7 +247,7 @@ def test_a_proof_by_passkey_that_is_not_of_this_session_site_and_key_is_refused(
     )
     if wrong == "bytes":
         garbage = {"clientDataJSON": "AAAA", "authenticatorData": "AA", "signature": "AA"}
-        proof = {**dict(proof), "response": garbage}  # type: ignore[call-overload]  # an object
+        proof = {**proof, "response": garbage}
     refused = ann.post("/v1/presence", {"passkey": proof})
     assert (refused.status_code, refused.json()["code"]) == (403, "second-factor-refused")
 
