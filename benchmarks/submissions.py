@@ -42,8 +42,8 @@ def measure() -> list[tuple[str, str, str]]:
         database = new_database(Path(folder))
         upgrade(database)
         secret = make_city(database)
-        service = serving(("enrollment.app:create_app_from_environment", environment(database)))
-        against = serving(("benchmarks.validating:create_app", dict(os.environ)))
+        service = serving(SERVICE, environment(database))
+        against = serving(VALIDATING, os.environ)
         submitted, validated = [], []
         with service as port, against as other:
             token = token_of(port, secret)
@@ -149,14 +149,18 @@ def token_of(port: int, secret: str) -> str:
     return str(answer.raise_for_status().json()["access_token"])
 
 
+SERVICE = ("-m", "enrollment", "serve", "--processes", str(PROCESSES))
+VALIDATING = (
+    "-m", "uvicorn", "--factory", "benchmarks.validating:create_app", "--workers", str(PROCESSES), "--no-access-log",
+    "--log-level", "warning",
+)  # fmt: skip
+
+
 @contextmanager
-def serving(what: tuple[str, Mapping[str, str]]) -> Iterator[int]:
-    """Serve an app with uvicorn, as the service is; yield the port."""
-    app, settings = what
+def serving(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[int]:
+    """Serve something at a free port, which the command takes as `--port`; yield the port."""
     port = free_port(0)
-    command = [sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port), "--workers", str(PROCESSES)]
-    command += ["--no-access-log", "--log-level", "warning"]
-    process = subprocess.Popen(command, env=settings, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, *command, "--port", str(port)], env=settings, stderr=subprocess.DEVNULL)
     try:
         until_up(port)
         yield port

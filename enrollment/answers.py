@@ -1,7 +1,7 @@
 """Problems become answers: RFC 9457, in the language that the reader asks for."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 import structlog
@@ -10,7 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from enrollment.json_depth import body_too_deep
+from enrollment.lanes import CallerGone
 from enrollment.languages import in_language, languages
+from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.problems import (
     CATALOGUE,
     MEDIA_TYPE,
@@ -20,6 +23,7 @@ from enrollment.problems import (
     Fault,
     MalformedBody,
     NotFound,
+    OutcomeUnknown,
     Problem,
     Unavailable,
     fault_document,
@@ -36,7 +40,6 @@ BODY_FAULTS = {
     "string_too_short": sentence("is too short"),
     "string_too_long": sentence("is too long"),
     "string_unicode": sentence("must be well-formed Unicode"),
-    "plain_text": sentence("must be text in Unicode form NFC without control characters"),
     "int_type": sentence("must be a whole number"),
     "int_parsing": sentence("must be a whole number"),
     "int_from_float": sentence("must be a whole number"),
@@ -151,17 +154,18 @@ def problem_of(error: RequestValidationError) -> Problem:
         # The key of an unknown field is the caller's own text and may be a name: only well-formed ones are repeated.
         if kind == "json_invalid":
             shown = []
-        faults.append(
-            Fault(
-                pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown]),  # noqa: PLR2004
-                kind.replace("_", "-"),
-                BODY_FAULTS.get(kind, ELSE_WRONG),
-                place=str(place),
-            )
-        )
+        pointer = pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown])  # noqa: PLR2004
+        faults.append(_fault_of(kind, found.get("ctx", {}), pointer=pointer, place=str(place)))
     if all(fault.place == "body" for fault in faults):
         return MalformedBody(faults=faults)
     return BadRequest(faults=faults)
+
+
+def _fault_of(kind: str, values: Mapping[str, str | int], *, pointer: str, place: str) -> Fault:
+    if kind == "plain_text":
+        flaw = str(values["flaw"])
+        return Fault(pointer, flaw, TEXT_FAULTS[flaw], {"number": values["number"]}, place=place)
+    return Fault(pointer, kind.replace("_", "-"), BODY_FAULTS.get(kind, ELSE_WRONG), place=place)
 
 
 def problem_of_http(error: HTTPException) -> Problem:
@@ -203,39 +207,46 @@ def _broken(error: Exception) -> Problem:
     return Broken()
 
 
-Answer = Callable[[Request, Exception], Response]
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of requests that store nothing that the caller could ask for again."""
+
+
+HANDLED = (Problem, RequestValidationError, HTTPException, DBAPIError, psycopg.Error, RecursionError, TimeoutError)
+"""What is answered where it is raised; `Exception` besides is answered by the outermost layer."""
 
 
 def answer_with_problems(app: FastAPI) -> None:
     """Have every refusal answered as a problem."""
 
-    def on_problem(request: Request, error: Exception) -> Response:
-        return answer_problem(request, error if isinstance(error, Problem) else _broken(error))
+    def answer(request: Request, error: Exception) -> Response:
+        return answer_problem(request, problem_for(request, error))
 
-    def on_shape(request: Request, error: Exception) -> Response:
-        return answer_problem(request, problem_of(error) if isinstance(error, RequestValidationError) else Broken())
+    def on_caller_gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=BadRequest.status)  # nobody reads it
 
-    def on_http(request: Request, error: Exception) -> Response:
-        return answer_problem(request, problem_of_http(error) if isinstance(error, HTTPException) else Broken())
+    for kind in (*HANDLED, Exception):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(CallerGone, on_caller_gone)
 
-    def on_database(request: Request, error: Exception) -> Response:
-        return answer_problem(request, problem_of_database(error) if isinstance(error, DBAPIError) else _broken(error))
 
-    def on_postgresql(request: Request, error: Exception) -> Response:
-        problem = problem_of_postgresql(error) if isinstance(error, psycopg.Error) else _broken(error)
-        return answer_problem(request, problem)
-
-    def on_unavailable(request: Request, _: Exception) -> Response:
-        return answer_problem(request, Unavailable())
-
-    handlers: dict[type[Exception], Answer] = {
-        Problem: on_problem,
-        RequestValidationError: on_shape,
-        HTTPException: on_http,
-        DBAPIError: on_database,
-        psycopg.Error: on_postgresql,
-        TimeoutError: on_unavailable,
-        Exception: on_problem,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+def problem_for(request: Request, error: Exception) -> Problem:
+    """Return what an exception means to the caller; one that nobody foresaw is a fault of ours."""
+    match error:
+        case OutcomeUnknown() if request.method in READING:
+            return Unavailable()  # it had nothing to store
+        case Problem():
+            return error
+        case RequestValidationError():
+            return problem_of(error)
+        case HTTPException():
+            return problem_of_http(error)
+        case DBAPIError():
+            return problem_of_database(error)
+        case psycopg.Error():
+            return problem_of_postgresql(error)
+        case RecursionError():
+            return body_too_deep()
+        case TimeoutError():
+            return Unavailable()
+        case _:
+            return _broken(error)

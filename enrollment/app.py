@@ -1,17 +1,19 @@
 """The service, put together: the only place, beside the command line, that knows every feature."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI, Response
-from prometheus_client import generate_latest
+from anyio import to_thread
+from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 from starlette.middleware import Middleware
 
 from enrollment.access.denied import record_denied_acts
 from enrollment.access.routes import router as access_routes
-from enrollment.answers import answer_with_problems
+from enrollment.admission import Admission
+from enrollment.answers import answer_problem, answer_with_problems
 from enrollment.applicants.routes import claim_router as claim_routes
 from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
@@ -20,9 +22,13 @@ from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
+from enrollment.guarded import Guarded
 from enrollment.jobs import Loop, Work, run_worker
-from enrollment.observe import Bounded, Metrics, Observed, log_as_json
+from enrollment.json_log import log_as_json, take_over_errors
+from enrollment.lanes import Lane, Lanes, shares_of
+from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
+from enrollment.problems import NotFound
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -71,6 +77,8 @@ ROUTERS = (
     zone_import_routes,
 )
 
+SPARE_THREADS = 8
+
 JOBS: Mapping[str, Work] = {MATCH: match_round, REHEARSE: rehearse}
 
 LOOPS = (
@@ -86,19 +94,29 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the service for these settings. Nothing is connected before the first request."""
     log_as_json()
     metrics = Metrics()
+    shares = shares_of(settings.connections)
+    lanes = Lanes(shares, wait_seconds=settings.queue_seconds, registry=metrics.registry)
     app = FastAPI(
         title="Common Enrollment Lottery",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # a redirect would go to whatever host the caller names
         lifespan=_lifespan,
-        middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
+        middleware=[
+            Middleware(Observed, metrics=metrics),
+            Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, refuse=answer_problem),
+            Middleware(Admission, lanes=lanes, body_seconds=settings.body_seconds, refuse=answer_problem),
+        ],
     )
     app.state.settings = settings
-    app.state.engine = connect(settings.database_url, connections=settings.connections - settings.connections // 3)
+    app.state.lanes = lanes
+    app.state.engine = connect(
+        settings.database_url, connections=settings.connections - shares[Lane.RANKINGS], bounded=True
+    )
     app.state.sessions = sessions_of(app.state.engine)
-    app.state.pool = hot_pool(settings.database_url, connections=max(2, settings.connections // 3))
+    app.state.pool = hot_pool(settings.database_url, connections=shares[Lane.RANKINGS])
     app.state.metrics = metrics
     _add_vital_signs(app)
     for router in ROUTERS:
@@ -110,7 +128,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the service with its settings read from the environment: for `uvicorn --factory`."""
+    """Return the service with its settings read from the environment: for a process of its own."""
+    take_over_errors()
     return create_app(settings_of_environment())
 
 
@@ -125,6 +144,8 @@ async def work(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # As many threads as requests that are let in, and some for what takes no place in a lane.
+    to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
     worker = asyncio.create_task(work(app.state.settings)) if app.state.settings.worker_inside else None
     await app.state.pool.open(wait=False)
     yield
@@ -138,7 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_vital_signs(app: FastAPI) -> None:
     @app.get("/healthz", tags=["service"])
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         """Say that the process is up."""
         return {"status": "up"}
 
@@ -149,5 +170,9 @@ def _add_vital_signs(app: FastAPI) -> None:
         return {"status": "ready"}
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(generate_latest(app.state.metrics.registry), media_type="text/plain; version=0.0.4")
+    async def metrics(request: Request) -> Response:
+        wanted = app.state.settings.metrics_token
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+            raise NotFound
+        return Response(app.state.metrics.told(), media_type="text/plain; version=0.0.4")

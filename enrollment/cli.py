@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import OperationalError
 
@@ -21,8 +20,10 @@ from enrollment.access.schemas import RoleBody, StaffBody
 from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, start_postgresql
+from enrollment.json_log import take_over_errors
 from enrollment.migrating import downgrade, upgrade
 from enrollment.problems import Problem
+from enrollment.server import serve_http
 from enrollment.settings import Settings, settings_of_environment
 
 USABLE, UNUSABLE = 0, 2
@@ -32,6 +33,7 @@ commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_except
 
 def main() -> None:
     """Run the command line; what is wrong with settings, input or database is one line on standard error, and 2."""
+    take_over_errors()
     try:
         commands()
     except ValidationError as error:
@@ -65,17 +67,7 @@ def serve(
 ) -> None:
     """Serve the API, settings from the environment."""
     create_app(settings_of_environment())  # wrong settings end here, with their names
-    uvicorn.run(
-        "enrollment.app:create_app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=processes,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        date_header=True,
-    )
+    serve_http(host=host, port=port, processes=processes)
 
 
 @commands.command("try")

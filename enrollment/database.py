@@ -9,9 +9,13 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, func, make_url, select
+from sqlalchemy import DateTime, Engine, MetaData, String, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from enrollment.problems import OutcomeUnknown
+from enrollment.stored import read_leniently
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -22,7 +26,10 @@ NAMING = {
 }
 
 WAIT_SECONDS = 30
-"""How long a request waits for a connection before it is told to ask again."""
+"""How long a request that was let in waits for a connection; only an outage makes it wait."""
+
+CONNECT_SECONDS = 5
+"""How long a new connection may take before the database counts as out of reach."""
 
 PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
 """Plans are made for each query anew: one kept from when a cycle's tables were empty would read them from end to end
@@ -31,6 +38,21 @@ for every child, until PostgreSQL counts their rows again.
 
 BY_KEY = "-c enable_seqscan=off"
 """For statements that all look up by key: a plan from an empty table then does so too, and can be kept."""
+
+LOCK_SECONDS = 30
+"""How long a statement waits for a lock; it is then refused, and the act is tried again."""
+
+STATEMENT_SECONDS = 120
+"""How long one statement of a request may take."""
+
+IDLE_SECONDS = 120
+"""How long a transaction may stay open without a statement; the server then ends it and gives its locks back."""
+
+BOUNDED = (
+    f" -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+)
+"""For connections that serve requests, so that one that is stuck does not hold up others for ever."""
 
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
@@ -51,28 +73,42 @@ class Table(DeclarativeBase):
     }
 
 
-def connect(url: str, *, connections: int) -> Engine:
-    """Return the engine of a PostgreSQL address; nothing is asked of it yet."""
+def connect(url: str, *, connections: int, bounded: bool = False) -> Engine:
+    """Return the engine of a PostgreSQL address; nothing is asked of it yet.
+
+    Args:
+        url: the address.
+        connections: how many it may open.
+        bounded: whether statements and waits have the limits of requests; those of jobs have none.
+    """
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW},
+        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), "connect_timeout": CONNECT_SECONDS},
+        hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
     )
+    event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
+    return engine
 
 
 def hot_pool(url: str, *, connections: int) -> "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]":
     """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop."""
     return AsyncConnectionPool(
         url,
-        kwargs={"options": BY_KEY},
+        kwargs={"options": BY_KEY + BOUNDED, "connect_timeout": CONNECT_SECONDS},
+        configure=_read_leniently,
         min_size=1,
         max_size=connections,
         open=False,
         timeout=WAIT_SECONDS,
     )
+
+
+async def _read_leniently(connection: "AsyncConnection[tuple[Any, ...]]") -> None:
+    read_leniently(connection)
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":
@@ -82,9 +118,29 @@ def sessions_of(engine: Engine) -> "sessionmaker[Session]":
 
 @contextmanager
 def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
-    """Open a session, and commit at the end of the block, or roll back if it raises."""
-    with sessions.begin() as session:
+    """Open a session, and commit at the end of the block, or roll back if it raises.
+
+    Raises:
+        OutcomeUnknown: if the connection is lost during the commit: what was written may be stored or not.
+    """
+    with sessions() as session:
         yield session
+        session.flush()
+        try:
+            session.commit()
+        except DBAPIError as error:
+            if said_no(error.orig):
+                raise
+            raise OutcomeUnknown from error
+
+
+def said_no(error: BaseException | None) -> bool:
+    """Say whether the server itself refused a statement, so that nothing of its transaction is stored.
+
+    Otherwise the connection was lost (SQLSTATE 08… or 57P…, or none), and the server may have done its part.
+    """
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return state is not None and not state.startswith(("08", "57P"))
 
 
 def open_session(request: Request) -> Iterator[Session]:

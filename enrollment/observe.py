@@ -3,27 +3,25 @@
 No address, no body, no parameter is in any of them: they may be a child's.
 """
 
-import logging
-import sys
+import os
 import time
 import uuid
+from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from enrollment.problems import TooLarge
-
-MOST_BODY = 1 << 20
-MOST_IMPORT = 256 << 20
-LONG_BODIES = ("/imports/", "/rosters:reconcile")
 
 NOWHERE = "none"
 """The route of a request that no route matched."""
 
 
 class Metrics:
-    """Counters of one process, for Prometheus."""
+    """Counters for Prometheus: of this process, or of all web processes that share a folder for them.
+
+    `enrollment serve` names that folder in PROMETHEUS_MULTIPROC_DIR, as prometheus-client asks.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,40 +32,27 @@ class Metrics:
             "enrollment_request_seconds", "Time to answer.", ["method", "route"], registry=self.registry
         )
 
-
-def log_as_json() -> None:
-    """Write the service's log as one JSON object a line, on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(_frames_only),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    def told(self) -> bytes:
+        """Return what is counted, in the text format of Prometheus."""
+        shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if shared is None:
+            return generate_latest(self.registry)
+        _forget_the_dead(Path(shared))
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
 
-class _FramesOnly:
-    """Renders where an exception came from, without its message or values: they may be a child's."""
-
-    def __call__(self, exc_info: structlog.typing.ExcInfo) -> list[str]:
-        frames = []
-        trace = exc_info[2]
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            frames.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}")
-            trace = trace.tb_next
-        return [exc_info[0].__name__, *frames]
-
-
-_frames_only = _FramesOnly()
+def _forget_the_dead(folder: Path) -> None:
+    """Leave out what processes that ended were doing; what they counted stays."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if not Path("/proc", pid).exists():
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Observed:
-    """The outermost layer: gives a request its id, refuses what is too large, tells log and metrics."""
+    """The outermost layer: gives a request its id, tells log and metrics."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
@@ -113,30 +98,3 @@ class Observed:
 
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
-
-
-class Bounded:
-    """Refuses a body that is too large, by its announced length at once, otherwise where it gets too long."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on that is not too large."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        most = MOST_IMPORT if any(part in scope["path"] for part in LONG_BODIES) else MOST_BODY
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        announced = int(length) if length.isdigit() else 0
-        received = 0
-
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if max(announced, received) > most:
-                raise TooLarge(most=most)
-            return message
-
-        await self._app(scope, receive_bounded, send)

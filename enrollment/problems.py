@@ -139,6 +139,21 @@ class Unavailable(Problem):
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 
+class OutcomeUnknown(Problem):
+    """The connection to the database was lost while it was storing, before it could say that it had."""
+
+    status = 503
+    title = sentence("Outcome unknown")
+    detail = sentence(
+        "The connection to the database was lost while the request was being stored, so it may or may not be stored. "
+        "Send the same request again, with the same Idempotency-Key if it had one: an act is done once. If the second "
+        "answer says that the version changed, read it to see what is stored."
+    )
+
+    def __init__(self, **values: str | int) -> None:
+        super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
+
+
 class Broken(Problem):
     """A fault of ours."""
 

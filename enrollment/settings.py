@@ -1,9 +1,10 @@
 """What a deployment sets, from the environment. Read once, in `create_app` and the command line."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SHORTEST_SECRET = 32
 
@@ -13,6 +14,13 @@ def _postgresql(url: str) -> str:
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
         raise ValueError("must be the address of a PostgreSQL database: postgresql://name:password@host/database")
     return f"postgresql://{rest}"
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def _split(hosts: object) -> object:
+    return [host.strip() for host in hosts.split(",") if host.strip()] if isinstance(hosts, str) else hosts
 
 
 class Settings(BaseSettings):
@@ -30,8 +38,23 @@ class Settings(BaseSettings):
     secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)]
     """Signs access tokens and keys the digests of SIS ids; the same in every process, never changed within a cycle."""
 
-    connections: Annotated[int, Field(ge=2, le=500)] = 24
-    """Database connections that one web process keeps."""
+    connections: Annotated[int, Field(ge=6, le=500)] = 24
+    """Database connections of one web process, which are also the requests that it carries out at once."""
+
+    queue_seconds: Annotated[float, Field(gt=0, le=300)] = 20
+    """Seconds that a request waits for its turn before it is told to come again."""
+
+    http_connections: Annotated[int, Field(ge=10, le=100_000)] = 4_000
+    """Connections of callers that one web process keeps open."""
+
+    head_seconds: Annotated[float, Field(gt=0, le=300)] = 10
+    """Seconds in which the head of a request must arrive."""
+
+    body_seconds: Annotated[float, Field(gt=0, le=300)] = 30
+    """Seconds in which a small body must arrive; a large one has a second more for each 256 KiB."""
+
+    send_seconds: Annotated[float, Field(gt=0, le=300)] = 60
+    """Seconds that a caller may take to accept a part of an answer."""
 
     token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
     """How long a partner's access token holds."""
@@ -59,6 +82,23 @@ class Settings(BaseSettings):
 
     public_url: str = "http://127.0.0.1:8000"
     """Where the service is reached from outside."""
+
+    hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names by which callers may reach it, with commas between them, beside that of `public_url` and this machine's."""
+
+    metrics_token: SecretStr | None = None
+    """What Prometheus sends as a bearer token to read `/metrics`; without it nobody can read them."""
+
+    @property
+    def known_hosts(self) -> frozenset[str]:
+        """Return every name by which callers may reach the service, in lower case and without a port."""
+        public = urlsplit(self.public_url).hostname or ""
+        return frozenset({*(host.lower() for host in self.hosts), public, *LOOPBACK})
+
+    @property
+    def is_secure(self) -> bool:
+        """Say whether callers reach the service by TLS."""
+        return urlsplit(self.public_url).scheme == "https"
 
 
 def settings_of_environment() -> Settings:

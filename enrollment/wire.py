@@ -1,10 +1,11 @@
 """Shapes that many features have on the wire: strict, frozen, nothing unknown taken."""
 
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from enrollment.plain_text import flaw_of
 
 MOST_TEXT = 500
 
@@ -15,27 +16,28 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _plain_text(text: str) -> str:
-    if not unicodedata.is_normalized("NFC", text) or any(unicodedata.category(mark) in ("Cc", "Cs") for mark in text):
-        raise PydanticCustomError("plain_text", "must be NFC text without control characters")
+def plain_text(text: str, *, allowed: str = "") -> str:
+    """Return a text if a reader can trust what it shows; `allowed` are control characters that it may have.
+
+    Raises:
+        PydanticCustomError: saying what is wrong with the text, and where.
+    """
+    flaw = flaw_of(text, allowed=allowed)
+    if flaw is not None:
+        raise PydanticCustomError("plain_text", "must be plain text", {"flaw": flaw.kind, "number": flaw.place})
     return text
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 """An id: of a cycle, a school, a program, a partner's applicant."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(_plain_text)]
-"""Words of a person."""
-
-Named = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_TEXT, pattern=r"\S"), AfterValidator(_plain_text)
-]
-"""Words that name something, so that blanks alone will not do."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(plain_text)]
+"""Words of a person, with something in them that can be seen (`enrollment.plain_text`)."""
 
 Reason = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=MOST_TEXT, pattern=r"\S"),
-    AfterValidator(_plain_text),
+    StringConstraints(min_length=3, max_length=MOST_TEXT),
+    AfterValidator(plain_text),
     Field(description="Why; it stands in the public log, so it names no child.", examples=["Snow closed the schools"]),
 ]
 

@@ -6,7 +6,7 @@ get a `Partner`. What is outside the caller's scope is not found rather than for
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -507,6 +507,23 @@ def the_auditor(wanted: SecurityScopes, caller: Caller, _: Annotated[object, Sec
     if not staff.is_(RoleKind.AUDITOR):
         raise Forbidden(needs=sentence("the role of auditor"))
     return staff
+
+
+Guard = Callable[[SecurityScopes, Partner | Staff], object]
+
+GUARDS: Mapping[object, Guard] = {
+    guard: guard
+    for guard in (
+        the_partner,
+        the_staff,
+        the_present_staff,
+        the_administrator,
+        the_present_administrator,
+        the_reader,
+        the_auditor,
+    )
+}
+"""What checks a known caller, by itself: for routes that check the caller before the rest of the request."""
 
 
 def refuse_stranger(*, allowed: bool) -> None:

@@ -129,7 +129,7 @@ def once(
     if not (0 < len(key) <= MOST_KEY and key.isascii() and key.isprintable()):
         raise IdempotencyKeyUnusable
     name = f"partner:{caller.id}" if isinstance(caller, Partner) else f"staff:{caller.id}"
-    body: bytes = request.state.raw_body
+    body: bytes = request.state.fingerprinted
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     fingerprint = hashlib.sha256(asked + body).digest()
     lock = func.hashtextextended(f"{name}\n{key}", 0)
@@ -173,7 +173,7 @@ FOUND: ContextVar[Found] = ContextVar("found")
 """What `once` found for the request that is being answered."""
 
 
-def _unless_answered(act: Callable[..., object]) -> Callable[..., object]:
+def unless_answered(act: Callable[..., object]) -> Callable[..., object]:
     """Have an act carried out unless it was answered before."""
     if iscoroutinefunction(act):
         raise TypeError("a route of OnceRoute is no coroutine")
@@ -201,23 +201,28 @@ class OnceRoute(APIRoute):
 
         By then the caller has passed every check of the route: an answer is given again only to who may act so now.
         """
-        super().__init__(path, _unless_answered(endpoint), **options)
+        super().__init__(path, unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
         answer_request = super().get_route_handler()
 
-        async def answer_once(request: Request) -> Response:
-            request.state.raw_body = await request.body()
-            found = request.state.found = Found()
-            FOUND.set(found)
-            try:
-                answer = await answer_request(request)
-            except AnsweredBefore as before:
-                return before.answer
-            promise = cast("Promise | None", getattr(request.state, "promise", None))
-            if promise is not None:
-                await run_in_threadpool(promise.keep, answer)
-            return answer
+        async def answer(request: Request) -> Response:
+            request.state.fingerprinted = await request.body()
+            return await answer_once(request, answer_request)
 
-        return answer_once
+        return answer
+
+
+async def answer_once(request: Request, answer_request: Handler) -> Response:
+    """Carry a request out, and keep its answer where `once` promised to."""
+    found = request.state.found = Found()
+    FOUND.set(found)
+    try:
+        answer = await answer_request(request)
+    except AnsweredBefore as before:
+        return before.answer
+    promise = cast("Promise | None", getattr(request.state, "promise", None))
+    if promise is not None:
+        await run_in_threadpool(promise.keep, answer)
+    return answer

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.wire import Id, Named, Text, Wire
+from enrollment.stored import StoredTexts
+from enrollment.wire import Id, Text, Wire
 
 PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
 StaffScope = Literal[
@@ -74,7 +75,7 @@ class PartnerShown(Wire):
 
     id: str
     name: str
-    scopes: list[str]
+    scopes: StoredTexts
     active: bool
     secrets: list[SecretShown]
 
@@ -110,12 +111,20 @@ class StaffChange(Wire):
     active: Annotated[bool, Field(description="False: the account's sessions and tokens end at once.")]
 
 
+class RoleShown(Wire):
+    """A role of an account."""
+
+    role: Literal["administrator", "auditor", "operator", "school"]
+    operator: str | None
+    school: str | None
+
+
 class StaffShown(Wire):
     """A member of the staff."""
 
     id: str
     name: str
-    roles: list[RoleBody]
+    roles: list[RoleShown]
     active: bool
     confirmed_at: Annotated[datetime | None, Field(description="When the owner last took up an invitation.")]
 
@@ -161,13 +170,13 @@ class AccessChangeBody(Wire):
         list[RoleBody],
         Field(max_length=50, default_factory=list, description="With `make` and `roles`: all of them."),
     ]
-    reason: Annotated[Named, Field(description="Why; for the administrators.", examples=["Carla joins the office"])]
+    reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla joins the office"])]
 
 
 class AccessDecision(Wire):
     """Why a change of access is approved or refused."""
 
-    reason: Annotated[Named, Field(description="Why; for the administrators.", examples=["Carla called me"])]
+    reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla called me"])]
 
 
 class AccessChangeShown(Wire):
@@ -229,7 +238,7 @@ class StaffTokenShown(Wire):
     id: uuid.UUID
     kind: str
     name: str
-    scopes: list[str]
+    scopes: StoredTexts
     expires_at: datetime
     token: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
 
@@ -300,7 +309,7 @@ class PasskeyAnswer(_FromBrowser):
 class PasskeyBody(Wire):
     """A passkey to be added, and how its owner calls it."""
 
-    name: Annotated[Named, Field(examples=["Blue key"])]
+    name: Annotated[Text, Field(examples=["Blue key"])]
     credential: PasskeyMade
 
 

@@ -18,7 +18,7 @@ from enrollment.access.schemas import (
     AccessChangeShown,
     AccessDecision,
     InvitationShown,
-    RoleBody,
+    RoleShown,
     StaffBody,
     StaffChange,
     StaffMade,
@@ -193,7 +193,7 @@ def refuse_access_change(
 
 def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffShown:
     roles = [
-        RoleBody(role=role.kind.value, operator=role.operator, school=role.school)
+        RoleShown(role=role.kind.value, operator=role.operator, school=role.school)
         for role in accounts.roles_of(session, staff.id)
     ]
     return StaffShown(id=staff.id, name=staff.name, roles=roles, active=staff.active, confirmed_at=staff.confirmed_at)

@@ -25,16 +25,16 @@ from enrollment.access.security_log import record_names_read
 from enrollment.applicants import claims as deciding
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import (
-    Address,
+    AddressShown,
     ApplicantBody,
     ApplicantListed,
     ApplicantShown,
-    ChildBody,
+    ChildShown,
     ClaimBody,
     ClaimDecision,
     ClaimShown,
     ClaimToDecide,
-    Guardian,
+    GuardianShown,
     TransferBody,
     TransferCode,
     ZonesOverride,
@@ -52,6 +52,7 @@ from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.schools.models import Zone
+from enrollment.stored import objects_of
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["applicants"])
@@ -354,9 +355,9 @@ def claim_shown(claim: Claim) -> ClaimShown:
     )
 
 
-def child_shown(person: Person) -> ChildBody:
+def child_shown(person: Person) -> ChildShown:
     """Show who the child is, to those who may know."""
-    return ChildBody(given_name=person.given_name, family_name=person.family_name, birth_date=person.birth_date)
+    return ChildShown(given_name=person.given_name, family_name=person.family_name, birth_date=person.birth_date)
 
 
 def _claims(session: Session, applicant: Applicant) -> list[ClaimShown]:
@@ -377,8 +378,8 @@ def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
         grade=applicant.grade,
         child=child_shown(person),
         attends=applicant.attends,
-        guardians=[Guardian.model_validate(guardian) for guardian in person.guardians],
-        addresses=[Address.model_validate(address) for address in person.addresses],
+        guardians=[GuardianShown.model_validate(guardian) for guardian in objects_of(person.guardians)],
+        addresses=[AddressShown.model_validate(address) for address in objects_of(person.addresses)],
         zones=applicant.zones,
         zone_method=applicant.zone_method,
         zone_vintage=applicant.zone_vintage,

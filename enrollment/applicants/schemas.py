@@ -4,12 +4,13 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.wire import Id, Reason, Text, Wire
+from enrollment.stored import StoredPoint, StoredText, StoredTexts
+from enrollment.wire import Id, Reason, Text, Wire, plain_text
 
-Contact = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Contact = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(plain_text)]
 Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]
 Basis = Literal["verified", "imported", "override"]
 
@@ -74,6 +75,35 @@ class ApplicantBody(Wire):
         return self
 
 
+class ChildShown(Wire):
+    """The child, as stored."""
+
+    given_name: str
+    family_name: str
+    birth_date: date
+
+
+class GuardianShown(BaseModel):
+    """Somebody who answers for the child, as stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: StoredText = None
+    relation: StoredText = None
+    email: StoredText = None
+    phone: StoredText = None
+
+
+class AddressShown(BaseModel):
+    """Where the child lives, as stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: StoredText = None
+    postal_code: StoredText = None
+    point: StoredPoint = None
+
+
 class ClaimShown(Wire):
     """A claim and what was decided."""
 
@@ -94,11 +124,11 @@ class ApplicantShown(Wire):
     reference: str
     ticket: Annotated[str, Field(description="The child's id in the lottery of this cycle; its number hangs on it.")]
     grade: str
-    child: ChildBody
+    child: ChildShown
     attends: str | None
-    guardians: list[Guardian]
-    addresses: list[Address]
-    zones: list[str]
+    guardians: list[GuardianShown]
+    addresses: list[AddressShown]
+    zones: StoredTexts
     zone_method: Annotated[str, Field(description="point, border, no zone, no address, or override.")]
     zone_vintage: str | None
     household_code: Annotated[str | None, Field(description="Lets another guardian's application join the household.")]
@@ -139,7 +169,7 @@ class ClaimToDecide(Wire):
     claim: ClaimShown
     ticket: str
     grade: str
-    child: Annotated[ChildBody | None, Field(description="For those who decide; not for auditors.")]
+    child: Annotated[ChildShown | None, Field(description="For those who decide; not for auditors.")]
 
 
 class TransferCode(Wire):

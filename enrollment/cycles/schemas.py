@@ -1,27 +1,25 @@
 """Cycles on the wire."""
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from enrollment.cycles.service import Phase
-from enrollment.wire import Id, Reason, Text, Time, Wire
+from enrollment.stored import StoredTexts
+from enrollment.wire import Id, Reason, Text, Time, Wire, plain_text
 
 MOST_AGREEMENT = 50_000
 MOST_NAMES = 100
+LONGEST_ID = 40
+"""Of a cycle. The ids of its rounds add to it, and an id has at most 64 characters."""
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _plain_lines(text: str) -> str:
-    marks = text.replace("\n", "")
-    if not unicodedata.is_normalized("NFC", text) or any(unicodedata.category(mark) in ("Cc", "Cs") for mark in marks):
-        raise PydanticCustomError("plain_text", "must be NFC text without control characters but line ends")
-    return text
+    return plain_text(text, allowed="\n")
 
 
 CalendarTime = Annotated[Time, Field(ge=FIRST, le=LAST, examples=["2027-01-31T23:59:00-05:00"])]
@@ -115,23 +113,54 @@ class CycleChange(Terms, Calendar, Policy):
 class CycleBody(Terms, Calendar, Policy):
     """A cycle, as an administrator makes it."""
 
-    id: Annotated[Id, Field(examples=["2027"])]
+    id: Annotated[
+        Id,
+        Field(
+            max_length=LONGEST_ID, description="At most 40 characters: a round's id begins with it.", examples=["2027"]
+        ),
+    ]
 
 
-class CycleShown(Terms, Calendar, Policy):
+class CalendarShown(Wire):
+    """When what happens, as stored."""
+
+    opens_at: datetime
+    deadline: datetime
+    late_until: datetime | None
+    results_at: datetime | None
+    answer_by: datetime | None
+    backfill_opens: datetime | None
+    backfill_until: datetime | None
+    transfers_frozen_from: datetime | None
+    transfers_frozen_until: datetime | None
+
+
+class CycleShown(CalendarShown):
     """A cycle."""
 
     id: str
+    name: str
+    grades: StoredTexts
+    tie_break: Literal["single", "multiple"]
+    late: Literal["after", "within", "equal"]
+    twins: Literal["separate", "share"]
+    sibling_order: StoredTexts
+    most_ranks: Annotated[int | None, Field(description="How many programs a ranking may have; null: any number.")]
+    school_facts: Annotated[StoredTexts, Field(description="Facts about a child at one school that rules may name.")]
+    child_facts: Annotated[StoredTexts, Field(description="Facts about a child that rules may name.")]
+    silence: Literal["accept", "decline"]
+    agreement_version: str
+    agreement: str
     phase: Annotated[Phase, Field(description="What it is doing now.")]
     main_round: Annotated[str | None, Field(description="The main round, once it is frozen: who takes part is fixed.")]
     running_round: Annotated[str | None, Field(description="The round that is frozen and not yet published or void.")]
     zones_vintage: Annotated[str | None, Field(description="The newest vintage among its zones.")]
 
 
-class CycleListed(Calendar):
+class CycleListed(CalendarShown):
     """A cycle in the list."""
 
     id: str
     name: str
-    grades: list[str]
+    grades: StoredTexts
     phase: Phase

@@ -13,6 +13,8 @@ from datetime import date
 from io import BufferedIOBase, BytesIO
 from typing import Final, Literal, NoReturn, TypeAlias
 
+from enrollment.plain_text import SAYS as TEXT_FAULTS
+from enrollment.plain_text import flaw_of
 from enrollment.problems import Fault, Problem, sentence
 
 Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
@@ -136,11 +138,15 @@ class Roll:
     def child_of(self, place: Sequence[str | int], sis_id: str) -> bytes | None:
         """Return what a child is found by."""
         plain = unicodedata.normalize("NFC", sis_id.strip())
-        if not plain:
+        flaw = flaw_of(plain)
+        if flaw is not None and flaw.kind == "blank-text":
             self._faults.add(place, "no-sis-id", sentence("is empty; give the child's SIS id, or leave the row out"))
             return None
-        if len(plain) > LONGEST_ID or any(unicodedata.category(mark) in ("Cc", "Cs") for mark in plain):
-            detail = sentence("must be an id of at most {most} characters without control characters")
+        if flaw is not None:
+            self._faults.add(place, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
+            return None
+        if len(plain) > LONGEST_ID:
+            detail = sentence("must be an id of at most {most} characters")
             self._faults.add(place, "not-an-id", detail, most=LONGEST_ID)
             return None
         return self._known.digest(plain)

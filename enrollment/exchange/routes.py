@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import ReadsRecords, RoleKind
 from enrollment.access.once import Once
+from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.applicants.service import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
@@ -20,7 +21,7 @@ from enrollment.exchange.rosters import Known, read_csv_roster
 from enrollment.exchange.schemas import Reconciliation
 from enrollment.problems import Fault, Problem, sentence
 from enrollment.schools.models import Program, School
-from enrollment.schools.zone_routes import GradeNotInCycle, ImportRoute
+from enrollment.schools.zone_routes import GradeNotInCycle
 from enrollment.settings import Settings
 from enrollment.wire import Id
 
@@ -38,7 +39,7 @@ class UnknownRosterFormat(Problem):
     )
 
 
-router = APIRouter(route_class=ImportRoute, tags=["rosters"])
+router = APIRouter(route_class=UploadRoute, tags=["rosters"])
 
 
 @router.post(
@@ -76,7 +77,7 @@ def reconcile_roster(
     """
     held = read_cycle(session, cycle)
     _refuse_unknown(grade or [], held.cycle)
-    raw: bytes = request.state.raw_body
+    raw = upload_of(request).read()
     known = _known(session, held, request.app.state.settings)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind == CSV:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from enrollment.applicants.schemas import ApplicantBody
+from enrollment.stored import StoredTexts
 from enrollment.wire import Id, Wire
 
 MOST_PROGRAMS = 500
@@ -37,7 +38,7 @@ class RankingShown(Wire):
     """A ranking in one version."""
 
     version: int
-    programs: list[str]
+    programs: StoredTexts
     draft: bool
     withdrawn: bool
     late: Annotated[bool, Field(description="Whether it came after the deadline, by the database's clock.")]

@@ -64,10 +64,13 @@ class Ranker:
         """Return the number of the version that follows."""
         return self.newest.version + 1 if self.newest else 1
 
-    def stands_already(self, programs: Sequence[str]) -> Ranking | None:
-        """Return the newest version if it submits these very programs: the same again stores nothing."""
-        newest = self.newest
-        return newest if newest and newest.kind == "submitted" and newest.programs == list(programs) else None
+    def stands_already(self, programs: Sequence[str], *, draft: bool = False) -> Ranking | None:
+        """Return the newest version if it says these very programs: the same again stores nothing.
+
+        So a family whose answer was lost sends the same once more, whatever version it knows of (RFC 9110, 13.1.1).
+        """
+        newest, kind = self.newest, "draft" if draft else "submitted"
+        return newest if newest and newest.kind == kind and newest.programs == list(programs) else None
 
 
 @dataclass(frozen=True, slots=True)

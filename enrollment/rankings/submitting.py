@@ -8,6 +8,7 @@ write the version, the entry and what points to them, and commit. Lock, look, ac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -15,8 +16,9 @@ from enrollment.access.callers import Partner
 from enrollment.access.tokens import Client
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import CycleNotFound, Held, Taking, taking
+from enrollment.database import said_no
 from enrollment.preconditions import refuse_stale
-from enrollment.problems import Forbidden, NotFound, Unauthenticated
+from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
 from enrollment.rankings.schemas import RankingBody
 from enrollment.rankings.service import KnownProgram, Ranker, Ranking, RankingRefused, Sealed, faults_in, seal
 
@@ -87,10 +89,10 @@ async def put_ranking(
     """
     async with pool.connection() as connection:
         held, ranker, known = await _look(connection, client, cycle, reference, body.programs)
+        if same := ranker.stands_already(body.programs, draft=body.draft):
+            return same
         refuse_stale(if_match, ranker.newest.version if ranker.newest else None)
         most, draft = held.cycle.most_ranks, body.draft
-        if not draft and (same := ranker.stands_already(body.programs)):
-            return same
         if faults := faults_in(body.programs, known, grade=ranker.grade, most=most, draft=draft):
             raise RankingRefused(faults=faults)
         actor = Partner(client.id, client.scopes).actor
@@ -134,10 +136,19 @@ async def _look(
 
 
 async def _write(connection: AsyncConnection[Row], query: str, row: Mapping[str, object]) -> None:
-    """Write and commit: one round trip."""
-    async with connection.pipeline():
-        await connection.execute(query, row)
-        await connection.commit()
+    """Write and commit: one round trip.
+
+    Raises:
+        OutcomeUnknown: if the connection is lost on the way: the ranking may be stored or not.
+    """
+    try:
+        async with connection.pipeline():
+            await connection.execute(query, row)
+            await connection.commit()
+    except psycopg.Error as error:
+        if said_no(error):
+            raise
+        raise OutcomeUnknown from error
 
 
 def _row(ranker: Ranker, ranking: Ranking, actor: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from enrollment.schools.rules import BackfillSaid
 from enrollment.schools.rules_levels import part_of
 from enrollment.seats import giving
 from enrollment.seats.models import WaitlistPlace
+from enrollment.stored import fields_of
 from lottery.canonical import Json
 from lottery.market import Kind
 
@@ -64,7 +65,7 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
         waiting.setdefault(cutoff.program_id, {})[cutoff.seat_group] = cutoff.waiting
     found = {}
     for frozen, rules, school in rows:
-        said = part_of(rules.rules)
+        said, came_from = part_of(rules.rules), fields_of(rules.came_from)
         levels = {
             "operator": f"operator:{school.operator_id}",
             "school": f"school:{school.id}",
@@ -83,8 +84,8 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
             waiting=waiting.get(frozen.program_id, {}),
             why_not=frozen.why_not,
             hours_to_answer=backfill.hours_to_answer,
-            backfill_of=levels.get(rules.came_from.get("backfill", ""), "default"),
-            seats_of=levels.get(rules.came_from.get("seats", ""), "default"),
+            backfill_of=levels.get(str(came_from.get("backfill")), "default"),
+            seats_of=levels.get(str(came_from.get("seats")), "default"),
         )
     return found
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from enrollment.rounds.files import seeds_before
 from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
 from enrollment.schools.market_form import read_back
+from enrollment.stored import fields_of
 from lottery.explain import Explainer, Extract
 from lottery.market import Applicant, HeldSeat, Kind, Late, Market, Policy, Twins
 from lottery.market import Round as MarketRound
@@ -116,14 +117,14 @@ def _cutoffs(
 
 def last_of(row: CutoffRow) -> LastAdmitted | None:
     """Return the standing of the last one admitted, as it was stored."""
-    told = row.last
-    if told is None:
+    told = fields_of(row.last)
+    if not told:
         return None
     return LastAdmitted(
-        holder=bool(told["holder"]),
-        meets=bool(told["meets"]),
-        late=bool(told["late"]),
-        class_=str(told["class"]),
+        holder=bool(told.get("holder")),
+        meets=bool(told.get("meets")),
+        late=bool(told.get("late")),
+        class_=str(told.get("class")),
         number=_text(told.get("number")),
         position=_number(told.get("position")),
     )

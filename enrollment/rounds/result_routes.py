@@ -52,6 +52,7 @@ from enrollment.schools.backfilling import WhyNot
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import ProgramRules
 from enrollment.schools.own_school import ReadsProgram
+from enrollment.schools.rules import StoredRulesUnreadable
 from enrollment.schools.rules_in_words import WHY_NOT, rules_in_words
 from enrollment.schools.rules_levels import part_of
 from enrollment.seats.waitlists import places_now
@@ -254,11 +255,15 @@ def read_rules_in_force(
     def show(row: Row[FrozenProgram, Document]) -> FrozenRulesShown:
         frozen, rules = row
         market = json.loads(frozen.document)
+        try:
+            sentences = rules_in_words(part_of(rules), read_back(market), code)
+        except StoredRulesUnreadable:
+            sentences = []
         return FrozenRulesShown(
             program=frozen.program_id,
             version=frozen.rules_version,
             market=market,
-            sentences=rules_in_words(part_of(rules), read_back(market), code),
+            sentences=sentences,
             why_not=frozen.why_not,
             why_not_detail=in_language(code)(WHY_NOT[WhyNot(frozen.why_not)]) if frozen.why_not else None,
         )

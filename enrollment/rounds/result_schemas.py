@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from enrollment.wire import Id, Wire
+from enrollment.stored import StoredFields
+from enrollment.wire import Wire
 
 HIDDEN = "null where it would be of fewer than 10 children, or give such a number away."
 
@@ -13,9 +14,9 @@ HIDDEN = "null where it would be of fewer than 10 children, or give such a numbe
 class PlacementShown(Wire):
     """A seat."""
 
-    program: Id
+    program: str
     program_name: str
-    school: Id
+    school: str
     school_name: str
     group: Annotated[str, Field(description="The seat group: `open`, or one of the program's reserves.")]
     choice: Annotated[int | None, Field(description="Which place of the ranking; null: a held seat not ranked.")]
@@ -24,11 +25,11 @@ class PlacementShown(Wire):
 class ResultShown(Wire):
     """What a round gave a child."""
 
-    round: Id
+    round: str
     kind: Literal["main", "backfill"]
     published_at: datetime
-    reference: Id
-    ticket: Id
+    reference: str
+    ticket: str
     placement: PlacementShown | None
     excluded: Annotated[str | None, Field(description="Why the child was not in the round, if it was not.")]
     detail: Annotated[str, Field(description="The same in a sentence.")]
@@ -37,7 +38,7 @@ class ResultShown(Wire):
 class WaitingShown(Wire):
     """A place on a waitlist."""
 
-    program: Id
+    program: str
     program_name: str
     group: str
     place: int
@@ -50,17 +51,17 @@ class WaitingShown(Wire):
 class WaitlistsShown(Wire):
     """A child's places on waitlists: as they stand now, or as a round left them."""
 
-    round: Annotated[Id | None, Field(description="The round that was asked for; null: now.")]
-    reference: Id
+    round: Annotated[str | None, Field(description="The round that was asked for; null: now.")]
+    reference: str
     places: list[WaitingShown]
 
 
 class ExplanationShown(Wire):
     """Why a child got what it got: in sentences, and the facts that they are made of."""
 
-    round: Id
-    reference: Id
-    ticket: Id
+    round: str
+    reference: str
+    ticket: str
     language: str
     direction: Literal["ltr", "rtl"]
     lines: list[str]
@@ -78,7 +79,7 @@ class NameShown(Wire):
 class StandsAt(Wire):
     """Where one child stands at one seat group, and why."""
 
-    ticket: Id
+    ticket: str
     group: str
     priority_class: Annotated[str, Field(description="The class in which it stands there.")]
     reason: Annotated[str, Field(description="Why it is in that class, in a sentence.")]
@@ -90,13 +91,13 @@ class PlacedAt(StandsAt):
     """A child with a seat at a program."""
 
     child: Annotated[NameShown | None, Field(description="Not for auditors.")]
-    partner: Id | None
+    partner: str | None
 
 
 class WaitsAt(Wire):
     """A child on the waitlist of a seat group."""
 
-    ticket: Id
+    ticket: str
     group: str
     place: int
     priority_class: Annotated[str, Field(description="The class in which it stands there.")]
@@ -109,8 +110,8 @@ class WaitsAt(Wire):
 class ApplicantsAt(Wire):
     """A program's applicants: before the freeze by class, after the publishing those with a seat."""
 
-    program: Id
-    round: Annotated[Id | None, Field(description="null: nothing is published yet, and this is a preview.")]
+    program: str
+    round: Annotated[str | None, Field(description="null: nothing is published yet, and this is a preview.")]
     by_class: Annotated[dict[str, int], Field(description="How many stand in which class of the open seats.")]
     applicants: list[PlacedAt]
 
@@ -118,8 +119,8 @@ class ApplicantsAt(Wire):
 class WaitlistAt(Wire):
     """A program's waitlists, in order: as they stand now, or as a round left them."""
 
-    program: Id
-    round: Annotated[Id | None, Field(description="The round that was asked for; null: now.")]
+    program: str
+    round: Annotated[str | None, Field(description="The round that was asked for; null: now.")]
     waiting: list[WaitsAt]
 
 
@@ -137,7 +138,7 @@ class LastShown(Wire):
 class CutoffShown(Wire):
     """One seat group's line of the published cutoffs."""
 
-    program: Id
+    program: str
     group: str
     seats: int
     filled: Annotated[int | None, Field(description=HIDDEN)]
@@ -148,16 +149,16 @@ class CutoffShown(Wire):
 class CutoffsShown(Wire):
     """A published round's cutoffs."""
 
-    round: Id
+    round: str
     cutoffs: list[CutoffShown]
 
 
 class FrozenRulesShown(Wire):
     """A program's rules as they were in force in a round."""
 
-    program: Id
+    program: str
     version: int
-    market: Annotated[dict[str, JsonValue], Field(description="As they stand in the frozen market.")]
+    market: Annotated[StoredFields, Field(description="As they stand in the frozen market.")]
     sentences: list[str]
     why_not: Annotated[
         str | None, Field(description="What keeps it from filling seats in a backfill round; null: it fills.")
@@ -185,7 +186,7 @@ class GradeShown(Wire):
 class ReportShown(Wire):
     """A published round in numbers; every share can be taken of the numbers that stand here."""
 
-    round: Id
+    round: str
     applicants: int
     placed: int
     unplaced: int

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.cycles.models import Cycle
 from enrollment.languages import Say, in_language
-from enrollment.problems import NotFound, sentence
+from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rounds.extracts import extract_of, last_of
 from enrollment.rounds.files import seeds_before
 from enrollment.rounds.holding import latest_published, read_round
@@ -52,6 +52,16 @@ class ResultsNotPublished(NotFound):
 
     title = sentence("No results are published yet")
     detail = sentence("Ask again once a round of the cycle is published; GET /v1/cycles/CYCLE/rounds shows which are.")
+
+
+class ReportUnreadable(Conflict):
+    """The stored report of a round has another form than is written."""
+
+    title = sentence("Report cannot be read")
+    detail = sentence(
+        "The stored report of this round has a form that this version does not read. Ask the administrators to compare "
+        "the database with a backup copy."
+    )
 
 
 EXCLUDED: Mapping[str, str] = {
@@ -332,7 +342,18 @@ def _last_shown(row: CutoffRow) -> LastShown | None:
 
 
 def report_shown(round_: Round) -> ReportShown:
-    """Return a round's report as it is published: small cells hidden."""
+    """Return a round's report as it is published: small cells hidden.
+
+    Raises:
+        ReportUnreadable: if the stored report has another form than is written.
+    """
+    try:
+        return _report_shown(round_)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ReportUnreadable from None
+
+
+def _report_shown(round_: Round) -> ReportShown:
     report = json.loads(json.dumps(round_.report))
     choices = suppress({one["choice"]: one["applicants"] for one in report["by_choice"]})
     grades = {one["name"]: one for one in report["by_grade"]}

@@ -40,11 +40,12 @@ from enrollment.rounds.schemas import (
     RoundBody,
     RoundReview,
     RoundShown,
-    SeatOfRound,
+    SeatShown,
     VoidBody,
 )
 from enrollment.rounds.seen import programs_seen
 from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish_in_person, void
+from enrollment.stored import fields_of, objects_of
 from enrollment.wire import Id
 from lottery.market import Kind
 
@@ -212,7 +213,7 @@ def show_round(round_: Round) -> RoundShown:
         state=cast("Literal['open']", round_.state),
         made_at=round_.made_at,
         frozen_at=round_.frozen_at,
-        seat=SeatOfRound(program=round_.only_program, vacancy=round_.only_vacancy)
+        seat=SeatShown(program=round_.only_program, vacancy=round_.only_vacancy)
         if round_.only_program is not None and round_.only_vacancy is not None
         else None,
         by_calendar=round_.calendar_id is not None,
@@ -253,18 +254,17 @@ def _review(session: Session, round_: Round) -> RoundReview:
             "void_approved_by": round_.void_approved_by,
             "waiting": is_waiting(session, MATCH, round_.id),
             "complaint": round_.complaint,
-            "gates": list(round_.gates or ()),
+            "gates": objects_of(round_.gates),
             "excluded": dict(excluded.all()),
-            "report": round_.report,
+            "report": fields_of(round_.report) if round_.report else None,
         }
     )
 
 
 def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None) -> RehearsalShown:
-    totals = dict(rehearsal.totals) if rehearsal.totals else None
+    totals = fields_of(rehearsal.totals) if rehearsal.totals else None
     if totals is not None and seen is not None:
-        demand = cast("list[dict[str, object]]", totals["demand"])
-        totals = {"demand": [at for at in demand if at["program"] in seen]}
+        totals = {"demand": [at for at in objects_of(totals.get("demand")) if str(at.get("program")) in seen]}
     return RehearsalShown.model_validate(
         {
             "id": rehearsal.id,

@@ -4,8 +4,9 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
 
+from enrollment.stored import StoredFields
 from enrollment.wire import Id, Reason, Time, Wire
 
 TWO_WEEKS = 14 * 24 * 60
@@ -45,7 +46,7 @@ class CalendarBody(Wire):
 class CalendarShown(Wire):
     """A cycle's calendar of backfill rounds."""
 
-    cycle: Id
+    cycle: str
     every: Literal["day", "week"]
     next_at: datetime
     dice_in_minutes: int
@@ -90,17 +91,24 @@ class VoidBody(Wire):
     reason: Reason
 
 
+class SeatShown(Wire):
+    """The one seat that a round is for."""
+
+    program: str
+    vacancy: int
+
+
 class RoundShown(Wire):
     """A round, as anybody may see it."""
 
-    id: Id
-    cycle: Id
+    id: str
+    cycle: str
     kind: Literal["main", "backfill"]
     attempt: int
     state: State
     made_at: datetime
     frozen_at: datetime | None
-    seat: Annotated[SeatOfRound | None, Field(description="The one seat that it is for; null: all that are free.")]
+    seat: Annotated[SeatShown | None, Field(description="The one seat that it is for; null: all that are free.")]
     by_calendar: Annotated[bool, Field(description="Whether the calendar made it.")]
     draws: Annotated[bool | None, Field(description="Whether some number hangs on its seed; known from the freeze on.")]
     dice_at: Annotated[datetime | None, Field(description="When the dice are to be rolled in public.")]
@@ -128,19 +136,19 @@ class RoundReview(Wire):
     void_approved_by: str | None
     waiting: Annotated[bool, Field(description="Whether the match waits for a worker, or is being done.")]
     complaint: Annotated[str | None, Field(description="What the verifier has against the match; nothing is stored.")]
-    gates: Annotated[list[dict[str, str | None]], Field(description="Each with what it has against publishing.")]
+    gates: Annotated[list[StoredFields], Field(description="Each with what it has against publishing.")]
     excluded: Annotated[dict[str, int], Field(description="How many tickets are left out of the market, by reason.")]
-    report: Annotated[dict[str, JsonValue] | None, Field(description="In full; the public one hides small cells.")]
+    report: Annotated[StoredFields | None, Field(description="In full; the public one hides small cells.")]
 
 
 class RehearsalShown(Wire):
     """A rehearsal: totals only, and never the result."""
 
     id: uuid.UUID
-    round: Id
+    round: str
     state: Literal["waiting", "done"]
     at: datetime
-    totals: dict[str, JsonValue] | None
+    totals: StoredFields | None
 
 
 class Finding(Wire):
@@ -156,7 +164,7 @@ class Finding(Wire):
 class Readiness(Wire):
     """How ready a cycle is for its next freeze."""
 
-    cycle: Id
+    cycle: str
     kind: Literal["main", "backfill"]
     ready: bool
     applicants: int

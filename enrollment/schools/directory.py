@@ -11,13 +11,13 @@ from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.schools.directory_schemas import (
     OperatorBody,
     OperatorChange,
-    Point,
     ProgramBody,
     ProgramChange,
     SchoolBody,
     SchoolChange,
 )
 from enrollment.schools.models import Offering, Operator, Program, School
+from enrollment.stored import PointShown
 
 
 class DirectoryConflict(Conflict):
@@ -121,11 +121,11 @@ def change_school(session: Session, school: School, body: SchoolChange) -> None:
         raise DirectoryConflict(faults=[_nces_taken()]) from None
 
 
-def point_of(school: School) -> Point | None:
+def point_of(school: School) -> PointShown | None:
     """Return where a school is."""
     if school.longitude is None or school.latitude is None:
         return None
-    return Point(longitude=school.longitude, latitude=school.latitude)
+    return PointShown(longitude=school.longitude, latitude=school.latitude)
 
 
 def make_program(session: Session, body: ProgramBody) -> Program:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from enrollment.stored import PointShown, StoredTexts
 from enrollment.wire import Id, Text, Wire
 
 Sector = Literal["district", "charter"]
@@ -62,7 +63,7 @@ class SchoolShown(Wire):
     name: str
     sector: str
     nces_id: str | None
-    point: Point | None
+    point: PointShown | None
 
 
 class ProgramChange(Wire):
@@ -106,7 +107,7 @@ class SchoolInCycle(SchoolShown):
 
     takes_part: Annotated[bool, Field(description="Whether it takes part with any grade.")]
     grades: Annotated[list[GradeShown], Field(description="The cycle's grades at which it has programs.")]
-    zones: Annotated[list[str], Field(description="Its own zones.")]
+    zones: Annotated[StoredTexts, Field(description="Its own zones.")]
 
 
 class ProgramInCycle(ProgramShown):

@@ -17,7 +17,9 @@ from enrollment.schools.rules import (
     RankedSaid,
     RulesPart,
     Seats,
+    StoredRulesUnreadable,
 )
+from enrollment.stored import fields_of
 from lottery.canonical import Json
 from lottery.read_rules import read_condition, read_program
 from lottery.rules import OPEN, Program
@@ -71,13 +73,12 @@ def read_back(document: Mapping[str, Json]) -> Program:
     """Return the lottery's own value of a program in market form.
 
     Raises:
-        UnusableInput: if the lottery refuses it.
+        StoredRulesUnreadable: if the lottery refuses it.
     """
     reader = Reader()
-    program = read_program(reader, dict(document), (None, "rules"))
-    reader.finish()
-    if program is None:
-        raise ValueError("a program without faults was not read")
+    program = read_program(reader, cast("Json", fields_of(document)), (None, "rules"))
+    if program is None or reader.faults:
+        raise StoredRulesUnreadable
     return program
 
 

@@ -1,7 +1,7 @@
 """Presets: named, documented rule sets that a school or an operator starts from and edits. Each is a file."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import MAXYEAR, date
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -105,9 +105,9 @@ def read_preset(preset_id: str) -> Preset:
 
 
 def first_after(month_day: str, day: date) -> date:
-    """Return the first day of that month and day after a day."""
-    this_year = date.fromisoformat(f"{day.year}-{month_day}")
-    return this_year if this_year > day else this_year.replace(year=day.year + 1)
+    """Return the first day of that month and day after a day; in the last year of all, the day of that year."""
+    this_year = date.fromisoformat(f"{day.year:04}-{month_day}")
+    return this_year if this_year > day else this_year.replace(year=min(day.year + 1, MAXYEAR))
 
 
 def main_round_over(cycle: Cycle) -> date:

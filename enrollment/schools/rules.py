@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
+from enrollment.problems import Conflict, sentence
 from enrollment.wire import Id, Wire
 
 NEIGHBORHOOD = "neighborhood"
@@ -187,6 +188,16 @@ class RulesPart(Wire):
     ] = None
     tie_break: Literal["single", "multiple"] | RankedSaid | None = None
     backfill: BackfillSaid | None = None
+
+
+class StoredRulesUnreadable(Conflict):
+    """Rules in the database have a form that is not read today."""
+
+    title = sentence("Stored rules cannot be read")
+    detail = sentence(
+        "Rules that were stored earlier have a form that this version does not read. Save the rules of the operator, "
+        "the school and the program again, then repeat the request."
+    )
 
 
 PARTS = tuple(RulesPart.model_fields)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
@@ -11,7 +12,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.problems import NotFound
 from enrollment.schools.market_form import Known, Place
 from enrollment.schools.models import Operator, Program, RulesSaid, School, Zone
-from enrollment.schools.rules import Resolved, RulesPart, resolve
+from enrollment.schools.rules import Resolved, RulesPart, StoredRulesUnreadable, resolve
 from lottery.canonical import Json
 
 SaidLevel = Literal["operator", "school", "program"]
@@ -171,5 +172,12 @@ def document_of(said: RulesPart) -> dict[str, Json]:
 
 
 def part_of(document: Mapping[str, object]) -> RulesPart:
-    """Read what was written."""
-    return RulesPart.model_validate(document)
+    """Read what was written.
+
+    Raises:
+        StoredRulesUnreadable: if it was written in a form that is not read today.
+    """
+    try:
+        return RulesPart.model_validate(document)
+    except ValidationError:
+        raise StoredRulesUnreadable from None

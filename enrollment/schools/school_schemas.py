@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from enrollment.schools.rules import MOST_SEATS, Level, RulesPart
+from enrollment.stored import StoredFields
 from enrollment.wire import Id, Reason, Wire
 
 
@@ -99,7 +100,7 @@ class RulesChangeShown(Wire):
     id: uuid.UUID
     level: str
     subject: str
-    rules: Mapping[str, JsonValue]
+    rules: StoredFields
     status: Annotated[str, Field(examples=["proposed"])]
     actor: Annotated[str, Field(description="In what role it was proposed.", examples=["staff:school:lincoln"])]
     reason: str | None
@@ -115,7 +116,7 @@ class SaidShown(Wire):
     cycle: str
     level: str
     subject: str
-    rules: Mapping[str, JsonValue]
+    rules: StoredFields
     status: Annotated[
         Literal["in force", "nothing said"], Field(description="Whether the level says anything that is in force.")
     ]
@@ -129,8 +130,8 @@ class ProgramRulesShown(Wire):
 
     cycle: str
     program: str
-    own: Mapping[str, JsonValue]
-    rules: Mapping[str, JsonValue]
+    own: StoredFields
+    rules: StoredFields
     came_from: Mapping[str, Level]
     market: Annotated[
         Mapping[str, JsonValue] | None, Field(description="In market form; null while there are no seats.")
@@ -147,9 +148,9 @@ class RulesVersionShown(Wire):
     """One version of a program's rules in force."""
 
     version: int
-    rules: Mapping[str, JsonValue]
-    came_from: Mapping[str, str]
-    market: Mapping[str, JsonValue]
+    rules: StoredFields
+    came_from: StoredFields
+    market: StoredFields
     actor: str
     reason: str | None
     at: datetime

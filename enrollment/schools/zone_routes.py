@@ -6,14 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, defer
-from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.callers import Administers, RoleKind, identify
-from enrollment.access.once import Handler, Once, OnceRoute
+from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.once import Once
+from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.answers import reader_language
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import CycleNotFound, read_cycle
-from enrollment.database import InTransaction, transaction
+from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
 from enrollment.paging import Cursor, Limit, Page, page, place_of
 from enrollment.problems import BadRequest, Fault, sentence
@@ -51,27 +51,8 @@ class GradeNotInCycle(BadRequest):
     detail = sentence("Leave grade out, or send one of those that GET /v1/cycles/{cycle} lists.")
 
 
-class ImportRoute(OnceRoute):
-    """Asks who is sending before the body is taken in, which may be as long as 256 MiB."""
-
-    def get_route_handler(self) -> Handler:
-        """Wrap the handler that reads the body."""
-        take = super().get_route_handler()
-
-        async def admit_and_take(request: Request) -> Response:
-            await run_in_threadpool(_admit, request)
-            return await take(request)
-
-        return admit_and_take
-
-
-def _admit(request: Request) -> None:
-    with transaction(request.app.state.sessions) as session:
-        identify(session, request)
-
-
 router = APIRouter(tags=["zones"])
-imports = APIRouter(route_class=ImportRoute, tags=["zones"])
+imports = APIRouter(route_class=UploadRoute, tags=["zones"])
 
 
 @imports.post(
@@ -94,7 +75,7 @@ def import_zones(
     """
     held = read_cycle(session, cycle)
     refuse_opened(held)
-    raw: bytes = request.state.raw_body
+    raw = upload_of(request).read()
     say = in_language(reader_language(request))
     try:
         shapes = read_zones(raw, known_schools=known_schools(session), known_grades=held.cycle.grades)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from enrollment.stored import StoredTexts
 from enrollment.wire import Wire
 
 Found = Literal["point", "border", "no zone", "no zones"]
@@ -15,7 +16,7 @@ class ZoneShown(Wire):
     zone: str
     name: str | None
     school: Annotated[str | None, Field(description="Whose zone it is; null: nobody's, such as a ring of distance.")]
-    grades: Annotated[list[str] | None, Field(description="The grades that it is for; null: all.")]
+    grades: Annotated[StoredTexts | None, Field(description="The grades that it is for; null: all.")]
     vintage: str
 
 

@@ -13,6 +13,9 @@ from typing import cast
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from enrollment.json_depth import refuse_deep
+from enrollment.plain_text import SAYS as TEXT_FAULTS
+from enrollment.plain_text import flaw_of
 from enrollment.problems import BadRequest, Fault, Problem, sentence
 from lottery.canonical import Json
 from lottery.strict import is_identifier
@@ -117,7 +120,9 @@ def read_zones(raw: bytes, *, known_schools: Collection[str], known_grades: Coll
 
     Raises:
         UnusableZones: with every fault and the feature that it is in.
+        BodyTooDeep: if the file nests lists and objects too deeply to be read.
     """
+    refuse_deep(raw)
     reading = _Reading(known_schools, known_grades)
     shapes = list(reading.collection(_decoded(raw)))
     reading.refuse_overlapping_ids(shapes)
@@ -129,7 +134,7 @@ def read_zones(raw: bytes, *, known_schools: Collection[str], known_grades: Coll
 def _decoded(raw: bytes) -> Json:
     try:
         return cast("Json", json.loads(raw.decode("utf-8")))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UnusableZones(
             faults=[Fault("", "not-json", sentence("the file is not JSON in UTF-8; export it as GeoJSON again"))]
         ) from None
@@ -188,10 +193,13 @@ class _Reading:
         return None
 
     def _text(self, at: str, value: Json) -> str | None:
-        if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable():
-            return value
-        self.refuse(at, "no-text", sentence("must be printable text of 1 to {most} characters"), most=LONGEST_NAME)
-        return None
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+            self.refuse(at, "no-text", sentence("must be text of 1 to {most} characters"), most=LONGEST_NAME)
+            return None
+        flaw = flaw_of(value)
+        if flaw is not None:
+            self.refuse(at, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
+        return value
 
     def _grades_of(self, at: str, value: Json) -> tuple[str, ...] | None:
         if value is None:

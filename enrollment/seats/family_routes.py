@@ -1,7 +1,8 @@
 """Offers and waitlists over HTTP, for the partner that brought the child; and withdrawing an application."""
 
 import uuid
-from typing import Annotated, cast
+from collections.abc import Iterator
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy import select
@@ -161,7 +162,7 @@ def list_notices(
         limit=limit,
         place=lambda notice: str(notice.id),
         show=lambda notice: NoticeShown.model_validate(
-            {"id": notice.id, "event": notice.event, "at": notice.at, "about": dict(notice.about)}
+            {"id": notice.id, "event": notice.event, "at": notice.at, "about": notice.about}
         ),
         request=request,
         response=response,
@@ -199,7 +200,7 @@ def _move_shown(move: WaitlistMove, language: str) -> MoveShown:
         ReasonShown(
             code=code, priority_class=class_, children=number, detail=reason_in_words(code, class_, number, language)
         )
-        for code, class_, number in cast("list[tuple[str, str | None, int]]", move.reasons)
+        for code, class_, number in _reasons_of(move)
     ]
     return MoveShown(
         program=move.program_id,
@@ -210,3 +211,11 @@ def _move_shown(move: WaitlistMove, language: str) -> MoveShown:
         detail=move_in_words(move.was, move.became, in_language(language)),
         reasons=reasons,
     )
+
+
+def _reasons_of(move: WaitlistMove) -> Iterator[tuple[str, str | None, int]]:
+    """Yield the stored reasons of a move that are of the form in which they are written."""
+    for reason in move.reasons if isinstance(move.reasons, list) else []:
+        match reason:
+            case [str(code), str() | None as class_, int(number)]:
+                yield code, class_, number

@@ -4,9 +4,10 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
-from enrollment.wire import Id, Named, Wire
+from enrollment.stored import StoredFields
+from enrollment.wire import Id, Text, Wire
 
 OfferStatus = Literal["open", "accepted", "declined", "expired", "replaced", "withdrawn"]
 
@@ -31,13 +32,13 @@ class OfferShown(Wire):
     """An offered seat, and what became of it."""
 
     id: uuid.UUID
-    reference: Id
-    program: Id
+    reference: str
+    program: str
     program_name: str
     group: str
     choice: Annotated[int | None, Field(description="Which place of the ranking; null: it was not ranked.")]
     source: Literal["main", "backfill", "outside"]
-    round: Id | None
+    round: str | None
     made_at: datetime
     answer_by: Annotated[datetime, Field(description="Before it an open offer is to be answered, by our clock.")]
     status: Annotated[
@@ -66,7 +67,7 @@ class ReasonShown(Wire):
 class MoveShown(Wire):
     """A move on a waitlist, and why."""
 
-    program: Id
+    program: str
     group: str
     at: datetime
     was: Annotated[int | None, Field(description="null: it was not on it.")]
@@ -78,15 +79,15 @@ class MoveShown(Wire):
 class VacancyShown(Wire):
     """A seat that opened, and what its school's own rule made of it."""
 
-    school: Id
-    program: Id
+    school: str
+    program: str
     number: int
     group: str
     opened_at: datetime
     opened_by: str
     status: VacancyStatus
     decided_at: datetime | None
-    round: Id | None
+    round: str | None
     rules_version: Annotated[int | None, Field(description="The version of the program's rules that decided.")]
     rule_of: Annotated[
         str | None, Field(description="Whose rule left it empty: `operator:…`, `school:…`, `program:…`, or `default`.")
@@ -100,7 +101,7 @@ class VacancyShown(Wire):
 class VacancyCount(Wire):
     """A school's vacancies in numbers."""
 
-    school: Id
+    school: str
     opened: int
     open: int
     left_empty: int
@@ -112,7 +113,7 @@ class VacancyCount(Wire):
 class VacancyCounts(Wire):
     """All schools' vacancies in numbers."""
 
-    cycle: Id
+    cycle: str
     data: list[VacancyCount]
 
 
@@ -127,7 +128,7 @@ class SeatedChild(Wire):
 class SeatAt(Wire):
     """A seat that a program gave, and what became of it."""
 
-    ticket: Id
+    ticket: str
     group: str
     priority_class: str
     source: Literal["main", "backfill", "outside"]
@@ -135,7 +136,7 @@ class SeatAt(Wire):
     made_at: datetime
     answer_by: datetime
     closed_at: datetime | None
-    partner: Id | None
+    partner: str | None
     child: Annotated[SeatedChild | None, Field(description="null for auditors, and where the application is gone.")]
 
 
@@ -148,7 +149,7 @@ class PlacementBody(Wire):
     group: Annotated[Id, Field(description="The seat group.")] = "open"
     reason_code: ReasonCode
     document: Annotated[
-        Named, Field(description="Where the paper is; it names no child.", examples=["Court file 12-77"])
+        Text, Field(description="Where the paper is; it names no child.", examples=["Court file 12-77"])
     ]
     beyond_seats: Annotated[
         bool, Field(description="Whether a seat is added where none is free; it is counted in public.")
@@ -159,10 +160,10 @@ class PlacementShown(Wire):
     """A placement outside the lottery."""
 
     id: uuid.UUID
-    cycle: Id
-    ticket: Id
-    program: Id
-    school: Id
+    cycle: str
+    ticket: str
+    program: str
+    school: str
     group: str
     reason_code: str
     document: str
@@ -179,7 +180,7 @@ class PlacementShown(Wire):
 class PlacementCount(Wire):
     """How many children a school was given outside the lottery."""
 
-    school: Id
+    school: str
     placements: int
     beyond_seats: Annotated[int, Field(description="Those for whom a seat was added.")]
 
@@ -187,7 +188,7 @@ class PlacementCount(Wire):
 class PlacementCounts(Wire):
     """Placements outside the lottery, for anybody to see."""
 
-    cycle: Id
+    cycle: str
     data: list[PlacementCount]
     by_reason: Annotated[dict[str, int], Field(description="Of the whole city.")]
 
@@ -198,7 +199,7 @@ class NoticeShown(Wire):
     id: int
     event: str
     at: datetime
-    about: dict[str, JsonValue]
+    about: StoredFields
 
 
 class Acceptance(Wire):
@@ -207,13 +208,13 @@ class Acceptance(Wire):
     offered: int
     accepted: int
     of: Annotated[str, Field(description="`program`, `school` or `grade`, of an earlier cycle or this one.")]
-    cycle: Id
+    cycle: str
 
 
 class TargetsShown(Wire):
     """A program's targets, how its seats stand, and how likely over-offers are to overflow."""
 
-    program: Id
+    program: str
     match: int
     enrollment: Annotated[int, Field(description="How many children the school means to enroll.")]
     over_offer: int
@@ -232,5 +233,5 @@ class TargetsShown(Wire):
 class OverflowShown(Wire):
     """Programs with more accepted seats than they mean to enroll."""
 
-    cycle: Id
+    cycle: str
     data: list[TargetsShown]

@@ -31,6 +31,7 @@ from enrollment.settings import Settings
 from lottery.canonical import Json
 
 SECRET = "tests only: " + "x" * 40
+METRICS_TOKEN = "a token for metrics"  # noqa: S105 - of tests only
 PASSWORD = "an invented password"  # noqa: S105 - of tests only
 QUICK_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 """Of `PASSWORD`, and made and checked in no time."""
@@ -50,7 +51,13 @@ ALL_PARTNER_SCOPES: list[PartnerScope] = [
 
 def settings_for(database: str) -> Settings:
     """Return a test's settings."""
-    return Settings(database_url=database, secret=SecretStr(SECRET), connections=8)
+    return Settings(
+        database_url=database,
+        secret=SecretStr(SECRET),
+        connections=8,
+        hosts=("testserver",),
+        metrics_token=SecretStr(METRICS_TOKEN),
+    )
 
 
 class Caller:

@@ -5,13 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
-from acting import SECRET
+from acting import METRICS_TOKEN, SECRET
 
 MOST_LOOKS = 3_000
 """Looks until it is up, or a job is done; each takes a few milliseconds at least."""
@@ -31,8 +32,23 @@ class Running:
 
 
 @contextmanager
-def running(database: str) -> Iterator[Running]:
-    """Serve a database, with a worker inside, on a free port; yield once it is ready."""
+def running(
+    database: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    open_files: int | None = None,
+    processes: int = 1,
+) -> Iterator[Running]:
+    """Serve a database, with a worker inside, on a free port; yield once it is ready.
+
+    Args:
+        database: its address.
+        settings: environment variables beside those that every test has.
+        log: a file for what the service writes to standard error and standard output.
+        open_files: how many files the process may open, if fewer than usual.
+        processes: how many web processes there are.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -42,18 +58,22 @@ def running(database: str) -> Iterator[Running]:
         "ENROLLMENT_SECRET": SECRET,
         "ENROLLMENT_WORKER_INSIDE": "true",
         "ENROLLMENT_STALLED_AFTER": "2",
+        "ENROLLMENT_METRICS_TOKEN": METRICS_TOKEN,
+        **(settings or {}),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "enrollment", "serve", "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "enrollment", "serve", "--port", str(port), "--processes", str(processes)]
+    if open_files is not None:
+        command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
+    with (log or Path(os.devnull)).open("wb") as stream:
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
     started = Running(process, f"http://127.0.0.1:{port}")
     try:
         _wait_until_ready(started)
         yield started
     finally:
+        if processes > 1:
+            process.terminate()  # a supervisor that is killed leaves its processes behind
+            process.wait()
         started.kill()
 
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from acting import Service, settings_for
+from acting import METRICS_TOKEN, Service, settings_for
 from enrollment.app import create_app
 from enrollment.database import transaction
 from lottery.canonical import Json
@@ -156,7 +156,7 @@ def test_log_and_metrics_tell_the_route_and_never_the_address_or_the_body(
     assert {"GET /v1/partners/{partner} 404", "POST /v1/partners 201"} <= {
         f"{line['method']} {line['route']} {line['status']}" for line in lines
     }
-    counted = service.stranger().get("/metrics").text
+    counted = service.with_token(METRICS_TOKEN).get("/metrics").text
     assert 'enrollment_requests_total{method="GET",route="/v1/partners/{partner}",status="404"} 1.0' in counted
     assert "lovelace" not in (told + counted).lower()
     assert "2020" not in counted

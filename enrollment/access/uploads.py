@@ -1,0 +1,81 @@
+"""Uploads: a route that asks who is sending before it takes a body, and puts the body onto the disk.
+
+The caller is checked in a short transaction of its own. Then the body arrives, and nothing is held meanwhile. Then the
+request waits for a place in the lane of long requests, and is carried out as any other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
+from starlette.concurrency import run_in_threadpool
+
+from enrollment.access.callers import GUARDS, Guard, identify
+from enrollment.access.once import Handler, answer_once, unless_answered
+from enrollment.bodies import Upload, on_disk
+from enrollment.database import transaction
+from enrollment.lanes import Lane, Lanes
+from enrollment.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What lets a caller in, with the scopes that the route asks for."""
+
+    guard: Guard
+    scopes: Sequence[str]
+
+
+class UploadRoute(APIRoute):
+    """Checks the caller, takes the body in, waits for a place, and keeps the answer as `OnceRoute` does."""
+
+    def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        """Make the route, which gives a stored answer in place of acting again."""
+        super().__init__(path, unless_answered(endpoint), **options)
+
+    def get_route_handler(self) -> Handler:
+        """Wrap FastAPI's handler, which never reads the body itself."""
+        answer_request = super().get_route_handler()
+        checks = list(_checks(self.dependant))
+        if not checks:
+            raise TypeError(f"{self.path} takes an upload and lets anybody send one")
+
+        async def take_in(request: Request) -> Response:
+            lanes: Lanes = request.app.state.lanes
+            settings: Settings = request.app.state.settings
+            place = await lanes.enter(Lane.ORDINARY)
+            try:
+                await run_in_threadpool(_check, request, checks)
+            finally:
+                place.leave()
+            async with on_disk(request.scope, request.receive, seconds=settings.body_seconds) as upload:
+                request.state.upload, request.state.fingerprinted = upload, upload.sha256
+                request.state.place = await lanes.enter(Lane.LONG)
+                return await answer_once(request, answer_request)
+
+        return take_in
+
+
+def upload_of(request: Request) -> Upload:
+    """Return the body that an upload's route has taken in."""
+    upload: Upload = request.state.upload
+    return upload
+
+
+def _checks(dependant: Dependant) -> Sequence[_Check]:
+    return [
+        _Check(GUARDS[needed.call], needed.own_oauth_scopes or ())
+        for needed in dependant.dependencies
+        if needed.call in GUARDS
+    ]
+
+
+def _check(request: Request, checks: Sequence[_Check]) -> None:
+    with transaction(request.app.state.sessions) as session:
+        caller = identify(session, request)
+        for check in checks:
+            check.guard(SecurityScopes(list(check.scopes)), caller)

@@ -1,0 +1,148 @@
+"""Admission: the body first, then a place in a lane, then the request; a connection or thread is held only inside.
+
+The body is read before the request queues, so a slow sender holds no place. An upload is the exception: its route asks
+who is sending first, see `enrollment.access.uploads`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from fastapi import Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from enrollment.bodies import Room, announced_length, read_body
+from enrollment.json_depth import refuse_deep
+from enrollment.lanes import CallerGone, Lanes, Place, lane_of
+from enrollment.problems import Problem
+
+LINGER_BYTES = 4 << 20
+LINGER_SECONDS = 5.0
+"""How much of a refused body is still taken from the wire, so that the caller can read why it was refused."""
+
+Refuse = Callable[[Request, Problem], Response]
+
+
+class Admission:
+    """Lets a request in when its lane has a place.
+
+    Args:
+        app: what carries the request out.
+        lanes: the lanes of this process.
+        body_seconds: how long a small body may take to arrive.
+        refuse: writes a problem as an answer.
+    """
+
+    def __init__(self, app: ASGIApp, *, lanes: Lanes, body_seconds: float, refuse: Refuse) -> None:
+        self._app = app
+        self._lanes = lanes
+        self._room = Room()
+        self._body_seconds = body_seconds
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry a request out, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        wire = _Wire(scope, receive, send)
+        try:
+            await self._carry_out(scope, wire)
+        except CallerGone:
+            return
+        except Problem as problem:
+            request = Request(scope, wire.receive)
+            await self._refuse(request, problem)(scope, wire.receive, wire.send)
+
+    async def _carry_out(self, scope: Scope, wire: "_Wire") -> None:
+        lane = lane_of(scope["method"], scope["path"])
+        if lane is None or is_upload(scope["path"]):
+            await self._inside(scope, wire.receive, wire)
+            return
+        with self._room.for_body(scope):
+            body = await read_body(scope, wire.receive, seconds=self._body_seconds)
+            refuse_deep(body)
+            scope["state"][PLACE] = await self._lanes.enter(lane, gone=wire.until_closed)
+            await self._inside(scope, wire.again(body), wire)
+
+    async def _inside(self, scope: Scope, receive: Receive, wire: "_Wire") -> None:
+        """Carry a request out; its place is free when it begins to answer, for then its transaction has ended."""
+
+        async def send(message: Message) -> None:
+            _leave(scope)
+            await wire.send(message)
+
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _leave(scope)
+
+
+PLACE = "place"
+"""The name under which a request's state has its place in a lane; an upload puts it there itself."""
+
+
+def _leave(scope: Scope) -> None:
+    place: Place | None = scope["state"].get(PLACE)
+    if place is not None:
+        place.leave()
+
+
+def is_upload(path: str) -> bool:
+    """Say whether a path takes a body that is put onto the disk."""
+    return "/imports/" in path or path.endswith(":reconcile")
+
+
+class _Wire:
+    """A request's connection: knows whether the whole body has been read, and closes the connection if it has not."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._unread = announced_length(scope) != 0
+
+    async def receive(self) -> Message:
+        """Take the next part of the body."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; the end of it waits until the caller can have stopped sending."""
+        if not self._unread:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await self._send(message)
+        elif message.get("more_body", False):
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def again(self, body: bytes) -> Receive:
+        """Return what gives a body that was read already, and then what the connection gives."""
+        given = False
+
+        async def receive() -> Message:
+            nonlocal given
+            if given:
+                return await self.receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return receive
+
+    async def until_closed(self) -> None:
+        """Return when the caller closes the connection; the body must have been read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            continue
+
+    async def _linger(self) -> None:
+        taken = 0
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self._unread and taken < LINGER_BYTES:
+                    taken += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return

@@ -1,0 +1,66 @@
+"""A limit on how deeply a JSON body may be nested, checked before anything parses the body."""
+
+import json
+import re
+from typing import Final
+
+import numpy as np
+
+from enrollment.problems import Fault, Problem, sentence
+
+MAX_DEPTH: Final = 64
+"""Lists and objects inside one another. The deepest body of ours, conditions in rules, needs about 40 levels."""
+
+_LIST, _OBJECT = b"[", b"{"
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_BETWEEN_BRACKETS = np.int8(ord("[") + 1)
+"""The byte between the two: less a bracket, it is 1 for an opening and -1 for a closing."""
+
+_PIECE = 1 << 20
+_STRING = re.compile(rb'"[^"]*"?')
+
+
+class BodyTooDeep(Problem):
+    """A body nests lists and objects so deeply that no reader of it can be sure to reach the end."""
+
+    status = 422
+    title = sentence("Body nested too deeply")
+    detail = sentence("Put at most {most} lists and objects inside one another, and send the body again.")
+
+
+def refuse_deep(raw: bytes) -> None:
+    """Refuse a JSON text that nests lists and objects too deeply; whether the text is JSON at all is not looked at.
+
+    An ordinary body has so few brackets that counting them settles it. Otherwise everything but brackets is removed,
+    and the depth is summed up over them, which stays quick for files of hundreds of megabytes.
+
+    Raises:
+        BodyTooDeep: if more than `MAX_DEPTH` levels are open at once.
+    """
+    if raw.count(_LIST) + raw.count(_OBJECT) > MAX_DEPTH and _is_deep(_in_utf8(raw)):
+        raise body_too_deep()
+
+
+def body_too_deep() -> BodyTooDeep:
+    """Return the refusal, with the place that is too deep: the whole body, since no place inside was read."""
+    detail = sentence("is nested more than {most} levels deep; send fewer levels")
+    return BodyTooDeep(faults=[Fault("", "too-deep", detail, {"most": MAX_DEPTH})], most=MAX_DEPTH)
+
+
+def _in_utf8(raw: bytes) -> bytes:
+    encoding = json.detect_encoding(raw)
+    return raw if encoding.startswith("utf-8") else raw.decode(encoding, "replace").encode()
+
+
+def _is_deep(raw: bytes) -> bool:
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    brackets = _STRING.sub(b"", unescaped.translate(_BRACKETS, _OTHER_BYTES))
+    depth = 0
+    for start in range(0, len(brackets), _PIECE):
+        marks = np.frombuffer(brackets, np.int8, count=min(_PIECE, len(brackets) - start), offset=start)
+        depths = depth + np.cumsum(_BETWEEN_BRACKETS - marks, dtype=np.int64)
+        if depths.max() > MAX_DEPTH:
+            return True
+        depth = int(depths[-1])
+    return False

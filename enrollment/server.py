@@ -1,0 +1,277 @@
+"""The HTTP server: uvicorn, with limits on heads, on time, and on how many connections are open.
+
+uvicorn waits for the head of a request for ever, and takes one of any length. A few hundred connections that send one
+byte each would so take all that a process may open.
+"""
+
+import json
+import os
+import resource
+import tempfile
+from asyncio import TimerHandle
+from functools import cache
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from enrollment.problems import CATALOGUE, MEDIA_TYPE, Problem, sentence
+from enrollment.settings import Settings, settings_of_environment
+
+MAX_HEAD = 16 << 10
+"""Bytes of a request's line and headers."""
+MAX_HEADERS = 100
+MAX_QUEUE = 2_048
+"""Connections that the operating system keeps until the process accepts them."""
+KEEP_ALIVE_SECONDS = 15
+RESERVED_FILES = 128
+"""Open files that are kept free of callers' connections: for the database, uploads, logs."""
+
+
+class HeadTooLarge(Problem):
+    """The line and headers of a request are too long."""
+
+    status = 431
+    title = sentence("Request head too large")
+    detail = sentence("Send at most 16 KiB of headers, and at most 100 of them.")
+
+
+class HeadTooSlow(Problem):
+    """The head of a request did not arrive in time."""
+
+    status = 408
+    title = sentence("The request came too slowly")
+    detail = sentence("Nothing was done. Send the whole request at once.")
+
+
+class RequestUnreadable(Problem):
+    """What came is not HTTP/1.1."""
+
+    status = 400
+    title = sentence("Not an HTTP request")
+    detail = sentence("Send a request as RFC 9112 describes it.")
+
+
+class TooManyConnections(Problem):
+    """The process has as many callers as it may have, and all of them are being answered."""
+
+    status = 503
+    title = sentence("Too many connections")
+    detail = sentence("Nothing was done. Wait for the seconds that Retry-After names, then try again.")
+
+
+def serve_http(*, host: str, port: int, processes: int) -> None:
+    """Serve the service whose settings are in the environment, until a signal ends it."""
+    raise_file_limit()
+    with tempfile.TemporaryDirectory(prefix="enrollment-metrics-") as folder:
+        if processes > 1:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # the processes count together
+        _run(host=host, port=port, processes=processes)
+
+
+def _run(*, host: str, port: int, processes: int) -> None:
+    uvicorn.run(
+        "enrollment.app:create_app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        http="enrollment.server:GuardedProtocol",
+        ws="none",
+        backlog=MAX_QUEUE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+    )
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as the operating system allows it to."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@cache
+def _settings() -> Settings:
+    return settings_of_environment()
+
+
+@cache
+def max_connections() -> int:
+    """Return how many callers' connections this process keeps: by its settings, and by the files that it may open."""
+    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _settings().http_connections
+    return wanted if may_open == resource.RLIM_INFINITY else max(1, min(wanted, may_open - RESERVED_FILES))
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection of a caller.
+
+    A head must arrive in time and be of moderate length; a caller must take the answer in time. When too many
+    connections are open, the one that has kept the process waiting longest makes room.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as uvicorn calls it
+        super().__init__(*args, **kwargs)
+        self._since = self.loop.time()
+        self._head_bytes = 0
+        self._in_head, self._head_begun = True, False
+        self._head_timer: TimerHandle | None = None
+        self._send_timer: TimerHandle | None = None
+
+    @property
+    def waits_since(self) -> float | None:
+        """Return since when this connection has kept the process waiting for a request; None if it does not."""
+        cycle = self._unanswered
+        if cycle is not None and (not cycle.more_body or cycle.response_started):
+            return None
+        return self._since
+
+    @property
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """Return the request that is being taken in or answered."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - likewise
+        """Make room for the connection, and give it some seconds to send a request."""
+        super().connection_made(transport)
+        if len(self.connections) > max_connections() and not self._make_room():
+            self.refuse(TooManyConnections(headers={"Retry-After": "5"}))
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all clocks."""
+        self._stop_clocks()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; those of a head are counted."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        if self._head_timer is None and self._in_head:
+            self._expect_head()
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+            self.refuse(HeadTooLarge())
+
+    def on_message_begin(self) -> None:
+        """Count the head of a request from here."""
+        super().on_message_begin()
+        self._in_head = self._head_begun = True
+        if self._head_timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless its head is too long."""
+        self._in_head, self._head_begun, self._head_bytes = False, False, 0
+        self._stop_head_clock()
+        self._since = self.loop.time()
+        length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if length > MAX_HEAD or len(self.headers) > MAX_HEADERS:
+            self.refuse(HeadTooLarge())
+        elif not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body in, unless its request was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect another head from here on."""
+        self._in_head, self._head_bytes = True, 0
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Note from when on the caller keeps the process waiting."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Give the caller some seconds to take in what it was sent."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(_settings().send_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop that clock."""
+        self._stop(self._send_timer)
+        self._send_timer = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are no problem document
+        """Refuse what is not HTTP."""
+        self.refuse(RequestUnreadable())
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, without a request that could be passed on, and close the connection."""
+        self._stop_clocks()
+        if self._unanswered is None and not self.transport.is_closing():
+            self.transport.write(_document(problem))
+        self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(_settings().head_seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._unanswered is not None:
+            self._expect_head()  # the caller waits for an answer to the request before
+        elif self._head_begun:
+            self.refuse(HeadTooSlow())
+        else:
+            self.transport.close()
+
+    def _make_room(self) -> bool:
+        """Close the connection that has kept the process waiting longest; say whether there was one."""
+        waiting = [(since, other) for other in self.connections - {self} if (since := _waits(other)) is not None]
+        if not waiting:
+            return False
+        _, longest = min(waiting, key=lambda pair: pair[0])
+        longest.transport.abort()
+        return True
+
+    def _stop_clocks(self) -> None:
+        self._stop_head_clock()
+        self._stop(self._send_timer)
+        self._send_timer = None
+
+    def _stop_head_clock(self) -> None:
+        self._stop(self._head_timer)
+        self._head_timer = None
+
+    @staticmethod
+    def _stop(timer: TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
+
+def _waits(connection: Any) -> float | None:  # noqa: ANN401 - uvicorn's union of protocols
+    return connection.waits_since if isinstance(connection, GuardedProtocol) else None
+
+
+def _document(problem: Problem) -> bytes:
+    """Write a problem as a whole response, in English: whoever sent no request named no language."""
+    told = {
+        "type": f"{CATALOGUE}{problem.code()}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code(),
+        "request_id": "",
+        "errors": [],
+    }
+    body = json.dumps(told).encode()
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Content-Language": "en",
+        "Connection": "close",
+        **problem.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return b"".join([STATUS_LINE[problem.status], head.encode(), b"\r\n", body])
