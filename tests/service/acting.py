@@ -64,9 +64,13 @@ class Caller:
         """Put what is there already: read its ETag first."""
         return self.put(path, body, self.get(path).headers["ETag"])
 
-    def post(self, path: str, body: Json = None, key: str | None = None) -> httpx2.Response:
-        """Act."""
+    def post(
+        self, path: str, body: Json = None, key: str | None = None, if_match: str | None = None
+    ) -> httpx2.Response:
+        """Act, on the version of an ETag if one is given."""
         headers = {**self._headers, "Idempotency-Key": key or uuid.uuid4().hex}
+        if if_match:
+            headers["If-Match"] = if_match
         return self._client.post(path, headers=headers) if body is None else self._client.post(
             path, json=body, headers=headers
         )  # fmt: skip
