@@ -93,10 +93,13 @@ def take_back(session: Session, made: Made, *, kept: Iterable[uuid.UUID]) -> Non
         kept: the children whose applications were stored.
     """
     stored = set(kept)
-    joined = exists().where(Applicant.household_id == Household.id)
-    session.execute(delete_rows(Household).where(Household.id.in_(made.households), ~joined))
-    session.execute(delete_rows(Child).where(Child.id.in_(set(made.children) - stored)))
-    session.execute(update(Child).where(Child.id.in_(set(made.named) - stored)).values(sis_digest=None))
+    if made.households:
+        joined = exists().where(Applicant.household_id == Household.id)
+        session.execute(delete_rows(Household).where(Household.id.in_(made.households), ~joined))
+    if children := set(made.children) - stored:
+        session.execute(delete_rows(Child).where(Child.id.in_(children)))
+    if named := set(made.named) - stored:
+        session.execute(update(Child).where(Child.id.in_(named)).values(sis_digest=None))
     session.expire_all()
 
 
