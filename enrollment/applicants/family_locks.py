@@ -63,7 +63,7 @@ def lock_families(session: Session, partner: Partner, brought: Sequence[Bringing
     known = _known_children(session, partner, brought)
     unnamed = {
         (one.cycle, one.sis_digest): child.id
-        for one in brought
+        for one in sorted(brought, key=lambda one: (one.cycle, one.reference), reverse=True)  # of several, the first
         for child in [known.get((one.cycle, one.reference))]
         if one.sis_digest and child and child.sis_digest is None
     }

@@ -211,3 +211,23 @@ def test_of_two_who_decide_the_same_thing_at_once_one_is_told_who_was_first(summ
         if answers[0].status_code == 200:
             break
     assert counted.keys() == {"placement-decided"}
+
+
+def test_what_a_batch_made_for_a_row_that_is_refused_is_taken_back(city: City) -> None:
+    refused: Json = {"grade": "99", "child": dict(CHILD), "household": "h-1", "sis_id": "s-1"}
+    known: Json = {"grade": "KG", "child": dict(CHILD), "household": "h-2", "sis_id": "s-2"}
+    rows: list[Json] = [
+        {"cycle": "2027", "reference": "new-1", "applicant": refused},
+        {"cycle": "2027", "reference": "child-00", "applicant": {**refused, "sis_id": "s-3", "grade": "01"}},
+        {"cycle": "2027", "reference": "child-01", "applicant": known},
+        {"cycle": "2027", "reference": "child-02", "applicant": known},
+        {"cycle": "nowhere", "reference": "new-2", "applicant": known},
+    ]
+    told = city.portal.post("/v1/applicants:batch", {"rows": rows}).json()["rows"]
+    codes = ["grade-not-offered", "grade-held-by-ranking", None, "same-child-twice", "cycle-not-found"]
+    assert [row["code"] for row in told] == codes
+    with transaction(city.service.sessions) as session:
+        assert session.execute(text("SELECT count(*) FROM child")).scalar_one() == 6
+        named = session.execute(text("SELECT count(*) FROM child WHERE sis_digest IS NOT NULL")).scalar_one()
+        assert session.execute(text("SELECT array_agg(reference) FROM household")).scalar_one() == ["h-2"]
+    assert named == 1

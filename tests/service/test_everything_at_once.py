@@ -11,6 +11,7 @@ from functools import partial
 from threading import Event, local
 
 import httpx2
+import pytest
 import rfc8785
 
 from acting import Caller
@@ -49,8 +50,11 @@ THREADS = 8
 ACTS = 30
 """Of each thread."""
 
-STEPS = 300
-"""Of rounds at most, while the others act."""
+ROUND_EVERY = 10
+"""A round begins after so many acts of the first thread."""
+
+MOST_STEPS = 100
+"""Of one round."""
 
 NEVER_TOLD = {"in-the-way", "act-in-flight", "unavailable", "broken"}
 
@@ -66,6 +70,9 @@ class Crowd:
         self.people["network"] = summer.service.partner("network")
         self.references = [child.reference for child in summer.children()]
         self.claims = [row["id"] for row in summer.rows("SELECT id FROM claim WHERE status = 'pending'")]
+        self.due = Event()
+        """Set when the calendar's next round is to begin."""
+        self.rounds = 0
         self._chance = local()
 
     def act(self, seed: int) -> None:
@@ -82,7 +89,9 @@ class Crowd:
             (5, self.move),
             (3, self.withdraw),
         )
-        for _ in range(ACTS):
+        for number in range(ACTS):
+            if seed == 0 and number % ROUND_EVERY == 0:
+                self.due.set()
             (act,) = self.chance.choices([act for _, act in acts], [weight for weight, _ in acts])
             act()
 
@@ -184,22 +193,26 @@ class Crowd:
         self.tell("withdraw", self.people["portal"].delete(path, "*"))
 
     def run_rounds(self, done: Event) -> None:
-        """Have rounds of the calendar begun, drawn, matched, published, sometimes void, while the others act."""
-        self._chance.its = random.Random(0)  # noqa: S311
-        for _ in range(STEPS):
-            self.summer.write("UPDATE round_calendar SET next_at = clock_timestamp()")
-            self.step()
-            if done.is_set():
-                break
-        self.summer.write("UPDATE round_calendar SET next_at = clock_timestamp() + interval '1 day'")
-        for _ in range(STEPS):
+        """Run a round of the calendar whenever one is due, until the others are done."""
+        while not done.is_set():
+            self.due.wait()
+            self.due.clear()
+            self.run_round()
+
+    def run_round(self) -> None:
+        """Have a round of the calendar begun, drawn, matched and published, or made void."""
+        self._chance.its = random.Random(self.rounds)  # noqa: S311
+        self.rounds += 1
+        self.summer.write("UPDATE round_calendar SET next_at = clock_timestamp()")
+        keep_calendars(self.sessions)
+        for _ in range(MOST_STEPS):
             if self.summer.round_now() is None:
-                break
+                return
             self.step()
+        pytest.fail("the round does not end")
 
     def step(self) -> None:
         """Have all that may go on with a round try at once."""
-        keep_calendars(self.sessions)
         round_ = self.summer.round_now()
         if round_ is None:
             return
@@ -224,6 +237,7 @@ class Crowd:
 def test_everything_at_once_ends_in_no_deadlock_and_the_books_balance(summer: Summer) -> None:
     make_large(summer)
     crowd = Crowd(summer)
+    crowd.run_round()
     done = Event()
     with ThreadPoolExecutor(THREADS + 1) as pool:
         rounds = pool.submit(crowd.run_rounds, done)
@@ -233,8 +247,8 @@ def test_everything_at_once_ends_in_no_deadlock_and_the_books_balance(summer: Su
                 one.result()
         finally:
             done.set()
+            crowd.due.set()
         rounds.result()
-    print(crowd.told)
     assert deadlocks(summer.service) == 0
     assert not [told for told in crowd.told if told[1] >= 500 or told[2] in NEVER_TOLD], crowd.told
     for act in ("rank", "batch", "row", "accept", "decline", "approve", "deny", "approve-placement", "move"):
