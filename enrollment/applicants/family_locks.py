@@ -144,12 +144,15 @@ def _lock_children(
     unnamed: Collection[uuid.UUID],
 ) -> None:
     """Lock children by id; those that get a SIS id now for a change of a key, so that it does not wait later."""
+    ids = {child.id for child in known.values()}
     digests = [(one.cycle, one.sis_digest) for one in brought if one.sis_digest is not None]
-    by_digest = session.scalars(select(Child.id).where(tuple_(Child.cycle_id, Child.sis_digest).in_(digests)))
-    ids = {*by_digest, *(child.id for child in known.values())}
+    if digests:
+        ids.update(session.scalars(select(Child.id).where(tuple_(Child.cycle_id, Child.sis_digest).in_(digests))))
     locked = select(Child.id).order_by(Child.id)
-    session.execute(locked.where(Child.id.in_(ids)).with_for_update(key_share=True)).all()
-    session.execute(locked.where(Child.id.in_(unnamed)).with_for_update()).all()
+    if ids:
+        session.execute(locked.where(Child.id.in_(ids)).with_for_update(key_share=True)).all()
+    if unnamed:
+        session.execute(locked.where(Child.id.in_(unnamed)).with_for_update()).all()
 
 
 def _make_child(session: Session, cycle: str, digest: bytes) -> Sequence[uuid.UUID]:

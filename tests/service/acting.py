@@ -20,7 +20,7 @@ from enrollment.access.service import hold_partner, make_partner, make_secret, m
 from enrollment.app import JOBS, LOOPS, create_app
 from enrollment.database import transaction
 from enrollment.settings import Settings
-from lock_order import Watch, watch_engine, watched_connection
+from lock_order import Watch, by_the_service, watch_engine, watched_connection
 from lottery.canonical import Json
 
 SECRET = "tests only: " + "x" * 40
@@ -98,7 +98,7 @@ class Service:
     def __init__(self, database: str) -> None:
         self.database = database
         self.app: FastAPI = create_app(settings_for(database))
-        self.watch = Watch()
+        self.watch = Watch(counts=by_the_service)
         watch_engine(self.app.state.engine, self.watch)
         self.app.state.pool.connection_class = watched_connection(self.watch)
         self._client = TestClient(self.app, raise_server_exceptions=False)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -214,7 +215,7 @@ def test_of_two_who_decide_the_same_thing_at_once_one_is_told_who_was_first(summ
 
 
 def test_what_a_batch_made_for_a_row_that_is_refused_is_taken_back(city: City) -> None:
-    refused: Json = {"grade": "99", "child": dict(CHILD), "household": "h-1", "sis_id": "s-1"}
+    refused: dict[str, Json] = {"grade": "99", "child": dict(CHILD), "household": "h-1", "sis_id": "s-1"}
     known: Json = {"grade": "KG", "child": dict(CHILD), "household": "h-2", "sis_id": "s-2"}
     rows: list[Json] = [
         {"cycle": "2027", "reference": "new-1", "applicant": refused},
@@ -231,3 +232,24 @@ def test_what_a_batch_made_for_a_row_that_is_refused_is_taken_back(city: City) -
         named = session.execute(text("SELECT count(*) FROM child WHERE sis_digest IS NOT NULL")).scalar_one()
         assert session.execute(text("SELECT array_agg(reference) FROM household")).scalar_one() == ["h-2"]
     assert named == 1
+
+
+def test_of_two_who_approve_at_once_one_is_told_that_it_was_done(summer: Summer) -> None:
+    ann, bea, cleo = (summer.caller(name) for name in ("ann", "bea", "cleo"))
+    said: Json = {"rules": {"seats": {"match": 6}}, "reason": REASON}
+    assert summer.caller("lincoln").change(f"{CYCLE}/programs/lincoln-kg/rules", said).status_code == 202
+    (change,) = ann.get(f"{CYCLE}/rules-changes").json()["data"]
+    in_ten_days = (datetime.now(UTC) + timedelta(days=10)).isoformat()
+    calendar: Json = {"every": "week", "first_at": in_ten_days, "dice_in_minutes": 0}
+    assert ann.post(f"{CYCLE}/round-calendar", calendar).status_code == 201
+    decline(summer, "lincoln-kg", 1)
+    path = until_matched(summer)
+    assert ann.post(f"{path}/void", MISTAKE).status_code == 202
+    for code, done, act, body in (
+        ("other-state", 202, f"{path}/void", MISTAKE),
+        ("calendar-approved", 200, f"{CYCLE}/round-calendar/approve", None),
+        ("change-decided", 200, f"/v1/rules-changes/{change['id']}/approve", {"reason": REASON}),
+    ):
+        answers = at_once(partial(bea.post, act, body), partial(cleo.post, act, body))
+        assert statuses(answers) == {done: 1, 409: 1}, code
+        assert [answer.json()["code"] for answer in answers if answer.status_code == 409] == [code]
