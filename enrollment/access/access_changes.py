@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import (
+    FOR_ROWS,
     LastAdministrator,
     add_account,
     administrators,
@@ -232,7 +233,7 @@ def refuse_change(session: Session, change_id: uuid.UUID, *, by: Staff, reason: 
 def _lock_open(session: Session, change_id: uuid.UUID, *, by: Staff) -> AccessChange:
     lock_access(session)
     refuse_former_administrator(session, by)
-    change = session.get(AccessChange, change_id, with_for_update=True, populate_existing=True)
+    change = session.get(AccessChange, change_id, with_for_update=FOR_ROWS, populate_existing=True)
     if change is None:
         raise NotFound
     if change.status != "asked" or change.expires_at <= clock(session):

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Role, RoleKind, Staff
 from enrollment.access.invitations import invite
-from enrollment.access.limits import clear_attempts_on
 from enrollment.access.models import Invitation, StaffAccount, StaffRole, StaffToken
 from enrollment.access.partners import IdTaken
 from enrollment.access.passwords import hash_of, refuse_guessable
@@ -28,6 +27,9 @@ from lottery.canonical import Json
 
 ACCESS = 0x616363657373
 """The advisory lock under which access changes: `access` in hex."""
+
+FOR_ROWS = {"key_share": True}
+"""Locks a row for a change, and lets others add rows that point to it."""
 
 ENOUGH_ADMINISTRATORS = 2
 
@@ -80,7 +82,7 @@ def lock_account(session: Session, staff_id: str) -> StaffAccount:
     Raises:
         NotFound: if there is none.
     """
-    staff = session.get(StaffAccount, staff_id, with_for_update=True, populate_existing=True)
+    staff = session.get(StaffAccount, staff_id, with_for_update=FOR_ROWS, populate_existing=True)
     if staff is None:
         raise NotFound
     return staff
@@ -164,9 +166,9 @@ def unlock(session: Session, staff_id: str, *, by: Staff) -> None:
     """
     if staff_id == by.id:
         raise OwnAccount
-    if session.get(StaffAccount, staff_id) is None:
-        raise NotFound
-    clear_attempts_on(session, staff_id)
+    account = lock_account(session, staff_id)
+    account.unlocked_at = clock(session)
+    session.flush()
     record(session, Event.UNLOCKED, by, {"staff": staff_id})
     tell_public(session, "unlocked", by, before=[], after=roles_of(session, staff_id))
 

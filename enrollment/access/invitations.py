@@ -74,7 +74,7 @@ def accept_invitation(session: Session, body: AcceptInvitation, *, address: str)
         InvitationRefused: if the account, a part of the code or the time is not right.
         MalformedBody: if the password is easily guessed; the code is still good then.
     """
-    staff = session.get(StaffAccount, body.id, with_for_update=True)
+    staff = session.get(StaffAccount, body.id, with_for_update={"key_share": True})
     now = clock(session)
     invitation = session.scalars(
         select(Invitation).where(

@@ -23,8 +23,6 @@ class AttemptLimit:
 
     key: bytes
     most: int
-    account: str | None = None
-    """Whose unlocking clears it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +34,19 @@ class Passed:
     """Whether this attempt is the first one that is refused."""
 
 
-def count_attempt(session: Session, limit: AttemptLimit, now: datetime) -> Passed | None:
+def count_attempt(session: Session, limit: AttemptLimit, now: datetime, *, forgiven: datetime | None) -> Passed | None:
     """Count an attempt before it is looked at, so that many at once are no more than the limit.
 
-    An attempt that is refused does not make the wait longer.
+    An attempt that is refused does not make the wait longer. Whoever counts against several limits counts in one order.
+
+    Args:
+        session: the transaction.
+        limit: what it counts against.
+        now: the database's time.
+        forgiven: when the account was unlocked; what was counted before counts no more.
     """
-    over = Attempts.since <= now - WINDOW
-    row = insert(Attempts).values(key=limit.key, account=limit.account, number=1, since=now)
+    over = Attempts.since <= max(now - WINDOW, forgiven or now - WINDOW)
+    row = insert(Attempts).values(key=limit.key, number=1, since=now)
     number, since = session.execute(
         row.on_conflict_do_update(
             index_elements=[Attempts.key],
@@ -67,11 +71,6 @@ def uncount_attempt(session: Session, limit: AttemptLimit) -> None:
 def clear_attempts(session: Session, limit: AttemptLimit) -> None:
     """Forget the attempts that count against a limit."""
     session.execute(delete(Attempts).where(Attempts.key == limit.key))
-
-
-def clear_attempts_on(session: Session, account: str) -> None:
-    """Forget every attempt on an account."""
-    session.execute(delete(Attempts).where(Attempts.account == account))
 
 
 def forget_old_attempts(session: Session, now: datetime) -> None:

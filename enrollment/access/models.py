@@ -58,6 +58,8 @@ class StaffAccount(Table):
     """When the owner last took up an invitation. The account approves nothing that began before."""
     sponsor: Mapped[str | None]
     """The administrator who alone handed out the code that the owner took up; None where two did."""
+    unlocked_at: Mapped[datetime | None]
+    """When another administrator forgave the wrong passwords and codes that were tried before."""
     active: Mapped[bool] = mapped_column(server_default="true")
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -210,7 +212,6 @@ class Attempts(Table):
     __tablename__ = "attempts"
 
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    account: Mapped[str | None] = mapped_column(index=True)
     number: Mapped[int]
     since: Mapped[datetime] = mapped_column(index=True)
 

@@ -54,7 +54,7 @@ def hold_partner(session: Session, partner_id: str) -> PartnerAccount:
     Raises:
         NotFound: if there is none.
     """
-    partner = session.get(PartnerAccount, partner_id, with_for_update=True)
+    partner = session.get(PartnerAccount, partner_id, with_for_update={"key_share": True})
     if partner is None:
         raise NotFound
     return partner
@@ -134,5 +134,5 @@ def record_client_failure(session: Session, client_id: str, address: str) -> Non
     if session.get(PartnerAccount, client_id) is None:
         return
     limit = AttemptLimit(digest_of(f"client {client_id} {address}")[:16], most=1)
-    if count_attempt(session, limit, clock(session)) is None:
+    if count_attempt(session, limit, clock(session), forgiven=None) is None:
         record(session, Event.CLIENT_FAILED, Somebody(Partner(client_id, frozenset()).account, address))

@@ -126,8 +126,8 @@ def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[
     """Lock the account, and count an attempt before it is looked at."""
     account = lock_account(session, by.id)
     now = clock(session)
-    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{by.id}"), MAX_PROOFS, account=by.id)
-    passed = count_attempt(session, limit, now)
+    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{by.id}"), MAX_PROOFS)
+    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
     if passed is not None:
         seconds = seconds_until(passed.until, now)
         raise TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds)

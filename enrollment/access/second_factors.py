@@ -189,6 +189,7 @@ def recovery_code_is_right(session: Session, staff_id: str, code: str, *, by: Ac
 
 def new_recovery_codes(session: Session, staff_id: str, *, by: Actor) -> list[str]:
     """Make recovery codes in place of those before, and return them, to be shown once."""
+    lock_account(session, staff_id)
     codes = [new_code(RECOVERY_GROUPS) for _ in range(RECOVERY_CODES)]
     session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
     session.add_all(RecoveryCode(staff_id=staff_id, digest=digest_of_code(code)) for code in codes)

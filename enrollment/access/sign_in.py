@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment.access.accounts import roles_of
+from enrollment.access.accounts import FOR_ROWS, roles_of
 from enrollment.access.addresses import keyed
 from enrollment.access.callers import must_have_factor
 from enrollment.access.limits import (
@@ -116,7 +116,7 @@ def _count(session: Session, body: SignIn, address: str, settings: Settings) -> 
     counted = []
     for limit in limits:
         counted.append(limit)
-        passed = count_attempt(session, limit, now)
+        passed = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
         if passed is not None:
             if passed.first and account is not None:
                 record(session, Event.SIGN_IN_LIMITED, Somebody(f"staff:{body.id}", address))
@@ -127,15 +127,15 @@ def _count(session: Session, body: SignIn, address: str, settings: Settings) -> 
 def _limits(session: Session, body: SignIn, address: str, settings: Settings) -> list[AttemptLimit]:
     device = _place(settings, body.id, f"device\n{body.device}")
     if body.device is not None and session.get(KnownPlace, (body.id, device)) is not None:
-        return [AttemptLimit(keyed(settings, "attempts", f"device\n{device.hex()}"), MAX_FROM_DEVICE, account=body.id)]
+        return [AttemptLimit(keyed(settings, "attempts", f"device\n{device.hex()}"), MAX_FROM_DEVICE)]
     known = session.get(KnownPlace, (body.id, _place(settings, body.id, f"address\n{address}"))) is not None
     limits = [
-        AttemptLimit(keyed(settings, "attempts", f"place\n{body.id}\n{address}"), MAX_FROM_PLACE, account=body.id),
+        AttemptLimit(keyed(settings, "attempts", f"place\n{body.id}\n{address}"), MAX_FROM_PLACE),
         AttemptLimit(keyed(settings, "attempts", f"address\n{address}"), MAX_FROM_ADDRESS),
     ]
     if not known:
         strangers = keyed(settings, "attempts", f"strangers\n{body.id}")
-        limits.append(AttemptLimit(strangers, MAX_FROM_STRANGERS, account=body.id))
+        limits.append(AttemptLimit(strangers, MAX_FROM_STRANGERS))
     return limits
 
 
@@ -155,7 +155,7 @@ def _finish(
 ) -> SignedInNow | Problem:
     """Open the session, or return the refusal, which is recorded in the same transaction."""
     somebody = Somebody(f"staff:{body.id}", address)
-    account = session.get(StaffAccount, body.id, with_for_update=True) if right else None
+    account = session.get(StaffAccount, body.id, with_for_update=FOR_ROWS) if right else None
     if account is None or not account.active or account.password != tried.password:
         if session.get(StaffAccount, body.id) is not None:
             record(session, Event.SIGN_IN_FAILED, somebody)
@@ -169,7 +169,7 @@ def _finish(
     has_factor = bool(has.all)
     proved = not has_factor
     if has_factor and body.code is not None:
-        refusal = _refuse_code(session, body.code, somebody, account.id, settings)
+        refusal = _refuse_code(session, body.code, somebody, account, settings)
         if refusal is not None:
             return refusal
         proved = True
@@ -182,14 +182,16 @@ def _finish(
     return SignedInNow(new, needs, device)
 
 
-def _refuse_code(session: Session, code: str, somebody: Somebody, account: str, settings: Settings) -> Problem | None:
+def _refuse_code(
+    session: Session, code: str, somebody: Somebody, account: StaffAccount, settings: Settings
+) -> Problem | None:
     now = clock(session)
-    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{account}"), MAX_CODES, account=account)
-    passed = count_attempt(session, limit, now)
+    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{account.id}"), MAX_CODES)
+    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
     if passed is not None:
         seconds = seconds_until(passed.until, now)
         return TooManySignIns(headers={"Retry-After": str(seconds)}, seconds=seconds)
-    if not app_code_is_right(session, account, code, settings):
+    if not app_code_is_right(session, account.id, code, settings):
         record(session, Event.PROOF_FAILED, somebody, {"by": "code"})
         return SecondFactorRefused()
     clear_attempts(session, limit)

@@ -23,6 +23,7 @@ from enrollment.access.callers import (
 from enrollment.access.once import Once, OnceRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.applicants import claims as deciding
+from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import (
     AddressShown,
@@ -40,8 +41,10 @@ from enrollment.applicants.schemas import (
     ZonesOverride,
 )
 from enrollment.applicants.service import (
+    bringing,
     find_applicant,
     hold_applicant,
+    hold_application,
     override_zones,
     put_applicant,
 )
@@ -86,9 +89,10 @@ def put(
     else, is refused.
     """
     taking = hold_open(session, cycle)
+    settings = request.app.state.settings
+    lock_families(session, partner, [bringing(settings, cycle, reference, body)])
     found = hold_applicant(session, partner, cycle=cycle, reference=reference)
     refuse_stale(if_match, found.version if found and found.withdrawn_at is None else None)
-    settings = request.app.state.settings
     made = put_applicant(session, partner, taking.cycle, reference, body, found=found, settings=settings)
     show_version(response, made.version)
     if found is None:
@@ -163,7 +167,9 @@ def make_claim(
 ) -> ClaimShown:
     """Claim a fact that gives priority; it counts once the school, or for facts about the child the city, approves."""
     held = hold_between_rounds(session, cycle)
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    applicant = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    if applicant is None or applicant.withdrawn_at is not None:
+        raise NotFound
     return claim_shown(deciding.make_claim(session, held.cycle, applicant, body, actor=partner.actor))
 
 
@@ -220,15 +226,14 @@ def transfer(
     The answer names nobody, because it is kept for its Idempotency-Key; read the application for the rest.
     """
     hold_between_rounds(session, cycle)
-    found = session.scalars(
-        select(Applicant)
-        .where(
+    found = hold_application(
+        session,
+        select(Applicant).where(
             Applicant.cycle_id == cycle,
             Applicant.transfer_digest == digest_of(body.code),
             Applicant.withdrawn_at.is_(None),
-        )
-        .with_for_update()
-    ).one_or_none()
+        ),
+    )
     if found is None:
         raise TransferRefused
     former = found.partner_id
@@ -290,18 +295,36 @@ def list_claims_to_decide(
 
 @claim_router.post("/v1/claims/{claim}/approve", dependencies=[Once])
 def approve_claim(
-    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction,
+    staff: Decides,
+    response: Response,
+    *,
+    claim: uuid.UUID,
+    body: ClaimDecision,
+    if_match: IfMatch = None,
 ) -> ClaimShown:
-    """Approve a claim: from now on it counts."""
-    return _decide(session, staff, response, claim, "approved", body)
+    """Approve a claim: from now on it counts.
+
+    A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
+    """
+    return _decide(session, staff, response, claim, "approved", body, if_match)
 
 
 @claim_router.post("/v1/claims/{claim}/deny", dependencies=[Once])
 def deny_claim(
-    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction,
+    staff: Decides,
+    response: Response,
+    *,
+    claim: uuid.UUID,
+    body: ClaimDecision,
+    if_match: IfMatch = None,
 ) -> ClaimShown:
-    """Deny a claim: it does not count."""
-    return _decide(session, staff, response, claim, "denied", body)
+    """Deny a claim: it does not count.
+
+    A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
+    """
+    return _decide(session, staff, response, claim, "denied", body, if_match)
 
 
 @claim_router.put("/v1/cycles/{cycle}/children/{ticket}/zones", status_code=status.HTTP_204_NO_CONTENT)
@@ -321,10 +344,15 @@ def put_zones(
 
 
 def _decide(
-    session: Session, staff: Staff, response: Response, claim_id: uuid.UUID, decided: str, body: ClaimDecision
+    session: Session,
+    staff: Staff,
+    response: Response,
+    claim_id: uuid.UUID,
+    decided: str,
+    body: ClaimDecision,
+    if_match: str | None,
 ) -> ClaimShown:
-    claim = deciding.hold_claim(session, staff, claim_id)
-    hold_between_rounds(session, claim.cycle_id)
+    claim = deciding.hold_claim(session, staff, claim_id, if_match=if_match)
     actor = staff.actor_for(RoleKind.SCHOOL, RoleKind.OPERATOR, RoleKind.ADMINISTRATOR)
     deciding.decide_claim(session, claim, decided, body, actor=actor)
     show_version(response, claim.version)
@@ -352,6 +380,7 @@ def claim_shown(claim: Claim) -> ClaimShown:
         decided_by=claim.decided_by,
         made_at=claim.made_at,
         decided_at=claim.decided_at,
+        version=claim.version,
     )
 
 

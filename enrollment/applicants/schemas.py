@@ -115,6 +115,7 @@ class ClaimShown(Wire):
     decided_by: Annotated[str | None, Field(description="The role, not the person.")]
     made_at: datetime
     decided_at: datetime | None
+    version: Annotated[int, Field(description="To change a decision, send it as If-Match.")]
 
 
 class ApplicantShown(Wire):

@@ -104,6 +104,6 @@ def _known(session: Session, held: Held, settings: Settings) -> Known:
     return Known(
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
-        digest=lambda sis_id: sis_digest(settings, held.cycle, sis_id),
+        digest=lambda sis_id: sis_digest(settings, held.cycle.id, sis_id),
         today=held.now.date(),
     )

@@ -1,18 +1,20 @@
 """Rankings over HTTP."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
-from sqlalchemy import any_, func, select
+from sqlalchemy import any_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
+from enrollment.applicants.family_locks import Bringing, lock_families, take_back
 from enrollment.applicants.models import Applicant
-from enrollment.applicants.service import find_applicant, hold_applicant, put_applicant
+from enrollment.applicants.service import bringing, find_applicant, hold_applicant, put_applicant
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
@@ -46,6 +48,7 @@ from enrollment.rankings.service import (
     withdrawn_programs,
 )
 from enrollment.schools.models import Offering
+from enrollment.settings import Settings
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
@@ -203,9 +206,41 @@ def list_warnings(
 def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchShown:
     """Put many applications and rankings; each row is done or refused by itself, and the answer says which.
 
-    A row changes what is there without an If-Match: the last one sent stands.
+    Rows are done by cycle and reference, and answered in the order in which they were sent. A row changes what is there
+    without an If-Match: of two rows with the same reference the last one sent stands.
     """
-    return BatchShown(rows=[_row(session, partner, request, row) for row in body.rows])
+    rows, settings = body.rows, request.app.state.settings
+    open_ = {cycle for cycle in sorted({row.cycle for row in rows}) if _is_open(session, cycle)}
+    made = lock_families(session, partner, [_bringing(settings, row) for row in rows if row.cycle in open_])
+    order = sorted(range(len(rows)), key=lambda place: (rows[place].cycle, rows[place].reference))
+    told = {place: _row(session, partner, request, rows[place]) for place in order}
+    take_back(session, made, kept=_children_of(session, partner, [rows[place] for place in order if told[place].done]))
+    return BatchShown(rows=[told[place] for place in range(len(rows))])
+
+
+def _is_open(session: Session, cycle: str) -> bool:
+    """Lock a cycle for sharing, and say whether it takes applications now."""
+    try:
+        hold_open(session, cycle)
+    except Problem:
+        return False
+    return True
+
+
+def _bringing(settings: Settings, row: BatchRow) -> Bringing:
+    if row.applicant is None:
+        return Bringing(row.cycle, row.reference)
+    return bringing(settings, row.cycle, row.reference, row.applicant)
+
+
+def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -> Sequence[uuid.UUID]:
+    """Return the children whose applications some rows stored."""
+    brought = [(row.cycle, row.reference) for row in rows if row.applicant is not None]
+    return session.scalars(
+        select(Applicant.child_id).where(
+            Applicant.partner_id == partner.id, tuple_(Applicant.cycle_id, Applicant.reference).in_(brought)
+        )
+    ).all()
 
 
 def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RowShown:

@@ -141,7 +141,7 @@ def _ranker() -> Select[uuid.UUID, uuid.UUID, str, bytes, bytes | None, int | No
         )
         .join(Child, Child.id == Applicant.child_id)
         .where(Applicant.withdrawn_at.is_(None))
-        .with_for_update(of=[Applicant, Child])
+        .with_for_update(key_share=True, of=[Child, Applicant])  # in this order; see docs/explanation/locks.md
     )
 
 

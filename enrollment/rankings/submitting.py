@@ -2,7 +2,8 @@
 
 It is asynchronous and has statements of its own, because this is where families wait on the last evening; what is
 decided is decided by the functions that decide it elsewhere. First trip: lock the cycle and the child, look. Second:
-write the version, the entry and what points to them, and commit. Lock, look, act.
+write the version, the entry and what points to them, and commit. Lock, look, act. The locks come in the order of
+docs/explanation/locks.md: the cycle, the child, the child's application (PostgreSQL locks in the order of `OF`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ HOLD_CHILD = """
     FROM applicant a JOIN child h ON h.id = a.child_id
     WHERE a.cycle_id = %(cycle)s AND a.partner_id = %(partner)s AND a.reference = %(reference)s
       AND a.withdrawn_at IS NULL
-    FOR UPDATE OF a, h
+    FOR NO KEY UPDATE OF h, a
 """
 NEWEST = """
     SELECT r.version, r.kind, r.programs, r.late, r.confirmation, r.leaf_hash, r.at

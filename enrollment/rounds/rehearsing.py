@@ -91,7 +91,7 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
         "complaints": [str(complaint) for complaint in complaints[:10]],
     }
     with transaction(sessions) as session:
-        rehearsal = session.get_one(Rehearsal, uuid.UUID(rehearsal_id), with_for_update=True)
+        rehearsal = session.get_one(Rehearsal, uuid.UUID(rehearsal_id), with_for_update={"key_share": True})
         rehearsal.totals, rehearsal.state = totals, "done"
 
 

@@ -1,6 +1,7 @@
 """Answer an offer, give a seat up, and what happens when nobody answers; by the database's clock.
 
-Whoever acts on a child's seat locks, in this order, its cycle, the child, and the program whose ledger it changes.
+An act on a child's seat locks the cycle, the child, and the program whose vacancies it changes, in this order
+(docs/explanation/locks.md).
 """
 
 import uuid
@@ -18,8 +19,9 @@ from enrollment.database import transaction
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rankings.service import Ranker, drop_program, hold_ranker_of
+from enrollment.schools.offerings import lock_programs
 from enrollment.seats.changes import Change, Seat, tell_change
-from enrollment.seats.ledger import Opened, lock_programs, open_seats
+from enrollment.seats.ledger import Opened, open_seats
 from enrollment.seats.models import LIVE, Offer
 
 SERVICE = "service"
@@ -141,15 +143,26 @@ def expire_due(sessions: "sessionmaker[Session]") -> None:
 
 
 def remind_due(sessions: "sessionmaker[Session]") -> None:
-    """Notify partners of open offers whose time is nearly over, once each."""
+    """Notify partners of open offers whose time is nearly over, once each.
+
+    Offers that somebody acts on now are left to the next pass: so reminders wait for nobody, and need no other lock.
+    """
+    due = (
+        select(Offer.id)
+        .where(
+            Offer.status == "open",
+            Offer.reminded_at.is_(None),
+            Offer.remind_at <= func.clock_timestamp(),
+            Offer.answer_by > func.clock_timestamp(),
+        )
+        .order_by(Offer.id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     with transaction(sessions) as session:
         rows = session.execute(
             update(Offer)
             .where(
-                Offer.status == "open",
-                Offer.reminded_at.is_(None),
-                Offer.remind_at <= func.clock_timestamp(),
-                Offer.answer_by > func.clock_timestamp(),
+                Offer.id.in_(session.scalars(due).all()),
                 Applicant.child_id == Offer.child_id,
                 Applicant.withdrawn_at.is_(None),
             )

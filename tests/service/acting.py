@@ -28,6 +28,7 @@ from enrollment.access.second_factors import seal
 from enrollment.app import JOBS, LOOPS, create_app
 from enrollment.database import clock, transaction
 from enrollment.settings import Settings
+from lock_order import Watch, by_the_service, watch_engine, watched_connection
 from lottery.canonical import Json
 
 SECRET = "tests only: " + "x" * 40
@@ -93,9 +94,13 @@ class Caller:
         """Put what is there already: read its ETag first."""
         return self.put(path, body, self.get(path).headers["ETag"])
 
-    def post(self, path: str, body: Json = None, key: str | None = None) -> httpx2.Response:
-        """Act."""
+    def post(
+        self, path: str, body: Json = None, key: str | None = None, if_match: str | None = None
+    ) -> httpx2.Response:
+        """Act, on the version of an ETag if one is given."""
         headers = {**self._headers, "Idempotency-Key": key or uuid.uuid4().hex}
+        if if_match:
+            headers["If-Match"] = if_match
         return self._client.post(path, headers=headers) if body is None else self._client.post(
             path, json=body, headers=headers
         )  # fmt: skip
@@ -154,6 +159,9 @@ class Service:
         self.database = database
         self.settings = settings_for(database)
         self.app: FastAPI = create_app(self.settings)
+        self.watch = Watch(counts=by_the_service)
+        watch_engine(self.app.state.engine, self.watch)
+        self.app.state.pool.connection_class = watched_connection(self.watch)
         self._client = TestClient(self.app, raise_server_exceptions=False)
 
     def __enter__(self) -> Self:
@@ -164,6 +172,7 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.__exit__(kind, error, trace)
+        assert not self.watch.broken, self.watch.broken
 
     @property
     def sessions(self) -> "sessionmaker[Session]":

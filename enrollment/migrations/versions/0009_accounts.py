@@ -58,12 +58,10 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.Column("account", sa.String(), nullable=True),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_attempts")),
     )
-    op.create_index(op.f("ix_attempts_account"), "attempts", ["account"], unique=False)
     op.create_index(op.f("ix_attempts_since"), "attempts", ["since"], unique=False)
     op.create_table(
         "security_event",
@@ -160,6 +158,7 @@ def upgrade() -> None:
     op.add_column("given_answer", sa.Column("roles", sa.String(), nullable=True))
     op.add_column("staff", sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("staff", sa.Column("sponsor", sa.String(), nullable=True))
+    op.add_column("staff", sa.Column("unlocked_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("staff_token", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_column("staff", "failures")
     op.drop_column("staff", "locked_until")
@@ -198,6 +197,7 @@ def downgrade() -> None:
     op.add_column("staff", sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("staff", sa.Column("failures", sa.Integer(), server_default="0", nullable=False))
     op.drop_column("staff_token", "proved_at")
+    op.drop_column("staff", "unlocked_at")
     op.drop_column("staff", "sponsor")
     op.drop_column("staff", "confirmed_at")
     op.drop_column("given_answer", "roles")
