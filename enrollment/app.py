@@ -20,8 +20,10 @@ from enrollment.database import InTransaction, connect, hot_pool, sessions_of
 from enrollment.docs.routes import router as docs_routes
 from enrollment.exchange.routes import router as roster_routes
 from enrollment.jobs import Loop, Work, run_worker
+from enrollment.notify.notice_numbers import numbering_notices
 from enrollment.observe import Bounded, Metrics, Observed, log_as_json
 from enrollment.openapi import describe
+from enrollment.query_parameters import UsableQuery
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -78,6 +80,7 @@ LOOPS = (
     Loop("reminders", remind_due, 5.0),
     Loop("calendar", keep_calendars, 2.0),
     Loop("waitlists", look_after_waitlists, 1.0),
+    numbering_notices(),
 )
 
 
@@ -92,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         lifespan=_lifespan,
+        dependencies=[UsableQuery],
         middleware=[Middleware(Observed, metrics=metrics), Middleware(Bounded)],
     )
     app.state.settings = settings

@@ -32,7 +32,7 @@ from enrollment.access.schemas import (
 )
 from enrollment.access.tokens import Client, access_token
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import BadRequest, NotFound, Unauthenticated, sentence
 from enrollment.wire import Id
@@ -118,9 +118,10 @@ def sign_in(request: Request, response: Response, body: SignIn) -> StaffTokenSho
 
 
 @router.get("/v1/tokens", tags=["access"])
-def list_own_tokens(session: InTransaction, staff: AnyStaff) -> list[StaffTokenShown]:
-    """List your own sessions and personal tokens, newest first; at most 200."""
-    return [_token_shown(token) for token in service.tokens_of(session, staff)]
+def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenShown]:
+    """List your own valid sessions and personal tokens, newest first."""
+    asked = service.tokens_of(session, staff)
+    return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Once], tags=["access"])
@@ -136,26 +137,10 @@ def revoke_token(session: InTransaction, staff: AnyStaff, token: uuid.UUID) -> N
 
 
 @router.get("/v1/partners", tags=["access"])
-def list_partners(
-    session: InTransaction,
-    _: ManagesAccess,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[PartnerShown]:
+def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerShown]:
     """List the partners."""
-    asked = select(PartnerAccount).order_by(PartnerAccount.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(PartnerAccount.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda partner: partner.id,
-        show=lambda partner: _partner_shown(partner, service.valid_secrets(session, partner.id)),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, select(PartnerAccount), by=[PartnerAccount.id])
+    return found.show(lambda partner: _partner_shown(partner, service.valid_secrets(session, partner.id)))
 
 
 @router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Once], tags=["access"])
@@ -211,26 +196,10 @@ def revoke_secret(session: InTransaction, _: ManagesAccess, partner: Annotated[I
 
 
 @router.get("/v1/staff", tags=["access"])
-def list_staff(
-    session: InTransaction,
-    _: ManagesAccess,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[StaffShown]:
+def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffShown]:
     """List the staff accounts."""
-    asked = select(StaffAccount).order_by(StaffAccount.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(StaffAccount.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda staff: staff.id,
-        show=lambda staff: _staff_shown(session, staff),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, select(StaffAccount), by=[StaffAccount.id])
+    return found.show(lambda staff: _staff_shown(session, staff))
 
 
 @router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Once], tags=["access"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
@@ -287,14 +287,11 @@ def make_personal_token(session: Session, staff: Staff, body: PersonalTokenBody)
     )
 
 
-def tokens_of(session: Session, staff: Staff) -> Sequence[StaffToken]:
-    """Return the caller's own valid tokens, newest first."""
-    return session.scalars(
-        select(StaffToken)
-        .where(StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session))
-        .order_by(StaffToken.made_at.desc())
-        .limit(200)
-    ).all()
+def tokens_of(session: Session, staff: Staff) -> Select[StaffToken]:
+    """Select the caller's own valid tokens."""
+    return select(StaffToken).where(
+        StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session)
+    )
 
 
 def revoke_token(session: Session, staff: Staff, token_id: uuid.UUID) -> None:
