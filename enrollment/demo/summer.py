@@ -71,11 +71,11 @@ def answer(cast_: Cast, tell: Teller) -> None:
 
 def _wait_for_notices(cast_: Cast) -> None:
     """Wait until the notices of the published round can be read: all of them at once, a moment after publishing."""
-
-    def told() -> Answer:
-        return {"published": [_noticed(partner, "results.published") for partner in cast_.partners.values()]}
-
-    wait(told, lambda answer: any(cast("list[object]", answer["published"])))
+    partners = cast_.partners.values()
+    wait(
+        lambda: {"told": any(_noticed(partner, "results.published") for partner in partners)},
+        lambda answer: answer["told"] is True,
+    )
 
 
 def _noticed(partner: Person, event: str) -> list[Mapping[str, object]]:
