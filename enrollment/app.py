@@ -26,9 +26,11 @@ from enrollment.guarded import Guarded
 from enrollment.jobs import Loop, Work, run_worker
 from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
+from enrollment.notify.notice_numbers import numbering_notices
 from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
 from enrollment.problems import NotFound
+from enrollment.query_parameters import UsableQuery
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -87,6 +89,7 @@ LOOPS = (
     Loop("reminders", remind_due, 5.0),
     Loop("calendar", keep_calendars, 2.0),
     Loop("waitlists", look_after_waitlists, 1.0),
+    numbering_notices(),
 )
 
 
@@ -104,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,  # a redirect would go to whatever host the caller names
         lifespan=_lifespan,
+        dependencies=[UsableQuery],
         middleware=[
             Middleware(Observed, metrics=metrics),
             Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, refuse=answer_problem),

@@ -21,7 +21,7 @@ from enrollment.access.once import Once, OnceRoute
 from enrollment.access.schemas import AccessTokenShown, PartnerBody, PartnerChange, PartnerShown, SecretShown
 from enrollment.access.tokens import Client, access_token
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import BadRequest, NotFound, Unauthenticated, sentence
 from enrollment.wire import Id
@@ -102,26 +102,10 @@ def _basic(request: Request) -> tuple[str, str] | None:
 
 
 @router.get("/v1/partners")
-def list_partners(
-    session: InTransaction,
-    _: ManagesAccess,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[PartnerShown]:
+def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerShown]:
     """List the partners."""
-    asked = select(PartnerAccount).order_by(PartnerAccount.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(PartnerAccount.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda partner: partner.id,
-        show=lambda partner: _partner_shown(partner, partners.valid_secrets(session, partner.id)),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, select(PartnerAccount), by=[PartnerAccount.id])
+    return found.show(lambda partner: _partner_shown(partner, partners.valid_secrets(session, partner.id)))
 
 
 @router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Once])

@@ -4,13 +4,13 @@ It is kept apart from the public log, because it names accounts. It only grows: 
 and no child's name is ever in it. A reader gets events in the order of their places, which never changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import Select, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.models import SecurityEvent, SecurityPlace
@@ -81,14 +81,6 @@ COMMAND_LINE = Somebody("service:command-line", None)
 """Whoever can run commands on the deployment's own machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedEvent:
-    """An event in its place."""
-
-    place: int
-    event: SecurityEvent
-
-
 def record(session: Session, event: Event, by: "Actor | Somebody", about: Mapping[str, Json] | None = None) -> None:
     """Write an event in the act's own transaction.
 
@@ -108,23 +100,13 @@ def record_names_read(session: Session, by: Actor, what: str, **where: str) -> N
     record(session, Event.NAMES_READ, by, {"what": what, **where})
 
 
-def read_events(
-    session: Session, *, after: int, limit: int, account: str | None, event: str | None
-) -> Sequence[PlacedEvent]:
-    """Return events after a place, in order; first give a place to every event that has none."""
+def events(session: Session, *, account: str | None, event: str | None) -> Select[int, SecurityEvent]:
+    """Select events with their places; first give a place to every event that has none."""
     _give_places(session)
-    asked = (
-        select(SecurityPlace.place, SecurityEvent)
-        .join(SecurityEvent, SecurityEvent.id == SecurityPlace.event_id)
-        .where(SecurityPlace.place > after)
-        .order_by(SecurityPlace.place)
-        .limit(limit)
-    )
+    asked = select(SecurityPlace.place, SecurityEvent).join(SecurityEvent, SecurityEvent.id == SecurityPlace.event_id)
     if account is not None:
         asked = asked.where(SecurityEvent.account == account)
-    if event is not None:
-        asked = asked.where(SecurityEvent.event == event)
-    return [PlacedEvent(place, row) for place, row in session.execute(asked)]
+    return asked if event is None else asked.where(SecurityEvent.event == event)
 
 
 def _give_places(session: Session) -> None:

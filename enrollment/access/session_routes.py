@@ -29,6 +29,7 @@ from enrollment.access.schemas import (
 )
 from enrollment.access.sign_in import sign_in
 from enrollment.database import InTransaction
+from enrollment.paging import Page, Paging
 
 router = APIRouter(route_class=OnceRoute, tags=["access"])
 
@@ -71,9 +72,10 @@ def change_password(request: Request, session: InTransaction, by: ActsForSelf, b
 
 
 @router.get("/v1/tokens")
-def list_own_tokens(session: InTransaction, staff: AnyStaff) -> list[StaffTokenShown]:
-    """List your own sessions and personal tokens, newest first; at most 200."""
-    return [_token_shown(token) for token in sessions.tokens_of(session, staff)]
+def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenShown]:
+    """List your own valid sessions and personal tokens, newest first."""
+    asked = sessions.tokens_of(session, staff)
+    return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Once])

@@ -2,11 +2,10 @@
 
 import secrets
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
@@ -17,8 +16,6 @@ from enrollment.access.security_log import Event, record
 from enrollment.database import clock
 from enrollment.problems import NotFound
 from enrollment.settings import Settings
-
-MAX_LISTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,11 @@ def make_personal_token(session: Session, body: PersonalTokenBody, *, by: Staff)
     return new
 
 
-def tokens_of(session: Session, staff: Staff) -> Sequence[StaffToken]:
-    """Return the caller's own valid tokens, newest first."""
-    return session.scalars(
-        select(StaffToken)
-        .where(StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session))
-        .order_by(StaffToken.made_at.desc())
-        .limit(MAX_LISTED)
-    ).all()
+def tokens_of(session: Session, staff: Staff) -> Select[StaffToken]:
+    """Select the caller's own valid tokens."""
+    return select(StaffToken).where(
+        StaffToken.staff_id == staff.id, StaffToken.revoked_at.is_(None), StaffToken.expires_at > clock(session)
+    )
 
 
 def revoke_token(session: Session, token_id: uuid.UUID, *, by: Staff) -> None:

@@ -25,7 +25,7 @@ from enrollment.access.schemas import (
     StaffShown,
 )
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.wire import Id
@@ -34,26 +34,10 @@ router = APIRouter(route_class=OnceRoute, tags=["access"])
 
 
 @router.get("/v1/staff")
-def list_staff(
-    session: InTransaction,
-    _: ManagesAccess,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[StaffShown]:
+def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffShown]:
     """List the staff accounts."""
-    asked = select(StaffAccount).order_by(StaffAccount.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(StaffAccount.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda staff: staff.id,
-        show=lambda staff: _staff_shown(session, staff),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, select(StaffAccount), by=[StaffAccount.id])
+    return found.show(lambda staff: _staff_shown(session, staff))
 
 
 @router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Once])
@@ -129,32 +113,20 @@ def accept(request: Request, session: InTransaction, body: AcceptInvitation) -> 
 def list_access_changes(
     session: InTransaction,
     _: ReadsRecords,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     only: Annotated[
         Literal["asked", "approved", "refused", "expired"] | None,
         Query(alias="status", description="Only of this status."),
     ] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[AccessChangeShown]:
     """List the changes of access that take two administrators, by id."""
     over = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
     now = case((over, "expired"), else_=AccessChange.status)
-    asked = select(AccessChange, now).order_by(AccessChange.id).limit(limit + 1)
+    asked = select(AccessChange, now)
     if only is not None:
         asked = asked.where(now == only)
-    if after := uuid_of(cursor):
-        asked = asked.where(AccessChange.id > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: str(row[0].id),
-        show=lambda row: _change_shown(row[0], status_=row[1]),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, asked, by=[AccessChange.id])
+    return found.show(_change_now)
 
 
 @router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
@@ -197,6 +169,10 @@ def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffShown:
         for role in accounts.roles_of(session, staff.id)
     ]
     return StaffShown(id=staff.id, name=staff.name, roles=roles, active=staff.active, confirmed_at=staff.confirmed_at)
+
+
+def _change_now(change: AccessChange, status_: str) -> AccessChangeShown:
+    return _change_shown(change, status_=status_)
 
 
 def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeShown:

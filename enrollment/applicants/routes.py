@@ -34,6 +34,7 @@ from enrollment.applicants.schemas import (
     ClaimBody,
     ClaimDecision,
     ClaimShown,
+    ClaimStatus,
     ClaimToDecide,
     GuardianShown,
     TransferBody,
@@ -51,9 +52,10 @@ from enrollment.applicants.service import (
 from enrollment.audit.log import append
 from enrollment.cycles.service import hold_between_rounds, hold_open, read_cycle
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.schools.filters import refuse_unknown_values
 from enrollment.schools.models import Zone
 from enrollment.stored import objects_of
 from enrollment.wire import Id
@@ -119,12 +121,8 @@ def read(
 def list_applicants(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[ApplicantListed]:
     """List your applications in a cycle, without names."""
     read_cycle(session, cycle)
@@ -132,19 +130,8 @@ def list_applicants(
         select(Applicant, Child.tag)
         .join(Child, Child.id == Applicant.child_id)
         .where(Applicant.cycle_id == cycle, Applicant.partner_id == partner.id)
-        .order_by(Applicant.reference)
-        .limit(limit + 1)
     )
-    if after := place_of(cursor):
-        asked = asked.where(Applicant.reference > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: row[0].reference,
-        show=lambda row: _listed(row[0], row[1]),
-        request=request,
-        response=response,
-    )
+    return paging.read(session, asked, by=[Applicant.reference]).show(_listed)
 
 
 def _listed(applicant: Applicant, tag: bytes) -> ApplicantListed:
@@ -177,26 +164,15 @@ def make_claim(
 def list_claims(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[ClaimShown]:
     """List the claims of an application of yours."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    asked = select(Claim).where(Claim.applicant_id == applicant.id).order_by(Claim.id).limit(limit + 1)
-    if after := uuid_of(cursor):
-        asked = asked.where(Claim.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda claim: str(claim.id),
-        show=claim_shown,
-        request=request,
-        response=response,
+    return paging.read(session, select(Claim).where(Claim.applicant_id == applicant.id), by=[Claim.id]).show(
+        claim_shown
     )
 
 
@@ -264,14 +240,11 @@ def _tell_transfer(session: Session, moved: Applicant, child: Child, former: str
 def list_claims_to_decide(
     session: InTransaction,
     staff: AnyStaff,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
-    school: Annotated[Id | None, Query()] = None,
-    status: Annotated[Id | None, Query(description="pending, approved or denied.")] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    school: Annotated[Id | None, Query(description="Only at this school.")] = None,
+    status: Annotated[ClaimStatus | None, Query(description="Only of this status.")] = None,
 ) -> Page[ClaimToDecide]:
     """List claims at your schools, or all of them for administrators and auditors, with what is needed to decide."""
     read_cycle(session, cycle)
@@ -280,17 +253,9 @@ def list_claims_to_decide(
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
     else:
         record_names_read(session, staff, "claims", cycle=cycle)
-    asked = deciding.claims_for(staff, cycle, school=school, status=status).limit(limit + 1)
-    if after := uuid_of(cursor):
-        asked = asked.where(Claim.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda claim: str(claim.id),
-        show=lambda claim: _to_decide(session, claim, staff),
-        request=request,
-        response=response,
-    )
+    refuse_unknown_values(session, cycle, school=school)
+    asked = deciding.claims_for(staff, cycle, school=school, status=status)
+    return paging.read(session, asked, by=[Claim.id]).show(lambda claim: _to_decide(session, claim, staff))
 
 
 @claim_router.post("/v1/claims/{claim}/approve", dependencies=[Once])

@@ -19,9 +19,9 @@ from enrollment.exchange.reconciling import reconcile
 from enrollment.exchange.roster_packages import SisIdIn, read_package
 from enrollment.exchange.rosters import Known, read_csv_roster
 from enrollment.exchange.schemas import Reconciliation
-from enrollment.problems import Fault, Problem, sentence
+from enrollment.problems import Problem, sentence
+from enrollment.schools.filters import refuse_other_grades
 from enrollment.schools.models import Program, School
-from enrollment.schools.zone_routes import GradeNotInCycle
 from enrollment.settings import Settings
 from enrollment.wire import Id
 
@@ -76,7 +76,7 @@ def reconcile_roster(
     tells that you compared one.
     """
     held = read_cycle(session, cycle)
-    _refuse_unknown(grade or [], held.cycle)
+    refuse_other_grades(held.cycle, *(grade or ()))
     raw = upload_of(request).read()
     known = _known(session, held, request.app.state.settings)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -90,12 +90,6 @@ def reconcile_roster(
     actor = staff.actor_for(RoleKind.AUDITOR, RoleKind.ADMINISTRATOR)
     append(session, "record.read", cycle=cycle, actor=actor, fields={"what": "roster", "reader": staff.id})
     return told
-
-
-def _refuse_unknown(grades: list[str], cycle: Cycle) -> None:
-    if not set(grades) <= set(cycle.grades):
-        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
-        raise GradeNotInCycle(faults=[fault], cycle=cycle.id)
 
 
 def _known(session: Session, held: Held, settings: Settings) -> Known:

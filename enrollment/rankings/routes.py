@@ -18,7 +18,7 @@ from enrollment.applicants.service import bringing, find_applicant, hold_applica
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
 from enrollment.rankings import submitting
@@ -42,6 +42,7 @@ from enrollment.rankings.service import (
     hold_ranker,
     keep_draft,
     newest_of,
+    ranking_of,
     submit_ranking,
     versions_of,
     withdraw_ranking,
@@ -116,26 +117,15 @@ def delete_ranking(
 def list_versions(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[RankingShown]:
     """Read the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    place = place_of(cursor)
-    before = int(place) if place and place.isdigit() else None
-    return page(
-        versions_of(session, applicant.id, before=before, most=limit + 1),
-        limit=limit,
-        place=lambda ranking: str(ranking.version),
-        show=lambda ranking: _ranking_shown(ranking, {}),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
+    return found.show(lambda version: _ranking_shown(ranking_of(version), {}))
 
 
 @router.post(f"{APPLICANT}/validate")
@@ -160,12 +150,8 @@ def validate(
 def list_warnings(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[WarnedApplicant]:
     """List your applicants who ranked programs that have left, so that you can tell the families."""
     read_cycle(session, cycle)
@@ -187,19 +173,8 @@ def list_warnings(
             Offering.status == "out",
         )
         .group_by(Applicant.reference)
-        .order_by(Applicant.reference)
-        .limit(limit + 1)
     )
-    if after := place_of(cursor):
-        asked = asked.where(Applicant.reference > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: row[0],
-        show=lambda row: WarnedApplicant(reference=row[0], warnings=[_warned(*one) for one in row[1]]),
-        request=request,
-        response=response,
-    )
+    return paging.read(session, asked, by=[Applicant.reference]).show(_warned_applicant)
 
 
 @router.post("/v1/applicants:batch", dependencies=[Once])
@@ -287,6 +262,10 @@ def _refused(row: BatchRow, problem: Problem, say: Say) -> RowShown:
 
 def _fault_shown(fault: Fault, say: Say) -> FaultShown:
     return FaultShown(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+
+
+def _warned_applicant(reference: str, programs: Sequence[tuple[str, str | None]]) -> WarnedApplicant:
+    return WarnedApplicant(reference=reference, warnings=[_warned(*one) for one in programs])
 
 
 def _warned(program: str, reason: str | None) -> Warned:

@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 from typing import Annotated, Literal, cast
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from enrollment.cycles.service import read_cycle
 from enrollment.database import InTransaction
 from enrollment.jobs import is_waiting
 from enrollment.languages import in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.rounds.calendar import approve_calendar, ask_for_calendar, live_calendar, stop_calendar
 from enrollment.rounds.frozen import freeze
 from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
@@ -55,24 +55,10 @@ RoundId = Annotated[Id, Path(alias="round")]
 
 
 @router.get("/v1/cycles/{cycle}/rounds")
-def list_rounds(
-    session: InTransaction,
-    request: Request,
-    response: Response,
-    *,
-    cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[RoundShown]:
+def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Path()]) -> Page[RoundShown]:
     """List a cycle's rounds, by id; void ones too."""
     read_cycle(session, cycle)
-    asked = select(Round).where(Round.cycle_id == cycle).order_by(Round.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Round.id > after)
-    rounds = session.scalars(asked).all()
-    return page(
-        rounds, limit=limit, place=lambda round_: round_.id, show=show_round, request=request, response=response
-    )
+    return paging.read(session, select(Round).where(Round.cycle_id == cycle), by=[Round.id]).show(show_round)
 
 
 @router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Once])

@@ -309,12 +309,11 @@ def _give(session: Session, held: Held, placement: OutsidePlacement, ranker: Ran
 
 
 def placements_of(cycle: str, status: str | None) -> Select[OutsidePlacement, bytes]:
-    """Select a cycle's placements outside the lottery with the children's tags, by id."""
+    """Select a cycle's placements outside the lottery with the children's tags."""
     asked = (
         select(OutsidePlacement, Child.tag)
         .join(Child, Child.id == OutsidePlacement.child_id)
         .where(OutsidePlacement.cycle_id == cycle)
-        .order_by(OutsidePlacement.id)
     )
     return asked if status is None else asked.where(OutsidePlacement.status == status)
 

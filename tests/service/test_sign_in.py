@@ -165,7 +165,7 @@ def test_owners_list_their_sessions_end_one_and_sign_out_everywhere(service: Ser
     here = service.auditor("otto")
     opened = [service.stranger().sign_in("otto").json() for _ in range(2)]
     there, elsewhere = [service.with_token(one["token"]) for one in opened]
-    listed = {row["id"] for row in here.get("/v1/tokens").json()}
+    listed = {row["id"] for row in here.get("/v1/tokens").json()["data"]}
     assert {one["id"] for one in opened} < listed
     assert here.delete(f"/v1/tokens/{opened[0]['id']}").status_code == 204
     assert there.get("/v1/tokens").status_code == 401
