@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from acting import PASSWORD, Caller, Service
+from enrollment.access.access_changes import reset_from_command_line
 from enrollment.access.accounts import administrators, make_first_administrator
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.database import clock, transaction
@@ -330,6 +331,16 @@ def test_the_command_line_makes_the_first_two_administrators_and_no_third(servic
         make_first_administrator(session, "dora", "password1234")
     opened = service.stranger().sign_in("ann").json()
     assert opened["needs"] == "second-factor-setup"
+
+
+def test_the_command_line_resets_an_account_that_nobody_else_can_help(service: Service) -> None:
+    ann = service.administrator("ann")
+    with transaction(service.sessions) as session:
+        code = reset_from_command_line(session, "ann", settings=service.settings)
+    assert ann.get("/v1/tokens").status_code == 401
+    assert service.stranger().sign_in("ann").status_code == 401
+    assert accept(service, "ann", code).status_code == 204
+    assert service.stranger().sign_in("ann", NEW_PASSWORD).json()["needs"] == "second-factor-setup"
 
 
 def test_changes_of_access_are_in_the_public_log_by_role_and_never_by_name(service: Service) -> None:
