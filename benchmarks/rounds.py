@@ -18,8 +18,8 @@ from typing import cast
 import rfc8785
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment.access.partners import make_partner
 from enrollment.access.schemas import PartnerBody
-from enrollment.access.service import make_partner
 from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
@@ -31,7 +31,7 @@ from enrollment.rounds.files import seeds_before
 from enrollment.rounds.frozen import freeze, frozen_market
 from enrollment.rounds.gates import Matched
 from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
-from enrollment.rounds.matching import store
+from enrollment.rounds.matching import findings_of, store
 from enrollment.rounds.steps import draw, publish
 from enrollment.schools.models import Offering, Operator, Program, ProgramRules, School
 from lottery.canonical import Json
@@ -138,7 +138,8 @@ def steps_of(sessions: "sessionmaker[Session]") -> dict[str, float]:
     with timed("gates and store"), transaction(sessions) as session:
         round_ = lock_round(session, round_id)
         round_.asked_by = "ann"
-        store(session, Matched(round_, market, outcome, seeds))
+        matched = Matched(round_, market, outcome, seeds)
+        store(session, matched, findings_of(session, matched))
     with timed("publish"), transaction(sessions) as session:
         publish(session, hold_round(session, round_id), staff="bea", actor="staff:administrator")
     return spent

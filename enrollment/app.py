@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
+from enrollment.access.denied import record_denied_acts
 from enrollment.access.routes import router as access_routes
 from enrollment.admission import Admission
 from enrollment.answers import answer_problem, answer_with_problems
@@ -27,9 +28,11 @@ from enrollment.health_routes import router as health_routes
 from enrollment.jobs import Job, Loop, run_worker
 from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
+from enrollment.notify.notice_numbers import numbering_notices
 from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
 from enrollment.problems import NotFound, OutcomeUnknown
+from enrollment.query_parameters import UsableQuery
 from enrollment.rankings.routes import hot_router as hot_ranking_routes
 from enrollment.rankings.routes import router as ranking_routes
 from enrollment.rounds.auditor_routes import router as auditor_routes
@@ -93,6 +96,7 @@ LOOPS = (
     Loop(REMINDERS, remind_due, 5.0),
     Loop(CALENDAR, keep_calendars, 2.0),
     Loop(WAITLISTS, look_after_waitlists, 1.0),
+    numbering_notices(),
 )
 
 
@@ -110,6 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,  # a redirect would go to whatever host the caller names
         lifespan=_lifespan,
+        dependencies=[UsableQuery],
         middleware=[
             Middleware(Observed, metrics=metrics),
             Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, refuse=answer_problem),
@@ -129,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     answer_with_problems(app)
+    record_denied_acts(app)
     describe(app)
     return app
 

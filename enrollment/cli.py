@@ -13,14 +13,17 @@ import typer
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import OperationalError
 
+from enrollment.access.access_changes import reset_from_command_line
+from enrollment.access.accounts import AdministratorsThere, make_first_administrator
+from enrollment.access.partners import IdTaken
 from enrollment.access.schemas import RoleBody, StaffBody
-from enrollment.access.service import IdTaken, make_staff
 from enrollment.app import create_app, work
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
 from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
 from enrollment.migrating import downgrade, upgrade
+from enrollment.problems import Problem
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.signals import end_with_input, ended_by_signal, noted_signals
 from enrollment.web_server import CannotListen, address_of, listen, serve_web
@@ -89,8 +92,10 @@ def serve(
 
 @commands.command("try")
 def try_out(
-    administrator: Annotated[str, typer.Option(help="The administrator to make, if there is none of that name.")],
-    password_file: Annotated[Path, typer.Option(help="A file with the administrator's password.")],
+    administrator: Annotated[
+        list[str], typer.Option(help="An administrator to make, if there is none of that name; give two.")
+    ],
+    password_file: Annotated[Path, typer.Option(help="A file with the administrators' password.")],
     folder: Annotated[Path, typer.Option(help="Where the database and the secret are kept.")] = Path("try-city"),
     port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
@@ -106,8 +111,9 @@ def try_out(
         os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
         os.environ.setdefault("ENROLLMENT_PUBLIC_URL", address)
         upgrade(url)
-        with suppress(IdTaken):
-            _make_administrator(administrator, password)
+        for name in administrator:
+            with suppress(IdTaken, AdministratorsThere):
+                _make_administrator(name, password)
         typer.echo(f"{address} is served until this ends; {folder} keeps what it has.")
         serve_web(listening, processes=1)
 
@@ -155,24 +161,48 @@ def make_administrator(
         Path | None, typer.Option(help="A file with the password; asked for on the terminal otherwise.")
     ] = None,
 ) -> None:
-    """Make an administrator; the first one cannot be made over HTTP."""
+    """Make one of the first two administrators; every other one takes two administrators, over HTTP."""
     if password_file is None:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     else:
         password = password_file.read_text(encoding="utf-8").strip()
     try:
         _make_administrator(name, password)
-    except IdTaken as taken:
-        typer.echo(f"enrollment: {taken}", err=True)
+    except Problem as refusal:
+        typer.echo(f"enrollment: {_told(refusal)}", err=True)
         raise typer.Exit(UNUSABLE) from None
 
 
+def _told(refusal: Problem) -> str:
+    """Return what was refused, with every fault of it."""
+    return " ".join([fault.detail.format_map(fault.values) for fault in refusal.faults] or [str(refusal)])
+
+
+@commands.command()
+def reset_account(name: Annotated[str, typer.Argument(help="The account's name.")]) -> None:
+    """Take an account's password and second factors away, and print the code with which its owner sets a password.
+
+    For when no two administrators can sign in. The public log and the security log say that it was done here.
+    """
+    settings = settings_of_environment()
+    engine = connect(settings.database_url, connections=2)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            code = reset_from_command_line(session, name, settings=settings)
+    except Problem as refusal:
+        typer.echo(f"enrollment: {_told(refusal)}", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    finally:
+        engine.dispose()
+    typer.echo(code)
+
+
 def _make_administrator(name: str, password: str) -> None:
-    body = StaffBody(id=name, name=name, password=password, roles=[RoleBody(role="administrator")])
+    StaffBody(id=name, name=name, roles=[RoleBody(role="administrator")])  # a name that is none ends here
     engine = connect(settings_of_environment().database_url, connections=2)
     try:
         with transaction(sessions_of(engine)) as session:
-            make_staff(session, body)
+            make_first_administrator(session, name, password)
     finally:
         engine.dispose()
 

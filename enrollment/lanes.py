@@ -34,7 +34,7 @@ OUTSIDE = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _RANKING = re.compile(r"/v1/cycles/[^/]+/applicants/[^/]+/ranking")
 _LONG = re.compile(r"/v1/applicants:batch|/v1/.+(/imports/.+|/exports/.+|:reconcile)|/v1/rounds/[^/]+/(market|outcome)")
-_SIGN_IN = re.compile(r"/v1/sessions|/v1/oauth/token|/v1/staff(/[^/]+)?")
+_SIGN_IN = re.compile(r"/v1/sessions|/v1/oauth/token|/v1/invitations/accept")
 
 
 def lane_of(method: str, path: str) -> Lane | None:

@@ -1,34 +1,59 @@
-"""Lists: an opaque cursor, at most 200 a page, and a Link to the next one."""
+"""Lists: one page at a time, in an order that never changes, with an opaque cursor to go on from."""
 
 import base64
-import binascii
+import hashlib
+import json
 import re
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar, TypeVarTuple
+from urllib.parse import urlencode
 
-from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from enrollment.problems import BadRequest, sentence
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 Shown = TypeVar("Shown")
+Columns = TypeVarTuple("Columns")
 
-MOST = 200
-MOST_DIGITS = 18
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+TAG_BYTES = 6
+"""Of a cursor: a digest of the list that the cursor belongs to, and of the place in the list."""
 
-_PLACE = re.compile(r"[A-Za-z0-9._:/-]{1,120}")
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="The `next_cursor` of the page before, with the same filters. Leave it out for the first page.",
+    ),
+]
+
+Key = str | int | uuid.UUID | datetime
+"""One part of a row's place in a list."""
+
+Place = tuple[Key, ...]
+
+Column = InstrumentedAttribute[Any]
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class UnusableCursor(BadRequest):
-    """A cursor that no list gave."""
+    """A cursor that this list did not give."""
 
-    title = sentence("The cursor is not one that was given")
-    detail = sentence("Send next_cursor as it was given, or none for the first page.")
+    title = sentence("Unusable cursor")
+    detail = sentence(
+        "Send a cursor exactly as this list gave it, with the same filters. Leave cursor out to read the first page."
+    )
 
 
 class Page(BaseModel, Generic[Shown]):
@@ -37,67 +62,133 @@ class Page(BaseModel, Generic[Shown]):
     model_config = ConfigDict(frozen=True)
 
     data: list[Shown]
+    next_cursor: Annotated[str | None, Field(description="The cursor of the next page. Null: this page is the last.")]
+
+
+class FeedPage(Page[Shown], Generic[Shown]):
+    """One page of a list that grows at its end only."""
+
+    resume_cursor: Annotated[
+        str,
+        Field(
+            description="Send it as `cursor`, now or later, to read exactly what comes after this page. Every page has "
+            "it, also the last one and an empty one."
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[*Columns]):
+    """The rows of one page, before they are shown."""
+
+    rows: Sequence[tuple[*Columns]]
     next_cursor: str | None
+    last_cursor: str | None
+    """After the last row; the cursor of the request if the page is empty."""
+
+    def show(self, show: Callable[[*Columns], Shown]) -> Page[Shown]:
+        """Return the page as it is answered."""
+        return Page(data=[show(*row) for row in self.rows], next_cursor=self.next_cursor)
 
 
-def place_of(cursor: str | None) -> str | None:
-    """Return the place after which a page begins, or None for the first page.
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """What a request asks of a list: how many rows, and after which place."""
 
-    Raises:
-        UnusableCursor: if the cursor is not one that was given.
-    """
-    if cursor is None:
-        return None
-    try:
-        place = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode("ascii")
-    except (ValueError, binascii.Error):
-        raise UnusableCursor from None
-    if not _PLACE.fullmatch(place):
-        raise UnusableCursor
-    return place
+    request: Request
+    response: Response
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor = None
+
+    def read(
+        self, session: Session, asked: Select[*Columns], *, by: Sequence[Column], newest_first: bool = False
+    ) -> Found[*Columns]:
+        """Read one page of a query, in the order of columns that together are unique and never change.
+
+        Raises:
+            UnusableCursor: if the cursor is not one that this list gave.
+        """
+        after = self._after([column.type.python_type for column in by])
+        if after is not None:
+            asked = asked.where(tuple_(*by) < after if newest_first else tuple_(*by) > after)
+        ordered = asked.add_columns(*by).order_by(*(column.desc() if newest_first else column for column in by))
+        found = session.execute(ordered.limit(self.limit + 1)).all()
+        return self._found([row[: -len(by)] for row in found], [tuple(row[-len(by) :]) for row in found])
+
+    def read_among(self, items: Sequence[Item], *, by: Callable[[Item], str]) -> Found[Item]:
+        """Return one page of items that are in memory, in the order of their ids.
+
+        Raises:
+            UnusableCursor: if the cursor is not one that this list gave.
+        """
+        after = self._after([str])
+        rest = sorted((item for item in items if after is None or (by(item),) > after), key=by)
+        return self._found([(item,) for item in rest], [(by(item),) for item in rest])
+
+    def read_feed(
+        self, session: Session, asked: Select[*Columns], *, by: Column, show: Callable[[*Columns], Shown]
+    ) -> FeedPage[Shown]:
+        """Read one page of a query whose rows are numbered from 1 in the order in which they became readable.
+
+        Raises:
+            UnusableCursor: if the cursor is not one that this list gave.
+        """
+        found = self.read(session, asked, by=[by])
+        return FeedPage(
+            data=found.show(show).data,
+            next_cursor=found.next_cursor,
+            resume_cursor=found.last_cursor or self._cursor_at((0,)),
+        )
+
+    def _found(self, rows: Sequence[tuple[*Columns]], places: Sequence[Place]) -> Found[*Columns]:
+        """Cut off the row that says that there is a next page, and link that page."""
+        shown = places[: self.limit]
+        last = self._cursor_at(shown[-1]) if shown else self.cursor
+        if len(places) <= self.limit:
+            return Found(rows, None, last)
+        address = self.request.url.include_query_params(cursor=last, limit=self.limit)
+        self.response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+        return Found(rows[: self.limit], last, last)
+
+    def _after(self, kinds: Sequence[type[Key]]) -> Place | None:
+        """Return the place that the cursor names, or None for the first page."""
+        if self.cursor is None:
+            return None
+        try:
+            keys = json.loads(base64.urlsafe_b64decode(self.cursor.encode("ascii") + b"==")[TAG_BYTES:])
+            place = tuple(READ[kind](key) for kind, key in zip(kinds, keys, strict=True))
+        except (ValueError, TypeError, AttributeError):
+            raise UnusableCursor from None
+        # The tag and the form are checked at once: only the list itself writes its cursors so.
+        if self._cursor_at(place) != self.cursor:
+            raise UnusableCursor
+        return place
+
+    def _cursor_at(self, place: Place) -> str:
+        keys = json.dumps(place, separators=(",", ":"), default=str).encode()
+        tag = hashlib.sha256(self._list().encode() + b"\0" + keys).digest()[:TAG_BYTES]
+        return base64.urlsafe_b64encode(tag + keys).decode().rstrip("=")
+
+    def _list(self) -> str:
+        """Return what makes a list another list: its path and its filters."""
+        filters = [
+            (name, value) for name, value in self.request.query_params.multi_items() if name not in ("cursor", "limit")
+        ]
+        return f"{self.request.url.path}?{urlencode(sorted(filters))}"
 
 
-def uuid_of(cursor: str | None) -> uuid.UUID | None:
-    """Return the id after which a page begins, where rows go by UUID, or None for the first page.
-
-    Raises:
-        UnusableCursor: if the cursor is not one that was given.
-    """
-    place = place_of(cursor)
-    try:
-        return None if place is None else uuid.UUID(place)
-    except ValueError:
-        raise UnusableCursor from None
+def _read_id(key: str) -> str:
+    if not _ID.fullmatch(key):
+        raise ValueError
+    return key
 
 
-def number_of(cursor: str | None) -> int | None:
-    """Return the number after which a page begins, where rows are numbered, or None for the first page.
+READ: Mapping[type[Key], Callable[[Any], Key]] = {
+    str: _read_id,
+    int: int,
+    uuid.UUID: uuid.UUID,
+    datetime: datetime.fromisoformat,
+}
 
-    Raises:
-        UnusableCursor: if the cursor is not one that was given.
-    """
-    place = place_of(cursor)
-    if place is None:
-        return None
-    if not (place.isdigit() and len(place) <= MOST_DIGITS):
-        raise UnusableCursor
-    return int(place)
-
-
-def page(
-    rows: Sequence[Row],
-    *,
-    limit: int,
-    place: Callable[[Row], str],
-    show: Callable[[Row], Shown],
-    request: Request,
-    response: Response,
-) -> Page[Shown]:
-    """Show a page of rows, of which one more than `limit` was asked for, so that a next page is known."""
-    shown = rows[:limit]
-    following = None
-    if len(rows) > limit:
-        following = base64.urlsafe_b64encode(place(shown[-1]).encode()).decode().rstrip("=")
-        address = request.url.include_query_params(cursor=following, limit=limit)
-        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
-    return Page(data=[show(row) for row in shown], next_cursor=following)
+Paging = Annotated[Pager, Depends()]
+"""A list's route takes it, reads one page by it and shows the page."""

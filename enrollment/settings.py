@@ -1,6 +1,6 @@
 """What a deployment sets, from the environment. Read once, in `create_app` and the command line."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
@@ -61,6 +61,18 @@ class Settings(BaseSettings):
 
     session_hours: Annotated[int, Field(ge=1, le=24)] = 8
     """How long a staff session holds."""
+
+    session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """After how many minutes without a request a staff session ends."""
+
+    presence_minutes: Annotated[int, Field(ge=1, le=60)] = 10
+    """How long a proof of presence holds for freeze, publish, void, approvals and changes of access."""
+
+    second_factor: Literal["administrators", "staff"] = "administrators"
+    """Who needs a second factor: administrators, or all staff."""
+
+    invitation_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    """How long an invitation to set a password holds."""
 
     worker_inside: bool = False
     """Whether the web process also runs jobs and the sequencer: for one machine; otherwise run `enrollment worker`."""

@@ -3,7 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, cast
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -19,7 +23,7 @@ from lottery.canonical import Json
 
 KEPT_HEADERS = ("etag", "location")
 
-HIDDEN = frozenset({"secret", "token", "transfer_code"})
+HIDDEN = frozenset({"secret", "token", "transfer_code", "invitation_code", "recovery_codes", "device", "uri"})
 """Fields shown once; they are not kept, so an answer given again has null in their place."""
 
 MOST_KEY = 128
@@ -54,6 +58,13 @@ class ActInFlight(Conflict):
     detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
 
 
+class RolesChanged(Conflict):
+    """The caller has other roles than when the act was done."""
+
+    title = sentence("Roles changed since this was done")
+    detail = sentence("The act stands. Your roles are other ones now, so its answer is not given again.")
+
+
 class AnsweredBefore(Exception):
     """Carries the answer that was given before."""
 
@@ -65,9 +76,9 @@ class AnsweredBefore(Exception):
 class Promise:
     """Where the answer to this request is to be kept."""
 
-    def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes) -> None:
+    def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes, roles: str | None) -> None:
         self._session = session
-        self._caller, self._key, self._fingerprint = caller, key, fingerprint
+        self._caller, self._key, self._fingerprint, self._roles = caller, key, fingerprint, roles
 
     def keep(self, answer: Response) -> None:
         """Store the answer in the act's own transaction."""
@@ -76,6 +87,7 @@ class Promise:
                 caller=self._caller,
                 key=self._key,
                 fingerprint=self._fingerprint,
+                roles=self._roles,
                 status=answer.status_code,
                 headers={name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers},
                 body=_without_secrets(bytes(answer.body)),
@@ -107,10 +119,9 @@ def once(
         Header(alias="Idempotency-Key", description="A new random text for every act; required."),
     ] = None,
 ) -> None:
-    """Give the former answer if this act was done before; otherwise see to it that its answer is kept.
+    """Find the former answer if this act was done before; otherwise see to it that its answer is kept.
 
     Raises:
-        AnsweredBefore: with the answer that was given.
         IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight: as they say.
     """
     if key is None:
@@ -127,12 +138,15 @@ def once(
     given = session.execute(
         select(GivenAnswer).where(GivenAnswer.caller == name, GivenAnswer.key == key)
     ).scalar_one_or_none()
+    roles = None if isinstance(caller, Partner) else " ".join(sorted(map(str, caller.roles)))
     if given is None:
-        request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint)
+        request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint, roles=roles)
         return
     if given.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    raise AnsweredBefore(_again(given))
+    found: Found = request.state.found
+    same = given.roles is None or given.roles == roles
+    found.answer = _again(given) if same else RolesChanged()
 
 
 def _again(given: GivenAnswer) -> Response:
@@ -148,11 +162,46 @@ Once = Depends(once)
 """Put into the `dependencies` of every POST."""
 
 
+@dataclass(slots=True)
+class Found:
+    """The answer that was given before, if there is one; or why it is not given again."""
+
+    answer: Response | RolesChanged | None = None
+
+
+FOUND: ContextVar[Found] = ContextVar("found")
+"""What `once` found for the request that is being answered."""
+
+
+def unless_answered(act: Callable[..., object]) -> Callable[..., object]:
+    """Have an act carried out unless it was answered before."""
+    if iscoroutinefunction(act):
+        raise TypeError("a route of OnceRoute is no coroutine")
+
+    @wraps(act)
+    def act_once(*args: object, **named: object) -> object:
+        answer = FOUND.get().answer
+        if isinstance(answer, RolesChanged):
+            raise answer
+        if answer is not None:
+            raise AnsweredBefore(answer)
+        return act(*args, **named)
+
+    return act_once
+
+
 Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
 class OnceRoute(APIRoute):
-    """A route that keeps its answer where `once` promised to."""
+    """A route that keeps its answer where `once` promised to, and gives a stored one in place of acting again."""
+
+    def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        """Make the route. A stored answer is looked at where the act would begin.
+
+        By then the caller has passed every check of the route: an answer is given again only to who may act so now.
+        """
+        super().__init__(path, unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
@@ -167,6 +216,8 @@ class OnceRoute(APIRoute):
 
 async def answer_once(request: Request, answer_request: Handler) -> Response:
     """Carry a request out, and keep its answer where `once` promised to."""
+    found = request.state.found = Found()
+    FOUND.set(found)
     try:
         answer = await answer_request(request)
     except AnsweredBefore as before:

@@ -4,8 +4,9 @@ The caller is checked in a short transaction of its own. Then the body arrives, 
 request waits for a place in the lane of long requests, and is carried out as any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -14,7 +15,7 @@ from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
 from enrollment.access.callers import GUARDS, Guard, identify
-from enrollment.access.once import Handler, answer_once
+from enrollment.access.once import Handler, answer_once, unless_answered
 from enrollment.bodies import Upload, on_disk
 from enrollment.database import transaction
 from enrollment.lanes import Lane, Lanes
@@ -31,6 +32,10 @@ class _Check:
 
 class UploadRoute(APIRoute):
     """Checks the caller, takes the body in, waits for a place, and keeps the answer as `OnceRoute` does."""
+
+    def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        """Make the route, which gives a stored answer in place of acting again."""
+        super().__init__(path, unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler, which never reads the body itself."""

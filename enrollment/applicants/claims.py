@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import RoleKind, Staff, refuse_stranger
 from enrollment.applicants.models import Applicant, Child, Claim
 from enrollment.applicants.schemas import ClaimBody, ClaimDecision
-from enrollment.applicants.service import commit_facts
+from enrollment.applicants.service import commit_facts, hold_application
 from enrollment.cycles.models import Cycle
+from enrollment.cycles.service import hold_between_rounds
 from enrollment.database import clock
+from enrollment.preconditions import refuse_stale
 from enrollment.problems import Conflict, Fault, Forbidden, NotFound, sentence
 from enrollment.schools.models import School
 
@@ -72,7 +74,7 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
 
 def claims_for(staff: Staff, cycle: str, *, school: str | None, status: str | None) -> Select[Claim]:
     """Select the claims that a member of the staff may see: of their schools, or all for who runs or audits."""
-    asked = select(Claim).where(Claim.cycle_id == cycle).order_by(Claim.id)
+    asked = select(Claim).where(Claim.cycle_id == cycle)
     if school is not None:
         asked = asked.where(Claim.school_id == school)
     if status is not None:
@@ -85,16 +87,46 @@ def claims_for(staff: Staff, cycle: str, *, school: str | None, status: str | No
     return asked.where(Claim.school_id.in_(theirs))
 
 
-def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID) -> Claim:
-    """Return a claim that a member of the staff may decide on, locked.
+class ClaimDecided(Conflict):
+    """A claim that was approved or denied already."""
+
+    title = sentence("Claim already decided")
+    detail = sentence(
+        "The claim is {status}. To change the decision, look at the claim again, and send its version as If-Match."
+    )
+
+
+def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match: str | None) -> Claim:
+    """Return a claim that a member of the staff may decide on now; its cycle and its child are locked.
+
+    Args:
+        session: a transaction.
+        staff: who decides.
+        claim_id: the claim.
+        if_match: the version that is to be decided on anew, if it was decided before.
 
     Raises:
         NotFound: if there is none in their scope.
         Forbidden: to an auditor, who sees it but decides nothing.
+        RoundRunning: if a round is frozen.
+        ClaimDecided: if it was decided on, and no version is named.
+        VersionStale: if another version is named than the newest.
     """
-    claim = session.get(Claim, claim_id, with_for_update=True, populate_existing=True)
+    claim = session.get(Claim, claim_id)
     if claim is None:
         raise NotFound
+    _refuse_stranger(session, staff, claim)
+    hold_between_rounds(session, claim.cycle_id)
+    hold_application(session, select(Applicant).where(Applicant.id == claim.applicant_id))
+    session.refresh(claim)  # it may have been decided on while its child was waited for
+    if claim.status != "pending" and if_match is None:
+        raise ClaimDecided(status=claim.status)
+    if if_match is not None:
+        refuse_stale(if_match, claim.version)
+    return claim
+
+
+def _refuse_stranger(session: Session, staff: Staff, claim: Claim) -> None:
     if claim.school_id is None:
         allowed = staff.is_administrator
     else:
@@ -103,7 +135,6 @@ def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID) -> Claim:
     if not allowed and staff.sees_everything:
         raise Forbidden(needs="a role at the school")
     refuse_stranger(allowed=allowed)
-    return claim
 
 
 def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDecision, *, actor: str) -> None:
@@ -113,9 +144,6 @@ def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDec
     claim.decided_by, claim.decided_at = actor, now
     claim.version += 1
     session.flush()
-    # Its partner may be changing it just now; what is committed to is what both come to.
-    applicant = session.get(Applicant, claim.applicant_id, with_for_update=True, populate_existing=True)
-    child = session.get(Child, applicant.child_id) if applicant else None
-    if applicant is not None and child is not None:
-        reason = f"claim-{status}"
-        commit_facts(session, applicant, child, actor=actor, basis=decision.basis, reason=reason)
+    applicant = session.get_one(Applicant, claim.applicant_id)
+    child = session.get_one(Child, applicant.child_id)
+    commit_facts(session, applicant, child, actor=actor, basis=decision.basis, reason=f"claim-{status}")

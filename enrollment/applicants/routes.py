@@ -21,7 +21,9 @@ from enrollment.access.callers import (
     digest_of,
 )
 from enrollment.access.once import Once, OnceRoute
+from enrollment.access.security_log import record_names_read
 from enrollment.applicants import claims as deciding
+from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import (
     AddressShown,
@@ -32,6 +34,7 @@ from enrollment.applicants.schemas import (
     ClaimBody,
     ClaimDecision,
     ClaimShown,
+    ClaimStatus,
     ClaimToDecide,
     GuardianShown,
     TransferBody,
@@ -39,17 +42,20 @@ from enrollment.applicants.schemas import (
     ZonesOverride,
 )
 from enrollment.applicants.service import (
+    bringing,
     find_applicant,
     hold_applicant,
+    hold_application,
     override_zones,
     put_applicant,
 )
 from enrollment.audit.log import append
 from enrollment.cycles.service import hold_between_rounds, hold_open, read_cycle
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of, uuid_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.schools.filters import refuse_unknown_values
 from enrollment.schools.models import Zone
 from enrollment.stored import objects_of
 from enrollment.wire import Id
@@ -85,9 +91,10 @@ def put(
     else, is refused.
     """
     taking = hold_open(session, cycle)
+    settings = request.app.state.settings
+    lock_families(session, partner, [bringing(settings, cycle, reference, body)])
     found = hold_applicant(session, partner, cycle=cycle, reference=reference)
     refuse_stale(if_match, found.version if found and found.withdrawn_at is None else None)
-    settings = request.app.state.settings
     made = put_applicant(session, partner, taking.cycle, reference, body, found=found, settings=settings)
     show_version(response, made.version)
     if found is None:
@@ -105,6 +112,7 @@ def read(
 ) -> ApplicantShown:
     """Read an application of yours."""
     found = find_applicant(session, partner, cycle=cycle, reference=reference)
+    record_names_read(session, partner, "application", cycle=cycle)
     show_version(response, found.version)
     return applicant_shown(session, found)
 
@@ -113,12 +121,8 @@ def read(
 def list_applicants(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[ApplicantListed]:
     """List your applications in a cycle, without names."""
     read_cycle(session, cycle)
@@ -126,19 +130,8 @@ def list_applicants(
         select(Applicant, Child.tag)
         .join(Child, Child.id == Applicant.child_id)
         .where(Applicant.cycle_id == cycle, Applicant.partner_id == partner.id)
-        .order_by(Applicant.reference)
-        .limit(limit + 1)
     )
-    if after := place_of(cursor):
-        asked = asked.where(Applicant.reference > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: row[0].reference,
-        show=lambda row: _listed(row[0], row[1]),
-        request=request,
-        response=response,
-    )
+    return paging.read(session, asked, by=[Applicant.reference]).show(_listed)
 
 
 def _listed(applicant: Applicant, tag: bytes) -> ApplicantListed:
@@ -161,7 +154,9 @@ def make_claim(
 ) -> ClaimShown:
     """Claim a fact that gives priority; it counts once the school, or for facts about the child the city, approves."""
     held = hold_between_rounds(session, cycle)
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
+    applicant = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    if applicant is None or applicant.withdrawn_at is not None:
+        raise NotFound
     return claim_shown(deciding.make_claim(session, held.cycle, applicant, body, actor=partner.actor))
 
 
@@ -169,26 +164,15 @@ def make_claim(
 def list_claims(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[ClaimShown]:
     """List the claims of an application of yours."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    asked = select(Claim).where(Claim.applicant_id == applicant.id).order_by(Claim.id).limit(limit + 1)
-    if after := uuid_of(cursor):
-        asked = asked.where(Claim.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda claim: str(claim.id),
-        show=claim_shown,
-        request=request,
-        response=response,
+    return paging.read(session, select(Claim).where(Claim.applicant_id == applicant.id), by=[Claim.id]).show(
+        claim_shown
     )
 
 
@@ -218,15 +202,14 @@ def transfer(
     The answer names nobody, because it is kept for its Idempotency-Key; read the application for the rest.
     """
     hold_between_rounds(session, cycle)
-    found = session.scalars(
-        select(Applicant)
-        .where(
+    found = hold_application(
+        session,
+        select(Applicant).where(
             Applicant.cycle_id == cycle,
             Applicant.transfer_digest == digest_of(body.code),
             Applicant.withdrawn_at.is_(None),
-        )
-        .with_for_update()
-    ).one_or_none()
+        ),
+    )
     if found is None:
         raise TransferRefused
     taken = select(Applicant.id).where(
@@ -265,47 +248,56 @@ def _tell_transfer(session: Session, moved: Applicant, child: Child, former: str
 def list_claims_to_decide(
     session: InTransaction,
     staff: AnyStaff,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
-    school: Annotated[Id | None, Query()] = None,
-    status: Annotated[Id | None, Query(description="pending, approved or denied.")] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    school: Annotated[Id | None, Query(description="Only at this school.")] = None,
+    status: Annotated[ClaimStatus | None, Query(description="Only of this status.")] = None,
 ) -> Page[ClaimToDecide]:
     """List claims at your schools, or all of them for administrators and auditors, with what is needed to decide."""
     read_cycle(session, cycle)
     if staff.is_(RoleKind.AUDITOR):
         told = {"what": "claims", "reader": staff.id}
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
-    asked = deciding.claims_for(staff, cycle, school=school, status=status).limit(limit + 1)
-    if after := uuid_of(cursor):
-        asked = asked.where(Claim.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda claim: str(claim.id),
-        show=lambda claim: _to_decide(session, claim, staff),
-        request=request,
-        response=response,
-    )
+    else:
+        record_names_read(session, staff, "claims", cycle=cycle)
+    refuse_unknown_values(session, cycle, school=school)
+    asked = deciding.claims_for(staff, cycle, school=school, status=status)
+    return paging.read(session, asked, by=[Claim.id]).show(lambda claim: _to_decide(session, claim, staff))
 
 
 @claim_router.post("/v1/claims/{claim}/approve", dependencies=[Once])
 def approve_claim(
-    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction,
+    staff: Decides,
+    response: Response,
+    *,
+    claim: uuid.UUID,
+    body: ClaimDecision,
+    if_match: IfMatch = None,
 ) -> ClaimShown:
-    """Approve a claim: from now on it counts."""
-    return _decide(session, staff, response, claim, "approved", body)
+    """Approve a claim: from now on it counts.
+
+    A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
+    """
+    return _decide(session, staff, response, claim, "approved", body, if_match)
 
 
 @claim_router.post("/v1/claims/{claim}/deny", dependencies=[Once])
 def deny_claim(
-    session: InTransaction, staff: Decides, response: Response, claim: uuid.UUID, body: ClaimDecision
+    session: InTransaction,
+    staff: Decides,
+    response: Response,
+    *,
+    claim: uuid.UUID,
+    body: ClaimDecision,
+    if_match: IfMatch = None,
 ) -> ClaimShown:
-    """Deny a claim: it does not count."""
-    return _decide(session, staff, response, claim, "denied", body)
+    """Deny a claim: it does not count.
+
+    A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
+    """
+    return _decide(session, staff, response, claim, "denied", body, if_match)
 
 
 @claim_router.put("/v1/cycles/{cycle}/children/{ticket}/zones", status_code=status.HTTP_204_NO_CONTENT)
@@ -325,10 +317,15 @@ def put_zones(
 
 
 def _decide(
-    session: Session, staff: Staff, response: Response, claim_id: uuid.UUID, decided: str, body: ClaimDecision
+    session: Session,
+    staff: Staff,
+    response: Response,
+    claim_id: uuid.UUID,
+    decided: str,
+    body: ClaimDecision,
+    if_match: str | None,
 ) -> ClaimShown:
-    claim = deciding.hold_claim(session, staff, claim_id)
-    hold_between_rounds(session, claim.cycle_id)
+    claim = deciding.hold_claim(session, staff, claim_id, if_match=if_match)
     actor = staff.actor_for(RoleKind.SCHOOL, RoleKind.OPERATOR, RoleKind.ADMINISTRATOR)
     deciding.decide_claim(session, claim, decided, body, actor=actor)
     show_version(response, claim.version)
@@ -356,6 +353,7 @@ def claim_shown(claim: Claim) -> ClaimShown:
         decided_by=claim.decided_by,
         made_at=claim.made_at,
         decided_at=claim.decided_at,
+        version=claim.version,
     )
 
 

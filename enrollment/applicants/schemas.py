@@ -13,6 +13,7 @@ from enrollment.wire import Id, Reason, Text, Wire, plain_text
 Contact = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(plain_text)]
 Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]
 Basis = Literal["verified", "imported", "override"]
+ClaimStatus = Literal["pending", "approved", "denied"]
 
 
 class ChildBody(Wire):
@@ -115,6 +116,7 @@ class ClaimShown(Wire):
     decided_by: Annotated[str | None, Field(description="The role, not the person.")]
     made_at: datetime
     decided_at: datetime | None
+    version: Annotated[int, Field(description="To change a decision, send it as If-Match.")]
 
 
 class ApplicantShown(Wire):

@@ -8,12 +8,12 @@ from typing import cast
 
 import rfc8785
 from sqlalchemy import Select, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
 from enrollment.access.tokens import key_of
+from enrollment.applicants.family_locks import TAG_BYTES, Bringing
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import ApplicantBody
 from enrollment.audit.log import append
@@ -24,7 +24,6 @@ from enrollment.settings import Settings
 from lottery.canonical import Json
 from lottery.log.commit import keyed
 
-TAG_BYTES = 16
 SALT_BYTES = 32
 
 OVERRIDE = "override"
@@ -97,9 +96,30 @@ def _application(partner: Partner, *, cycle: str, reference: str) -> Select[Appl
 
 
 def hold_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
-    """Return a partner's application, withdrawn or not, locked; None if there is none."""
-    asked = _application(partner, cycle=cycle, reference=reference)
-    return session.scalars(asked.with_for_update().execution_options(populate_existing=True)).one_or_none()
+    """Return a partner's application, withdrawn or not, locked with its child; None if there is none."""
+    return hold_application(session, _application(partner, cycle=cycle, reference=reference))
+
+
+def hold_application(session: Session, asked: Select[Applicant]) -> Applicant | None:
+    """Return the application that a query asks for, locked after its child; None if there is none.
+
+    The child comes first, because whoever acts on anything of a child's holds the child (docs/explanation/locks.md).
+    """
+    return session.scalars(
+        asked.join(Child, Child.id == Applicant.child_id)
+        .with_for_update(key_share=True, of=[Child, Applicant])
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def bringing(settings: Settings, cycle: str, reference: str, body: ApplicantBody) -> Bringing:
+    """Return what an application needs locked."""
+    return Bringing(
+        cycle,
+        reference,
+        household=body.household if body.household_code is None else None,
+        sis_digest=None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id),
+    )
 
 
 def put_applicant(
@@ -115,7 +135,7 @@ def put_applicant(
     """Make or change an application, and commit to its settled facts in the log.
 
     Args:
-        session: a transaction that holds the cycle open.
+        session: a transaction that holds the cycle open, and the family (`lock_families`).
         partner: who brings it.
         cycle: where.
         reference: the partner's own.
@@ -136,7 +156,7 @@ def put_applicant(
         raise GradeHeldByRanking
     zones = _zones(session, cycle, body)
     household = _household(session, partner, cycle, body)
-    digest = None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id)
+    digest = None if body.sis_id is None else sis_digest(settings, cycle.id, body.sis_id)
     try:
         with session.begin_nested():
             child = _child(session, cycle, found, digest)
@@ -167,20 +187,11 @@ def _child(session: Session, cycle: Cycle, found: Applicant | None, digest: byte
         own.sis_digest = own.sis_digest or digest
         return own
     if digest is not None:
-        known = session.scalars(
-            select(Child).where(Child.cycle_id == cycle.id, Child.sis_digest == digest)
-        ).one_or_none()
-        if known is not None:
-            return known
-    made = (
-        insert(Child)
-        .values(id=uuid.uuid4(), cycle_id=cycle.id, tag=secrets.token_bytes(TAG_BYTES), sis_digest=digest)
-        .on_conflict_do_nothing(index_elements=["cycle_id", "sis_digest"])
-        .returning(Child)
-    )
-    child = session.scalars(made).one_or_none()
-    # Another request may have brought the child at the same moment.
-    return child or session.scalars(select(Child).where(Child.cycle_id == cycle.id, Child.sis_digest == digest)).one()
+        return _locked_child(session, cycle, digest)
+    child = Child(id=uuid.uuid4(), cycle_id=cycle.id, tag=secrets.token_bytes(TAG_BYTES), sis_digest=digest)
+    session.add(child)
+    session.flush()
+    return child
 
 
 def _refuse_same_child_twice(session: Session, cycle: Cycle, child: Child, found: Applicant | None) -> None:
@@ -188,6 +199,21 @@ def _refuse_same_child_twice(session: Session, cycle: Cycle, child: Child, found
     live = select(Applicant.id).where(Applicant.child_id == child.id, Applicant.withdrawn_at.is_(None))
     if session.execute(live.where(Applicant.id.is_distinct_from(own))).first() is not None:
         raise SameChildTwice(cycle=cycle.id)
+
+
+def _locked_child(session: Session, cycle: Cycle, digest: bytes) -> Child:
+    """Return the child of a SIS id, which `lock_families` locked or made.
+
+    Where another request made it a moment ago, it is not waited for: that request is about the same child.
+    """
+    child = session.scalars(
+        select(Child)
+        .where(Child.cycle_id == cycle.id, Child.sis_digest == digest)
+        .with_for_update(key_share=True, skip_locked=True)
+    ).one_or_none()
+    if child is None:
+        raise SameChildTwice(cycle=cycle.id)
+    return child
 
 
 def _fill(
@@ -245,28 +271,12 @@ def _household(session: Session, partner: Partner, cycle: Cycle, body: Applicant
     own = select(Household).where(
         Household.cycle_id == cycle.id, Household.partner_id == partner.id, Household.reference == body.household
     )
-    known = session.scalars(own).one_or_none()
-    if known is not None:
-        return known
-    # A request for a brother or sister may make the household at the same moment.
-    session.execute(
-        insert(Household)
-        .values(
-            id=uuid.uuid4(),
-            cycle_id=cycle.id,
-            partner_id=partner.id,
-            reference=body.household,
-            code=secrets.token_hex(8),
-            ticket=secrets.token_hex(TAG_BYTES),
-        )
-        .on_conflict_do_nothing(index_elements=["cycle_id", "partner_id", "reference"])
-    )
     return session.scalars(own).one()
 
 
-def sis_digest(settings: Settings, cycle: Cycle, sis_id: str) -> bytes:
+def sis_digest(settings: Settings, cycle: str, sis_id: str) -> bytes:
     """Return the keyed digest of a SIS id by which a child is found in a cycle; the id itself is not kept."""
-    return hmac.digest(key_of(settings, "sis"), f"{cycle.id}\0{sis_id.strip()}".encode(), "sha256")
+    return hmac.digest(key_of(settings, "sis"), f"{cycle}\0{sis_id.strip()}".encode(), "sha256")
 
 
 def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:
@@ -332,7 +342,7 @@ def override_zones(
             func.encode(Child.tag, "hex") == ticket,
             Applicant.withdrawn_at.is_(None),
         )
-        .with_for_update(of=Applicant)
+        .with_for_update(key_share=True, of=[Child, Applicant])
     ).one_or_none()
     if found is None:
         raise NotFound

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response, status
+from fastapi import APIRouter, Path, Response, status
 from sqlalchemy import select
 
 from enrollment.access.callers import Administers, RoleKind
@@ -12,7 +12,7 @@ from enrollment.cycles.schemas import CycleBody, CycleListed, CycleShown
 from enrollment.cycles.service import Held, phase_at, read_cycle
 from enrollment.cycles.setting import CALENDAR, POLICY, TERMS, make_cycle
 from enrollment.database import InTransaction, clock
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import show_version
 from enrollment.wire import Id
 
@@ -20,27 +20,17 @@ router = APIRouter(route_class=OnceRoute)
 
 
 @router.get("/v1/cycles", tags=["cycles"])
-def list_cycles(
-    session: InTransaction, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
-) -> Page[CycleListed]:
+def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleListed]:
     """List the cycles with their calendars."""
     now = clock(session)
-    asked = select(Cycle).order_by(Cycle.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Cycle.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda cycle: cycle.id,
-        show=lambda cycle: CycleListed(
+    return paging.read(session, select(Cycle), by=[Cycle.id]).show(
+        lambda cycle: CycleListed(
             id=cycle.id,
             name=cycle.name,
             grades=cycle.grades,
             phase=phase_at(cycle, now),
             **{name: getattr(cycle, name) for name in CALENDAR},
-        ),
-        request=request,
-        response=response,
+        )
     )
 
 

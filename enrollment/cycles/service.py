@@ -2,6 +2,9 @@
 
 Whoever acts on a cycle locks its row first and for sharing; the freeze locks it alone. So an act lands wholly before
 the freeze, or is refused. The time is the database's, read once the lock is held.
+
+The cycle comes first in the order of locks (docs/explanation/locks.md). No lock here is `FOR UPDATE`: that would make
+every foreign key to the cycle wait, and the transaction that waits may hold what this one needs next.
 """
 
 from collections.abc import Sequence
@@ -194,7 +197,7 @@ def hold_for_change(session: Session, cycle_id: str) -> Held:
     Raises:
         CycleNotFound: if there is none.
     """
-    return _held(session, _at(cycle_id).with_for_update(of=Cycle))
+    return _held(session, _at(cycle_id).with_for_update(key_share=True, of=Cycle))
 
 
 def read_cycle(session: Session, cycle_id: str) -> Held:

@@ -102,7 +102,8 @@ def play(folder: Path, size: Size, *, port: int | None, stays: bool) -> None:
         with NamedTemporaryFile("w", suffix=".password") as file:
             file.write(PASSWORD)
             file.flush()
-            enrollment(environment, "make-administrator", "ann", "--password-file", file.name)
+            for name in ("ann", "bea"):
+                enrollment(environment, "make-administrator", name, "--password-file", file.name)
         processes = opened.enter_context(running(environment, folder, listening))
         cast, explained = act(address, size, folder, tell)
         tell.headline(f"Done in {time.monotonic() - began:.0f} seconds.")
@@ -188,6 +189,11 @@ def where_to_look(address: str, cast: Cast, explained: str, tell: Teller) -> Non
             ("operators", ", ".join(f"{operator}.office" for operator in cast.operators), PASSWORD),
             ("schools", ", ".join(offices[:4]) + ", …", PASSWORD),
         ],
+    )
+    tell.table(
+        "Administrators need a code too: give the secret to an authenticator app, and send its code with the sign-in",
+        ("id", "secret of the app"),
+        [(name, who.app.secret) for name, who in (("ann", cast.ann), ("bea", cast.bea)) if who.app],
     )
     tell.table(
         "Partners: POST /v1/oauth/token with client credentials gives an access token",

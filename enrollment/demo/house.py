@@ -104,6 +104,7 @@ def settings_of(database: str, address: str) -> dict[str, str]:
         "ENROLLMENT_PUBLIC_URL": address,
         "ENROLLMENT_CONNECTIONS": "12",
         "ENROLLMENT_SESSION_HOURS": "24",
+        "ENROLLMENT_SESSION_IDLE_MINUTES": "1440",
     }
 
 

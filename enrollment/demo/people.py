@@ -1,10 +1,14 @@
-"""Somebody who acts over HTTP: sends a token and a new Idempotency-Key, and is told of what was refused."""
+"""Somebody who acts over HTTP: sends a token and a new Idempotency-Key, and is told of what was refused.
+
+Whoever has an authenticator app proves to be there when the service asks for it, and goes on.
+"""
 
 import time
 import uuid
 from typing import cast
 
 import httpx
+import pyotp
 
 from lottery.canonical import Json
 
@@ -13,6 +17,26 @@ AGAIN = frozenset({"in-the-way", "unavailable", "act-in-flight"})
 """Problems that say: ask again in a moment."""
 
 Answer = dict[str, Json]
+
+STEP_SECONDS = 30
+"""How long an authenticator app shows a code."""
+
+
+class App:
+    """An authenticator app that shows each code once."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self._last = 0
+
+    def code(self) -> str:
+        """Return a code that was not used before; wait for it if it is too early."""
+        step = max(int(time.time()) // STEP_SECONDS, self._last + 1)
+        # The service takes the next code too, so that a clock may be half a minute off.
+        while step > int(time.time()) // STEP_SECONDS + 1:
+            time.sleep(1)
+        self._last = step
+        return pyotp.TOTP(self.secret).at(step * STEP_SECONDS)
 
 
 class Refused(RuntimeError):
@@ -31,7 +55,8 @@ class Refused(RuntimeError):
 class Person:
     """Somebody with a token."""
 
-    def __init__(self, address: str, token: str | None = None, language: str = "en") -> None:
+    def __init__(self, address: str, token: str | None = None, language: str = "en", app: App | None = None) -> None:
+        self.app = app
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=address,
@@ -64,7 +89,8 @@ class Person:
     def post(self, path: str, body: object = None) -> Answer:
         """Act, once."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        return cast("Answer", self._ask("POST", path, headers=headers, body=body).json())
+        answer = self._ask("POST", path, headers=headers, body=body)
+        return cast("Answer", answer.json()) if answer.content else {}
 
     def put(self, path: str, body: object) -> Answer:
         """Put what is not there yet."""
@@ -99,6 +125,9 @@ class Person:
             if not answer.is_error:
                 return answer
             refused = Refused(answer)
+            if refused.code == "presence-needed" and self.app is not None and path != "/v1/presence":
+                self.post("/v1/presence", {"code": self.app.code()})
+                continue
             if refused.code not in AGAIN or turn == TRIES - 1:
                 raise refused
             time.sleep(0.1 * 2**turn)

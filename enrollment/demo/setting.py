@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from enrollment.demo.city import ALONE, CHILD_FACTS, DISTRICT, NETWORK, OPERATORS, SCHOOL_FACTS, Invented, Taking
-from enrollment.demo.people import Person
+from enrollment.demo.people import App, Person
 from enrollment.demo.telling import Teller
 from lottery.canonical import Json
 from lottery.invented.city import GRADES
@@ -49,9 +49,25 @@ def sign_in(address: str, name: str) -> Person:
     return Person(address, str(token))
 
 
+def sign_in_administrator(address: str, name: str) -> Person:
+    """Sign an administrator in for the first time, and set up an authenticator app."""
+    new = sign_in(address, name)
+    app = App(str(new.post("/v1/second-factors/totp")["secret"]))
+    new.app = app
+    new.post("/v1/second-factors/totp/confirm", {"code": app.code()})
+    return new
+
+
+def sign_in_invited(address: str, name: str, code: str) -> Person:
+    """Take an invitation up as the owner of the account, and sign in."""
+    accepted = {"id": name, "invitation_code": code, "password": PASSWORD}
+    Person(address).post("/v1/invitations/accept", accepted)
+    return sign_in(address, name)
+
+
 def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
-    """Have the first administrator make everybody else's account, after the directory they belong to."""
-    ann = sign_in(address, "ann")
+    """Have an administrator make everybody else's account, after the directory they belong to."""
+    ann, bea = sign_in_administrator(address, "ann"), sign_in_administrator(address, "bea")
     for operator, name in OPERATORS.items():
         ann.post("/v1/operators", {"id": operator, "name": name})
     with tell.bar("Directory: schools", len(city.schools)) as step:
@@ -62,16 +78,15 @@ def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
             step()
     with_office = _with_office(city)
     roles: dict[str, list[Json]] = {
-        "bea": [{"role": "administrator"}],
         "otto": [{"role": "auditor"}],
         **{f"{operator}.office": [{"role": "operator", "operator": operator}] for operator in OPERATORS},
         **{f"{school.id}.office": [{"role": "school", "school": school.id}] for school in with_office},
     }
-    with tell.bar("Accounts: administrators, auditor, operators, schools", len(roles)) as step:
+    with tell.bar("Accounts: auditor, operators, schools", len(roles)) as step:
         people: dict[str, Person] = {}
         for name, its_roles in roles.items():
-            ann.post("/v1/staff", {"id": name, "name": name, "password": PASSWORD, "roles": its_roles})
-            people[name] = sign_in(address, name)
+            made = ann.post("/v1/staff", {"id": name, "name": name, "roles": its_roles})
+            people[name] = sign_in_invited(address, name, str(made["invitation_code"]))
             step()
     secrets = {}
     for partner, name in PARTNERS.items():
@@ -79,7 +94,7 @@ def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
         secrets[partner] = str(ann.post(f"/v1/partners/{partner}/secrets")["secret"])
     return Cast(
         ann=ann,
-        bea=people["bea"],
+        bea=bea,
         otto=people["otto"],
         operators={operator: people[f"{operator}.office"] for operator in OPERATORS},
         offices={school.id: people[f"{school.id}.office"] for school in with_office},

@@ -49,6 +49,7 @@ def open_backfill_window(cast_: Cast, calendar: dict[str, Json], tell: Teller) -
 
 def answer(cast_: Cast, tell: Teller) -> None:
     """Have families accept and decline; what they ranked higher goes on waiting for them."""
+    _wait_for_notices(cast_)
     offered = [
         Offered(partner, str(about["reference"]), str(about["offer"]))
         for partner in cast_.partners.values()
@@ -66,6 +67,15 @@ def answer(cast_: Cast, tell: Teller) -> None:
         at_once(answering, tell_answer, step)
     declined = sum(thrown[one.offer] < DECLINING for one in answering)
     tell.line(f"{len(answering) - declined:,} accepted, {declined:,} declined; who accepted keeps places higher up.")
+
+
+def _wait_for_notices(cast_: Cast) -> None:
+    """Wait until the notices of the published round can be read: all of them at once, a moment after publishing."""
+    partners = cast_.partners.values()
+    wait(
+        lambda: {"told": any(_noticed(partner, "results.published") for partner in partners)},
+        lambda answer: answer["told"] is True,
+    )
 
 
 def _noticed(partner: Person, event: str) -> list[Mapping[str, object]]:

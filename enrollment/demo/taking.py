@@ -199,5 +199,5 @@ def order_applicants(cast: Cast, school: Taking, tell: Teller) -> None:
     }
     office.change(f"{CYCLE}/programs/{program}/rules", body)
     for change in cast.ann.every(f"{CYCLE}/rules-changes"):
-        cast.ann.post(f"/v1/rules-changes/{change['id']}/approve", {"reason": "Announced before the opening"})
+        cast.bea.post(f"/v1/rules-changes/{change['id']}/approve", {"reason": "Announced before the opening"})
     tell.line(f"{program} orders its {len(order)} applicants itself; the change waited for an administrator.")

@@ -19,9 +19,9 @@ from enrollment.exchange.reconciling import reconcile
 from enrollment.exchange.roster_packages import SisIdIn, read_package
 from enrollment.exchange.rosters import Known, read_csv_roster
 from enrollment.exchange.schemas import Reconciliation
-from enrollment.problems import Fault, Problem, sentence
+from enrollment.problems import Problem, sentence
+from enrollment.schools.filters import refuse_other_grades
 from enrollment.schools.models import Program, School
-from enrollment.schools.zone_routes import GradeNotInCycle
 from enrollment.settings import Settings
 from enrollment.wire import Id
 
@@ -76,7 +76,7 @@ def reconcile_roster(
     tells that you compared one.
     """
     held = read_cycle(session, cycle)
-    _refuse_unknown(grade or [], held.cycle)
+    refuse_other_grades(held.cycle, *(grade or ()))
     raw = upload_of(request).read()
     known = _known(session, held, request.app.state.settings)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -92,18 +92,12 @@ def reconcile_roster(
     return told
 
 
-def _refuse_unknown(grades: list[str], cycle: Cycle) -> None:
-    if not set(grades) <= set(cycle.grades):
-        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
-        raise GradeNotInCycle(faults=[fault], cycle=cycle.id)
-
-
 def _known(session: Session, held: Held, settings: Settings) -> Known:
     schools = session.execute(select(School.id, School.nces_id)).all()
     labels = chain.from_iterable(session.scalars(select(Cycle.grades)))
     return Known(
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
-        digest=lambda sis_id: sis_digest(settings, held.cycle, sis_id),
+        digest=lambda sis_id: sis_digest(settings, held.cycle.id, sis_id),
         today=held.now.date(),
     )

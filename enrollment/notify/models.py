@@ -18,10 +18,12 @@ class Notice(Table):
             name="event",
         ),
         UniqueConstraint("event", "subject"),
-        Index(None, "cycle_id", "partner_id", "id"),
+        Index("uq_notice_number", "cycle_id", "partner_id", "number", unique=True),
+        Index("ix_notice_not_numbered", "id", postgresql_where="number IS NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    """Identifies, and orders nothing: ids commit out of order."""
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     partner_id: Mapped[str] = mapped_column(ForeignKey("partner.id"))
     event: Mapped[str]
@@ -30,3 +32,5 @@ class Notice(Table):
     about: Mapped[Document]
     """Ids: reference, program, offer, times."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    """From 1 in the partner's list of a cycle, in the order of commits; None: not readable yet."""

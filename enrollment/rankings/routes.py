@@ -1,22 +1,24 @@
 """Rankings over HTTP."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
-from sqlalchemy import any_, func, select
+from sqlalchemy import any_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
+from enrollment.applicants.family_locks import Bringing, lock_families, take_back
 from enrollment.applicants.models import Applicant
-from enrollment.applicants.service import find_applicant, hold_applicant, put_applicant
+from enrollment.applicants.service import bringing, find_applicant, hold_applicant, put_applicant
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
 from enrollment.rankings import submitting
@@ -40,12 +42,14 @@ from enrollment.rankings.service import (
     hold_ranker,
     keep_draft,
     newest_of,
+    ranking_of,
     submit_ranking,
     versions_of,
     withdraw_ranking,
     withdrawn_programs,
 )
 from enrollment.schools.models import Offering
+from enrollment.settings import Settings
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["rankings"])
@@ -113,26 +117,15 @@ def delete_ranking(
 def list_versions(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[RankingShown]:
     """Read the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    place = place_of(cursor)
-    before = int(place) if place and place.isdigit() else None
-    return page(
-        versions_of(session, applicant.id, before=before, most=limit + 1),
-        limit=limit,
-        place=lambda ranking: str(ranking.version),
-        show=lambda ranking: _ranking_shown(ranking, {}),
-        request=request,
-        response=response,
-    )
+    found = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
+    return found.show(lambda version: _ranking_shown(ranking_of(version), {}))
 
 
 @router.post(f"{APPLICANT}/validate")
@@ -157,12 +150,8 @@ def validate(
 def list_warnings(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[WarnedApplicant]:
     """List your applicants who ranked programs that have left, so that you can tell the families."""
     read_cycle(session, cycle)
@@ -184,28 +173,49 @@ def list_warnings(
             Offering.status == "out",
         )
         .group_by(Applicant.reference)
-        .order_by(Applicant.reference)
-        .limit(limit + 1)
     )
-    if after := place_of(cursor):
-        asked = asked.where(Applicant.reference > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: row[0],
-        show=lambda row: WarnedApplicant(reference=row[0], warnings=[_warned(*one) for one in row[1]]),
-        request=request,
-        response=response,
-    )
+    return paging.read(session, asked, by=[Applicant.reference]).show(_warned_applicant)
 
 
 @router.post("/v1/applicants:batch", dependencies=[Once])
 def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchShown:
     """Put many applications and rankings; each row is done or refused by itself, and the answer says which.
 
-    A row changes what is there without an If-Match: the last one sent stands.
+    Rows are done by cycle and reference, and answered in the order in which they were sent. A row changes what is there
+    without an If-Match: of two rows with the same reference the last one sent stands.
     """
-    return BatchShown(rows=[_row(session, partner, request, row) for row in body.rows])
+    rows, settings = body.rows, request.app.state.settings
+    open_ = {cycle for cycle in sorted({row.cycle for row in rows}) if _is_open(session, cycle)}
+    made = lock_families(session, partner, [_bringing(settings, row) for row in rows if row.cycle in open_])
+    order = sorted(range(len(rows)), key=lambda place: (rows[place].cycle, rows[place].reference))
+    told = {place: _row(session, partner, request, rows[place]) for place in order}
+    take_back(session, made, kept=_children_of(session, partner, [rows[place] for place in order if told[place].done]))
+    return BatchShown(rows=[told[place] for place in range(len(rows))])
+
+
+def _is_open(session: Session, cycle: str) -> bool:
+    """Lock a cycle for sharing, and say whether it takes applications now."""
+    try:
+        hold_open(session, cycle)
+    except Problem:
+        return False
+    return True
+
+
+def _bringing(settings: Settings, row: BatchRow) -> Bringing:
+    if row.applicant is None:
+        return Bringing(row.cycle, row.reference)
+    return bringing(settings, row.cycle, row.reference, row.applicant)
+
+
+def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -> Sequence[uuid.UUID]:
+    """Return the children whose applications some rows stored."""
+    brought = [(row.cycle, row.reference) for row in rows if row.applicant is not None]
+    return session.scalars(
+        select(Applicant.child_id).where(
+            Applicant.partner_id == partner.id, tuple_(Applicant.cycle_id, Applicant.reference).in_(brought)
+        )
+    ).all()
 
 
 def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RowShown:
@@ -252,6 +262,10 @@ def _refused(row: BatchRow, problem: Problem, say: Say) -> RowShown:
 
 def _fault_shown(fault: Fault, say: Say) -> FaultShown:
     return FaultShown(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+
+
+def _warned_applicant(reference: str, programs: Sequence[tuple[str, str | None]]) -> WarnedApplicant:
+    return WarnedApplicant(reference=reference, warnings=[_warned(*one) for one in programs])
 
 
 def _warned(program: str, reason: str | None) -> Warned:

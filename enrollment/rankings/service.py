@@ -141,7 +141,7 @@ def _ranker() -> Select[uuid.UUID, uuid.UUID, str, bytes, bytes | None, int | No
         )
         .join(Child, Child.id == Applicant.child_id)
         .where(Applicant.withdrawn_at.is_(None))
-        .with_for_update(of=[Applicant, Child])
+        .with_for_update(key_share=True, of=[Child, Applicant])  # in this order; see docs/explanation/locks.md
     )
 
 
@@ -153,24 +153,23 @@ def hold_ranker_of(session: Session, child: uuid.UUID) -> Ranker | None:
 
 def newest_of(session: Session, applicant: uuid.UUID) -> Ranking | None:
     """Return the newest version of an application's ranking, drafts too."""
-    return next(iter(versions_of(session, applicant, before=None, most=1)), None)
-
-
-def versions_of(session: Session, applicant: uuid.UUID, *, before: int | None, most: int) -> list[Ranking]:
-    """Return versions of an application's ranking, newest first, those before one if it is named."""
-    asked = (
-        select(RankingVersion)
-        .where(RankingVersion.applicant_id == applicant)
+    newest = session.scalars(
+        versions_of(applicant)
         .order_by(RankingVersion.version.desc())
-        .limit(most)
+        .limit(1)
         .execution_options(populate_existing=True)
-    )
-    if before is not None:
-        asked = asked.where(RankingVersion.version < before)
-    return [
-        Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at)
-        for row in session.scalars(asked)
-    ]
+    ).one_or_none()
+    return ranking_of(newest) if newest else None
+
+
+def versions_of(applicant: uuid.UUID) -> Select[RankingVersion]:
+    """Select the versions of an application's ranking."""
+    return select(RankingVersion).where(RankingVersion.applicant_id == applicant)
+
+
+def ranking_of(row: RankingVersion) -> Ranking:
+    """Return a stored version as a ranking."""
+    return Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 It is asynchronous and has statements of its own, because this is where families wait on the last evening; what is
 decided is decided by the functions that decide it elsewhere. First trip: lock the cycle and the child, look. Second:
-write the version, the entry and what points to them, and commit. Lock, look, act.
+write the version, the entry and what points to them, and commit. Lock, look, act. The locks come in the order of
+docs/explanation/locks.md: the cycle, the child, the child's application (PostgreSQL locks in the order of `OF`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ HOLD_CYCLE = """
          FROM program known LEFT JOIN offering o ON o.program_id = known.id AND o.cycle_id = c.id
          WHERE known.id = ANY(%(programs)s))
     FROM cycle c LEFT JOIN partner p ON p.id = %(partner)s AND p.active
+        AND EXISTS (SELECT FROM partner_secret s
+                    WHERE s.id::text = %(secret)s AND s.partner_id = p.id AND s.revoked_at IS NULL)
     WHERE c.id = %(cycle)s FOR SHARE OF c
 """
 HOLD_CHILD = """
@@ -45,7 +48,7 @@ HOLD_CHILD = """
     FROM applicant a JOIN child h ON h.id = a.child_id
     WHERE a.cycle_id = %(cycle)s AND a.partner_id = %(partner)s AND a.reference = %(reference)s
       AND a.withdrawn_at IS NULL
-    FOR UPDATE OF a, h
+    FOR NO KEY UPDATE OF h, a
 """
 NEWEST = """
     SELECT r.version, r.kind, r.programs, r.late, r.confirmation, r.leaf_hash, r.at
@@ -107,7 +110,13 @@ async def _look(
     connection: AsyncConnection[Row], client: Client, cycle: str, reference: str, programs: Sequence[str]
 ) -> tuple[Taking, Ranker, Mapping[str, KnownProgram]]:
     """Lock the cycle for sharing and then the child, and read what there is to decide on: one round trip."""
-    named = {"cycle": cycle, "partner": client.id, "reference": reference, "programs": list(programs)}
+    named = {
+        "cycle": cycle,
+        "partner": client.id,
+        "secret": client.secret,
+        "reference": reference,
+        "programs": list(programs),
+    }
     async with connection.pipeline():
         cursors = [await connection.execute(query, named) for query in (HOLD_CYCLE, HOLD_CHILD, NEWEST)]
         found, child, newest = [await cursor.fetchone() for cursor in cursors]

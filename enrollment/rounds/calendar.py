@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append
 from enrollment.cycles.service import hold_for_change, read_cycle, rfc3339
 from enrollment.database import clock, transaction
@@ -103,14 +104,13 @@ def approve_calendar(session: Session, cycle: str, *, staff: Staff) -> RoundCale
 
     Raises:
         NotFound: if the cycle has none.
-        OwnCalendar, CalendarApproved: as they say.
+        OwnCalendar, CalendarApproved, AccountConfirmedLater, SponsorCannotApprove: as they say.
     """
     hold_for_change(session, cycle)
     calendar = live_calendar(session, cycle)
     if calendar.approved_by is not None:
         raise CalendarApproved(next=rfc3339(calendar.next_at))
-    if calendar.asked_by == staff.id:
-        raise OwnCalendar
+    refuse_second_person(session, staff.id, asked_by=calendar.asked_by, begun_at=calendar.asked_at, same=OwnCalendar)
     calendar.approved_by = staff.id
     _tell(session, calendar, "approved", staff)
     return calendar
@@ -230,7 +230,7 @@ def _go_on(session: Session, round_id: str) -> None:
     if round_.state == "frozen" and round_.draws is False:
         draw(session, round_, None, actor=ACTOR)
     elif round_.state == "drawn" and round_.complaint is None and not is_waiting(session, MATCH, round_.id):
-        round_.asked_by = calendar.asked_by
+        round_.asked_by, round_.asked_at = calendar.asked_by, held.now
         session.flush()
         enqueue(session, MATCH, round_.id)
     elif round_.state == "matched" and round_.asked_by == calendar.asked_by:

@@ -141,10 +141,12 @@ def hold_round(session: Session, round_id: str) -> HeldRound:
 def lock_round(session: Session, round_id: str) -> Round:
     """Lock a round alone, for a step that leaves its cycle as it is.
 
+    The step must take no cycle afterwards: others hold the cycle and wait for the round.
+
     Raises:
         RoundNotFound: if there is none.
     """
-    round_ = session.get(Round, round_id, with_for_update=True, populate_existing=True)
+    round_ = session.get(Round, round_id, with_for_update={"key_share": True}, populate_existing=True)
     if round_ is None:
         raise RoundNotFound
     return round_

@@ -6,7 +6,7 @@ round on which the two differ is not matched, so it cannot be published.
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -35,7 +35,8 @@ MOST_COMPLAINTS = 20
 def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
     """Match a round. Where it was matched, or is void, there is nothing to do; a job that is begun again ends here.
 
-    Nothing is locked while it is matched: the bytes cannot change. Only what is stored is stored under the lock.
+    Nothing is locked while it is matched: the bytes cannot change. What there is to store is worked out without a lock
+    too. Only the writing locks the round, and no act on the cycle waits longer than for that.
     """
     try:
         with transaction(sessions) as session:
@@ -65,9 +66,11 @@ def store_if_right(
         _complain(sessions, round_id, "; ".join(str(complaint) for complaint in complaints[:MOST_COMPLAINTS]))
         return
     with transaction(sessions) as session:
+        findings = findings_of(session, Matched(read_round(session, round_id), market, outcome, seeds))
+    with transaction(sessions) as session:
         round_ = lock_round(session, round_id)
         if round_.state == "drawn":
-            store(session, Matched(round_, market, outcome, seeds))
+            store(session, Matched(round_, market, outcome, seeds), findings)
 
 
 def _complain(sessions: "sessionmaker[Session]", round_id: str, complaint: str) -> None:
@@ -77,30 +80,47 @@ def _complain(sessions: "sessionmaker[Session]", round_id: str, complaint: str) 
             round_.complaint = complaint
 
 
-def store(session: Session, matched: Matched) -> None:
-    """Store an outcome: its bytes, its rows, its report, what the gates say; and tell the log."""
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is to store of an outcome, besides its waitlists and cutoffs."""
+
+    placed: Sequence[Sequence[object]]
+    compressed: bytes
+    manifest: dict[str, Json]
+    report: dict[str, Json]
+    gates: list[dict[str, Json]]
+
+
+def findings_of(session: Session, matched: Matched) -> Findings:
+    """Work out what there is to store of an outcome; it takes long, and locks nothing: the round is frozen."""
     round_, outcome = matched.round, matched.outcome
     raw = outcome.to_bytes()
-    copy_rows(
-        session,
-        Placed,
-        ["round_id", "tag", "program_id", "seat_group", "choice", "priority_class"],
-        [
+    return Findings(
+        placed=[
             (round_.id, one.placement.applicant, one.placement.program, one.placement.group, one.placement.choice,
              one.priority_class)
             for one in placed_in_class(matched.market, outcome, seeds=matched.seeds)
         ],
+        compressed=zlib.compress(raw, FAST_ENOUGH),
+        manifest=manifest(session, round_, raw),
+        report=report_document(report(matched.market, outcome, seeds=matched.seeds)),
+        gates=look_at_gates(session, matched),
     )  # fmt: skip
+
+
+def store(session: Session, matched: Matched, findings: Findings) -> None:
+    """Store an outcome: its bytes, its rows, its report, what the gates say; and tell the log. The round is locked."""
+    round_, outcome, files = matched.round, matched.outcome, findings.manifest
+    columns = ["round_id", "tag", "program_id", "seat_group", "choice", "priority_class"]
+    copy_rows(session, Placed, columns, findings.placed)
     copy_rows(
         session, WaitingPlace, ["round_id", "program_id", "seat_group", "place", "tag"], _waiting(round_, outcome)
     )
     session.add_all(_cutoffs(round_, outcome))
-    files = manifest(session, round_, raw)
     now = clock(session)
-    round_.outcome = zlib.compress(raw, FAST_ENOUGH)
+    round_.outcome = findings.compressed
     round_.outcome_digest = f"sha256:{files['outcome.json']}"
-    round_.report = report_document(report(matched.market, outcome, seeds=matched.seeds))
-    round_.gates = look_at_gates(session, matched)
+    round_.report, round_.gates = findings.report, findings.gates
     round_.matched_at, round_.state = now, "matched"
     round_.result_leaf = append(
         session,

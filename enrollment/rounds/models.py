@@ -43,6 +43,7 @@ class Round(Table):
     """Whether some number hangs on its seed: a new child, or a program with a fresh order; set by the freeze."""
     asked_by: Mapped[str | None]
     """The administrator who asked for the match's publishing: who ran it."""
+    asked_at: Mapped[datetime | None]
     dice_at: Mapped[datetime | None]
     """When the dice are rolled in public, as named in the freeze."""
     frozen_at: Mapped[datetime | None]
@@ -68,6 +69,7 @@ class Round(Table):
     published_by: Mapped[str | None]
     voided_at: Mapped[datetime | None]
     void_asked_by: Mapped[str | None]
+    void_asked_at: Mapped[datetime | None]
     void_approved_by: Mapped[str | None]
     void_reason: Mapped[str | None]
 

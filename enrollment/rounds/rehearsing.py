@@ -158,7 +158,7 @@ def _end(
     reason: dict[str, Json] | None = None,
 ) -> None:
     with transaction(sessions) as session:
-        rehearsal = session.get(Rehearsal, uuid.UUID(rehearsal_id), with_for_update=True)
+        rehearsal = session.get(Rehearsal, uuid.UUID(rehearsal_id), with_for_update={"key_share": True})
         if rehearsal is not None and rehearsal.state == "waiting":
             rehearsal.totals, rehearsal.reason = totals, reason
             rehearsal.state = "done" if reason is None else "failed"

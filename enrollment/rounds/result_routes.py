@@ -4,18 +4,19 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from sqlalchemy import Row, select
+from fastapi import APIRouter, Depends, Path, Query, Request
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import ReadsResults, RoleKind
+from enrollment.access.security_log import record_names_read
 from enrollment.answers import reader_language
 from enrollment.applicants.service import find_applicant
 from enrollment.audit.log import append
 from enrollment.cycles.service import read_cycle
 from enrollment.database import Document, InTransaction
 from enrollment.languages import in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.rounds.extracts import explainer_of
 from enrollment.rounds.holding import latest_published, read_round
 from enrollment.rounds.models import FrozenProgram, Round
@@ -177,6 +178,8 @@ def read_program_applicants(
     if round_ is None:
         return previewed_at(session, held.cycle, program, code)
     _refuse_program_not_in(session, round_.id, program)
+    if not audits:
+        record_names_read(session, staff, "applicants", cycle=cycle, program=program)
     return placed_at(session, round_, program, code, named=not audits)
 
 
@@ -226,11 +229,8 @@ def read_report(session: InTransaction, round_id: RoundId) -> ReportShown:
 def read_rules_in_force(
     session: InTransaction,
     request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     round_id: RoundId,
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[FrozenRulesShown]:
     """Read every program's rules as the round froze them: in market form, and in sentences."""
     round_ = read_round(session, round_id)
@@ -243,14 +243,9 @@ def read_rules_in_force(
             & (ProgramRules.version == FrozenProgram.rules_version),
         )
         .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
-        .order_by(FrozenProgram.program_id)
-        .limit(limit + 1)
     )
-    if after := place_of(cursor):
-        asked = asked.where(FrozenProgram.program_id > after)
 
-    def show(row: Row[FrozenProgram, Document]) -> FrozenRulesShown:
-        frozen, rules = row
+    def show(frozen: FrozenProgram, rules: Document) -> FrozenRulesShown:
         market = json.loads(frozen.document)
         try:
             sentences = rules_in_words(part_of(rules), read_back(market), code)
@@ -265,11 +260,4 @@ def read_rules_in_force(
             why_not_detail=in_language(code)(WHY_NOT[WhyNot(frozen.why_not)]) if frozen.why_not else None,
         )
 
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: row[0].program_id,
-        show=show,
-        request=request,
-        response=response,
-    )
+    return paging.read(session, asked, by=[FrozenProgram.program_id]).show(show)

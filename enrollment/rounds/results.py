@@ -14,7 +14,7 @@ from enrollment.languages import Say, in_language
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rounds.extracts import extract_of, last_of
 from enrollment.rounds.files import seeds_before
-from enrollment.rounds.holding import latest_published, read_round
+from enrollment.rounds.holding import RoundNotFound, latest_published, read_round
 from enrollment.rounds.models import CutoffRow, Exclusion, FrozenRow, Placed, Round, WaitingPlace
 from enrollment.rounds.result_schemas import (
     ApplicantsAt,
@@ -81,10 +81,13 @@ def published(session: Session, cycle: str, round_id: str | None) -> Round:
     """Return a published round of a cycle: the one named, or the last.
 
     Raises:
-        ResultsNotPublished: if there is none.
+        RoundNotFound: if the cycle has no round of that id.
+        ResultsNotPublished: if it is not published, or none is.
     """
     found = latest_published(session, cycle) if round_id is None else session.get(Round, round_id)
-    if found is None or found.cycle_id != cycle or found.state != "published":
+    if round_id is not None and (found is None or found.cycle_id != cycle):
+        raise RoundNotFound
+    if found is None or found.state != "published":
         raise ResultsNotPublished
     return found
 

@@ -4,18 +4,26 @@ import uuid
 from datetime import timedelta
 from typing import Annotated, Literal, cast
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnyStaff, Publishes, ReadsRecords, RoleKind, RunsRounds
+from enrollment.access.callers import (
+    AnyStaff,
+    PresentToPublish,
+    PresentToRunRounds,
+    Publishes,
+    ReadsRecords,
+    RoleKind,
+    RunsRounds,
+)
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.service import read_cycle
 from enrollment.database import InTransaction
 from enrollment.jobs import is_waiting
 from enrollment.languages import in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.rounds.calendar import approve_calendar, ask_for_calendar, live_calendar, stop_calendar
 from enrollment.rounds.frozen import freeze
 from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
@@ -43,7 +51,7 @@ from enrollment.rounds.schemas import (
     VoidBody,
 )
 from enrollment.rounds.seen import programs_seen
-from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish, void
+from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish_in_person, void
 from enrollment.stored import fields_of, objects_of
 from enrollment.wire import Id
 from lottery.market import Kind
@@ -54,24 +62,10 @@ RoundId = Annotated[Id, Path(alias="round")]
 
 
 @router.get("/v1/cycles/{cycle}/rounds")
-def list_rounds(
-    session: InTransaction,
-    request: Request,
-    response: Response,
-    *,
-    cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[RoundShown]:
+def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Path()]) -> Page[RoundShown]:
     """List a cycle's rounds, by id; void ones too."""
     read_cycle(session, cycle)
-    asked = select(Round).where(Round.cycle_id == cycle).order_by(Round.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Round.id > after)
-    rounds = session.scalars(asked).all()
-    return page(
-        rounds, limit=limit, place=lambda round_: round_.id, show=show_round, request=request, response=response
-    )
+    return paging.read(session, select(Round).where(Round.cycle_id == cycle), by=[Round.id]).show(show_round)
 
 
 @router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Once])
@@ -107,7 +101,9 @@ def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, 
 
 
 @router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Once])
-def approve_rounds_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> CalendarShown:
+def approve_rounds_calendar(
+    session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()]
+) -> CalendarShown:
     """Approve the calendar, as a second administrator: its rounds are published in both names."""
     return _calendar_shown(approve_calendar(session, cycle, staff=staff))
 
@@ -150,7 +146,7 @@ def read_one_rehearsal(
 
 
 @router.post("/v1/rounds/{round}/freeze", dependencies=[Once])
-def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
+def freeze_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
     """Freeze a round: take the snapshot, commit to it in the log, and take nothing more that a match reads."""
     held = hold_round(session, round_id)
     dice_after = timedelta(minutes=body.dice_in_minutes)
@@ -159,7 +155,7 @@ def freeze_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, b
 
 
 @router.post("/v1/rounds/{round}/draw", dependencies=[Once])
-def draw_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
+def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
     """Type in the dice that were rolled in public at the time that the freeze named."""
     round_ = lock_round(session, round_id)
     draw(session, round_, body.dice, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
@@ -175,15 +171,15 @@ def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: Round
 
 
 @router.post("/v1/rounds/{round}/publish", dependencies=[Once])
-def publish_round(session: InTransaction, staff: Publishes, round_id: RoundId) -> RoundShown:
+def publish_round(session: InTransaction, staff: PresentToPublish, round_id: RoundId) -> RoundShown:
     """Publish a matched round, as a second administrator: partners, schools and the public see it from now on."""
     held = hold_round(session, round_id)
-    publish(session, held, staff=staff.id, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+    publish_in_person(session, held, staff=staff)
     return show_round(held.round)
 
 
 @router.post("/v1/rounds/{round}/void", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def void_round(session: InTransaction, staff: RunsRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
+def void_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
     """Ask for a running round to be void; when a second administrator asks for it too, it is."""
     held = hold_round(session, round_id)
     void(session, held, staff=staff, reason=body.reason)

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append, sequence_all
 from enrollment.cycles.service import rfc3339
 from enrollment.database import clock
@@ -118,9 +119,23 @@ def ask_for_match(session: Session, round_: Round, *, staff: str) -> None:
     refuse_other_state(round_, "drawn")
     if is_waiting(session, MATCH, round_.id):
         raise MatchUnderWay(round=round_.id)
-    round_.asked_by, round_.complaint = staff, None
+    round_.asked_by, round_.asked_at, round_.complaint = staff, clock(session), None
     session.flush()
     enqueue(session, MATCH, round_.id)
+
+
+def publish_in_person(session: Session, held: HeldRound, *, staff: Staff) -> None:
+    """Publish a matched round, as the second administrator.
+
+    Raises:
+        AccountConfirmedLater, SponsorCannotApprove: to an account that may be the first administrator's.
+        OtherState, SecondPersonNeeded, GateClosed: as `publish`.
+    """
+    round_ = held.round
+    refuse_other_state(round_, "matched")
+    begun_at = round_.asked_at or round_.matched_at
+    refuse_second_person(session, staff.id, asked_by=round_.asked_by, begun_at=begun_at, same=SecondPersonNeeded)
+    publish(session, held, staff=staff.id, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
 
 
 def publish(session: Session, held: HeldRound, *, staff: str, actor: str) -> None:
@@ -172,6 +187,7 @@ def void(session: Session, held: HeldRound, *, staff: Staff, reason: str) -> Non
     Raises:
         OtherState: if it is not running.
         SecondPersonNeeded: to who asked for it.
+        AccountConfirmedLater, SponsorCannotApprove: to an account that may be the first administrator's.
     """
     round_, cycle = held.round, held.cycle
     # A backfill round that is only made stands in the way of others, and the seat that it is for may be taken.
@@ -179,11 +195,12 @@ def void(session: Session, held: HeldRound, *, staff: Staff, reason: str) -> Non
     if round_.state not in voidable:
         raise OtherState(round=round_.id, state=round_.state, wanted=" or ".join(voidable))
     if round_.void_asked_by is None:
-        round_.void_asked_by, round_.void_reason = staff.id, reason
+        round_.void_asked_by, round_.void_asked_at, round_.void_reason = staff.id, held.now, reason
         session.flush()
         return
-    if round_.void_asked_by == staff.id:
-        raise SecondPersonNeeded
+    refuse_second_person(
+        session, staff.id, asked_by=round_.void_asked_by, begun_at=round_.void_asked_at, same=SecondPersonNeeded
+    )
     drawn = round_.dice_at is not None and held.now >= round_.dice_at
     round_.state, round_.voided_at, round_.void_approved_by = "void", held.now, staff.id
     cycle.running_round = None

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import ARRAY, Uuid, delete, func, literal, select, tuple_
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.applicants.models import Applicant, Child, Household
@@ -110,6 +110,7 @@ def look(sessions: "sessionmaker[Session]", cycle_id: str) -> None:
             touched = _touched(seeing, cycle_id, since=before.log_size if before else None)
             changes = list(_changes(seeing, seeing.get_one(Cycle, cycle_id), touched))
         if changes:
+            _lock_children(session, changes)
             _write(session, cycle_id, changes)
             _keep(session, cycle_id, changes, looked=size)
         session.merge(WaitlistLook(cycle_id=cycle_id, log_size=size))
@@ -377,6 +378,14 @@ def _why(program: str, applicant: uuid.UUID | None, ranked: Sequence[str], seat:
     if seat == program or (seat is not None and program in ranked):
         return "placed"
     return "facts" if program in ranked else "left"
+
+
+def _lock_children(session: Session, changes: Sequence[ListChange]) -> None:
+    """Lock children in order of their ids, as foreign keys will: only the change of a child's SIS id waits for it."""
+    children = {one.child for change in changes for one in change.new}
+    children |= {move.child for change in changes for move in change.moves}
+    asked = select(Child.id).where(Child.id == func.any(literal(list(children), ARRAY(Uuid)))).order_by(Child.id)
+    session.execute(asked.with_for_update(read=True, key_share=True)).all()
 
 
 def _write(session: Session, cycle: str, changes: Sequence[ListChange]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from enrollment.cycles.models import Cycle
 from enrollment.schools.directory import point_of
 from enrollment.schools.directory_schemas import GradeShown, ProgramInCycle, SchoolInCycle, Sector, Takes
+from enrollment.schools.filters import refuse_other_grades, refuse_unknown_values
 from enrollment.schools.models import Offering, Participation, Program, School, Zone
 
 
@@ -23,13 +24,24 @@ class Filters:
     zone: str | None = None
 
 
+def refuse_unknown_filters(session: Session, cycle: Cycle, filters: Filters) -> None:
+    """Refuse filters that name what does not exist.
+
+    Raises:
+        GradeNotInCycle: if the cycle does not offer the grade.
+        UnknownFilterValue: if the school or the zone does not exist.
+    """
+    refuse_other_grades(cycle, filters.grade)
+    refuse_unknown_values(session, cycle.id, school=filters.school, zone=filters.zone)
+
+
 def schools_in(cycle: Cycle, filters: Filters) -> Select[School]:
     """Select the schools of a cycle's directory: those with a program at one of its grades."""
     grades = cycle.grades if filters.grade is None else [filters.grade]
     with_program = exists().where(
         Program.school_id == School.id, Program.grade.in_(grades), Program.grade.in_(cycle.grades)
     )
-    return select(School).where(with_program, *_of_school(cycle, filters)).order_by(School.id)
+    return select(School).where(with_program, *_of_school(cycle, filters))
 
 
 def programs_in(cycle: Cycle, filters: Filters) -> Select[Program, School, Offering | None]:
@@ -40,7 +52,6 @@ def programs_in(cycle: Cycle, filters: Filters) -> Select[Program, School, Offer
         .join(School, School.id == Program.school_id)
         .outerjoin(Offering, offered)
         .where(Program.grade.in_(cycle.grades), *_of_school(cycle, filters))
-        .order_by(Program.id)
     )
     if filters.grade is not None:
         asked = asked.where(Program.grade == filters.grade)

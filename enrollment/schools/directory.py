@@ -62,7 +62,7 @@ def hold_operator(session: Session, operator_id: str) -> Operator:
     Raises:
         NotFound: if there is none.
     """
-    operator = session.get(Operator, operator_id, with_for_update=True)
+    operator = session.get(Operator, operator_id, with_for_update={"key_share": True})
     if operator is None:
         raise NotFound
     return operator
@@ -95,7 +95,7 @@ def hold_school(session: Session, school_id: str) -> School:
     Raises:
         NotFound: if there is none.
     """
-    school = session.get(School, school_id, with_for_update=True)
+    school = session.get(School, school_id, with_for_update={"key_share": True})
     if school is None:
         raise NotFound
     return school
@@ -108,6 +108,7 @@ def change_school(session: Session, school: School, body: SchoolChange) -> None:
         DirectoryConflict: if its NCES id is taken, or there is no such operator.
         OperatorFixed: if its rules come from its operator just now.
     """
+    _refuse_taken_nces_id(session, school, body.nces_id)
     if body.operator != school.operator_id:
         _refuse_unknown_operator(session, body.operator)
         _refuse_operator_change(session, school)
@@ -154,7 +155,7 @@ def hold_program(session: Session, program_id: str) -> Program:
     Raises:
         NotFound: if there is none.
     """
-    program = session.get(Program, program_id, with_for_update=True)
+    program = session.get(Program, program_id, with_for_update={"key_share": True})
     if program is None:
         raise NotFound
     return program
@@ -205,6 +206,14 @@ def _refuse_operator_change(session: Session, school: School) -> None:
     ).one_or_none()
     if cycle is not None:
         raise OperatorFixed(school=school.id, cycle=cycle)
+
+
+def _refuse_taken_nces_id(session: Session, school: School, nces_id: str | None) -> None:
+    """Look before writing: two schools that exchange their ids at once would wait for each other for ever."""
+    if nces_id is None or nces_id == school.nces_id:
+        return
+    if session.scalar(select(School.id).where(School.nces_id == nces_id)) is not None:
+        raise DirectoryConflict(faults=[_nces_taken()])
 
 
 def _refuse_unknown_operator(session: Session, operator: str) -> None:

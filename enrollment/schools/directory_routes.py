@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response, status
+from fastapi import APIRouter, Path, Response, status
 from sqlalchemy import select
 
 from enrollment.access.callers import Administers
 from enrollment.access.once import Once, OnceRoute
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.schools import directory
@@ -30,21 +30,9 @@ router = APIRouter(route_class=OnceRoute, tags=["directory"])
 
 
 @router.get("/v1/operators")
-def list_operators(
-    session: InTransaction, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
-) -> Page[OperatorShown]:
+def list_operators(session: InTransaction, paging: Paging) -> Page[OperatorShown]:
     """List the operators."""
-    asked = select(Operator).order_by(Operator.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Operator.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda operator: operator.id,
-        show=_operator_shown,
-        request=request,
-        response=response,
-    )
+    return paging.read(session, select(Operator), by=[Operator.id]).show(_operator_shown)
 
 
 @router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Once])
@@ -84,21 +72,9 @@ def put_operator(
 
 
 @router.get("/v1/schools")
-def list_schools(
-    session: InTransaction, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
-) -> Page[SchoolShown]:
+def list_schools(session: InTransaction, paging: Paging) -> Page[SchoolShown]:
     """List the schools, whether they take part in a cycle or not."""
-    asked = select(School).order_by(School.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(School.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda school: school.id,
-        show=_school_shown,
-        request=request,
-        response=response,
-    )
+    return paging.read(session, select(School), by=[School.id]).show(_school_shown)
 
 
 @router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Once])
@@ -138,21 +114,9 @@ def put_school(
 
 
 @router.get("/v1/programs")
-def list_programs(
-    session: InTransaction, request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
-) -> Page[ProgramShown]:
+def list_programs(session: InTransaction, paging: Paging) -> Page[ProgramShown]:
     """List the programs, whether they are offered in a cycle or not."""
-    asked = select(Program).order_by(Program.id).limit(limit + 1)
-    if after := place_of(cursor):
-        asked = asked.where(Program.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda program: program.id,
-        show=_program_shown,
-        request=request,
-        response=response,
-    )
+    return paging.read(session, select(Program), by=[Program.id]).show(_program_shown)
 
 
 @router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Once])

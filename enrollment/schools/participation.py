@@ -12,6 +12,7 @@ from enrollment.cycles.service import Held
 from enrollment.database import clock
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.schools.models import Offering, Participation, ParticipationVersion, Program
+from enrollment.schools.offerings import lock_programs
 from enrollment.schools.rules import RulesPart, Seats
 from enrollment.schools.rules_levels import Subject, part_of, read_levels, said_now
 from enrollment.schools.rules_settled import (
@@ -139,6 +140,7 @@ def _write(
             .values(cycle_id=cycle.id, school_id=school, grade=said.grade, **told)
             .on_conflict_do_update(index_elements=["cycle_id", "school_id", "grade"], set_=told)
         )
+    lock_programs(session, cycle.id, [program.id for program in programs])
     for program in programs:
         session.execute(
             insert(Offering)

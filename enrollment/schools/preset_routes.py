@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path
 
 from enrollment.cycles.service import read_cycle
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.schools.presets import (
     Preset,
     PresetListed,
@@ -20,17 +20,9 @@ router = APIRouter(tags=["presets"])
 
 
 @router.get("/v1/presets")
-def list_presets(request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None) -> Page[PresetListed]:
+def list_presets(paging: Paging) -> Page[PresetListed]:
     """List the presets: rule sets that a school may start from, each drawn from a real system."""
-    after = place_of(cursor) or ""
-    return page(
-        [preset for preset in presets().values() if preset.id > after][: limit + 1],
-        limit=limit,
-        place=lambda preset: preset.id,
-        show=Preset.listed,
-        request=request,
-        response=response,
-    )
+    return paging.read_among(list(presets().values()), by=lambda preset: preset.id).show(Preset.listed)
 
 
 @router.get("/v1/presets/{preset}")

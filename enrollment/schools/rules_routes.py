@@ -6,15 +6,15 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Request, Response, status
 from pydantic import JsonValue
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, ReadsRecords, RoleKind
+from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind
 from enrollment.access.once import Once, OnceRoute
 from enrollment.answers import reader_language
 from enrollment.cycles.service import hold_between_rounds, read_cycle
 from enrollment.database import InTransaction
-from enrollment.paging import Cursor, Limit, Page, page, place_of
+from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.schools.market_form import program_document, read_back
 from enrollment.schools.models import Offering, Program, ProgramRules, RulesSaid
@@ -130,71 +130,28 @@ def put_program_rules(
 
 @router.get("/v1/cycles/{cycle}/programs/{program}/rules/versions")
 def list_rules_versions(
-    session: InTransaction,
-    *,
-    request: Request,
-    response: Response,
-    cycle: Annotated[Id, Path()],
-    program: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    session: InTransaction, paging: Paging, *, cycle: Annotated[Id, Path()], program: Annotated[Id, Path()]
 ) -> Page[RulesVersionShown]:
     """Read the versions of a program's rules in force, newest first: when, by what role, and why. For anybody."""
     read_cycle(session, cycle)
     refuse_unknown_subject(session, Subject(cycle, "program", program))
-    asked = (
-        select(ProgramRules)
-        .where(ProgramRules.cycle_id == cycle, ProgramRules.program_id == program)
-        .order_by(ProgramRules.version.desc())
-        .limit(limit + 1)
-    )
-    if before := place_of(cursor):
-        asked = asked.where(ProgramRules.version < (int(before) if before.isdigit() else 0))
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda row: str(row.version),
-        show=_version_shown,
-        request=request,
-        response=response,
-    )
+    asked = select(ProgramRules).where(ProgramRules.cycle_id == cycle, ProgramRules.program_id == program)
+    return paging.read(session, asked, by=[ProgramRules.version], newest_first=True).show(_version_shown)
 
 
 @router.get("/v1/cycles/{cycle}/rules-changes")
 def list_rules_changes(
-    session: InTransaction,
-    _: ReadsRecords,
-    *,
-    request: Request,
-    response: Response,
-    cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    session: InTransaction, _: ReadsRecords, paging: Paging, cycle: Annotated[Id, Path()]
 ) -> Page[RulesChangeShown]:
     """List the changes of rules that wait for an administrator, by level and whose they are."""
     read_cycle(session, cycle)
-    asked = (
-        select(RulesSaid)
-        .where(RulesSaid.cycle_id == cycle, RulesSaid.status == "proposed")
-        .order_by(RulesSaid.level, RulesSaid.subject_id)
-        .limit(limit + 1)
-    )
-    if after := place_of(cursor):
-        level, subject = after.partition("/")[::2]
-        asked = asked.where(tuple_(RulesSaid.level, RulesSaid.subject_id) > (level, subject))
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda row: f"{row.level}/{row.subject_id}",
-        show=_change_shown,
-        request=request,
-        response=response,
-    )
+    asked = select(RulesSaid).where(RulesSaid.cycle_id == cycle, RulesSaid.status == "proposed")
+    return paging.read(session, asked, by=[RulesSaid.level, RulesSaid.subject_id]).show(_change_shown)
 
 
 @router.post("/v1/rules-changes/{change}/approve", dependencies=[Once])
 def approve_change(
-    session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: PresentToAdminister, change: Annotated[uuid.UUID, Path()], body: Decision
 ) -> RulesChangeShown:
     """Put a proposed change in force; not by the one who proposed it.
 

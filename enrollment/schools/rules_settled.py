@@ -14,6 +14,7 @@ from enrollment.database import Document, clock
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.schools.market_form import faults_resolved, faults_said, program_document, read_back
 from enrollment.schools.models import Offering, ParticipationVersion, Program, ProgramRules
+from enrollment.schools.offerings import lock_programs
 from enrollment.schools.rules import Resolved
 from enrollment.schools.rules_levels import Levels, document_of, known_to, read_levels
 from lottery.canonical import Json
@@ -145,11 +146,13 @@ def settle(
         act: who made the change.
         approval: who approved it, if it waited for that.
     """
+    ids = [program.id for program in programs]
+    lock_programs(session, cycle.id, ids)
     offerings = session.scalars(
         select(Offering)
         .where(
             Offering.cycle_id == cycle.id,
-            Offering.program_id.in_([program.id for program in programs]),
+            Offering.program_id.in_(ids),
             Offering.status == "in",
         )
         .execution_options(populate_existing=True)

@@ -7,6 +7,7 @@ from typing import cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from enrollment.access.two_people import refuse_second_person
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import Held, hold_between_rounds
 from enrollment.database import clock
@@ -109,10 +110,10 @@ def approve(session: Session, held: Held, proposed: RulesSaid, *, staff: str, ap
 
     Raises:
         OwnProposal: if it is the approver's own.
+        AccountConfirmedLater, SponsorCannotApprove: if the approver may be the proposer.
         RulesCannotWork: if it no longer can.
     """
-    if proposed.proposed_by == staff:
-        raise OwnProposal
+    refuse_second_person(session, staff, asked_by=proposed.proposed_by, begun_at=proposed.at, same=OwnProposal)
     subject = Subject(proposed.cycle_id, cast("SaidLevel", proposed.level), proposed.subject_id)
     former, said = said_now(session, subject), part_of(proposed.said)
     if former and former.version > proposed.version:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import select, tuple_
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from enrollment.access.callers import Administers, RoleKind
@@ -15,8 +15,9 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import CycleNotFound, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
-from enrollment.paging import Cursor, Limit, Page, page, place_of
-from enrollment.problems import BadRequest, Fault, sentence
+from enrollment.paging import Page, Paging
+from enrollment.problems import Fault, sentence
+from enrollment.schools.filters import refuse_other_grades
 from enrollment.schools.models import Zone
 from enrollment.schools.rules_settled import Act
 from enrollment.schools.zone_schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
@@ -42,13 +43,6 @@ SAID: dict[Found, str] = {
     ),
     "no zones": sentence("{cycle} has no zones, so priority by zone does not come into it."),
 }
-
-
-class GradeNotInCycle(BadRequest):
-    """A grade that the cycle does not offer."""
-
-    title = sentence("The grade is not offered in this cycle")
-    detail = sentence("Leave grade out, or send one of those that GET /v1/cycles/{cycle} lists.")
 
 
 router = APIRouter(tags=["zones"])
@@ -101,33 +95,13 @@ def import_zones(
 @router.get("/v1/cycles/{cycle}/zones")
 def list_zones(
     session: InTransaction,
-    *,
     cycle: Annotated[Id, Path()],
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paging,
 ) -> Page[ZoneShown]:
     """List a cycle's zones; one with several shapes for different grades stands there once for each."""
     read_cycle(session, cycle)
-    asked = (
-        select(Zone)
-        .options(defer(Zone.shape))
-        .where(Zone.cycle_id == cycle)
-        .order_by(Zone.id, Zone.part)
-        .limit(limit + 1)
-    )
-    if after := place_of(cursor):
-        zone, _, part = after.partition("/")
-        asked = asked.where(tuple_(Zone.id, Zone.part) > (zone, int(part) if part.isdigit() else 0))
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda row: f"{row.id}/{row.part}",
-        show=_zone_shown,
-        request=request,
-        response=response,
-    )
+    asked = select(Zone).options(defer(Zone.shape)).where(Zone.cycle_id == cycle)
+    return paging.read(session, asked, by=[Zone.id, Zone.part]).show(_zone_shown)
 
 
 @router.get("/v1/zones")
@@ -142,9 +116,7 @@ def read_zones_at(
 ) -> ZonesAtPoint:
     """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
     found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
-    if grade is not None and grade not in found.grades:
-        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
-        raise GradeNotInCycle(faults=[fault], cycle=found.id)
+    refuse_other_grades(found, grade)
     point = (lon, lat)
     located = zones_at(session, found.id, [point], grade)
     how = _how(located)

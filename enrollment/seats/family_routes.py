@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response, status
+from fastapi import APIRouter, Path, Request, status
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from enrollment.cycles.service import Held, Taking, as_it_stands, hold_between_r
 from enrollment.database import InTransaction
 from enrollment.languages import in_language
 from enrollment.notify.models import Notice
-from enrollment.paging import Cursor, Limit, Page, number_of, page
+from enrollment.paging import FeedPage, Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale
 from enrollment.problems import NotFound
 from enrollment.rankings.service import hold_ranker, withdraw_applicant
@@ -26,7 +26,7 @@ from enrollment.schools.models import Program
 from enrollment.seats import offers as answering
 from enrollment.seats.models import Offer, WaitlistMove
 from enrollment.seats.schemas import MoveShown, NoticeShown, OfferShown, OffersShown, ReasonShown
-from enrollment.seats.waitlists import leave_waitlist, moves_of
+from enrollment.seats.waitlists import leave_waitlist
 from enrollment.seats.words import move_in_words, offer_in_words, reason_in_words
 from enrollment.wire import Id
 
@@ -72,24 +72,18 @@ def read_waitlist_history(
     session: InTransaction,
     partner: ReadsResults,
     request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[MoveShown]:
     """Read how a child that you brought moved on waitlists and why, the newest first; those that it left too."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     language = reader_language(request)
-    return page(
-        moves_of(session, applicant.child_id, before=number_of(cursor), most=limit + 1),
-        limit=limit,
-        place=lambda move: str(move.id),
-        show=lambda move: _move_shown(move, language),
-        request=request,
-        response=response,
-    )
+    # One look at a time writes moves, under a lock, so that their ids are in the order of commits.
+    asked = select(WaitlistMove).where(WaitlistMove.child_id == applicant.child_id)
+    found = paging.read(session, asked, by=[WaitlistMove.id], newest_first=True)
+    return found.show(lambda move: _move_shown(move, language))
 
 
 @router.delete(f"{APPLICANT}/waitlists/{{program}}", status_code=status.HTTP_204_NO_CONTENT)
@@ -140,32 +134,28 @@ def _withdrawing(held: Held) -> Taking:
 def list_notices(
     session: InTransaction,
     partner: ReadsApplications,
-    request: Request,
-    response: Response,
-    *,
+    paging: Paging,
     cycle: Annotated[Id, Path()],
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[NoticeShown]:
-    """List what you are to tell families, the oldest first; the last cursor is where to go on next time."""
+) -> FeedPage[NoticeShown]:
+    """List what you are to tell families, the oldest first.
+
+    Read until `next_cursor` is null, and keep `resume_cursor`. Send it as `cursor` the next time to read exactly the
+    notices that came since. A notice appears within a second or so; none ever appears before one that you have read.
+    """
     read_cycle(session, cycle)
-    asked = (
-        select(Notice)
-        .where(Notice.cycle_id == cycle, Notice.partner_id == partner.id)
-        .order_by(Notice.id)
-        .limit(limit + 1)
-    )
-    if (after := number_of(cursor)) is not None:
-        asked = asked.where(Notice.id > after)
-    return page(
-        session.scalars(asked).all(),
-        limit=limit,
-        place=lambda notice: str(notice.id),
-        show=lambda notice: NoticeShown.model_validate(
-            {"id": notice.id, "event": notice.event, "at": notice.at, "about": notice.about}
-        ),
-        request=request,
-        response=response,
+    asked = select(Notice).where(Notice.cycle_id == cycle, Notice.partner_id == partner.id, Notice.number.is_not(None))
+    return paging.read_feed(session, asked, by=Notice.number, show=_notice_shown)
+
+
+def _notice_shown(notice: Notice) -> NoticeShown:
+    return NoticeShown.model_validate(
+        {
+            "id": notice.id,
+            "number": notice.number,
+            "event": notice.event,
+            "at": notice.at,
+            "about": dict(notice.about),
+        }
     )
 
 

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append_all
 from enrollment.database import copy_rows
-from enrollment.schools.models import Offering
 from enrollment.seats.models import Vacancy
 from lottery.canonical import Json
 
@@ -45,16 +44,6 @@ class Decision:
     rules_version: int | None
     rule_of: str | None = None
     """Whose rule it is, by level and id, where a rule decides: `operator:district`."""
-
-
-def lock_programs(session: Session, cycle: str, programs: Collection[str]) -> None:
-    """Hold programs of a cycle for an act on their seats, in order of their ids."""
-    session.execute(
-        select(Offering.program_id)
-        .where(Offering.cycle_id == cycle, Offering.program_id.in_(programs))
-        .order_by(Offering.program_id)
-        .with_for_update()
-    ).all()
 
 
 def open_seats(session: Session, cycle: str, opened: Sequence[Opened], at: datetime, *, actor: str) -> None:

@@ -1,6 +1,7 @@
 """Answer an offer, give a seat up, and what happens when nobody answers; by the database's clock.
 
-Whoever acts on a child's seat locks, in this order, its cycle, the child, and the program whose ledger it changes.
+An act on a child's seat locks the cycle, the child, and the program whose vacancies it changes, in this order
+(docs/explanation/locks.md).
 """
 
 import uuid
@@ -19,8 +20,9 @@ from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rankings.service import Ranker, drop_program, hold_ranker_of
+from enrollment.schools.offerings import lock_programs
 from enrollment.seats.changes import Change, Seat, tell_change
-from enrollment.seats.ledger import Opened, lock_programs, open_seats
+from enrollment.seats.ledger import Opened, open_seats
 from enrollment.seats.models import LIVE, Offer
 
 SERVICE = "service"
@@ -148,7 +150,10 @@ def expire_due(sessions: "sessionmaker[Session]") -> None:
 
 
 def remind_due(sessions: "sessionmaker[Session]") -> None:
-    """Notify partners of open offers whose time is nearly over, once each; each in a transaction of its own."""
+    """Notify partners of open offers whose time is nearly over, once each; each in a transaction of its own.
+
+    Offers that somebody acts on now are left to the next pass: so reminders wait for nobody, and need no other lock.
+    """
     with transaction(sessions) as session:
         due = session.scalars(
             select(Offer.id)
@@ -172,6 +177,9 @@ def _to_remind() -> tuple[ColumnElement[bool], ...]:
 
 def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
     with transaction(sessions) as session:
+        free = select(Offer.id).where(Offer.id == uuid.UUID(offer_id))
+        if session.scalar(free.with_for_update(key_share=True, skip_locked=True)) is None:
+            return
         reminded = session.execute(
             update(Offer)
             .where(Offer.id == uuid.UUID(offer_id), *_to_remind())

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.two_people import refuse_second_person
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import Held, hold_between_rounds, rfc3339
@@ -15,6 +16,7 @@ from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.service import Ranker, hold_ranker_of
 from enrollment.schools.market_form import read_back
 from enrollment.schools.models import Program
+from enrollment.schools.offerings import lock_programs
 from enrollment.schools.rules_settled import rules_of_program
 from enrollment.seats.changes import NONE, OUTSIDE, Change, Seat, tell_change, tell_placement
 from enrollment.seats.giving import REPLACED, remind_at
@@ -23,7 +25,6 @@ from enrollment.seats.ledger import (
     Opened,
     fill,
     free_seats,
-    lock_programs,
     open_seats,
     take_seat,
     tell,
@@ -160,11 +161,10 @@ def approve_placement(session: Session, placement_id: uuid.UUID, *, staff: Staff
         NotFound: if there is none.
         RoundRunning: if a round is frozen.
         PlacementDecided, OwnPlacement, TransfersFrozen, NoSeatFree, PlacementRefused: as they say.
+        AccountConfirmedLater, SponsorCannotApprove: to an account that may be the first administrator's.
     """
-    placement, held = _hold(session, placement_id)
-    if placement.asked_by == staff.id:
-        raise OwnPlacement
-    ranker = hold_ranker_of(session, placement.child_id)
+    placement, held, ranker = _hold(session, placement_id)
+    refuse_second_person(session, staff.id, asked_by=placement.asked_by, begun_at=placement.asked_at, same=OwnPlacement)
     program = session.get_one(Program, placement.program_id)
     former = live_offer(session, placement.child_id)
     _refuse_unfit(session, held, placement, ranker, program, former)
@@ -194,22 +194,27 @@ def refuse_placement(session: Session, placement_id: uuid.UUID, *, staff: Staff,
         NotFound: if there is none.
         PlacementDecided: if it was decided on before.
     """
-    placement, held = _hold(session, placement_id)
+    placement, held, _ = _hold(session, placement_id)
     placement.status, placement.decided_by, placement.decided_at = "refused", staff.id, held.now
     placement.decision_reason = reason
     session.flush()
     return placement
 
 
-def _hold(session: Session, placement_id: uuid.UUID) -> tuple[OutsidePlacement, Held]:
-    cycle = session.scalar(select(OutsidePlacement.cycle_id).where(OutsidePlacement.id == placement_id))
-    if cycle is None:
+def _hold(session: Session, placement_id: uuid.UUID) -> tuple[OutsidePlacement, Held, Ranker | None]:
+    """Lock a placement's cycle, its child, and the placement, in this order; return also who ranks."""
+    found = session.execute(
+        select(OutsidePlacement.cycle_id, OutsidePlacement.child_id).where(OutsidePlacement.id == placement_id)
+    ).one_or_none()
+    if found is None:
         raise NotFound
-    held = hold_between_rounds(session, cycle)
-    placement = session.get_one(OutsidePlacement, placement_id, with_for_update=True, populate_existing=True)
+    held = hold_between_rounds(session, found.cycle_id)
+    ranker = hold_ranker_of(session, found.child_id)
+    locked = {"key_share": True}
+    placement = session.get_one(OutsidePlacement, placement_id, with_for_update=locked, populate_existing=True)
     if placement.status != "asked":
-        raise PlacementDecided(cycle=cycle)
-    return placement, held
+        raise PlacementDecided(cycle=found.cycle_id)
+    return placement, held, ranker
 
 
 def _refuse_unfit(
@@ -301,12 +306,11 @@ def _give(session: Session, held: Held, placement: OutsidePlacement, ranker: Ran
 
 
 def placements_of(cycle: str, status: str | None) -> Select[OutsidePlacement, bytes]:
-    """Select a cycle's placements outside the lottery with the children's tags, by id."""
+    """Select a cycle's placements outside the lottery with the children's tags."""
     asked = (
         select(OutsidePlacement, Child.tag)
         .join(Child, Child.id == OutsidePlacement.child_id)
         .where(OutsidePlacement.cycle_id == cycle)
-        .order_by(OutsidePlacement.id)
     )
     return asked if status is None else asked.where(OutsidePlacement.status == status)
 

@@ -197,6 +197,7 @@ class NoticeShown(Wire):
     """Something to tell a family: ids only."""
 
     id: int
+    number: Annotated[int, Field(description="From 1 in your list of this cycle, without gaps.", examples=[1])]
     event: str
     at: datetime
     about: StoredFields

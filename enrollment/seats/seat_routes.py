@@ -4,20 +4,22 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
-from sqlalchemy import func, select, tuple_
+from fastapi import APIRouter, Depends, Path, Query, Request, status
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Places, ReadsRecords, RoleKind
+from enrollment.access.callers import Places, PresentToPlace, ReadsRecords, RoleKind
 from enrollment.access.once import Once, OnceRoute
+from enrollment.access.security_log import record_names_read
 from enrollment.answers import reader_language
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import append
 from enrollment.cycles.service import read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
-from enrollment.paging import Cursor, Limit, Page, UnusableCursor, page, place_of, uuid_of
+from enrollment.paging import Page, Pager, Paging
 from enrollment.problems import NotFound
+from enrollment.schools.filters import refuse_unknown_values
 from enrollment.schools.models import Program
 from enrollment.schools.own_school import ReadsProgram
 from enrollment.schools.school_schemas import Decision
@@ -79,35 +81,38 @@ def _filters_at(
 def list_vacancies_at(
     session: InTransaction,
     request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     filters: Annotated[Filters, Depends(_filters_at)],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[VacancyShown]:
     """Read one program's part of the public ledger."""
-    return list_vacancies(session, request, response, cycle=cycle, filters=filters, limit=limit, cursor=cursor)
+    read_cycle(session, cycle)
+    if session.get(Program, filters.program) is None:
+        raise NotFound
+    return _vacancies(session, request, paging, cycle, filters)
 
 
 @router.get(f"{CYCLE}/vacancies")
 def list_vacancies(
     session: InTransaction,
     request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     filters: Annotated[Filters, Depends(_filters)],
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[VacancyShown]:
     """Read the public ledger: every seat that opened, why, and what its school's own rule made of it."""
     read_cycle(session, cycle)
+    refuse_unknown_values(session, cycle, school=filters.school, program=filters.program)
+    return _vacancies(session, request, paging, cycle, filters)
+
+
+def _vacancies(session: Session, request: Request, paging: Pager, cycle: str, filters: Filters) -> Page[VacancyShown]:
     asked = (
         select(Vacancy, Program.school_id)
         .join(Program, Program.id == Vacancy.program_id)
         .where(Vacancy.cycle_id == cycle)
-        .order_by(Vacancy.program_id, Vacancy.number)
     )
     if filters.school is not None:
         asked = asked.where(Program.school_id == filters.school)
@@ -115,27 +120,9 @@ def list_vacancies(
         asked = asked.where(Vacancy.program_id == filters.program)
     if filters.status is not None:
         asked = asked.where(Vacancy.status == filters.status)
-    if after := _vacancy_of(cursor):
-        asked = asked.where(tuple_(Vacancy.program_id, Vacancy.number) > after)
     say = in_language(reader_language(request))
-    return page(
-        session.execute(asked.limit(limit + 1)).all(),
-        limit=limit,
-        place=lambda row: f"{row[0].program_id}/{row[0].number}",
-        show=lambda row: _vacancy_shown(row[0], row[1], say),
-        request=request,
-        response=response,
-    )
-
-
-def _vacancy_of(cursor: str | None) -> tuple[str, int] | None:
-    place = place_of(cursor)
-    if place is None:
-        return None
-    program, _, number = place.rpartition("/")
-    if not (program and number.isdigit() and len(number) < len(str(MOST_TRIED)) + 3):
-        raise UnusableCursor
-    return program, int(number)
+    found = paging.read(session, asked, by=[Vacancy.program_id, Vacancy.number])
+    return found.show(lambda vacancy, school: _vacancy_shown(vacancy, school, say))
 
 
 @router.get(f"{CYCLE}/vacancies/counts")
@@ -200,14 +187,11 @@ def _vacancy_shown(vacancy: Vacancy, school: str, say: Say) -> VacancyShown:
 def list_seats(
     session: InTransaction,
     staff: ReadsProgram,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
     only: Annotated[OfferStatus | None, Query(alias="status", description="Only of this status.")] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[SeatAt]:
     """List who was offered a seat at a program of yours, and what became of it; names are not for auditors."""
     read_cycle(session, cycle)
@@ -215,25 +199,19 @@ def list_seats(
     if audits:
         told = {"what": "offers", "program": program, "reader": staff.id}
         append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+    else:
+        record_names_read(session, staff, "offers", cycle=cycle, program=program)
     asked = (
         select(Offer, Child.tag, Applicant.partner_id, Person)
         .join(Child, Child.id == Offer.child_id)
         .outerjoin(Applicant, (Applicant.child_id == Child.id) & Applicant.withdrawn_at.is_(None))
         .outerjoin(Person, Person.applicant_id == Applicant.id)
         .where(Offer.cycle_id == cycle, Offer.program_id == program)
-        .order_by(Offer.id)
     )
     if only is not None:
         asked = asked.where(Offer.status == only)
-    if after := uuid_of(cursor):
-        asked = asked.where(Offer.id > after)
-    return page(
-        session.execute(asked.limit(limit + 1)).all(),
-        limit=limit,
-        place=lambda row: str(row[0].id),
-        show=lambda row: _seat_shown(row[0], row[1], row[2], None if audits else row[3]),
-        request=request,
-        response=response,
+    return paging.read(session, asked, by=[Offer.id]).show(
+        lambda offer, tag, partner, person: _seat_shown(offer, tag, partner, None if audits else person)
     )
 
 
@@ -291,7 +269,7 @@ def ask_for_placement(session: InTransaction, staff: Places, body: PlacementBody
 
 @router.post("/v1/placements/{placement}/approve", dependencies=[Once])
 def approve_placement(
-    session: InTransaction, staff: Places, placement: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: PresentToPlace, placement: Annotated[uuid.UUID, Path()], body: Decision
 ) -> PlacementShown:
     """Approve a placement, as a second administrator: it is an entry in the log, and counted in public."""
     return _placement_shown(session, placing.approve_placement(session, placement, staff=staff, reason=body.reason))
@@ -309,27 +287,14 @@ def refuse_placement(
 def list_placements(
     session: InTransaction,
     _: ReadsRecords,
-    request: Request,
-    response: Response,
+    paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
     only: Annotated[PlacementStatus | None, Query(alias="status", description="Only of this status.")] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> Page[PlacementShown]:
     """List placements outside the lottery: who asked, who approved, and where the paper is."""
     read_cycle(session, cycle)
-    asked = placing.placements_of(cycle, only).limit(limit + 1)
-    if after := uuid_of(cursor):
-        asked = asked.where(OutsidePlacement.id > after)
-    return page(
-        session.execute(asked).all(),
-        limit=limit,
-        place=lambda row: str(row[0].id),
-        show=lambda row: _shown(row[0], row[1]),
-        request=request,
-        response=response,
-    )
+    return paging.read(session, placing.placements_of(cycle, only), by=[OutsidePlacement.id]).show(_shown)
 
 
 @router.get(f"{CYCLE}/placements/counts")

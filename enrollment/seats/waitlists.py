@@ -12,7 +12,7 @@ from enrollment.cycles.service import Held, as_it_stands
 from enrollment.problems import NotFound
 from enrollment.rankings.service import Ranker, drop_program
 from enrollment.schools.models import Program
-from enrollment.seats.models import Offer, WaitlistMove, WaitlistPlace
+from enrollment.seats.models import Offer, WaitlistPlace
 from enrollment.seats.offers import live_offer
 
 
@@ -56,14 +56,6 @@ def waiting_now(session: Session, cycle: str, program: str) -> Sequence[Row[Wait
         .where(WaitlistPlace.cycle_id == cycle, WaitlistPlace.program_id == program)
         .order_by(WaitlistPlace.seat_group, WaitlistPlace.place)
     ).all()
-
-
-def moves_of(session: Session, child: uuid.UUID, *, before: int | None, most: int) -> list[WaitlistMove]:
-    """Return the moves of a child on waitlists, the newest first; those of waitlists that it left too."""
-    asked = select(WaitlistMove).where(WaitlistMove.child_id == child).order_by(WaitlistMove.id.desc()).limit(most)
-    if before is not None:
-        asked = asked.where(WaitlistMove.id < before)
-    return list(session.scalars(asked))
 
 
 def leave_waitlist(session: Session, held: Held, ranker: Ranker, program: str, *, actor: str) -> None:

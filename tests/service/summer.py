@@ -367,7 +367,8 @@ def log_and_tables_agree(session: Session) -> None:
         if type_ == "seat.change":
             _opens(entry, changes[leaf], tickets)
         if type_ == "vacancy" or entry.get("cause") == "placement.outside_lottery":
-            assert not [ticket for ticket in tickets.values() if ticket in json.dumps(entry)], entry
+            told_of = json.dumps(entry)
+            assert not [ticket for ticket in tickets.values() if ticket in told_of], entry
     assert _seats_told(session, told, changes, tickets) == _seats_stored(session)
     assert _vacancies_told(told) == _vacancies_stored(session)
 

@@ -34,8 +34,13 @@ def test_a_claim_waits_is_decided_and_shows_by_whom_and_on_what_basis(city: City
     assert (approved.json()["status"], approved.json()["decided_by"]) == ("approved", "staff:school")
     (shown,) = city.portal.get(f"{CYCLE}/applicants/child-00/claims").json()["data"]
     assert (shown["status"], shown["basis"]) == ("approved", "verified")
-    denied = city.lincoln.post(f"/v1/claims/{id_}/deny", {"basis": "verified", "reason": "It was a mistake"})
-    assert denied.json()["status"] == "denied"
+    mistake: Json = {"basis": "verified", "reason": "It was a mistake"}
+    refused = city.lincoln.post(f"/v1/claims/{id_}/deny", mistake)
+    assert (refused.status_code, refused.json()["code"]) == (409, "claim-decided")
+    stale = city.lincoln.post(f"/v1/claims/{id_}/deny", mistake, if_match='"1"')
+    assert (stale.status_code, stale.json()["code"]) == (412, "version-stale")
+    denied = city.lincoln.post(f"/v1/claims/{id_}/deny", mistake, if_match=f'"{shown["version"]}"')
+    assert (denied.json()["status"], denied.headers["ETag"]) == ("denied", '"3"')
     assert [entry["reason"] for entry in entries(city.service, "facts.set")[-2:]] == [
         "claim-approved",
         "claim-denied",
@@ -62,7 +67,7 @@ def test_each_decision_settles_the_facts_anew_and_the_log_s_commitment_opens(cit
     settled(city, at={"lincoln": ["sibling"]}, flags=[])
     city.ann.post(f"/v1/claims/{of_child}/approve", YES)
     settled(city, at={"lincoln": ["sibling"]}, flags=["ell"])
-    city.lincoln.post(f"/v1/claims/{at_school}/deny", YES)
+    city.lincoln.post(f"/v1/claims/{at_school}/deny", YES, if_match="*")
     settled(city, at={}, flags=["ell"])
 
 

@@ -123,9 +123,7 @@ def until_shed(up: Running, number: int) -> None:
     pytest.fail("nobody was sent away")
 
 
-@pytest.mark.parametrize(
-    ("lane", "table"), [("long", "household"), ("ordinary", "operator"), ("sign-in", "partner_secret")]
-)
+@pytest.mark.parametrize(("lane", "table"), [("long", "household"), ("ordinary", "operator"), ("sign-in", "attempts")])
 def test_rankings_are_taken_while_another_lane_is_stuck(city: City, lane: str, table: str) -> None:
     form = {"grant_type": "client_credentials", "client_id": "city-portal", "client_secret": "x"}
     stuck = {

@@ -61,7 +61,7 @@ def places(city: City) -> Sequence[tuple[Caller, str, str, Json, str]]:
     ]
     new, claim = f"{CYCLE}/applicants/new", f"/v1/claims/{uuid.uuid4()}/approve"
     left: Json = {"status": "out", "reason": "No building"}
-    staff: Json = {"id": "s", "name": "Sam", "password": "an invented password", "roles": [{"role": "auditor"}]}
+    staff: Json = {"id": "s", "name": "Sam", "roles": [{"role": "auditor"}]}
     placement: Json = {
         "cycle": "2027",
         "ticket": "0" * 32,

@@ -154,11 +154,11 @@ def test_log_and_metrics_tell_the_route_and_never_the_address_or_the_body(
     administrator.post("/v1/partners", {**PARTNER, "name": "Ada Lovelace"})
     told = capsys.readouterr().err
     lines = [json.loads(line) for line in told.splitlines()]
-    assert {"GET /v1/partners/{partner} 404", "POST /v1/partners 201"} <= {
+    assert {"GET /v1/partners/{partner} 400", "POST /v1/partners 201"} <= {
         f"{line['method']} {line['route']} {line['status']}" for line in lines
     }
     counted = service.with_token(METRICS_TOKEN).get("/metrics").text
-    assert 'enrollment_requests_total{method="GET",route="/v1/partners/{partner}",status="404"} 1.0' in counted
+    assert 'enrollment_requests_total{method="GET",route="/v1/partners/{partner}",status="400"} 1.0' in counted
     assert "lovelace" not in (told + counted).lower()
     assert "2020" not in counted
 

@@ -85,3 +85,15 @@ def test_whoever_held_a_seat_before_there_were_offers_holds_it_afterwards(servic
     with transaction(service.sessions) as session:
         held = session.execute(select(Offer.status, Child.seat_grade).join(Child, Child.id == Offer.child_id)).all()
     assert set(held) == {("accepted", "KG")}
+
+
+def test_accounts_of_before_invitations_keep_their_passwords_and_administrators_set_up_a_second_factor(
+    service: Service,
+) -> None:
+    service.administrator("ann")
+    otto = service.auditor("otto")
+    downgrade(service.database, "0007")
+    upgrade(service.database)
+    assert otto.get("/v1/tokens").status_code == 200
+    assert service.stranger().sign_in("otto").json()["needs"] is None
+    assert service.stranger().sign_in("ann").json()["needs"] == "second-factor-setup"

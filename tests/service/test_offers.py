@@ -51,6 +51,7 @@ def test_publishing_offers_each_seat_once_and_tells_the_partner(city: City) -> N
     assert (offer["status"], offer["source"], offer["round"], offer["choice"]) == ("open", "main", "2027-main", 1)
     assert offer["if_silent"] == "decline"
     assert str(offer["answer_by"]).endswith(":00Z")
+    city.service.sequence()
     notices = city.portal.get(f"{CYCLE}/notices?limit=200").json()["data"]
     told = [notice["event"] for notice in notices]
     assert (told.count("results.published"), told.count("offer.made")) == (1, 7)

@@ -15,9 +15,8 @@ import psycopg
 import pytest
 from procrastinate.jobs import Job as QueuedJob
 
-from acting import PASSWORD, Service
-from enrollment.access.schemas import RoleBody, StaffBody
-from enrollment.access.service import make_staff
+from acting import Service, add_session, add_staff, settings_for
+from enrollment.access.schemas import RoleBody
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.jobs import BrokenOff, DatabaseLost, Retry
 from enrollment.rounds.models import Round
@@ -28,6 +27,7 @@ from running import MOST_LOOKS, Running, start, starting
 
 REHEARSALS = "/v1/rounds/2027-main/rehearsals"
 TRACEBACK = "Traceback"
+TOKEN = "the administrator's session"  # noqa: S105 - of tests only
 IMPATIENT = {"ENROLLMENT_DATABASE_PATIENCE": "2"}
 
 LONGEST = 120
@@ -46,7 +46,8 @@ def put_round(database: str) -> None:
     with transaction(sessions_of(engine)) as session:
         add_cycle(session)
         session.add(Round(id="2027-main", cycle_id="2027", kind="main", attempt=1))
-        make_staff(session, StaffBody(id="ann", name="ann", password=PASSWORD, roles=[RoleBody(role="administrator")]))
+        add_staff(session, "ann", [RoleBody(role="administrator")], settings=settings_for(database))
+        add_session(session, "ann", TOKEN)
     engine.dispose()
 
 
@@ -87,9 +88,7 @@ class Asking:
         until(lambda: self.status("/readyz") == 200, "ready")
 
     def sign_in(self) -> None:
-        answer = self._http.post("/v1/sessions", json={"id": "ann", "password": PASSWORD})
-        assert answer.status_code == 201, answer.text
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        self._http.headers["Authorization"] = f"Bearer {TOKEN}"
 
     def rehearse(self) -> str:
         headers = {"Idempotency-Key": uuid.uuid4().hex}

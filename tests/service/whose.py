@@ -14,13 +14,13 @@ from lottery.canonical import Json
 from rounds import CYCLE, MAIN, City, a_day_later, apply, make_city
 from rows import add_school
 
-KEPT_APART = frozenset({"given_answer"})
-"""Tables that may change when somebody is refused: what is kept of Idempotency-Keys."""
+KEPT_APART = frozenset({"given_answer", "security_event", "session_use"})
+"""Tables that may change when somebody is refused: what is kept of Idempotency-Keys, denied acts, use of sessions."""
 
 OWNED = frozenset(
     [
         "reference", "ticket", "claim", "school", "operator", "program", "change", "partner", "secret", "staff",
-        "token", "offer",
+        "token", "offer", "factor",
     ]
 )  # fmt: skip
 """Path parameters that name what is somebody's."""
@@ -95,7 +95,7 @@ class Whole:
         for name in operation.parameters:
             path = path.replace(f"{{{name}}}", other.get(name, self.names[name]))
         body = BODIES.get(f"{operation.method} …/{operation.path.rpartition('/')[2]}", {})
-        if "rules-changes" in path:
+        if "rules-changes" in path or "access-changes" in path:
             body = {"reason": "Looked at"}
         match operation.method:
             case "GET":
@@ -149,6 +149,7 @@ def make_whole(service: Service) -> Whole:
     placement = city.ann.post("/v1/placements", asked).json()
     token = city.ann.post("/v1/tokens", {"name": "report", "scopes": ["records:read"], "days": 1}).json()
     secret = city.ann.post("/v1/partners/city-portal/secrets").json()
+    factors = city.ann.get("/v1/second-factors").json()
     names = {
         "cycle": "2027",
         "reference": "child-00",
@@ -166,6 +167,7 @@ def make_whole(service: Service) -> Whole:
         "staff": "ann",
         "token": str(token["id"]),
         "secret": str(secret["id"]),
+        "factor": str(factors["data"][0]["id"]),
         "ticket": city.tickets()["child-00"],
     }
     elsewhere = service.staff("network.office", RoleBody(role="operator", operator="network"))

@@ -1,0 +1,98 @@
+"""Invitations: a one-time code with which the owner of an account, and nobody else, sets its password."""
+
+import uuid
+from datetime import timedelta
+from hmac import compare_digest
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from enrollment.access.codes import digest_of_code, new_code
+from enrollment.access.models import Invitation, StaffAccount
+from enrollment.access.passwords import hash_of, refuse_guessable
+from enrollment.access.schemas import AcceptInvitation
+from enrollment.access.security_log import Actor, Event, Somebody, record
+from enrollment.database import clock
+from enrollment.problems import Unauthenticated, sentence
+from enrollment.settings import Settings
+
+CODE_GROUPS = 5
+
+
+class InvitationRefused(Unauthenticated):
+    """No such invitation; whether the account, the code or the time is wrong, is not said."""
+
+    title = sentence("Invitation not valid")
+    detail = sentence(
+        "Check the account's id and the code, and its second part if you were given one. If the code is too old or was "
+        "used before, ask an administrator for a new one."
+    )
+
+
+def invite(
+    session: Session,
+    staff: StaffAccount,
+    *,
+    sponsor: str | None,
+    by: Actor | Somebody,
+    settings: Settings,
+    first: bytes | None = None,
+) -> str:
+    """Make the invitation of an account, in place of any before, and return the code, which is shown once.
+
+    Args:
+        session: the transaction.
+        staff: the account.
+        sponsor: the administrator who alone hands out the code.
+        by: who makes the invitation.
+        settings: how long it holds.
+        first: the digest of a first part that another administrator holds already; the code is then the second part.
+    """
+    code = new_code(CODE_GROUPS)
+    session.execute(delete(Invitation).where(Invitation.staff_id == staff.id, Invitation.used_at.is_(None)))
+    now = clock(session)
+    session.add(
+        Invitation(
+            id=uuid.uuid4(),
+            staff_id=staff.id,
+            digest=first or digest_of_code(code),
+            second_digest=digest_of_code(code) if first else None,
+            sponsor=sponsor,
+            made_at=now,
+            expires_at=now + timedelta(hours=settings.invitation_hours),
+        )
+    )
+    session.flush()
+    record(session, Event.INVITATION_MADE, by, {"staff": staff.id, "parts": 2 if first else 1})
+    return code
+
+
+def accept_invitation(session: Session, body: AcceptInvitation, *, address: str) -> None:
+    """Set the password of an account as its owner, who has the code: all of its parts.
+
+    Raises:
+        InvitationRefused: if the account, a part of the code or the time is not right.
+        MalformedBody: if the password is easily guessed; the code is still good then.
+    """
+    staff = session.get(StaffAccount, body.id, with_for_update={"key_share": True})
+    now = clock(session)
+    invitation = session.scalars(
+        select(Invitation).where(
+            Invitation.staff_id == body.id, Invitation.used_at.is_(None), Invitation.expires_at > now
+        )
+    ).one_or_none()
+    if staff is None or not staff.active or invitation is None or not _is_right(invitation, body):
+        raise InvitationRefused
+    refuse_guessable(body.password, account=staff.id, name=staff.name)
+    staff.password, staff.confirmed_at, staff.sponsor = hash_of(body.password), now, invitation.sponsor
+    staff.version += 1
+    invitation.used_at = now
+    session.flush()
+    record(session, Event.INVITATION_ACCEPTED, Somebody(f"staff:{staff.id}", address))
+
+
+def _is_right(invitation: Invitation, body: AcceptInvitation) -> bool:
+    first = compare_digest(invitation.digest, digest_of_code(body.invitation_code))
+    if invitation.second_digest is None:
+        return first and body.second_code is None
+    return compare_digest(invitation.second_digest, digest_of_code(body.second_code or "")) and first

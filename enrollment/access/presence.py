@@ -1,0 +1,164 @@
+"""Proof of presence: the second factor again, before what must not be done by whoever found a session open."""
+
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from enrollment.access.accounts import end_tokens, lock_account
+from enrollment.access.addresses import keyed
+from enrollment.access.callers import SignedIn, Staff
+from enrollment.access.limits import (
+    AttemptLimit,
+    clear_attempts,
+    count_attempt,
+    keep_and_refuse,
+    seconds_until,
+)
+from enrollment.access.models import StaffAccount, StaffToken
+from enrollment.access.passkeys import add_passkey, passkey_is_right
+from enrollment.access.passwords import hash_of, is_right, refuse_guessable
+from enrollment.access.schemas import PasskeyBody, PasswordChange, Proof
+from enrollment.access.second_factors import (
+    SecondFactorRefused,
+    app_code_is_right,
+    confirm_app,
+    factors_of,
+    new_recovery_codes,
+    recovery_code_is_right,
+)
+from enrollment.access.security_log import Event, record
+from enrollment.database import clock
+from enrollment.problems import Fault, MalformedBody, Problem, sentence
+from enrollment.settings import Settings
+
+MAX_PROOFS = 10
+"""Tries of the second factor in 15 minutes; only whoever has the password comes so far."""
+
+
+class TooManyProofs(Problem):
+    """Too many tries of a second factor."""
+
+    status = 429
+    title = sentence("Too many attempts")
+    detail = sentence("Wait {seconds} seconds. If it was not you, tell another administrator.")
+
+
+class PasswordRefused(Problem):
+    """A former password that is not right."""
+
+    status = 403
+    title = sentence("Password not accepted")
+    detail = sentence("Check your present password. If you forgot it, ask an administrator for a new code.")
+
+
+def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Settings) -> datetime:
+    """Take a proof of presence; return until when it holds.
+
+    Raises:
+        MalformedBody: if there is not one proof.
+        SecondFactorRefused: if the proof is not right; that is counted.
+        TooManyProofs: after ten in 15 minutes.
+    """
+    if len(proof.kinds) != 1:
+        detail = sentence("Send one proof: a code, a recovery code, a passkey, or a password.")
+        raise MalformedBody(faults=[Fault("", "one-proof", detail)])
+    account, limit, now = _begin(session, by, settings)
+    kind = proof.kinds[0]
+    if not _is_proof(session, account, proof, by=by, settings=settings):
+        _refuse(session, by, kind)
+    clear_attempts(session, limit)
+    _mark(session, by, now)
+    record(session, Event.PROVED, by, {"by": kind})
+    return now + timedelta(minutes=settings.presence_minutes)
+
+
+def _is_proof(session: Session, account: StaffAccount, proof: Proof, *, by: SignedIn, settings: Settings) -> bool:
+    if proof.code is not None:
+        return app_code_is_right(session, by.id, proof.code, settings)
+    if proof.recovery_code is not None:
+        return recovery_code_is_right(session, by.id, proof.recovery_code, by=by)
+    if proof.passkey is not None:
+        return passkey_is_right(session, proof.passkey, by=by, settings=settings)
+    # The password alone proves nothing where there is a second factor.
+    return not by.has_factor and is_right(account.password, proof.password or "")
+
+
+def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> list[str] | None:
+    """Confirm the authenticator app that was begun, as a second factor; return recovery codes with the first one.
+
+    Raises:
+        PresenceNeeded, AppNotBegun, SecondFactorRefused, TooManyProofs: as they say.
+    """
+    _, limit, now = _begin(session, by, settings)
+    if not confirm_app(session, code, by=by, settings=settings):
+        _refuse(session, by, "code")
+    clear_attempts(session, limit)
+    return _added(session, by, now)
+
+
+def finish_passkey(session: Session, body: PasskeyBody, *, by: SignedIn, settings: Settings) -> list[str] | None:
+    """Add a passkey as a second factor; return recovery codes with the first one.
+
+    Raises:
+        PresenceNeeded, TooManyPasskeys, PasskeyThere, SecondFactorRefused, TooManyProofs: as they say.
+    """
+    _, limit, now = _begin(session, by, settings)
+    if not add_passkey(session, body, by=by, settings=settings):
+        _refuse(session, by, "passkey")
+    clear_attempts(session, limit)
+    return _added(session, by, now)
+
+
+def _added(session: Session, by: SignedIn, now: datetime) -> list[str] | None:
+    """Count the new second factor as proved in this session; every other session has to prove it too."""
+    session.execute(
+        update(StaffToken).where(StaffToken.staff_id == by.id, StaffToken.id != by.token).values(proved_at=None)
+    )
+    _mark(session, by, now)
+    if factors_of(session, by.id).recovery_codes:
+        return None
+    return new_recovery_codes(session, by.id, by=by)
+
+
+def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[StaffAccount, AttemptLimit, datetime]:
+    """Lock the account, and count an attempt before it is looked at."""
+    account = lock_account(session, by.id)
+    now = clock(session)
+    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{by.id}"), MAX_PROOFS)
+    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if passed is not None:
+        seconds = seconds_until(passed.until, now)
+        raise TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds)
+    return account, limit, now
+
+
+def _refuse(session: Session, by: SignedIn, kind: str) -> NoReturn:
+    record(session, Event.PROOF_FAILED, by, {"by": kind})
+    keep_and_refuse(session, SecondFactorRefused())
+
+
+def _mark(session: Session, by: SignedIn, now: datetime) -> None:
+    session.get_one(StaffToken, by.token).proved_at = now
+    session.flush()
+
+
+def change_password(session: Session, body: PasswordChange, *, by: Staff, settings: Settings) -> None:
+    """Change the caller's own password; every other session, and every personal token, ends.
+
+    Raises:
+        PasswordRefused: if the former password is not right; that is counted.
+        TooManyProofs: after ten tries in 15 minutes.
+        MalformedBody: if the new password is easily guessed.
+    """
+    account, limit, _ = _begin(session, by, settings)
+    if not is_right(account.password, body.password):
+        record(session, Event.PROOF_FAILED, by, {"by": "password"})
+        keep_and_refuse(session, PasswordRefused())
+    clear_attempts(session, limit)
+    refuse_guessable(body.new_password, account=account.id, name=account.name, pointer="/new_password")
+    account.password = hash_of(body.new_password)
+    end_tokens(session, account.id, but=by.token)
+    session.flush()
+    record(session, Event.PASSWORD_CHANGED, by)

@@ -1,0 +1,243 @@
+"""The second factor: an authenticator app's codes (TOTP, RFC 6238), passkeys, and recovery codes for a lost one.
+
+Codes are checked by the database's clock, with half a minute of tolerance to both sides, and each is taken once.
+"""
+
+import base64
+import hmac
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyotp
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from enrollment.access.accounts import lock_account
+from enrollment.access.callers import PresenceNeeded, SignedIn, Staff
+from enrollment.access.codes import digest_of_code, new_code
+from enrollment.access.models import AuthenticatorApp, Passkey, RecoveryCode
+from enrollment.access.security_log import Actor, Event, record
+from enrollment.access.tokens import key_of
+from enrollment.database import clock
+from enrollment.problems import Conflict, NotFound, Problem, sentence
+from enrollment.settings import Settings
+
+STEP_SECONDS = 30
+TOLERATED_STEPS = (-1, 0, 1)
+ISSUER = "Common Enrollment Lottery"
+RECOVERY_CODES = 10
+RECOVERY_GROUPS = 4
+NONCE_BYTES = 12
+SEALED_FOR = "second-factor"
+
+
+class SecondFactorRefused(Problem):
+    """A second factor that is not right, or was used before."""
+
+    status = 403
+    title = sentence("Second factor not accepted")
+    detail = sentence(
+        "Check the code, or use another passkey. A code is good for half a minute and only once: wait for the next one."
+    )
+
+
+class AppNotBegun(Conflict):
+    """A code to confirm an app that was not begun."""
+
+    title = sentence("No authenticator app to confirm")
+    detail = sentence("Begin with POST /v1/second-factors/totp.")
+
+
+class LastSecondFactor(Conflict):
+    """Nothing would be left to prove presence with."""
+
+    title = sentence("This is the last second factor")
+    detail = sentence("Your role needs one. Add another second factor first, then remove this one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What an account has to prove itself with."""
+
+    app: AuthenticatorApp | None
+    passkeys: list[Passkey]
+    recovery_codes: int
+    """How many are left."""
+
+    @property
+    def all(self) -> "list[AuthenticatorApp | Passkey]":
+        """Return the app, if there is one, and the passkeys."""
+        return [*([self.app] if self.app else []), *self.passkeys]
+
+
+@dataclass(frozen=True, slots=True)
+class NewApp:
+    """The secret of an authenticator app, as it is shown once."""
+
+    secret: str
+    uri: str
+
+
+def factors_of(session: Session, staff_id: str) -> Factors:
+    """Return what an account has, confirmed."""
+    app = session.get(AuthenticatorApp, staff_id, populate_existing=True)
+    passkeys = session.scalars(select(Passkey).where(Passkey.staff_id == staff_id).order_by(Passkey.made_at)).all()
+    left = session.execute(
+        select(func.count())
+        .select_from(RecoveryCode)
+        .where(RecoveryCode.staff_id == staff_id, RecoveryCode.used_at.is_(None))
+    ).scalar_one()
+    return Factors(app if app and app.confirmed_at else None, list(passkeys), left)
+
+
+def refuse_unproved(by: SignedIn, settings: Settings) -> None:
+    """Refuse to add a second factor to an account that has one, without fresh proof of it.
+
+    Raises:
+        PresenceNeeded: so that a stolen session adds none.
+    """
+    if not by.present and (by.has_factor or by.proved):
+        raise PresenceNeeded(minutes=settings.presence_minutes)
+
+
+def begin_app(session: Session, *, by: SignedIn, settings: Settings) -> NewApp:
+    """Make the secret of a new authenticator app; it takes the place of the former once a code of it is confirmed.
+
+    Raises:
+        PresenceNeeded: if the account has a second factor and did not prove it lately.
+        AppThere: if there is one.
+    """
+    refuse_unproved(by, settings)
+    lock_account(session, by.id)
+    app = session.get(AuthenticatorApp, by.id, populate_existing=True)
+    if app is not None and app.confirmed_at is not None:
+        raise AppThere
+    secret = pyotp.random_base32()
+    if app is None:
+        app = AuthenticatorApp(staff_id=by.id, id=uuid.uuid4(), last_step=0)
+        session.add(app)
+    app.sealed = seal(secret, staff_id=by.id, settings=settings)
+    session.flush()
+    return NewApp(secret, pyotp.TOTP(secret).provisioning_uri(name=by.id, issuer_name=ISSUER))
+
+
+class AppThere(Conflict):
+    """A second authenticator app."""
+
+    title = sentence("Authenticator app set up already")
+    detail = sentence("Add a passkey as another second factor, or remove the app with DELETE /v1/second-factors first.")
+
+
+def confirm_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> bool:
+    """Confirm a begun authenticator app by a code that it shows; say whether the code was right.
+
+    Raises:
+        PresenceNeeded: as in `begin_app`.
+        AppNotBegun: if there is none to confirm.
+    """
+    refuse_unproved(by, settings)
+    app = session.get(AuthenticatorApp, by.id, populate_existing=True)
+    if app is None or app.confirmed_at is not None:
+        raise AppNotBegun
+    now = clock(session)
+    if not _is_right(app, code, now, settings):
+        return False
+    app.confirmed_at = now
+    session.flush()
+    record(session, Event.FACTOR_ADDED, by, {"factor": "app"})
+    return True
+
+
+def app_code_is_right(session: Session, staff_id: str, code: str, settings: Settings) -> bool:
+    """Say whether a code is the app's now, and was not used before. Call it with the account locked."""
+    app = session.get(AuthenticatorApp, staff_id, populate_existing=True)
+    return app is not None and app.confirmed_at is not None and _is_right(app, code, clock(session), settings)
+
+
+def _is_right(app: AuthenticatorApp, code: str, now: datetime, settings: Settings) -> bool:
+    secret = unseal(app.sealed, staff_id=app.staff_id, settings=settings)
+    if secret is None:
+        return False
+    codes, this = pyotp.TOTP(secret), int(now.timestamp()) // STEP_SECONDS
+    for step in (this + by for by in TOLERATED_STEPS):
+        if step > app.last_step and hmac.compare_digest(codes.at(step * STEP_SECONDS), code):
+            app.last_step = step
+            return True
+    return False
+
+
+def recovery_code_is_right(session: Session, staff_id: str, code: str, *, by: Actor) -> bool:
+    """Say whether it is one of the account's recovery codes, and use it up."""
+    found = session.execute(
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.staff_id == staff_id,
+            RecoveryCode.digest == digest_of_code(code),
+            RecoveryCode.used_at.is_(None),
+        )
+        .values(used_at=func.clock_timestamp())
+        .returning(RecoveryCode.staff_id)
+    ).first()
+    if found is not None:
+        record(session, Event.RECOVERY_CODE_USED, by)
+    return found is not None
+
+
+def new_recovery_codes(session: Session, staff_id: str, *, by: Actor) -> list[str]:
+    """Make recovery codes in place of those before, and return them, to be shown once."""
+    lock_account(session, staff_id)
+    codes = [new_code(RECOVERY_GROUPS) for _ in range(RECOVERY_CODES)]
+    session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
+    session.add_all(RecoveryCode(staff_id=staff_id, digest=digest_of_code(code)) for code in codes)
+    session.flush()
+    record(session, Event.RECOVERY_CODES_MADE, by)
+    return codes
+
+
+def remove_factor(session: Session, factor: uuid.UUID, *, by: Staff, needed: bool) -> None:
+    """Remove a passkey or the authenticator app of the caller.
+
+    Args:
+        session: the transaction.
+        factor: its id.
+        by: whose it is.
+        needed: whether the account needs a second factor.
+
+    Raises:
+        NotFound: if the caller has no such second factor.
+        LastSecondFactor: if the account needs one, and this is the last.
+    """
+    lock_account(session, by.id)
+    has = factors_of(session, by.id)
+    rows = has.all
+    found = [row for row in rows if row.id == factor]
+    if not found:
+        raise NotFound
+    if needed and len(rows) == 1:
+        raise LastSecondFactor
+    session.delete(found[0])
+    if len(rows) == 1:
+        session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == by.id))
+    session.flush()
+    record(session, Event.FACTOR_REMOVED, by, {"factor": "app" if found[0] is has.app else "passkey"})
+
+
+def seal(secret: str, *, staff_id: str, settings: Settings) -> bytes:
+    """Encrypt an app's secret for its account, so that a copy of the database alone shows no codes."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + AESGCM(key_of(settings, SEALED_FOR)).encrypt(nonce, base64.b32decode(secret), staff_id.encode())
+
+
+def unseal(sealed: bytes, *, staff_id: str, settings: Settings) -> str | None:
+    """Decrypt an app's secret; None if it was sealed under another secret of the service."""
+    try:
+        raw = AESGCM(key_of(settings, SEALED_FOR)).decrypt(
+            sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], staff_id.encode()
+        )
+    except InvalidTag:
+        return None
+    return base64.b32encode(raw).decode()

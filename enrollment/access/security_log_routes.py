@@ -1,0 +1,45 @@
+"""The security log over HTTP, for administrators and auditors."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from enrollment.access.callers import ReadsRecords
+from enrollment.access.models import SecurityEvent, SecurityPlace
+from enrollment.access.schemas import SecurityEventShown
+from enrollment.access.security_log import Event, events
+from enrollment.database import InTransaction
+from enrollment.paging import FeedPage, Paging
+
+router = APIRouter(tags=["access"])
+
+
+@router.get("/v1/security-log")
+def read_security_log(
+    session: InTransaction,
+    _: ReadsRecords,
+    paging: Paging,
+    account: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only of this account: `staff:ann`.")
+    ] = None,
+    event: Annotated[Event | None, Query(description="Only of this kind.")] = None,
+) -> FeedPage[SecurityEventShown]:
+    """Read who signed in, failed to, was let in or denied, changed access, or read children's names; oldest first.
+
+    Keep `resume_cursor` to read on later from exactly there.
+    """
+    asked = events(session, account=account, event=event)
+    return paging.read_feed(session, asked, by=SecurityPlace.place, show=_shown)
+
+
+def _shown(place: int, row: SecurityEvent) -> SecurityEventShown:
+    return SecurityEventShown.model_validate(
+        {
+            "place": place,
+            "at": row.at,
+            "event": row.event,
+            "account": row.account,
+            "about": dict(row.about),
+            "address": row.address,
+        }
+    )

@@ -1,0 +1,212 @@
+"""Sign in: limits that a stranger cannot turn against the owner, then the password, then the second factor.
+
+Failed attempts count for an account together with an address, so a stranger elsewhere locks nobody out. Attempts from
+addresses that the account never signed in from count together, so that many addresses do not help. A device that has
+signed in before has a token of its own, with a count of its own: it lets the owner in whatever others do.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment.access.accounts import FOR_ROWS, roles_of
+from enrollment.access.addresses import keyed
+from enrollment.access.callers import must_have_factor
+from enrollment.access.limits import (
+    AttemptLimit,
+    Passed,
+    clear_attempts,
+    count_attempt,
+    forget_old_attempts,
+    seconds_until,
+    uncount_attempt,
+)
+from enrollment.access.models import KnownPlace, StaffAccount
+from enrollment.access.passwords import hash_of, is_right, needs_new_hash
+from enrollment.access.schemas import Needs, SignIn
+from enrollment.access.second_factors import SecondFactorRefused, app_code_is_right, factors_of
+from enrollment.access.security_log import Event, Somebody, record
+from enrollment.access.sessions import NewToken, open_session
+from enrollment.database import clock, transaction
+from enrollment.problems import Problem, Unauthenticated, sentence
+from enrollment.settings import Settings
+
+MAX_FROM_PLACE = 5
+MAX_FROM_DEVICE = 10
+MAX_FROM_ADDRESS = 50
+MAX_FROM_STRANGERS = 20
+MAX_CODES = 10
+"""Attempts in 15 minutes."""
+
+
+class SignInRefused(Unauthenticated):
+    """Name or password is wrong, or the account is closed; which, is not said."""
+
+    title = sentence("The sign-in was refused")
+    detail = sentence("Check name and password. If you forgot the password, ask an administrator for a new code.")
+
+
+class TooManySignIns(Problem):
+    """Too many wrong passwords."""
+
+    status = 429
+    title = sentence("Too many sign-in attempts")
+    detail = sentence(
+        "Wait {seconds} seconds, sign in from a device that you have used before, or ask another administrator to "
+        "unlock the account."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInNow:
+    """A new session, what it still lacks, and the token by which the device is known from now on."""
+
+    new: NewToken
+    needs: Needs | None
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What a sign-in is tried with: whose limits count, and what is known of the account."""
+
+    limits: tuple[AttemptLimit, ...]
+    passed: Passed | None
+    seconds: int
+    password: str | None
+
+
+def sign_in(sessions: "sessionmaker[Session]", body: SignIn, *, address: str, settings: Settings) -> SignedInNow:
+    """Open a session for a name and a password; what fails is counted, in transactions that the refusal does not undo.
+
+    No transaction is open while the password is hashed, which takes its time on purpose.
+
+    Args:
+        sessions: where transactions are opened.
+        body: the name, the password, and perhaps a code and a device's token.
+        address: the hash of the client's address.
+        settings: for how long, and who needs a second factor.
+
+    Raises:
+        SignInRefused: if the name or the password is wrong, or the account is closed.
+        SecondFactorRefused: if the password is right and the code is not.
+        TooManySignIns: if there were too many attempts from here.
+    """
+    with transaction(sessions) as session:
+        tried = _count(session, body, address, settings)
+    if tried.passed is not None:
+        raise TooManySignIns(headers={"Retry-After": str(tried.seconds)}, seconds=tried.seconds)
+    right = is_right(tried.password, body.password)
+    new_hash = hash_of(body.password) if right and tried.password and needs_new_hash(tried.password) else None
+    with transaction(sessions) as session:
+        done = _finish(session, body, tried, right=right, new_hash=new_hash, address=address, settings=settings)
+    if isinstance(done, Problem):
+        raise done
+    return done
+
+
+def _count(session: Session, body: SignIn, address: str, settings: Settings) -> _Tried:
+    """Count the attempt against each limit in turn, always in the same order; stop at the first that is passed."""
+    now = clock(session)
+    forget_old_attempts(session, now)
+    account = session.get(StaffAccount, body.id)
+    limits = _limits(session, body, address, settings)
+    counted = []
+    for limit in limits:
+        counted.append(limit)
+        passed = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
+        if passed is not None:
+            if passed.first and account is not None:
+                record(session, Event.SIGN_IN_LIMITED, Somebody(f"staff:{body.id}", address))
+            return _Tried(tuple(counted), passed, seconds_until(passed.until, now), None)
+    return _Tried(tuple(counted), None, 0, account.password if account and account.active else None)
+
+
+def _limits(session: Session, body: SignIn, address: str, settings: Settings) -> list[AttemptLimit]:
+    device = _place(settings, body.id, f"device\n{body.device}")
+    if body.device is not None and session.get(KnownPlace, (body.id, device)) is not None:
+        return [AttemptLimit(keyed(settings, "attempts", f"device\n{device.hex()}"), MAX_FROM_DEVICE)]
+    known = session.get(KnownPlace, (body.id, _place(settings, body.id, f"address\n{address}"))) is not None
+    limits = [
+        AttemptLimit(keyed(settings, "attempts", f"place\n{body.id}\n{address}"), MAX_FROM_PLACE),
+        AttemptLimit(keyed(settings, "attempts", f"address\n{address}"), MAX_FROM_ADDRESS),
+    ]
+    if not known:
+        strangers = keyed(settings, "attempts", f"strangers\n{body.id}")
+        limits.append(AttemptLimit(strangers, MAX_FROM_STRANGERS))
+    return limits
+
+
+def _place(settings: Settings, account: str, place: str) -> bytes:
+    return keyed(settings, "known-place", f"{account}\n{place}")
+
+
+def _finish(
+    session: Session,
+    body: SignIn,
+    tried: _Tried,
+    *,
+    right: bool,
+    new_hash: str | None,
+    address: str,
+    settings: Settings,
+) -> SignedInNow | Problem:
+    """Open the session, or return the refusal, which is recorded in the same transaction."""
+    somebody = Somebody(f"staff:{body.id}", address)
+    account = session.get(StaffAccount, body.id, with_for_update=FOR_ROWS) if right else None
+    if account is None or not account.active or account.password != tried.password:
+        if session.get(StaffAccount, body.id) is not None:
+            record(session, Event.SIGN_IN_FAILED, somebody)
+        return SignInRefused()
+    if new_hash is not None:
+        account.password = new_hash
+    clear_attempts(session, tried.limits[0])
+    for limit in tried.limits[1:]:
+        uncount_attempt(session, limit)
+    has = factors_of(session, account.id)
+    has_factor = bool(has.all)
+    proved = not has_factor
+    if has_factor and body.code is not None:
+        refusal = _refuse_code(session, body.code, somebody, account, settings)
+        if refusal is not None:
+            return refusal
+        proved = True
+    needs: Needs | None = None if proved else "second-factor"
+    if not has_factor and must_have_factor(roles_of(session, account.id), settings):
+        needs, proved = "second-factor-setup", False
+    new = open_session(session, account.id, proved=proved, settings=settings)
+    device = _know(session, account.id, address, body.device, settings)
+    record(session, Event.SIGNED_IN, somebody, {"token": str(new.token.id), "needs": needs})
+    return SignedInNow(new, needs, device)
+
+
+def _refuse_code(
+    session: Session, code: str, somebody: Somebody, account: StaffAccount, settings: Settings
+) -> Problem | None:
+    now = clock(session)
+    limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{account.id}"), MAX_CODES)
+    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if passed is not None:
+        seconds = seconds_until(passed.until, now)
+        return TooManySignIns(headers={"Retry-After": str(seconds)}, seconds=seconds)
+    if not app_code_is_right(session, account.id, code, settings):
+        record(session, Event.PROOF_FAILED, somebody, {"by": "code"})
+        return SecondFactorRefused()
+    clear_attempts(session, limit)
+    return None
+
+
+def _know(session: Session, account: str, address: str, device: str | None, settings: Settings) -> str:
+    """Know the address and the device from now on; return the device's token."""
+    known = session.get(KnownPlace, (account, _place(settings, account, f"device\n{device}")))
+    token = device if device is not None and known is not None else secrets.token_urlsafe(24)
+    for place in (f"address\n{address}", f"device\n{token}"):
+        row = insert(KnownPlace).values(staff_id=account, key=_place(settings, account, place))
+        session.execute(
+            row.on_conflict_do_update(
+                index_elements=[KnownPlace.staff_id, KnownPlace.key], set_={"last_at": row.excluded.last_at}
+            )
+        )
+    return token

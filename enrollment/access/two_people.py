@@ -1,0 +1,58 @@
+"""Two people are two people: who may be the second person to an act that another began."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from enrollment.access.models import StaffAccount
+from enrollment.problems import Conflict, sentence
+
+
+class AccountConfirmedLater(Conflict):
+    """The approving account was made, reset or reopened after the act began."""
+
+    title = sentence("Account confirmed after this began")
+    detail = sentence("Your account was confirmed after this was asked for. Ask another administrator to approve it.")
+
+
+class SponsorCannotApprove(Conflict):
+    """The approving administrator alone handed out the code of the asking account."""
+
+    title = sentence("Approval by the account's sponsor")
+    detail = sentence(
+        "You alone handed out the code of the account that asked for this. Ask another administrator to approve it."
+    )
+
+
+def refuse_second_person(
+    session: Session, approver: str, *, asked_by: str | None, begun_at: datetime | None, same: type[Conflict]
+) -> None:
+    """Refuse an approver who could be the same person as whoever began the act.
+
+    Args:
+        session: the transaction of the approval.
+        approver: the account that approves.
+        asked_by: the account that began it.
+        begun_at: when it was begun; None where that was not kept.
+        same: how the act refuses an approval by whoever asked for it.
+
+    Raises:
+        same: if both are one account.
+        AccountConfirmedLater: if the approving account was confirmed after the act began.
+        SponsorCannotApprove: if one of the two alone handed out the code with which the other was confirmed.
+    """
+    if approver == asked_by:
+        raise same
+    found = session.execute(
+        select(StaffAccount.id, StaffAccount.confirmed_at, StaffAccount.sponsor).where(
+            StaffAccount.id.in_([approver, asked_by])
+        )
+    )
+    accounts = {row.id: row for row in found}
+    confirmed_at = accounts[approver].confirmed_at if approver in accounts else None
+    if confirmed_at is None or (begun_at is not None and confirmed_at > begun_at):
+        raise AccountConfirmedLater
+    sponsors = {name: row.sponsor for name, row in accounts.items()}
+    if asked_by is not None and (sponsors.get(asked_by) == approver or sponsors.get(approver) == asked_by):
+        raise SponsorCannotApprove

@@ -1,0 +1,59 @@
+"""Filters of lists: a value that does not exist is refused, so that a misspelled id is not an empty list."""
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from enrollment.cycles.models import Cycle
+from enrollment.problems import BadRequest, Fault, sentence
+from enrollment.schools.models import Program, School, Zone
+
+
+class GradeNotInCycle(BadRequest):
+    """A grade that the cycle does not offer."""
+
+    title = sentence("The grade is not offered in this cycle")
+    detail = sentence("Leave grade out, or send one of those that GET /v1/cycles/{cycle} lists.")
+
+
+class UnknownFilterValue(BadRequest):
+    """A filter that names something that does not exist."""
+
+    title = sentence("Unknown filter value")
+    detail = sentence("Correct each parameter that is listed, or leave it out to see everything.")
+
+
+def refuse_other_grades(cycle: Cycle, *grades: str | None) -> None:
+    """Refuse grades that a cycle does not offer; None asks for no grade.
+
+    Raises:
+        GradeNotInCycle: if there is such a grade.
+    """
+    if not set(grades) <= {None, *cycle.grades}:
+        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
+        raise GradeNotInCycle(faults=[fault], cycle=cycle.id)
+
+
+def refuse_unknown_values(
+    session: Session, cycle: str, *, school: str | None = None, program: str | None = None, zone: str | None = None
+) -> None:
+    """Refuse filters that name a school, a program or a zone that does not exist; None is no filter.
+
+    Raises:
+        UnknownFilterValue: naming each.
+    """
+    faults = []
+    if school is not None and not _exists(session, School.id == school):
+        detail = sentence("names no school; GET /v1/schools lists every school")
+        faults.append(Fault("school", "unknown-school", detail, place="query"))
+    if program is not None and not _exists(session, Program.id == program):
+        detail = sentence("names no program; GET /v1/programs lists every program")
+        faults.append(Fault("program", "unknown-program", detail, place="query"))
+    if zone is not None and not _exists(session, (Zone.cycle_id == cycle) & (Zone.id == zone)):
+        detail = sentence("names no zone of this cycle; GET /v1/cycles/{cycle}/zones lists every zone")
+        faults.append(Fault("zone", "unknown-zone", detail, {"cycle": cycle}, place="query"))
+    if faults:
+        raise UnknownFilterValue(faults=faults)
+
+
+def _exists(session: Session, condition: ColumnElement[bool]) -> bool:
+    return session.execute(select(1).where(condition).limit(1)).first() is not None
