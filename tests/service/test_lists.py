@@ -70,7 +70,7 @@ def fill_lists(whole: Whole) -> None:
         version = session.scalars(select(ProgramRules).where(ProgramRules.program_id == "lincoln-kg")).one()
         columns = {column.name: getattr(version, column.name) for column in ProgramRules.__table__.columns}
         session.add(ProgramRules(**{**columns, "version": version.version + 1}))
-        session.execute(update(Offering).where(Offering.program_id == "lincoln-kg").values(status="out", reason="Fire"))
+        session.execute(update(Offering).values(status="out", reason="Fire"))  # every child ranks one of them still
 
 
 def decline_and_rank_anew(city: City) -> None:

@@ -104,8 +104,8 @@ def test_each_partner_has_numbers_of_its_own_without_gaps(service: Service, port
         with transaction(service.sessions) as session:
             write(session, subject, partner)
         number(service)
-    for caller in (portal, network):
-        assert [notice["number"] for notice in caller.get(NOTICES).json()["data"]] == [1, 2]
+    for reader in (portal, network):
+        assert [notice["number"] for notice in reader.get(NOTICES).json()["data"]] == [1, 2]
 
 
 def test_a_reader_misses_nothing_while_many_write_and_several_workers_number(service: Service, portal: Caller) -> None:
