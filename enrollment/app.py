@@ -57,6 +57,7 @@ from enrollment.seats.seat_routes import router as seat_routes
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.vital_signs import VitalSigns
 from enrollment.vital_signs import router as vital_sign_routes
+from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
 ROUTERS = (
@@ -129,8 +130,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.sessions = sessions_of(app.state.engine)
     app.state.pool = hot_pool(url, connections=shares[Lane.RANKINGS], patience=patience)
     app.state.metrics = metrics
+    app.state.metrics_engine = connect(url, connections=1, patience=patience, bounded=True)
     app.state.vital_signs = VitalSigns(url, new_worker_status() if settings.worker_inside else None)
-    _add_metrics(app)
+    _add_metrics(app, WorkMetrics(sessions_of(app.state.metrics_engine), metrics.registry))
     for router in ROUTERS:
         app.include_router(router)
     answer_with_problems(app)
@@ -189,13 +191,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     app.state.engine.dispose()
+    app.state.metrics_engine.dispose()
 
 
-def _add_metrics(app: FastAPI) -> None:
+def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         wanted = app.state.settings.metrics_token
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
             raise NotFound
+        await work_metrics.refresh()
         return Response(app.state.metrics.told(), media_type="text/plain; version=0.0.4")

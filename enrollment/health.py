@@ -91,7 +91,7 @@ def failures(session: Session) -> Sequence[WorkFailure]:
 def failures_by_work(session: Session) -> dict[str, int]:
     """Return how many pieces of work have failed and are not done, by loop and kind of job."""
     rows = session.execute(select(WorkFailure.work, func.count()).group_by(WorkFailure.work).order_by(WorkFailure.work))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def parts(session: Session) -> list[PartState]:

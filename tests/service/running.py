@@ -49,7 +49,7 @@ def running(
         open_files: how many files the process may open, if fewer than usual.
         processes: how many web processes there are.
     """
-    several = ("--processes", str(processes))
+    several = ("--processes", str(processes)) if processes > 1 else ()
     with starting(database, *several, settings=settings, log=log, open_files=open_files) as started:
         _wait_until_ready(started)
         yield started
@@ -72,6 +72,9 @@ def starting(
     started = Running(process, f"http://127.0.0.1:{port}")
     try:
         yield started
+        if "--processes" in words and process.poll() is None:
+            process.terminate()  # its web processes end before the database goes
+            process.wait()
     finally:
         started.kill()
 

@@ -4,9 +4,12 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from acting import METRICS_TOKEN, SECRET, Service
 from enrollment.app import create_app
+from enrollment.audit.log import append
+from enrollment.database import transaction
 from enrollment.settings import Settings
 from lottery.canonical import Json
 from running import running
@@ -56,6 +59,18 @@ def test_metrics_are_for_who_has_their_token(service: Service) -> None:
     assert service.stranger().get("/metrics").status_code == 404
     assert service.with_token("another").get("/metrics").status_code == 404
     assert service.with_token(METRICS_TOKEN).get("/metrics").status_code == 200
+
+
+def test_metrics_say_how_work_goes_on(service: Service) -> None:
+    with transaction(service.sessions) as session:
+        session.execute(
+            text("INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('q', 'match', '{}')")
+        )
+        append(session, "cycle.put", cycle=None, actor="staff:administrator", fields={})
+    told = service.with_token(METRICS_TOKEN).get("/metrics").text
+    assert 'enrollment_jobs{kind="match",state="todo"} 1.0' in told
+    (unsealed,) = [line for line in told.splitlines() if line.startswith("enrollment_oldest_unsealed_seconds")]
+    assert float(unsealed.split()[1]) > 0
 
 
 def test_metrics_count_every_web_process_together(database: str) -> None:
