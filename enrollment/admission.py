@@ -13,13 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from enrollment.bodies import Room, announced_length, read_body
 from enrollment.json_depth import refuse_deep
 from enrollment.lanes import CallerGone, Lanes, Place, lane_of
-from enrollment.problems import Problem
 
 LINGER_BYTES = 4 << 20
 LINGER_SECONDS = 5.0
 """How much of a refused body is still taken from the wire, so that the caller can read why it was refused."""
 
-Refuse = Callable[[Request, Problem], Response]
+AnswerError = Callable[[Request, Exception], Response]
 
 
 class Admission:
@@ -29,15 +28,15 @@ class Admission:
         app: what carries the request out.
         lanes: the lanes of this process.
         body_seconds: how long a small body may take to arrive.
-        refuse: writes a problem as an answer.
+        answer_error: writes what an exception means to the caller as an answer.
     """
 
-    def __init__(self, app: ASGIApp, *, lanes: Lanes, body_seconds: float, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, *, lanes: Lanes, body_seconds: float, answer_error: AnswerError) -> None:
         self._app = app
         self._lanes = lanes
         self._room = Room()
         self._body_seconds = body_seconds
-        self._refuse = refuse
+        self._answer_error = answer_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry a request out, or answer why not."""
@@ -49,9 +48,11 @@ class Admission:
             await self._carry_out(scope, wire)
         except CallerGone:
             return
-        except Problem as problem:
-            request = Request(scope, wire.receive)
-            await self._refuse(request, problem)(scope, wire.receive, wire.send)
+        except Exception as error:
+            if wire.answered:
+                raise
+            answer = self._answer_error(Request(scope, wire.receive), error)
+            await answer(scope, wire.receive, wire.send)
 
     async def _carry_out(self, scope: Scope, wire: "_Wire") -> None:
         lane = lane_of(scope["method"], scope["path"])
@@ -98,6 +99,7 @@ class _Wire:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self._unread = announced_length(scope) != 0
+        self.answered = False
 
     async def receive(self) -> Message:
         """Take the next part of the body."""
@@ -108,6 +110,7 @@ class _Wire:
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; the end of it waits until the caller can have stopped sending."""
+        self.answered = True
         if not self._unread:
             await self._send(message)
         elif message["type"] == "http.response.start":

@@ -218,15 +218,17 @@ HANDLED = (Problem, RequestValidationError, HTTPException, DBAPIError, psycopg.E
 def answer_with_problems(app: FastAPI) -> None:
     """Have every refusal answered as a problem."""
 
-    def answer(request: Request, error: Exception) -> Response:
-        return answer_problem(request, problem_for(request, error))
-
     def on_caller_gone(_request: Request, _error: Exception) -> Response:
         return Response(status_code=BadRequest.status)  # nobody reads it
 
     for kind in (*HANDLED, Exception):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, answer_error)
     app.add_exception_handler(CallerGone, on_caller_gone)
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """Write what an exception means to the caller as an answer."""
+    return answer_problem(request, problem_for(request, error))
 
 
 def problem_for(request: Request, error: Exception) -> Problem:

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from enrollment.access.denied import record_denied_acts
 from enrollment.access.routes import router as access_routes
 from enrollment.admission import Admission
-from enrollment.answers import answer_problem, answer_with_problems
+from enrollment.answers import answer_error, answer_with_problems
 from enrollment.applicants.routes import claim_router as claim_routes
 from enrollment.applicants.routes import router as applicant_routes
 from enrollment.audit.routes import router as log_routes
@@ -118,8 +118,8 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[UsableQuery],
         middleware=[
             Middleware(Observed, metrics=metrics),
-            Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, refuse=answer_problem),
-            Middleware(Admission, lanes=lanes, body_seconds=settings.body_seconds, refuse=answer_problem),
+            Middleware(Guarded, hosts=settings.known_hosts, secure=settings.is_secure, answer_error=answer_error),
+            Middleware(Admission, lanes=lanes, body_seconds=settings.body_seconds, answer_error=answer_error),
         ],
     )
     app.state.settings = settings

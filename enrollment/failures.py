@@ -3,6 +3,7 @@
 A note says what kind of error broke the work off and where, never what the error says: that may be a child's.
 """
 
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class WorkFailure(Table):
     """When it is tried again; None: it is not."""
 
 
+LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+"""Where code is that is not of this project."""
+
+
 @dataclass(frozen=True, slots=True)
 class Breakage:
     """What broke a piece of work off, without anything that the error says."""
@@ -65,7 +70,7 @@ class Breakage:
 def breakage_of(error: BaseException) -> Breakage:
     """Return what an error is: its class, or the driver's where it is the database's, and our last line on the way."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    ours = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
     place = f"{PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return Breakage(type(told).__name__, place)

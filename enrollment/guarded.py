@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from enrollment.admission import Refuse
+from enrollment.admission import AnswerError
 from enrollment.lanes import OUTSIDE
 from enrollment.problems import Problem, sentence
 
@@ -29,14 +29,14 @@ class Guarded:
         app: what answers.
         hosts: the names of this service, in lower case.
         secure: whether it is reached by TLS, so that browsers are told to use nothing else.
-        refuse: writes a problem as an answer.
+        answer_error: writes a problem as an answer.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], secure: bool, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], secure: bool, answer_error: AnswerError) -> None:
         self._app = app
         self._hosts = hosts
         self._secure = secure
-        self._refuse = refuse
+        self._answer_error = answer_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse a host that is none of ours."""
@@ -56,7 +56,7 @@ class Guarded:
         if scope["path"] in OUTSIDE or _host(headers) in self._hosts:
             await self._app(scope, receive, send_guarded)
         else:
-            await self._refuse(Request(scope), UnknownHost())(scope, receive, send_guarded)
+            await self._answer_error(Request(scope), UnknownHost())(scope, receive, send_guarded)
 
     def _added(self, method: str, asked: dict[bytes, bytes], answered: Headers) -> Iterator[tuple[bytes, bytes]]:
         """Yield the headers that an answer needs and does not have."""

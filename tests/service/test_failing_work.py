@@ -25,6 +25,10 @@ from rows import add_cycle
 
 POISON = "words of an error that must be in no note"
 
+pytestmark = pytest.mark.postgresql_errors(
+    POISON, 'relation "claim" does not exist', 'relation "cutoff" does not exist'
+)
+
 
 @pytest.fixture
 def city(service: Service) -> City:
@@ -209,12 +213,12 @@ def shown(city: City, rehearsal: str, language: str = "en") -> Mapping[str, obje
 
 def test_a_rehearsal_of_a_market_that_the_lottery_refuses_ends_at_once_with_the_reason(city: City) -> None:
     rehearsal = open_round(city)
-    run(city.service, "UPDATE program_rules SET market = market || '{\"seats\": -1}' WHERE program_id = 'adams-kg'")
+    run(city.service, "UPDATE ranking_version SET programs = ARRAY['adams-kg', 'adams-kg']")
     city.service.run_job("rehearse", rehearsal)
     found = shown(city, rehearsal)
     assert found["state"] == "failed"
     assert str(found["reason"]).startswith("The lottery refused the market: ")
-    assert "seats" in str(found["reason"])
+    assert "ranking" in str(found["reason"])
     assert not str(shown(city, rehearsal, "es")["reason"]).startswith("The")
     at_school = city.lincoln.get(f"{MAIN}/rehearsals/{rehearsal}").json()
     assert (at_school["state"], "adams" in at_school["reason"]) == ("failed", False)

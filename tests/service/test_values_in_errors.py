@@ -43,12 +43,13 @@ def test_what_breaks_off_in_the_web_process_and_in_the_worker_is_logged_without_
         made = http.post(f"{CYCLE}/rounds", json={"kind": "backfill"}, headers={"Idempotency-Key": uuid.uuid4().hex})
         path = f"/v1/rounds/{made.json()['id']}/rehearse"
         assert http.post(path, headers={"Idempotency-Key": uuid.uuid4().hex}).status_code == 202
-        until_logged(log, "ValueError", "rehearsing.py")
-        until_logged(log, "ValueError", "waitlists.py")
+        until_logged(log, "ValueError", '"work": "rehearse"')
+        until_logged(log, "ValueError", '"work": "waitlists"')
     told = log.read_text(encoding="utf-8")
     assert NAME not in told
     lines = [json.loads(line) for line in told.splitlines()]
-    assert any(line["event"] == "broken" and "ValidationError" in str(line["exception"]) for line in lines)
+    (broken,) = [line for line in lines if line["level"] == "error"]
+    assert (broken["event"], broken["exception"][0]) == ("broken", "ValidationError")
 
 
 def until_logged(log: Path, *words: str) -> None:
