@@ -164,8 +164,22 @@ def test_no_list_is_a_bare_array_that_could_not_be_paged(whole: Whole) -> None:
 def garbage(cursor: str) -> list[str]:
     """Return what is no cursor of a list, some of it almost one."""
     place = base64.urlsafe_b64decode(cursor + "==")
-    other = base64.urlsafe_b64encode(b"......" + place[6:]).decode().rstrip("=")
-    return ["", "!", "%00", "%C3%A9", "AAAA", "W10", "bGluY29sbg", "NQ", cursor[:-1], cursor + "A", cursor + "=", other]
+    made = [place[6:], b'["\\ud800"]', b"[1e999]", b"[true]", b'{"a":1}', b"[" * 700, b"[" + b"9" * 700 + b"]"]
+    forged = [base64.urlsafe_b64encode(b"......" + keys).decode().rstrip("=") for keys in made]
+    return [
+        *forged,
+        "",
+        "!",
+        "%00",
+        "%C3%A9",
+        "AAAA",
+        "W10",
+        "bGluY29sbg",
+        "NQ",
+        cursor[:-1],
+        cursor + "A",
+        cursor + "=",
+    ]
 
 
 def test_a_cursor_that_no_list_gave_is_refused_everywhere(whole: Whole) -> None:
