@@ -186,7 +186,7 @@ class AccessChangeShown(Wire):
     what: str
     staff: str
     name: str | None
-    roles: list[RoleBody]
+    roles: list[RoleShown]
     reason: str
     asked_by: str
     asked_at: datetime

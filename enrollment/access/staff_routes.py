@@ -28,6 +28,7 @@ from enrollment.database import InTransaction
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
+from enrollment.stored import fields_of, objects_of
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["access"])
@@ -176,13 +177,14 @@ def _change_now(change: AccessChange, status_: str) -> AccessChangeShown:
 
 
 def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeShown:
+    about = fields_of(change.about)
     return AccessChangeShown.model_validate(
         {
             "id": change.id,
             "what": change.what,
             "staff": change.staff_id,
-            "name": change.about["name"],
-            "roles": change.about["roles"],
+            "name": about.get("name"),
+            "roles": objects_of(about.get("roles")),
             "reason": change.reason,
             "asked_by": change.asked_by,
             "asked_at": change.asked_at,

@@ -28,6 +28,7 @@ from enrollment.seats.models import Offer, WaitlistMove
 from enrollment.seats.schemas import MoveShown, NoticeShown, OfferShown, OffersShown, ReasonShown
 from enrollment.seats.waitlists import leave_waitlist
 from enrollment.seats.words import move_in_words, offer_in_words, reason_in_words
+from enrollment.stored import fields_of
 from enrollment.wire import Id
 
 router = APIRouter(route_class=OnceRoute, tags=["offers"])
@@ -154,7 +155,7 @@ def _notice_shown(notice: Notice) -> NoticeShown:
             "number": notice.number,
             "event": notice.event,
             "at": notice.at,
-            "about": dict(notice.about),
+            "about": fields_of(notice.about),
         }
     )
 

@@ -142,7 +142,7 @@ def test_a_database_that_does_not_answer_is_told_as_unavailable() -> None:
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.get("/healthz").status_code == 200
         answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
     assert answer.headers["Retry-After"] == "1"
 
 
