@@ -15,6 +15,9 @@ from acting import SECRET
 from enrollment.demo.house import new_database
 from processes import Started, free_port, run, started
 
+# A worker that is told to end may be in the middle of a statement.
+pytestmark = pytest.mark.postgresql_errors("canceling statement due to user request")
+
 UP = "A city of"
 """The demo says so when its service is up, and it begins to act."""
 
