@@ -36,6 +36,7 @@ class Upload:
     """A body that was put onto the disk; the file goes when the request ends."""
 
     file: IO[bytes]
+    size: int
     sha256: bytes
 
     def read(self) -> bytes:
@@ -100,12 +101,14 @@ async def on_disk(scope: Scope, receive: Receive, *, seconds: float) -> AsyncIte
         BodyTooSlow: if it takes too long.
         CallerGone: if the caller closes the connection.
     """
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as file:
         async for part in _parts(scope, receive, most=MAX_UPLOAD, seconds=seconds):
             digest.update(part)
+            size += len(part)
             file.write(part)
-        yield Upload(file, digest.digest())
+        file.flush()
+        yield Upload(file, size, digest.digest())
 
 
 async def _parts(scope: Scope, receive: Receive, *, most: int, seconds: float) -> AsyncIterator[bytes]:

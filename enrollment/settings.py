@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     body_seconds: Annotated[float, Field(gt=0, le=300)] = 30
     """Seconds in which a small body must arrive; a large one has a second more for each 256 KiB."""
 
+    zone_seconds: Annotated[int, Field(ge=1, le=90)] = 60
+    """Seconds of a core that checking an uploaded file of zones may take."""
+
     send_seconds: Annotated[float, Field(gt=0, le=300)] = 60
     """Seconds that a caller may take to accept a part of an answer."""
 

@@ -20,16 +20,17 @@ from enrollment.problems import Fault, sentence
 from enrollment.schools.filters import refuse_other_grades
 from enrollment.schools.models import Zone
 from enrollment.schools.rules_settled import Act
+from enrollment.schools.zone_check import check_zones
 from enrollment.schools.zone_schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
 from enrollment.schools.zone_store import (
     ZonesFound,
     known_schools,
-    overlaps,
     refuse_opened,
     replace_zones,
     zones_at,
 )
-from enrollment.schools.zones import UnusableZones, read_zones
+from enrollment.schools.zones import UnusableZones
+from enrollment.settings import Settings
 from enrollment.wire import Id
 
 GEOJSON = "application/geo+json"
@@ -69,10 +70,16 @@ def import_zones(
     """
     held = read_cycle(session, cycle)
     refuse_opened(held)
-    raw = upload_of(request).read()
+    upload = upload_of(request)
+    settings: Settings = request.app.state.settings
     say = in_language(reader_language(request))
     try:
-        shapes = read_zones(raw, known_schools=known_schools(session), known_grades=held.cycle.grades)
+        checked = check_zones(
+            upload,
+            known_schools=known_schools(session),
+            known_grades=held.cycle.grades,
+            seconds=settings.zone_seconds,
+        )
     except UnusableZones as unusable:
         if apply:
             raise
@@ -80,15 +87,15 @@ def import_zones(
         return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
     if apply:
         act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
-        replace_zones(session, cycle, shapes, raw=raw, act=act)
+        replace_zones(session, cycle, checked.shapes, sha256=upload.sha256, act=act)
     return ZonesReport(
         cycle=cycle,
         applied=apply,
         usable=True,
-        zones=len({shape.zone for shape in shapes}),
-        shapes=len(shapes),
+        zones=len({shape.zone for shape in checked.shapes}),
+        shapes=len(checked.shapes),
         faults=[],
-        notes=_told(overlaps(shapes), say),
+        notes=_told(checked.notes, say),
     )
 
 

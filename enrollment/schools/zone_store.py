@@ -1,12 +1,10 @@
 """A cycle's zones in the database: put them, list them, find those that a point is in."""
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import shapely
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -15,16 +13,13 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import CycleNotFound, Held, hold_for_change
 from enrollment.cycles.setting import cycle_in_full
 from enrollment.database import copy_rows
-from enrollment.problems import Conflict, Fault, sentence
+from enrollment.problems import Conflict, sentence
 from enrollment.schools.models import School, Zone
 from enrollment.schools.rules_levels import hold_rules
 from enrollment.schools.rules_settled import Act, settle_cycle
 from enrollment.schools.zones import ZoneIndex, ZoneShape
 
 MOST_INDEXES = 8
-MOST_NOTES = 200
-
-OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
 
 ZONE_COLUMNS = ("cycle_id", "id", "part", "name", "school_id", "grades", "vintage", "shape")
 
@@ -124,26 +119,7 @@ def known_schools(session: Session) -> tuple[str, ...]:
     return tuple(session.scalars(select(School.id)))
 
 
-def overlaps(shapes: Sequence[ZoneShape]) -> list[Fault]:
-    """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake."""
-    noted = []
-    tree = shapely.STRtree([shape.shape for shape in shapes])
-    for place, shape in enumerate(shapes):
-        near = sorted(int(other) for other in tree.query(shape.shape, predicate="intersects"))
-        for other in (shapes[other] for other in near if other < place):
-            if _same_seats(shape, other) and shape.shape.intersection(other.shape).area > 0:
-                values = {"zone": shape.zone, "other": other.zone}
-                noted.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
-    return noted[:MOST_NOTES]
-
-
-def _same_seats(shape: ZoneShape, other: ZoneShape) -> bool:
-    if shape.school is None or shape.school != other.school:
-        return False
-    return shape.grades is None or other.grades is None or bool(set(shape.grades) & set(other.grades))
-
-
-def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, raw: bytes, act: Act) -> Held:
+def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, sha256: bytes, act: Act) -> Held:
     """Put zones in the place of all that a cycle has, and tell the log, with the hash of the file.
 
     Rules hang on zones, so those of every program that takes part are settled anew.
@@ -164,7 +140,7 @@ def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], 
     told = {
         "count": len({shape.zone for shape in shapes}),
         "vintage": cycle.zones_vintage,
-        "sha256": hashlib.sha256(raw).hexdigest(),
+        "sha256": sha256.hex(),
     }
     append(session, "cycle.put", cycle=cycle_id, actor=act.actor, fields={**cycle_in_full(cycle), "zones": told})
     hold_rules(session, cycle_id)

@@ -6,7 +6,8 @@ asks. Nothing is repaired in silence: a polygon that crosses itself is refused w
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,6 +25,12 @@ MOST_POSITIONS = 2_000_000
 MOST_FAULTS = 200
 LONGEST_NAME = 200
 FEWEST_POSITIONS = 4
+
+MOST_NOTES = 200
+OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
+NOT_COMPARED = sentence("from this area on, areas were not compared with each other; more may lie over each other")
+INTERIORS_MEET = "T********"
+"""Two areas that have more than a border in common, as DE-9IM writes it (OGC 06-103r4, 6.1.15)."""
 
 WGS84_NAMES = ("CRS84", "EPSG:4326", "EPSG::4326", "WGS84")
 
@@ -112,18 +119,25 @@ class ZoneIndex:
         )
 
 
-def read_zones(raw: bytes, *, known_schools: Collection[str], known_grades: Collection[str]) -> list[ZoneShape]:
+def read_zones(
+    raw: bytes,
+    *,
+    known_schools: Collection[str],
+    known_grades: Collection[str],
+    checking: Callable[[int], None] = lambda _: None,
+) -> list[ZoneShape]:
     """Return the areas of a GeoJSON FeatureCollection.
 
     A feature is a Polygon or MultiPolygon; its properties are `zone` (an id), and, if wanted, `name`, `school` (whose
     own zone it is), `grades` (a list; left out: all) and `vintage`, which may stand at the top of the file instead.
+    `checking` is told the number of each feature before it is checked.
 
     Raises:
         UnusableZones: with every fault and the feature that it is in.
         BodyTooDeep: if the file nests lists and objects too deeply to be read.
     """
     refuse_deep(raw)
-    reading = _Reading(known_schools, known_grades)
+    reading = _Reading(known_schools, known_grades, checking)
     shapes = list(reading.collection(_decoded(raw)))
     reading.refuse_overlapping_ids(shapes)
     if reading.faults:
@@ -143,7 +157,8 @@ def _decoded(raw: bytes) -> Json:
 class _Reading:
     """Reads one file and gathers its faults."""
 
-    def __init__(self, schools: Collection[str], grades: Collection[str]) -> None:
+    def __init__(self, schools: Collection[str], grades: Collection[str], checking: Callable[[int], None]) -> None:
+        self._checking = checking
         self.faults: list[Fault] = []
         self._schools, self._grades = schools, grades
         self._positions = 0
@@ -162,6 +177,7 @@ class _Reading:
             self.refuse("/features", "no-features", sentence("must be a list with at least one feature"))
             return
         for place, feature in enumerate(features):
+            self._checking(place)
             shape = self._feature(f"/features/{place}", feature, document.get("vintage"))
             if shape is not None:
                 yield place, shape
@@ -311,3 +327,29 @@ def _position(value: Json) -> tuple[float, float] | None:
         if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e300  # noqa: PLR2004
     ]
     return (read[0], read[1]) if len(read) == 2 and all(map(math.isfinite, read)) else None  # noqa: PLR2004
+
+
+def overlaps(shapes: Sequence[ZoneShape], *, seconds: float) -> list[Fault]:
+    """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake.
+
+    At most `MOST_NOTES` are noted; a note of its own says if more may follow, or if the time was over before the end.
+    """
+    noted: list[Fault] = []
+    until = time.process_time() + seconds
+    tree = shapely.STRtree([shape.shape for shape in shapes])
+    for place, shape in enumerate(shapes):
+        for other in sorted(int(near) for near in tree.query(shape.shape)):
+            if other >= place or not _same_seats(shape, shapes[other]):
+                continue
+            if len(noted) == MOST_NOTES or time.process_time() > until:
+                return [*noted, Fault(f"/features/{place}/geometry", "not-compared", NOT_COMPARED)]
+            if shapely.relate_pattern(shape.shape, shapes[other].shape, INTERIORS_MEET):
+                values = {"zone": shape.zone, "other": shapes[other].zone}
+                noted.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
+    return noted
+
+
+def _same_seats(shape: ZoneShape, other: ZoneShape) -> bool:
+    if shape.school is None or shape.school != other.school:
+        return False
+    return shape.grades is None or other.grades is None or bool(set(shape.grades) & set(other.grades))

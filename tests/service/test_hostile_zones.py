@@ -1,0 +1,92 @@
+"""A file of zones that would take minutes to look through is given up, and nobody else waits for it."""
+
+import json
+import math
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from acting import Service
+from databases import TEMPLATE, new_database
+from lottery.canonical import Json
+from running import Running, running
+from test_zones_over_http import a_cycle, collection, square
+
+IMPORT = "/v1/cycles/2027/imports/zones"
+HASTY = {"ENROLLMENT_ZONE_SECONDS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    up: Running
+    administrator: str
+
+    def bring(self, raw: bytes) -> httpx.Response:
+        headers = {"Authorization": self.administrator, "Idempotency-Key": uuid.uuid4().hex}
+        return httpx.post(f"{self.up.address}{IMPORT}", content=raw, headers=headers, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def place(server: str) -> Iterator[Place]:
+    with new_database(server, TEMPLATE) as database, Service(database) as service:
+        a_cycle(service)
+        administrator = service.administrator().headers["Authorization"]
+        with running(database, settings=HASTY) as up:
+            yield Place(up, administrator)
+
+
+def star(points: int) -> Json:
+    """Return an area whose border crosses itself very often: each step goes almost to the other side."""
+    ring = [[round(math.cos(turn * 2.399) * 10, 7), round(math.sin(turn * 2.399) * 10, 7)] for turn in range(points)]
+    area: Json = json.loads(json.dumps({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}))
+    return {"type": "Feature", "properties": {"zone": "star", "vintage": "2027"}, "geometry": area}
+
+
+def test_a_polygon_that_crosses_itself_very_often_is_given_up_and_named_while_others_are_answered(
+    place: Place,
+) -> None:
+    raw = collection(square("fine", left=0), star(300_000))
+    with ThreadPoolExecutor(1) as pool:
+        checking = pool.submit(place.bring, raw)
+        answered = 0
+        while not checking.done():
+            assert httpx.get(f"{place.up.address}/v1/cycles", timeout=60).status_code == 200
+            answered += 1
+        told = checking.result()
+    assert answered > 0
+    assert (told.status_code, told.json()["usable"]) == (200, False)
+    (fault,) = told.json()["faults"]
+    assert (fault["pointer"], fault["code"]) in {
+        ("/features/1", "too-intricate"),
+        ("/features/1/geometry", "broken-polygon"),
+    }
+
+
+def test_of_thousands_of_areas_over_each_other_some_are_noted(place: Place) -> None:
+    squares = [square(f"z{number}", left=number % 60, side=50, school="lincoln") for number in range(3_000)]
+    told = place.bring(collection(*squares)).json()
+    assert (told["usable"], told["zones"]) == (True, 3_000)
+    codes = [note["code"] for note in told["notes"]]
+    assert (len(codes), codes[-1], set(codes[:-1])) == (201, "not-compared", {"overlap"})
+
+
+def test_a_large_file_is_read_as_a_small_one_is(place: Place) -> None:
+    squares = [square(f"z{number}", left=number // 60 % 100, low=number % 60, side=1) for number in range(1_500)]
+    told = place.bring(collection(*squares)).json()
+    assert (told["usable"], told["zones"], told["shapes"], told["faults"]) == (True, 1_500, 1_500, [])
+    told = place.bring(collection(*squares, square("z7", left=1), square("no such", left=1))).json()
+    assert [(fault["pointer"], fault["code"]) for fault in told["faults"]] == [
+        ("/features/1501/properties/zone", "not-an-id"),
+        ("/features/1500/properties/zone", "zone-twice"),
+    ]
+
+
+def test_a_large_file_that_is_too_deep_or_no_json_is_refused_as_such(place: Place) -> None:
+    deep = place.bring(b'{"type": "FeatureCollection", "features": ' + b"[" * 100_000)
+    assert (deep.status_code, deep.json()["code"]) == (422, "body-too-deep")
+    broken = place.bring(json.dumps(["x" * 70_000]).encode()[:-1])
+    assert [fault["code"] for fault in broken.json()["faults"]] == ["not-json"]
