@@ -64,6 +64,12 @@ def test_every_answer_keeps_browsers_from_running_framing_and_guessing(service: 
     assert (headers["referrer-policy"], headers["x-content-type-options"]) == ("no-referrer", "nosniff")
 
 
+@pytest.mark.parametrize("path", ["/v1/cycles", "/docs"])
+def test_trace_is_answered_as_no_method_of_any_address(service: Service, path: str) -> None:
+    answer = service.send("TRACE", path, {"X-Mark": "seen"}, None)
+    assert (answer.status_code, "seen" in answer.text) == (405, False)
+
+
 def test_metrics_are_for_who_has_their_token(service: Service) -> None:
     assert service.stranger().get("/metrics").status_code == 404
     assert service.with_token("another").get("/metrics").status_code == 404
