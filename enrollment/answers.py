@@ -118,7 +118,7 @@ def answer_problem(request: Request, problem: Problem) -> Response:
         json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers={**problem.headers, "Content-Language": language},
+        headers={**problem.headers, "Content-Language": language, "X-Content-Type-Options": "nosniff"},
     )
 
 

@@ -13,6 +13,11 @@ Headers = list[tuple[bytes, bytes]]
 
 A_YEAR = 31_536_000
 
+NOT_A_PAGE = (
+    b"default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""For answers of the API: a browser that opens one loads nothing, runs nothing, and shows it in no frame."""
+
 
 class UnknownHost(Problem):
     """A request for a host that this service is not."""
@@ -63,11 +68,15 @@ class Guarded:
         names = {name.lower() for name, _ in answered}
         if b"x-content-type-options" not in names:
             yield b"x-content-type-options", b"nosniff"
+        if b"content-security-policy" not in names:
+            yield b"content-security-policy", NOT_A_PAGE
+        if b"referrer-policy" not in names:
+            yield b"referrer-policy", b"no-referrer"
         # Callers who show a token read what is theirs; callers who send something may get a token.
         if b"cache-control" not in names and (b"authorization" in asked or method != "GET"):
             yield b"cache-control", b"no-store"
         if self._secure:
-            yield b"strict-transport-security", b"max-age=%d" % A_YEAR
+            yield b"strict-transport-security", b"max-age=%d; includeSubDomains" % A_YEAR
 
 
 def _host(headers: dict[bytes, bytes]) -> str:

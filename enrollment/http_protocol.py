@@ -237,6 +237,7 @@ def _document(problem: Problem) -> bytes:
         "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(body)),
         "Content-Language": "en",
+        "X-Content-Type-Options": "nosniff",
         "Connection": "close",
         **problem.headers,
     }

@@ -11,7 +11,7 @@ GROUP = 4
 
 
 def new_code(groups: int) -> str:
-    """Return a new code, in groups of four: five groups have 98 random bits, four have 78."""
+    """Return a new code, in groups of four: five groups have 98 random bits, six have 117."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(groups))
 
 

@@ -30,7 +30,8 @@ STEP_SECONDS = 30
 TOLERATED_STEPS = (-1, 0, 1)
 ISSUER = "Common Enrollment Lottery"
 RECOVERY_CODES = 10
-RECOVERY_GROUPS = 4
+RECOVERY_GROUPS = 6
+"""117 random bits: enough that a plain hash of a code is safe to keep."""
 NONCE_BYTES = 12
 SEALED_FOR = "second-factor"
 

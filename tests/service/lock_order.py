@@ -183,7 +183,8 @@ def watch_engine(engine: Engine, watch: Watch) -> None:
             watch.note(connection.info.setdefault("locks", Transaction()), statement, parameters)
 
     def ended(connection: Connection) -> None:
-        connection.info["locks"] = Transaction()
+        if not connection.invalidated:
+            connection.info["locks"] = Transaction()
 
     event.listen(engine, "before_cursor_execute", said)
     for end in ("begin", "commit", "rollback"):

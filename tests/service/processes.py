@@ -20,11 +20,6 @@ MOST_SECONDS = 240
 """For a process to end on a busy machine, before it counts as hung."""
 
 
-def _as_from_a_terminal() -> None:
-    """Take a closed terminal's signal as usual, also where the tests themselves were told to ignore it."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 @dataclass(frozen=True, slots=True)
 class Started:
     """A command that runs, and the folder that it and all it starts have in their words or environment."""
@@ -83,7 +78,6 @@ def started(folder: Path, *words: str, **environment: str) -> Iterator[Started]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=_as_from_a_terminal,  # noqa: PLW1509 - it only sets how a signal is taken
     )
     begun = Started(process, folder)
     try:

@@ -41,7 +41,10 @@ def test_the_public_address_is_known_and_browsers_are_told_to_keep_to_tls(databa
     settings = Settings(database_url=database, secret=SecretStr(SECRET), public_url="https://lottery.example:8443/x")
     with TestClient(create_app(settings), base_url="https://lottery.example") as client:
         answer = client.get("/v1/cycles")
-        assert (answer.status_code, answer.headers["strict-transport-security"]) == (200, "max-age=31536000")
+        assert (answer.status_code, answer.headers["strict-transport-security"]) == (
+            200,
+            "max-age=31536000; includeSubDomains",
+        )
 
 
 def test_what_is_answered_to_somebody_who_is_known_is_kept_nowhere(service: Service) -> None:
@@ -53,6 +56,21 @@ def test_what_is_answered_to_somebody_who_is_known_is_kept_nowhere(service: Serv
     assert "cache-control" not in public.headers
     assert public.headers["x-content-type-options"] == "nosniff"
     assert "strict-transport-security" not in public.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/cycles", "/v1/nothing", "/docs", "/healthz"])
+def test_every_answer_keeps_browsers_from_running_framing_and_guessing(service: Service, path: str) -> None:
+    headers = service.stranger().get(path).headers
+    policy = headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+    assert ("sandbox" in policy) is (path != "/docs")
+    assert (headers["referrer-policy"], headers["x-content-type-options"]) == ("no-referrer", "nosniff")
+
+
+@pytest.mark.parametrize("path", ["/v1/cycles", "/docs"])
+def test_trace_is_answered_as_no_method_of_any_address(service: Service, path: str) -> None:
+    answer = service.send("TRACE", path, {"X-Mark": "seen"}, None)
+    assert (answer.status_code, "seen" in answer.text) == (405, False)
 
 
 def test_metrics_are_for_who_has_their_token(service: Service) -> None:

@@ -1,16 +1,23 @@
 """What holds for every request: an answer is a promise, refusals are problems, and no log tells of a child."""
 
 import json
+import time
+from collections.abc import Mapping
 from threading import Barrier, Thread
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from acting import METRICS_TOKEN, Service, settings_for
+from acting import METRICS_TOKEN, SECRET, Service, settings_for
+from enrollment.access.tokens import ALGORITHM, AUDIENCE, Client, access_token, key_of, partner_of_token
 from enrollment.app import create_app
 from enrollment.database import transaction
+from enrollment.settings import Settings
 from lottery.canonical import Json
 
 PARTNER = {"id": "portal", "name": "Portal", "scopes": ["applications:read"]}
@@ -168,6 +175,32 @@ def test_a_token_of_our_own_that_was_altered_or_is_of_another_secret_is_no_token
         answer = service.with_token(token).get("/v1/tokens")
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_signed_token_counts_with_its_signature_time_and_audience_only() -> None:
+    settings = Settings(database_url="postgresql://nobody@localhost/none", secret=SecretStr(SECRET))
+    other = settings.model_copy(update={"secret": SecretStr("another secret of 32 characters.")})
+    now = int(time.time())
+    good: Mapping[str, str | int] = {
+        "aud": AUDIENCE,
+        "sub": "portal",
+        "scope": "results:read",
+        "secret": "s",
+        "exp": now + 60,
+    }
+
+    def read(claims: Mapping[str, str | int], *, algorithm: str = ALGORITHM, signed_by: Settings = settings) -> object:
+        key = OctKey.import_key(key_of(signed_by, "access-token"))
+        return partner_of_token(jwt.encode({"alg": algorithm}, dict(claims), key, algorithms=[algorithm]), settings)
+
+    assert read(good) == Client("portal", frozenset({"results:read"}), "s")
+    assert read(good, signed_by=other) is None
+    assert read(good, algorithm="HS512") is None
+    assert read({**good, "aud": "elsewhere"}) is None
+    assert read({**good, "exp": now - 1}) is None
+    altered = access_token(Client("portal", frozenset(), "s"), settings).split(".")
+    body = "A" + altered[1][1:] if altered[1][0] != "A" else "B" + altered[1][1:]
+    assert partner_of_token(".".join([altered[0], body, altered[2]]), settings) is None
 
 
 def test_the_pages_of_the_api_need_no_script_and_name_every_operation(service: Service) -> None:

@@ -202,7 +202,7 @@ def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
             proxy.refuse()
             assert "waiting for the database" in [json.loads(reading.readline())["event"] for _ in range(2)]
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(LONGEST) == 0
+            assert worker.wait(LONGEST) == -signal.SIGTERM
         finally:
             late.cancel()
             worker.kill()

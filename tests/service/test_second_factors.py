@@ -9,6 +9,7 @@ from sqlalchemy import select, text, update
 
 from acting import APP_SECRET, PASSWORD, Caller, Service
 from authenticators import PRESENT, Authenticator
+from enrollment.access.codes import ALPHABET
 from enrollment.access.models import AuthenticatorApp, StaffToken
 from enrollment.access.schemas import RoleBody
 from enrollment.access.second_factors import unseal
@@ -108,6 +109,7 @@ def test_wrong_codes_are_limited_also_the_right_one_after_them(service: Service)
 def test_a_recovery_code_works_once_and_new_ones_end_the_former(service: Service) -> None:
     ann = service.administrator()
     codes = ann.post(f"{FACTORS}/recovery-codes").json()["recovery_codes"]
+    assert all(len(ALPHABET) ** len(code.replace("-", "")) >= 2**112 for code in codes)
     half = service.with_token(service.stranger().sign_in("ann").json()["token"])
     typed = codes[0].replace("-", " ").lower()
     assert half.post("/v1/presence", {"recovery_code": typed}).status_code == 200

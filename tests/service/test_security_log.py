@@ -103,6 +103,7 @@ def test_auditors_and_administrators_read_it_and_nobody_else(service: Service) -
     assert city.ann.get(f"{LOG}?event=unheard-of").status_code == 400
 
 
+@pytest.mark.postgresql_errors("only grows")
 def test_it_only_grows(service: Service) -> None:
     ann = service.administrator()
     service.stranger().sign_in("ann", "wrong")

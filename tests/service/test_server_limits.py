@@ -114,7 +114,9 @@ def test_a_head_that_is_too_long_is_refused(up: Running, sent: bytes) -> None:
 def test_what_is_not_http_is_refused_with_a_problem(up: Running, sent: bytes) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(sent)
-        assert problem_in(until_closed(caller)) == (400, "request-unreadable")
+        told = until_closed(caller)
+        assert problem_in(told) == (400, "request-unreadable")
+        assert b"x-content-type-options: nosniff" in told.lower()
 
 
 def test_an_upgrade_to_a_websocket_is_answered_as_the_request_that_it_is(up: Running) -> None:

@@ -127,7 +127,10 @@ def test_a_password_that_is_easily_guessed_is_refused(password: str) -> None:
     assert [fault.pointer for fault in refused.value.faults] == ["/password"]
 
 
-@pytest.mark.parametrize("password", ["an invented password", "correct horse battery staple", "vR7#kq0!mZ2p"])
+LONG = "seven grey herons read the timetable aloud while nobody waits for the last tram to the harbor tonight"
+
+
+@pytest.mark.parametrize("password", ["an invented password", "correct horse battery staple", "vR7#kq0!mZ2p", LONG])
 def test_a_password_that_is_not_easily_guessed_is_taken(password: str) -> None:
     refuse_guessable(password, account="otto", name="Otto")
 

@@ -22,6 +22,14 @@ UP = "A city of"
 """The demo says so when its service is up, and it begins to act."""
 
 
+@pytest.fixture(autouse=True)
+def as_from_a_terminal() -> Iterator[None]:
+    """Let what is started here notice a closed terminal, also where the tests themselves were told to ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def try_words(tmp_path: Path) -> tuple[str, ...]:
     """Return the words of `enrollment try`, but for folder and port."""

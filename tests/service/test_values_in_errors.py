@@ -39,6 +39,7 @@ def test_what_breaks_off_in_the_web_process_and_in_the_worker_is_logged_without_
         http.headers.update(city.ann.headers)
         answer = http.get(CYCLE)
         assert (answer.status_code, answer.json()["code"]) == (500, "broken")
+        assert answer.headers["x-content-type-options"] == "nosniff"
         assert NAME not in answer.text
         made = http.post(f"{CYCLE}/rounds", json={"kind": "backfill"}, headers={"Idempotency-Key": uuid.uuid4().hex})
         path = f"/v1/rounds/{made.json()['id']}/rehearse"
