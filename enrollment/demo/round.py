@@ -43,7 +43,11 @@ def rehearse(cast_: Cast, tell: Teller) -> None:
     cast_.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     asked = cast_.ann.post(f"{MAIN}/rehearse")
     path = f"{MAIN}/rehearsals/{asked['id']}"
-    totals = cast("dict[str, int]", wait(lambda: cast_.ann.get(path), lambda told: told["state"] == "done")["totals"])
+    rehearsed = wait(lambda: cast_.ann.get(path), lambda told: told["state"] != "waiting")
+    if rehearsed["totals"] is None:
+        tell.line(f"The rehearsal could not be run: {rehearsed['reason']}")
+        return
+    totals = cast("dict[str, int]", rehearsed["totals"])
     tell.line(
         f"Rehearsal with a random seed: {totals['placed']:,} of {totals['applicants']:,} would have a seat. "
         "Only totals are kept, and it can never become the result."
