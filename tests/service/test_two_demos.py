@@ -25,9 +25,11 @@ UP = "A city of"
 @pytest.fixture(autouse=True)
 def as_from_a_terminal() -> Iterator[None]:
     """Let what is started here notice a closed terminal, also where the tests themselves were told to ignore it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, hangup)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 @pytest.fixture
