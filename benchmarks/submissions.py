@@ -162,7 +162,12 @@ def serving(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[int
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, *command, "--port", str(port)], env=settings, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *command, "--port", str(port)],
+        env=settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         until_up(port)
         yield port
