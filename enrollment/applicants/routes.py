@@ -338,8 +338,14 @@ def _to_decide(session: Session, claim: Claim, staff: Staff) -> ClaimToDecide:
         claim=claim_shown(claim),
         ticket=session.get_one(Child, applicant.child_id).tag.hex(),
         grade=applicant.grade,
-        child=None if staff.is_(RoleKind.AUDITOR) else child_shown(session.get_one(Person, applicant.id)),
+        child=None if staff.is_(RoleKind.AUDITOR) else _child_if_kept(session, applicant),
     )
+
+
+def _child_if_kept(session: Session, applicant: Applicant) -> ChildShown | None:
+    """Show who the child is; None once the application was withdrawn."""
+    person = session.get(Person, applicant.id)
+    return child_shown(person) if person else None
 
 
 def claim_shown(claim: Claim) -> ClaimShown:
@@ -368,8 +374,14 @@ def _claims(session: Session, applicant: Applicant) -> list[ClaimShown]:
 
 
 def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
-    """Show an application to its partner."""
-    person = session.get_one(Person, applicant.id)
+    """Show an application to its partner.
+
+    Raises:
+        NotFound: if it was withdrawn since it was read.
+    """
+    person = session.get(Person, applicant.id)
+    if person is None:
+        raise NotFound
     household = session.get(Household, applicant.household_id) if applicant.household_id else None
     return ApplicantShown(
         cycle=applicant.cycle_id,
