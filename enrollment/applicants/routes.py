@@ -92,7 +92,7 @@ def put(
     """
     taking = hold_open(session, cycle)
     settings = request.app.state.settings
-    lock_families(session, partner, [bringing(settings, cycle, reference, body)])
+    lock_families(session, partner, [bringing(settings, taking.cycle, reference, body)])
     found = hold_applicant(session, partner, cycle=cycle, reference=reference)
     refuse_stale(if_match, found.version if found and found.withdrawn_at is None else None)
     made = put_applicant(session, partner, taking.cycle, reference, body, found=found, settings=settings)
