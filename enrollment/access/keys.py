@@ -6,7 +6,7 @@ what was made under the second one still counts (docs/how-to/operations.md, "Rot
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from enrollment.settings import Settings
@@ -20,7 +20,7 @@ class Key:
 
     id: str
     """Of the secret: the same for every purpose."""
-    key: bytes
+    key: bytes = field(repr=False)
     """32 bytes."""
 
 
