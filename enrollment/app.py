@@ -198,7 +198,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _look_once_up(app: FastAPI) -> None:
     """Wait for the database, then warn if what it keeps needs a secret that is not set."""
     await app.state.vital_signs.server.until_up()
-    await to_thread.run_sync(warn_of_missing_secrets, sessions_of(app.state.metrics_engine), app.state.settings)
+    sessions = sessions_of(app.state.metrics_engine)
+    looking = asyncio.create_task(asyncio.to_thread(warn_of_missing_secrets, sessions, app.state.settings))
+    try:
+        await asyncio.shield(looking)
+    finally:
+        await looking  # a thread cannot be cancelled, and its connection is given back before the engine goes
 
 
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import httpx2
+import psycopg
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -294,6 +295,22 @@ def warnings_in(log: Path, rollout: Rollout) -> list[dict[str, object]]:
     assert rollout.after.stranger().get("/healthz").status_code == 200
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
     return [line for line in lines if line.get("event") == "a secret is not set"]
+
+
+def test_a_process_that_ends_while_it_looks_for_a_missing_secret_leaves_no_connection_behind(database: str) -> None:
+    service = Service(database)
+    with psycopg.connect(database) as holding, psycopg.connect(database, autocommit=True) as looking:
+        holding.execute("LOCK TABLE cycle IN ACCESS EXCLUSIVE MODE")
+        service.__enter__()
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'cycle'::regclass"
+        assert any(looking.execute(waiting).fetchone() is not None for _ in range(MOST_LOOKS))
+        ending = Thread(target=service.__exit__, args=[None, None, None])
+        ending.start()
+        open_ = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        assert any(looking.execute(open_).rowcount and service.app.state.pool.closed for _ in range(MOST_LOOKS))
+        holding.rollback()
+        ending.join()
+        assert any(looking.execute(open_).fetchone() == (2,) for _ in range(MOST_LOOKS))
 
 
 @pytest.mark.parametrize("value", ["", "short"])
