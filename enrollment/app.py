@@ -54,6 +54,7 @@ from enrollment.schools.zone_routes import router as zone_routes
 from enrollment.seats.family_routes import router as family_seat_routes
 from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
 from enrollment.seats.seat_routes import router as seat_routes
+from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.vital_signs import VitalSigns
 from enrollment.vital_signs import router as vital_sign_routes
@@ -181,7 +182,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
     signs: VitalSigns = app.state.vital_signs
     # The watch tells the log if the database is not there yet.
-    background: list[asyncio.Task[bool] | asyncio.Task[None]] = [asyncio.create_task(signs.server.until_up())]
+    background = [asyncio.create_task(_look_once_up(app))]
     if signs.worker is not None:
         background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
     await app.state.pool.open(wait=False)
@@ -192,6 +193,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.gather(*background, return_exceptions=True)
     app.state.engine.dispose()
     app.state.metrics_engine.dispose()
+
+
+async def _look_once_up(app: FastAPI) -> None:
+    """Wait for the database, then warn if what it keeps needs a secret that is not set."""
+    await app.state.vital_signs.server.until_up()
+    sessions = sessions_of(app.state.metrics_engine)
+    looking = asyncio.create_task(asyncio.to_thread(warn_of_missing_secrets, sessions, app.state.settings))
+    try:
+        await asyncio.shield(looking)
+    finally:
+        await looking  # a thread cannot be cancelled, and its connection is given back before the engine goes
 
 
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:

@@ -18,17 +18,19 @@ from enrollment.access.accounts import AdministratorsThere, make_first_administr
 from enrollment.access.partners import IdTaken
 from enrollment.access.schemas import RoleBody, StaffBody
 from enrollment.app import create_app, work
+from enrollment.applicants.sis_ids import record_keys
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
 from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
 from enrollment.migrating import downgrade, upgrade
 from enrollment.problems import Problem
+from enrollment.secret_rotation import rotate, told_of
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.signals import end_with_input, ended_by_signal, noted_signals
 from enrollment.web_server import CannotListen, address_of, listen, serve_web
 
-USABLE, UNUSABLE = 0, 2
+USABLE, LACKING, UNUSABLE = 0, 1, 2
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -111,6 +113,7 @@ def try_out(
         os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
         os.environ.setdefault("ENROLLMENT_PUBLIC_URL", address)
         upgrade(url)
+        _record_keys(settings_of_environment())
         for name in administrator:
             with suppress(IdTaken, AdministratorsThere):
                 _make_administrator(name, password)
@@ -151,7 +154,40 @@ def migrate(
     down: Annotated[bool, typer.Option("--down", help="Go back to the revision instead of forward.")] = False,
 ) -> None:
     """Bring the database's tables to this version."""
-    (downgrade if down else upgrade)(settings_of_environment().database_url, to)
+    settings = settings_of_environment()
+    (downgrade if down else upgrade)(settings.database_url, to)
+    if to == "head" and not down:
+        _record_keys(settings)
+
+
+def _record_keys(settings: Settings) -> None:
+    """Record which secret the SIS ids of each cycle need; while a secret is replaced, nobody can say it of old ones."""
+    if settings.second_secret is not None:
+        return
+    engine = connect(settings.database_url, connections=1)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            record_keys(session, settings)
+    finally:
+        engine.dispose()
+
+
+@commands.command()
+def rotate_secret() -> None:
+    """Bring what is stored under the secret of ENROLLMENT_SECRET, and tell what still needs the second one.
+
+    Exit code 1 means that something stored needs a secret that is not set.
+    """
+    settings = settings_of_environment()
+    engine = connect(settings.database_url, connections=2)
+    try:
+        rotated = rotate(sessions_of(engine), settings)
+    finally:
+        engine.dispose()
+    for line in told_of(rotated):
+        typer.echo(line)
+    if rotated.lacks_a_secret:
+        raise typer.Exit(LACKING)
 
 
 @commands.command()

@@ -36,7 +36,10 @@ class Settings(BaseSettings):
     """Where PostgreSQL is: `postgresql://name:password@host/database`."""
 
     secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)]
-    """Signs access tokens and keys the digests of SIS ids; the same in every process, never changed within a cycle."""
+    """Signs access tokens, keys the digests of SIS ids, seals authenticator apps; the same in every process."""
+
+    second_secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)] | None = None
+    """Known too while the secret is replaced: what was made under it counts, and nothing new is made under it."""
 
     connections: Annotated[int, Field(ge=6, le=500)] = 24
     """Database connections of one web process, which are also the requests that it carries out at once."""

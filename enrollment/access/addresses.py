@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request
 
-from enrollment.access.tokens import key_of
+from enrollment.access.keys import key_of
 from enrollment.settings import Settings
 
 NETWORK_BITS = 64
@@ -23,7 +23,7 @@ def address_of(request: Request) -> str:
 
 def keyed(settings: Settings, purpose: str, text: str) -> bytes:
     """Return the keyed hash of a text, under the key for one purpose."""
-    return hmac.digest(key_of(settings, purpose), text.encode("utf-8", "surrogatepass"), "sha256")[:16]
+    return hmac.digest(key_of(settings, purpose).key, text.encode("utf-8", "surrogatepass"), "sha256")[:16]
 
 
 def _network(host: str) -> str:

@@ -7,8 +7,10 @@ import base64
 import hmac
 import secrets
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import pyotp
 from cryptography.exceptions import InvalidTag
@@ -19,9 +21,9 @@ from sqlalchemy.orm import Session
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import PresenceNeeded, SignedIn, Staff
 from enrollment.access.codes import digest_of_code, new_code
+from enrollment.access.keys import Key, key_of, keys_of
 from enrollment.access.models import AuthenticatorApp, Passkey, RecoveryCode
 from enrollment.access.security_log import Actor, Event, record
-from enrollment.access.tokens import key_of
 from enrollment.database import clock
 from enrollment.problems import Conflict, NotFound, Problem, sentence
 from enrollment.settings import Settings
@@ -73,6 +75,15 @@ class Factors:
     def all(self) -> "list[AuthenticatorApp | Passkey]":
         """Return the app, if there is one, and the passkeys."""
         return [*([self.app] if self.app else []), *self.passkeys]
+
+
+class Sealed(StrEnum):
+    """When an app's secret was sealed under the newest key."""
+
+    BEFORE = "before"
+    NOW = "now"
+    UNREADABLE = "unreadable"
+    """Never: it is sealed under a secret of the service that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ def _is_right(app: AuthenticatorApp, code: str, now: datetime, settings: Setting
     secret = unseal(app.sealed, staff_id=app.staff_id, settings=settings)
     if secret is None:
         return False
+    seal_anew(app, settings)
     codes, this = pyotp.TOTP(secret), int(now.timestamp()) // STEP_SECONDS
     for step in (this + by for by in TOLERATED_STEPS):
         if step > app.last_step and hmac.compare_digest(codes.at(step * STEP_SECONDS), code):
@@ -230,15 +242,30 @@ def remove_factor(session: Session, factor: uuid.UUID, *, by: Staff, needed: boo
 def seal(secret: str, *, staff_id: str, settings: Settings) -> bytes:
     """Encrypt an app's secret for its account, so that a copy of the database alone shows no codes."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(key_of(settings, SEALED_FOR)).encrypt(nonce, base64.b32decode(secret), staff_id.encode())
+    return nonce + AESGCM(key_of(settings, SEALED_FOR).key).encrypt(nonce, base64.b32decode(secret), staff_id.encode())
 
 
 def unseal(sealed: bytes, *, staff_id: str, settings: Settings) -> str | None:
-    """Decrypt an app's secret; None if it was sealed under another secret of the service."""
-    try:
-        raw = AESGCM(key_of(settings, SEALED_FOR)).decrypt(
-            sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], staff_id.encode()
-        )
-    except InvalidTag:
-        return None
-    return base64.b32encode(raw).decode()
+    """Decrypt an app's secret; None if it was sealed under a secret of the service that is not known."""
+    for key in keys_of(settings, SEALED_FOR):
+        raw = _decrypted(sealed, staff_id, key)
+        if raw is not None:
+            return base64.b32encode(raw).decode()
+    return None
+
+
+def _decrypted(sealed: bytes, staff_id: str, key: Key) -> bytes | None:
+    with suppress(InvalidTag):
+        return AESGCM(key.key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], staff_id.encode())
+    return None
+
+
+def seal_anew(app: AuthenticatorApp, settings: Settings) -> Sealed:
+    """Seal an app's secret under the newest key, unless it is so already. Call it with the account locked."""
+    if _decrypted(app.sealed, app.staff_id, key_of(settings, SEALED_FOR)) is not None:
+        return Sealed.BEFORE
+    secret = unseal(app.sealed, staff_id=app.staff_id, settings=settings)
+    if secret is None:
+        return Sealed.UNREADABLE
+    app.sealed = seal(secret, staff_id=app.staff_id, settings=settings)
+    return Sealed.NOW

@@ -1,17 +1,19 @@
 """Partners' access tokens: short-lived, signed, and the same to every process that knows the secret."""
 
-import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import GuestProtocol, OctKey
 
+from enrollment.access.keys import Key, key_of, keys_of
 from enrollment.settings import Settings
 
 ALGORITHM = "HS256"
+PURPOSE = "access-token"
 AUDIENCE = "enrollment"
 
 MAX_TOKEN = 2_048
@@ -31,19 +33,9 @@ class _NotOurs(Exception):
     """A token that this service never gave. Raised, so that the cache below keeps nothing of it."""
 
 
-@lru_cache(maxsize=64)
-def _derived(secret: str, purpose: str) -> bytes:
-    return hashlib.sha256(f"enrollment/{purpose}\0{secret}".encode()).digest()
-
-
-def key_of(settings: Settings, purpose: str) -> bytes:
-    """Return the 32-byte key for one purpose, so that no two uses of the secret share one."""
-    return _derived(settings.secret.get_secret_value(), purpose)
-
-
 def access_token(client: Client, settings: Settings) -> str:
     """Return a signed token (RFC 9068 in spirit) that holds for `token_minutes`."""
-    now = int(time.time())
+    now, key = int(time.time()), key_of(settings, PURPOSE)
     claims: dict[str, str | int] = {
         "aud": AUDIENCE,
         "sub": client.id,
@@ -52,7 +44,8 @@ def access_token(client: Client, settings: Settings) -> str:
         "iat": now,
         "exp": now + settings.token_minutes * 60,
     }
-    return jwt.encode({"alg": ALGORITHM}, claims, _key(settings), algorithms=[ALGORITHM])
+    header = {"alg": ALGORITHM, "kid": key.id}
+    return jwt.encode(header, claims, OctKey.import_key(key.key), algorithms=[ALGORITHM])
 
 
 def partner_of_token(token: str, settings: Settings) -> Client | None:
@@ -63,14 +56,14 @@ def partner_of_token(token: str, settings: Settings) -> Client | None:
     if len(token) > MAX_TOKEN:
         return None
     try:
-        client, expires = _read(token, key_of(settings, "access-token"))
+        client, expires = _read(token, keys_of(settings, PURPOSE))
     except _NotOurs:
         return None
     return client if time.time() < expires else None
 
 
 @lru_cache(maxsize=1 << 10)
-def _read(token: str, key: bytes) -> tuple[Client, float]:
+def _read(token: str, keys: Sequence[Key]) -> tuple[Client, float]:
     """Return what a token says and when it expires; a partner sends the same one many times, and it never changes.
 
     Only tokens with a right signature are kept: what strangers send is refused by an exception, which no cache keeps.
@@ -79,7 +72,7 @@ def _read(token: str, key: bytes) -> tuple[Client, float]:
         _NotOurs: if the signature or what the token says is not right.
     """
     try:
-        claims = jwt.decode(token, OctKey.import_key(key), algorithms=[ALGORITHM]).claims
+        claims = jwt.decode(token, lambda read: _named(read, keys), algorithms=[ALGORITHM]).claims
         _EXPECTED.validate(claims)
         expires = float(claims["exp"])
     except (JoseError, ValueError, TypeError):
@@ -87,8 +80,13 @@ def _read(token: str, key: bytes) -> tuple[Client, float]:
     return Client(str(claims["sub"]), frozenset(str(claims["scope"]).split()), str(claims["secret"])), expires
 
 
-def _key(settings: Settings) -> OctKey:
-    return OctKey.import_key(key_of(settings, "access-token"))
+def _named(read: GuestProtocol, keys: Sequence[Key]) -> OctKey:
+    """Return the key that a token names; a token of before keys had ids names none, and has the first."""
+    named = read.headers().get("kid", keys[0].id)
+    for key in keys:
+        if key.id == named:
+            return OctKey.import_key(key.key)
+    raise _NotOurs
 
 
 _EXPECTED = jwt.JWTClaimsRegistry(

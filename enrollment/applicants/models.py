@@ -80,7 +80,10 @@ class Applicant(Table):
 
 
 class Person(Table):
-    """Names, birth dates, addresses, contacts: in this table and no other, and no match reads it."""
+    """Names, birth dates, addresses, contacts: in this table and no other, and no match reads it.
+
+    The row is erased when the application is withdrawn, and comes again with the application.
+    """
 
     __tablename__ = "person"
 

@@ -92,7 +92,7 @@ def put(
     """
     taking = hold_open(session, cycle)
     settings = request.app.state.settings
-    lock_families(session, partner, [bringing(settings, cycle, reference, body)])
+    lock_families(session, partner, [bringing(settings, taking.cycle, reference, body)])
     found = hold_applicant(session, partner, cycle=cycle, reference=reference)
     refuse_stale(if_match, found.version if found and found.withdrawn_at is None else None)
     made = put_applicant(session, partner, taking.cycle, reference, body, found=found, settings=settings)
@@ -338,8 +338,14 @@ def _to_decide(session: Session, claim: Claim, staff: Staff) -> ClaimToDecide:
         claim=claim_shown(claim),
         ticket=session.get_one(Child, applicant.child_id).tag.hex(),
         grade=applicant.grade,
-        child=None if staff.is_(RoleKind.AUDITOR) else child_shown(session.get_one(Person, applicant.id)),
+        child=None if staff.is_(RoleKind.AUDITOR) else _child_if_kept(session, applicant),
     )
+
+
+def _child_if_kept(session: Session, applicant: Applicant) -> ChildShown | None:
+    """Show who the child is; None once the application was withdrawn."""
+    person = session.get(Person, applicant.id)
+    return child_shown(person) if person else None
 
 
 def claim_shown(claim: Claim) -> ClaimShown:
@@ -368,8 +374,14 @@ def _claims(session: Session, applicant: Applicant) -> list[ClaimShown]:
 
 
 def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
-    """Show an application to its partner."""
-    person = session.get_one(Person, applicant.id)
+    """Show an application to its partner.
+
+    Raises:
+        NotFound: if it was withdrawn since it was read.
+    """
+    person = session.get(Person, applicant.id)
+    if person is None:
+        raise NotFound
     household = session.get(Household, applicant.household_id) if applicant.household_id else None
     return ApplicantShown(
         cycle=applicant.cycle_id,

@@ -171,7 +171,9 @@ class ClaimToDecide(Wire):
     claim: ClaimShown
     ticket: str
     grade: str
-    child: Annotated[ChildShown | None, Field(description="For those who decide; not for auditors.")]
+    child: Annotated[
+        ChildShown | None, Field(description="null for auditors, and where the application was withdrawn.")
+    ]
 
 
 class TransferCode(Wire):

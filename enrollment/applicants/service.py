@@ -1,6 +1,5 @@
 """Applications: one child in one cycle, its tag fixed at the first contact, its settled facts told to the log."""
 
-import hmac
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
-from enrollment.access.tokens import key_of
 from enrollment.applicants.family_locks import TAG_BYTES, Bringing
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import ApplicantBody
+from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
 from enrollment.problems import Conflict, Fault, NotFound, sentence
@@ -112,10 +111,14 @@ def hold_application(session: Session, asked: Select[Applicant]) -> Applicant | 
     ).one_or_none()
 
 
-def bringing(settings: Settings, cycle: str, reference: str, body: ApplicantBody) -> Bringing:
-    """Return what an application needs locked."""
+def bringing(settings: Settings, cycle: Cycle, reference: str, body: ApplicantBody) -> Bringing:
+    """Return what an application needs locked.
+
+    Raises:
+        SisSecretMissing: if its SIS id cannot be looked up.
+    """
     return Bringing(
-        cycle,
+        cycle.id,
         reference,
         household=body.household if body.household_code is None else None,
         sis_digest=None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id),
@@ -156,7 +159,7 @@ def put_applicant(
         raise GradeHeldByRanking
     zones = _zones(session, cycle, body)
     household = _household(session, partner, cycle, body)
-    digest = None if body.sis_id is None else sis_digest(settings, cycle.id, body.sis_id)
+    digest = None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id)
     try:
         with session.begin_nested():
             child = _child(session, cycle, found, digest)
@@ -272,11 +275,6 @@ def _household(session: Session, partner: Partner, cycle: Cycle, body: Applicant
         Household.cycle_id == cycle.id, Household.partner_id == partner.id, Household.reference == body.household
     )
     return session.scalars(own).one()
-
-
-def sis_digest(settings: Settings, cycle: str, sis_id: str) -> bytes:
-    """Return the keyed digest of a SIS id by which a child is found in a cycle; the id itself is not kept."""
-    return hmac.digest(key_of(settings, "sis"), f"{cycle}\0{sis_id.strip()}".encode(), "sha256")
 
 
 def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:

@@ -70,5 +70,7 @@ class Cycle(Table):
     """How often the cycle's zones were put: what an index made of them is kept under."""
     zones_vintage: Mapped[str | None]
     """The newest vintage among the zones; None: there are none."""
+    sis_key: Mapped[str | None]
+    """The id of the secret that keys the digests of SIS ids in this cycle; None: of before that was recorded."""
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy import select
 
 from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.keys import id_of_secret
 from enrollment.access.once import Once, OnceRoute
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.schemas import CycleBody, CycleListed, CycleShown
@@ -35,9 +36,12 @@ def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleListed]:
 
 
 @router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Once], tags=["cycles"])
-def add_cycle(session: InTransaction, staff: Administers, response: Response, body: CycleBody) -> CycleShown:
+def add_cycle(
+    session: InTransaction, staff: Administers, request: Request, response: Response, body: CycleBody
+) -> CycleShown:
     """Make a cycle; until it opens everything of it may be changed."""
-    held = make_cycle(session, body, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
+    sis_key = id_of_secret(request.app.state.settings)
+    held = make_cycle(session, body, actor=staff.actor_for(RoleKind.ADMINISTRATOR), sis_key=sis_key)
     response.headers["Location"] = f"/v1/cycles/{held.cycle.id}"
     return show_cycle(held, response)
 

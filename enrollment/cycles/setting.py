@@ -44,15 +44,21 @@ class CycleFixed(Conflict):
     detail = sentence("Leave what is listed as it is. Nothing was changed.")
 
 
-def make_cycle(session: Session, body: CycleBody, *, actor: str) -> Held:
+def make_cycle(session: Session, body: CycleBody, *, actor: str, sis_key: str) -> Held:
     """Make a cycle, and tell the log.
+
+    Args:
+        session: the transaction.
+        body: the whole cycle.
+        actor: who acts, as the log names them.
+        sis_key: the id of the secret that keys its digests of SIS ids.
 
     Raises:
         CycleContradictsItself: if the calendar is out of order, or lists do not fit each other.
         CycleIdTaken: if there is one of that id.
     """
     _refuse_contradictions(body)
-    row = {"id": body.id, **_columns(body)}
+    row = {"id": body.id, "sis_key": sis_key, **_columns(body)}
     made = session.execute(insert(Cycle).values(row).on_conflict_do_nothing().returning(Cycle.id)).one_or_none()
     if made is None:
         raise CycleIdTaken(cycle=body.id)

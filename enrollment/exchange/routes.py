@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import ReadsRecords, RoleKind
 from enrollment.access.once import Once
 from enrollment.access.uploads import UploadRoute, upload_of
-from enrollment.applicants.service import sis_digest
+from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import Held, read_cycle
@@ -98,6 +98,6 @@ def _known(session: Session, held: Held, settings: Settings) -> Known:
     return Known(
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
-        digest=lambda sis_id: sis_digest(settings, held.cycle.id, sis_id),
+        digest=lambda sis_id: sis_digest(settings, held.cycle, sis_id),
         today=held.now.date(),
     )

@@ -15,6 +15,7 @@ from enrollment.answers import reader_language
 from enrollment.applicants.family_locks import Bringing, lock_families, take_back
 from enrollment.applicants.models import Applicant
 from enrollment.applicants.service import bringing, find_applicant, hold_applicant, put_applicant
+from enrollment.cycles.models import Cycle
 from enrollment.cycles.service import hold_open, read_cycle
 from enrollment.database import InTransaction
 from enrollment.languages import Say, in_language
@@ -185,27 +186,27 @@ def put_batch(session: InTransaction, partner: WritesApplications, request: Requ
     without an If-Match: of two rows with the same reference the last one sent stands.
     """
     rows, settings = body.rows, request.app.state.settings
-    open_ = {cycle for cycle in sorted({row.cycle for row in rows}) if _is_open(session, cycle)}
-    made = lock_families(session, partner, [_bringing(settings, row) for row in rows if row.cycle in open_])
+    open_ = {cycle: held for cycle in sorted({row.cycle for row in rows}) if (held := _open(session, cycle))}
+    brought = [_bringing(settings, open_[row.cycle], row) for row in rows if row.cycle in open_]
+    made = lock_families(session, partner, brought)
     order = sorted(range(len(rows)), key=lambda place: (rows[place].cycle, rows[place].reference))
     told = {place: _row(session, partner, request, rows[place]) for place in order}
     take_back(session, made, kept=_children_of(session, partner, [rows[place] for place in order if told[place].done]))
     return BatchShown(rows=[told[place] for place in range(len(rows))])
 
 
-def _is_open(session: Session, cycle: str) -> bool:
-    """Lock a cycle for sharing, and say whether it takes applications now."""
+def _open(session: Session, cycle: str) -> Cycle | None:
+    """Lock a cycle for sharing, and return it if it takes applications now."""
     try:
-        hold_open(session, cycle)
+        return hold_open(session, cycle).cycle
     except Problem:
-        return False
-    return True
+        return None
 
 
-def _bringing(settings: Settings, row: BatchRow) -> Bringing:
+def _bringing(settings: Settings, cycle: Cycle, row: BatchRow) -> Bringing:
     if row.applicant is None:
         return Bringing(row.cycle, row.reference)
-    return bringing(settings, row.cycle, row.reference, row.applicant)
+    return bringing(settings, cycle, row.reference, row.applicant)
 
 
 def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -> Sequence[uuid.UUID]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import rfc8785
-from sqlalchemy import Select, and_, func, insert, select, update
+from sqlalchemy import Select, and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
-from enrollment.applicants.models import Applicant, Child
+from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import Entry, entry_of
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.service import Taking
@@ -282,9 +282,13 @@ def drop_program(session: Session, actor: str, taking: Taking, ranker: Ranker, p
 
 
 def withdraw_applicant(session: Session, actor: str, taking: Taking, ranker: Ranker) -> None:
-    """Withdraw an application, and its ranking if one is in force; the child keeps its tag."""
+    """Withdraw an application, and its ranking if one is in force, and erase who the child is.
+
+    The child's row keeps the tag, and rankings, claims and the log stay: none of them has a name, a date or an address.
+    """
     if ranker.in_force is not None:
         withdraw_ranking(session, actor, taking, ranker)
+    session.execute(delete(Person).where(Person.applicant_id == ranker.id))
     session.execute(
         update(Applicant)
         .where(Applicant.id == ranker.id)

@@ -111,7 +111,11 @@ def delete_applicant(
     reference: Annotated[Id, Path()],
     if_match: IfMatch = None,
 ) -> None:
-    """Withdraw an application, its ranking, and the seat that it holds. Starting over keeps the child's ticket."""
+    """Withdraw an application, its ranking, and the seat that it holds, and erase the family's personal data.
+
+    Names, birth date, guardians and addresses are gone at once. The ticket, claims and rankings stay, without names. To
+    come back, send the whole application again under the same reference: the child keeps its ticket.
+    """
     held = hold_between_rounds(session, cycle)
     found = hold_applicant(session, partner, cycle=cycle, reference=reference)
     if found is None or found.withdrawn_at is not None:

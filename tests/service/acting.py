@@ -156,9 +156,9 @@ def add_session(session: Session, name: str, token: str) -> None:
 class Service:
     """The service on one database; its jobs are run when a test says so."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, settings: Settings | None = None) -> None:
         self.database = database
-        self.settings = settings_for(database)
+        self.settings = settings or settings_for(database)
         self.app: FastAPI = create_app(self.settings)
         self.watch = Watch(counts=by_the_service)
         watch_engine(self.app.state.engine, self.watch)

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from acting import METRICS_TOKEN, SECRET, Service, settings_for
-from enrollment.access.tokens import ALGORITHM, AUDIENCE, Client, access_token, key_of, partner_of_token
+from enrollment.access.keys import key_of
+from enrollment.access.tokens import ALGORITHM, AUDIENCE, Client, access_token, partner_of_token
 from enrollment.app import create_app
 from enrollment.database import transaction
 from enrollment.settings import Settings
@@ -190,7 +191,7 @@ def test_a_signed_token_counts_with_its_signature_time_and_audience_only() -> No
     }
 
     def read(claims: Mapping[str, str | int], *, algorithm: str = ALGORITHM, signed_by: Settings = settings) -> object:
-        key = OctKey.import_key(key_of(signed_by, "access-token"))
+        key = OctKey.import_key(key_of(signed_by, "access-token").key)
         return partner_of_token(jwt.encode({"alg": algorithm}, dict(claims), key, algorithms=[algorithm]), settings)
 
     assert read(good) == Client("portal", frozenset({"results:read"}), "s")

@@ -1,0 +1,115 @@
+"""Replace the service's secret: seal what can be sealed anew, and tell what still needs which secret."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment.access.accounts import lock_account
+from enrollment.access.keys import id_of_secret, ids_of_secrets
+from enrollment.access.models import AuthenticatorApp
+from enrollment.access.second_factors import Sealed, seal_anew, unseal
+from enrollment.applicants.sis_ids import CycleKey, keys_in_use, missing_keys, take_newest_key, unused_keys
+from enrollment.database import transaction
+from enrollment.problems import OutcomeUnknown
+from enrollment.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What came of it, and what is left."""
+
+    newest: str
+    """The id of the secret under which new things are made."""
+    known: Sequence[str]
+    """The ids of all secrets that are set."""
+    sealed_now: int
+    sealed_before: int
+    unreadable_apps: Sequence[str]
+    """Accounts whose authenticator app needs a secret that is not set."""
+    moved_cycles: Sequence[str]
+    """Cycles without SIS ids, which keep them under the newest secret from now on."""
+    cycles: Sequence[CycleKey]
+    """Cycles that have SIS ids or may still get some, as they are now."""
+
+    @property
+    def lacks_a_secret(self) -> bool:
+        """Say whether something that is stored needs a secret that is not set."""
+        return bool(self.unreadable_apps) or any(one.key not in self.known for one in self.cycles)
+
+
+def rotate(sessions: "sessionmaker[Session]", settings: Settings) -> Rotated:
+    """Bring what is stored under the newest secret as far as that can be done, each account and cycle by itself."""
+    with transaction(sessions) as session:
+        accounts = session.scalars(select(AuthenticatorApp.staff_id)).all()
+        cycles = unused_keys(session, settings)
+    sealed = {account: _seal_app(sessions, account, settings) for account in sorted(accounts)}
+    moved = [cycle for cycle in cycles if _move_cycle(sessions, cycle, settings)]
+    with transaction(sessions) as session:
+        left = keys_in_use(session)
+    told = list(sealed.values())
+    return Rotated(
+        newest=id_of_secret(settings),
+        known=ids_of_secrets(settings),
+        sealed_now=told.count(Sealed.NOW),
+        sealed_before=told.count(Sealed.BEFORE),
+        unreadable_apps=[account for account, when in sealed.items() if when is Sealed.UNREADABLE],
+        moved_cycles=moved,
+        cycles=left,
+    )
+
+
+def _seal_app(sessions: "sessionmaker[Session]", account: str, settings: Settings) -> Sealed | None:
+    with transaction(sessions) as session:
+        lock_account(session, account)
+        app = session.get(AuthenticatorApp, account, populate_existing=True)
+        return seal_anew(app, settings) if app else None
+
+
+def _move_cycle(sessions: "sessionmaker[Session]", cycle: str, settings: Settings) -> bool:
+    with transaction(sessions) as session:
+        return take_newest_key(session, cycle, settings)
+
+
+def told_of(rotated: Rotated) -> Iterator[str]:
+    """Yield what came of it in sentences, for the command line."""
+    yield f"New tokens and codes use the secret {rotated.newest}."
+    yield f"Authenticator apps: {rotated.sealed_now} sealed now, {rotated.sealed_before} sealed before."
+    for account in rotated.unreadable_apps:
+        yield f"The authenticator app of {account} needs a secret that is not set."
+    for cycle in rotated.moved_cycles:
+        yield f"The cycle {cycle} has no SIS ids yet. It will keep them under the secret {rotated.newest}."
+    for one in rotated.cycles:
+        yield _told_of_cycle(one, rotated)
+
+
+def _told_of_cycle(one: CycleKey, rotated: Rotated) -> str:
+    if one.key is None:
+        return (
+            f"The secret of the cycle {one.cycle} is not recorded. Run enrollment migrate before you rotate the secret."
+        )
+    if one.key not in rotated.known:
+        return f"The cycle {one.cycle} needs the secret {one.key}, which is not set."
+    if one.key == rotated.newest:
+        return f"The cycle {one.cycle} uses the secret {one.key}."
+    if one.over:
+        return f"The cycle {one.cycle} takes no more applications. Keep the secret {one.key} until its last roster."
+    return (
+        f"The cycle {one.cycle} needs the secret {one.key}. Keep it in ENROLLMENT_SECOND_SECRET until the cycle ends."
+    )
+
+
+def warn_of_missing_secrets(sessions: "sessionmaker[Session]", settings: Settings) -> None:
+    """Write a line to the log if something in use needs a secret that is not set. The tables may not be there yet."""
+    try:
+        with transaction(sessions) as session:
+            cycles = [one.cycle for one in missing_keys(session, settings) if not one.over]
+            apps = session.scalars(select(AuthenticatorApp).order_by(AuthenticatorApp.staff_id)).all()
+            unreadable = sum(unseal(app.sealed, staff_id=app.staff_id, settings=settings) is None for app in apps)
+    except (SQLAlchemyError, OutcomeUnknown):
+        return
+    if cycles or unreadable:
+        structlog.get_logger().warning("a secret is not set", cycles=cycles, authenticator_apps=unreadable)
