@@ -29,7 +29,7 @@ from enrollment.schools.zone_store import (
     replace_zones,
     zones_at,
 )
-from enrollment.schools.zones import UnusableZones
+from enrollment.schools.zones import Area, UnusableZones
 from enrollment.settings import Settings
 from enrollment.wire import Id
 
@@ -124,17 +124,14 @@ def read_zones_at(
     """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
     found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
     refuse_other_grades(found, grade)
-    point = (lon, lat)
-    located = zones_at(session, found.id, [point], grade)
+    located = zones_at(session, found.id, [(lon, lat)], grade)
     how = _how(located)
     return ZonesAtPoint(
         cycle=found.id,
         grade=grade,
         vintage=located.vintage,
         found=how,
-        zones=[
-            _zone_shown(row) for row in _rows_at(session, found, located.zones) if _covers(session, row, point, grade)
-        ],
+        zones=[_zone_shown(row) for row in _rows_at(session, found, located.zones) if _area_of(row) in located.areas],
         detail=in_language(reader_language(request))(SAID[how], cycle=found.id),
     )
 
@@ -159,13 +156,8 @@ def _rows_at(session: Session, cycle: Cycle, zones: Sequence[str]) -> Sequence[Z
     return session.scalars(asked.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
 
 
-def _covers(session: Session, row: Zone, point: tuple[float, float], grade: str | None) -> bool:
-    """Say whether this shape of a zone is the one that the point is in: no grade has two shapes of one zone."""
-    if row.grades is None:
-        return True
-    if grade is not None:
-        return grade in row.grades
-    return row.id in zones_at(session, row.cycle_id, [point], row.grades[0]).zones
+def _area_of(row: Zone) -> Area:
+    return row.id, None if row.grades is None else tuple(row.grades)
 
 
 def _zone_shown(row: Zone) -> ZoneShown:

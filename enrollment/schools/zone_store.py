@@ -17,7 +17,7 @@ from enrollment.problems import Conflict, sentence
 from enrollment.schools.models import School, Zone
 from enrollment.schools.rules_levels import hold_rules
 from enrollment.schools.rules_settled import Act, settle_cycle
-from enrollment.schools.zones import ZoneIndex, ZoneShape
+from enrollment.schools.zones import Area, ZoneIndex, ZoneShape
 
 MOST_INDEXES = 8
 
@@ -44,6 +44,8 @@ class ZonesFound:
     """Whether one of the points is on a border; then every zone that touches it is among them."""
     vintage: str | None
     """The newest vintage among the cycle's zones; None: it has none."""
+    areas: frozenset[Area] = frozenset()
+    """Which areas of these zones the points are in."""
 
 
 class _Indexes:
@@ -100,6 +102,7 @@ def zones_at(
         tuple(sorted({zone for found in located for zone in found.zones})),
         on_border=any(found.on_border for found in located),
         vintage=cycle.zones_vintage,
+        areas=frozenset().union(*(found.areas for found in located)),
     )
 
 

@@ -6,11 +6,12 @@ asks. Nothing is repaired in silence: a polygon that crosses itself is refused w
 
 import json
 import math
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -22,15 +23,13 @@ from lottery.canonical import Json
 from lottery.strict import is_identifier
 
 MOST_POSITIONS = 2_000_000
+MAX_FEATURES = 10_000
 MOST_FAULTS = 200
 LONGEST_NAME = 200
 FEWEST_POSITIONS = 4
 
-MOST_NOTES = 200
-OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
-NOT_COMPARED = sentence("from this area on, areas were not compared with each other; more may lie over each other")
-INTERIORS_MEET = "T********"
-"""Two areas that have more than a border in common, as DE-9IM writes it (OGC 06-103r4, 6.1.15)."""
+Area = tuple[str, tuple[str, ...] | None]
+"""An area of a zone, by the zone's id and the grades that the area is for. No grade has two areas of one zone."""
 
 WGS84_NAMES = ("CRS84", "EPSG:4326", "EPSG::4326", "WGS84")
 
@@ -91,6 +90,8 @@ class Located:
 
     zones: tuple[str, ...]
     on_border: bool
+    areas: frozenset[Area]
+    """Which areas of these zones the point is in."""
 
 
 class ZoneIndex:
@@ -99,8 +100,6 @@ class ZoneIndex:
     def __init__(self, shapes: Sequence[ZoneShape]) -> None:
         self._shapes = tuple(shapes)
         self._tree = shapely.STRtree([shape.shape for shape in self._shapes])
-        for shape in self._shapes:
-            shapely.prepare(shape.shape)
 
     def at(self, longitude: float, latitude: float, grade: str | None = None) -> Located:
         """Return the zones that a point is in or on the border of.
@@ -113,9 +112,12 @@ class ZoneIndex:
         point = shapely.Point(longitude, latitude)
         found = [self._shapes[int(place)] for place in self._tree.query(point, predicate="intersects")]
         of_grade = [shape for shape in found if shape.is_for(grade)]
+        # One call for the whole list lets other requests go on; a call for each shape would keep them waiting.
+        touched = shapely.touches([shape.shape for shape in of_grade], point)
         return Located(
             tuple(sorted({shape.zone for shape in of_grade})),
-            on_border=any(shape.shape.touches(point) for shape in of_grade),
+            on_border=bool(np.any(touched)),
+            areas=frozenset((shape.zone, shape.grades) for shape in of_grade),
         )
 
 
@@ -138,20 +140,49 @@ def read_zones(
     """
     refuse_deep(raw)
     reading = _Reading(known_schools, known_grades, checking)
-    shapes = list(reading.collection(_decoded(raw)))
+    shapes = list(reading.collection(_members(raw)))
     reading.refuse_overlapping_ids(shapes)
     if reading.faults:
         raise UnusableZones(faults=reading.faults[:MOST_FAULTS])
     return [shape for _, shape in shapes]
 
 
-def _decoded(raw: bytes) -> Json:
+def _members(raw: bytes) -> Mapping[str, msgspec.Raw] | None:
+    """Return the members of the file's object, which are not read yet; None if the file has no object."""
     try:
-        return cast("Json", json.loads(raw.decode("utf-8")))
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        _refuse_no_json(raw)
+        return None
     except ValueError:
-        raise UnusableZones(
-            faults=[Fault("", "not-json", sentence("the file is not JSON in UTF-8; export it as GeoJSON again"))]
-        ) from None
+        raise _no_json() from None
+
+
+def _refuse_no_json(raw: bytes) -> None:
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except ValueError:
+        raise _no_json() from None
+
+
+def _features(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
+    """Return the features, which are not read yet: all of them at once would need many times the file's size."""
+    try:
+        return [] if raw is None else msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        return []
+
+
+def _read(raw: msgspec.Raw | None) -> Json:
+    try:
+        return None if raw is None else cast("Json", json.loads(bytes(raw).decode("utf-8")))
+    except ValueError:
+        raise _no_json() from None
+
+
+def _no_json() -> UnusableZones:
+    detail = sentence("the file is not JSON in UTF-8; export it as GeoJSON again")
+    return UnusableZones(faults=[Fault("", "not-json", detail)])
 
 
 class _Reading:
@@ -166,21 +197,33 @@ class _Reading:
     def refuse(self, pointer: str, code: str, detail: str, **values: str | int) -> None:
         self.faults.append(Fault(pointer, code, detail, values))
 
-    def collection(self, document: Json) -> Iterator[tuple[int, ZoneShape]]:
-        if not isinstance(document, Mapping) or document.get("type") != "FeatureCollection":
+    def collection(self, document: Mapping[str, msgspec.Raw] | None) -> Iterator[tuple[int, ZoneShape]]:
+        if document is None or _read(document.get("type")) != "FeatureCollection":
             self.refuse("/type", "not-a-collection", sentence('must be a GeoJSON object of type "FeatureCollection"'))
             return
-        if "crs" in document and not any(name in json.dumps(document["crs"]) for name in WGS84_NAMES):
+        system = _read(document.get("crs"))
+        if "crs" in document and not any(name in json.dumps(system) for name in WGS84_NAMES):
             self.refuse("/crs", "projected", sentence("names another reference system; reproject to WGS84 (EPSG:4326)"))
-        features = document.get("features")
-        if not isinstance(features, Sequence) or isinstance(features, str) or not features:
+        features = _features(document.get("features"))
+        if not features:
             self.refuse("/features", "no-features", sentence("must be a list with at least one feature"))
             return
+        if len(features) > MAX_FEATURES:
+            detail = sentence("must have at most {most} features; join areas of one zone into a MultiPolygon")
+            self.refuse("/features", "too-many-features", detail, most=MAX_FEATURES)
+            return
+        vintage = _read(document.get("vintage"))
         for place, feature in enumerate(features):
+            if self._is_over():
+                return
             self._checking(place)
-            shape = self._feature(f"/features/{place}", feature, document.get("vintage"))
+            shape = self._feature(f"/features/{place}", _read(feature), vintage)
             if shape is not None:
                 yield place, shape
+
+    def _is_over(self) -> bool:
+        """Say whether reading on would find nothing that is told."""
+        return self._positions > MOST_POSITIONS or len(self.faults) >= MOST_FAULTS
 
     def _feature(self, at: str, feature: Json, vintage: Json) -> ZoneShape | None:
         before = len(self.faults)
@@ -226,7 +269,7 @@ class _Reading:
         for place, grade in enumerate(value):
             if grade not in self._grades:
                 self.refuse(f"{at}/{place}", "unknown-grade", sentence("names no grade of this cycle"))
-        return tuple(grade for grade in value if isinstance(grade, str))
+        return tuple(dict.fromkeys(grade for grade in value if isinstance(grade, str)))
 
     def _geometry(self, at: str, value: Json) -> BaseGeometry | None:
         kind = value.get("type") if isinstance(value, Mapping) else None
@@ -327,29 +370,3 @@ def _position(value: Json) -> tuple[float, float] | None:
         if isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e300  # noqa: PLR2004
     ]
     return (read[0], read[1]) if len(read) == 2 and all(map(math.isfinite, read)) else None  # noqa: PLR2004
-
-
-def overlaps(shapes: Sequence[ZoneShape], *, seconds: float) -> list[Fault]:
-    """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake.
-
-    At most `MOST_NOTES` are noted; a note of its own says if more may follow, or if the time was over before the end.
-    """
-    noted: list[Fault] = []
-    until = time.process_time() + seconds
-    tree = shapely.STRtree([shape.shape for shape in shapes])
-    for place, shape in enumerate(shapes):
-        for other in sorted(int(near) for near in tree.query(shape.shape)):
-            if other >= place or not _same_seats(shape, shapes[other]):
-                continue
-            if len(noted) == MOST_NOTES or time.process_time() > until:
-                return [*noted, Fault(f"/features/{place}/geometry", "not-compared", NOT_COMPARED)]
-            if shapely.relate_pattern(shape.shape, shapes[other].shape, INTERIORS_MEET):
-                values = {"zone": shape.zone, "other": shapes[other].zone}
-                noted.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
-    return noted
-
-
-def _same_seats(shape: ZoneShape, other: ZoneShape) -> bool:
-    if shape.school is None or shape.school != other.school:
-        return False
-    return shape.grades is None or other.grades is None or bool(set(shape.grades) & set(other.grades))
