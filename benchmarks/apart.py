@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.measuring import Run, peak, seconds_of
 from benchmarks.uniform import flat_market
-from lottery.compile import compile_market
-from lottery.engine import solve
-from lottery.numbers import OfficialNumbers
-from lottery.simulation import prepare
+from lottery.fast.compile import compile_market
+from lottery.fast.engine import solve
+from lottery.fast.ranks import OfficialNumbers
+from lottery.simulate.simulation import prepare
 
 SEED = bytes.fromhex("5a" * 32)
 DRAWS = 5

@@ -22,9 +22,9 @@ import numpy as np
 
 from benchmarks.engine import Prepared, prepare_flat
 from benchmarks.measuring import MIB, in_turn, in_words, machine
-from lottery import kernel
-from lottery.columns import NONE, Words
-from lottery.engine import Matched, Ranks, match_on
+from lottery.fast import kernel
+from lottery.fast.columns import NONE, Words
+from lottery.fast.engine import Matched, Ranks, match_on
 
 SIZES = (10_000, 100_000)
 LARGE = 1_000_000

@@ -18,16 +18,17 @@ from benchmarks.files import reserved_market
 from benchmarks.measuring import GIB, Row, in_turn, in_words
 from benchmarks.peers import as_lists, game_of, heap_loop, matching_here, play, refuse_difference
 from benchmarks.uniform import Liked, Reserved, as_market, flat_market, preferences
-from lottery import engine, reference
-from lottery.columns import Int32s, MarketInColumns
-from lottery.compile import Compiled, compile_market
-from lottery.draw import Draw
-from lottery.engine import Matched, Ranks, match_on, ranks_in
-from lottery.market import Market
-from lottery.numbers import OfficialNumbers
-from lottery.read_columns import load_columns
-from lottery.simulation import prepare, simulate
-from lottery.standing import Standings
+from lottery.fast import engine
+from lottery.fast.column_reader import load_columns
+from lottery.fast.columns import Int32s, MarketInColumns
+from lottery.fast.compile import Compiled, compile_market
+from lottery.fast.engine import Matched, Ranks, match_on, ranks_in
+from lottery.fast.ranks import OfficialNumbers
+from lottery.market.model import Market
+from lottery.match import reference
+from lottery.match.lottery_numbers import Draw
+from lottery.match.standing import Standings
+from lottery.simulate.simulation import prepare, simulate
 
 LARGE = 1_000_000
 COMPARED = 100_000

@@ -12,13 +12,13 @@ import msgspec
 
 from benchmarks.apart import SEED
 from benchmarks.measuring import GIB, Row, in_turn, in_words, python, run_of
-from lottery.compile import compile_market
-from lottery.demo import CHILDREN, SCHOOLS
-from lottery.engine import match_columns, match_on, outcome_of, ranks_in
+from lottery.cli.demo import CHILDREN, SCHOOLS
 from lottery.engines import Engine
-from lottery.files import write_whole
-from lottery.numbers import OfficialNumbers
-from lottery.read_columns import load_columns
+from lottery.fast.column_reader import load_columns
+from lottery.fast.compile import compile_market
+from lottery.fast.engine import match_columns, match_on, outcome_of, ranks_in
+from lottery.fast.ranks import OfficialNumbers
+from lottery.market.files import write_whole
 
 CITY = 80_000
 """Applicants of a large city."""
@@ -28,9 +28,9 @@ import sys
 import msgspec
 import numpy as np
 from benchmarks.uniform import flat_market
-from lottery.compile import compile_market
-from lottery.engine import solve
-from lottery.numbers import OfficialNumbers
+from lottery.fast.compile import compile_market
+from lottery.fast.engine import solve
+from lottery.fast.ranks import OfficialNumbers
 with open(sys.argv[1], "rb") as stream:
     msgspec.json.decode(stream.read())
 market = flat_market(1_000)

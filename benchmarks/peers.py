@@ -15,10 +15,10 @@ from typing import Protocol, cast
 import numpy as np
 
 from benchmarks.uniform import FLAGS, preferences
-from lottery.columns import NONE, Int32s, MarketInColumns
-from lottery.compile import Compiled
-from lottery.engine import Matched, Ranks
-from lottery.rules import Has
+from lottery.fast.columns import NONE, Int32s, MarketInColumns
+from lottery.fast.compile import Compiled
+from lottery.fast.engine import Matched, Ranks
+from lottery.market.rules import Has
 
 
 class Differs(AssertionError):

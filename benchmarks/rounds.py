@@ -34,13 +34,13 @@ from enrollment.rounds.holding import hold_round, lock_round, make_round, read_r
 from enrollment.rounds.matching import findings_of, store
 from enrollment.rounds.steps import draw, publish
 from enrollment.schools.models import Offering, Operator, Program, ProgramRules, School
-from lottery.canonical import Json
-from lottery.engines import match
-from lottery.generate import Plan, Shape, generate
-from lottery.log.commit import keyed
-from lottery.log.merkle import leaf_hash
-from lottery.market import Kind
-from lottery.verify import verify
+from lottery.engines import match_market
+from lottery.generate.generate import Plan, Shape, generate
+from lottery.market.canonical import Json
+from lottery.market.model import Kind
+from lottery.match.verify import verify
+from lottery.transparency_log.commitments import keyed
+from lottery.transparency_log.merkle import leaf_hash
 
 SIZES = ((25_000, 230), (100_000, 920))
 """Children and schools."""
@@ -130,7 +130,7 @@ def steps_of(sessions: "sessionmaker[Session]") -> dict[str, float]:
         market, seeds = frozen_market(session, round_), seeds_before(session, round_)
     seed = round_.seed or b""
     with timed("match"):
-        outcome = match(market, seed=seed, seeds=seeds)
+        outcome = match_market(market, seed=seed, seeds=seeds)
     with timed("verify"):
         complaints = verify(market, outcome, seeds=seeds)
     if complaints:

@@ -12,9 +12,9 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.columns import NONE, Coded, Columns, Int32s, MarketInColumns
-from lottery.market import Applicant, Kind, Market, Policy, Round
-from lottery.rules import EVERYONE, OPEN, BackfillRule, Has, PriorityClass, Program, Reserve, Share
+from lottery.fast.columns import NONE, Coded, Columns, Int32s, MarketInColumns
+from lottery.market.model import Applicant, Kind, Market, Policy, Round
+from lottery.market.rules import EVERYONE, OPEN, BackfillRule, Has, PriorityClass, Program, Reserve, Share
 
 APPLICANTS_A_PROGRAM, SEATS, CHOICES = 100, 90, 10
 FLAGS = ("c0", "c1", "c2", "c3")

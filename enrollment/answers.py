@@ -29,7 +29,7 @@ from enrollment.problems import (
     fault_document,
     sentence,
 )
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 BODY_FAULTS = {
     "missing": sentence("is missing; add it"),

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from lottery.language import Language
-from lottery.language import languages as known_languages
+from lottery.explain.language import Language
+from lottery.explain.language import languages as known_languages
 
 CATALOGUES = Path(__file__).parent / "locale"
 

@@ -6,7 +6,7 @@ from typing import cast
 from fastapi import FastAPI
 
 from enrollment.problems import MEDIA_TYPE
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 DESCRIPTION = """\
 One lottery for the district and charter schools of a city that choose to take part. Families come through partners,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -1,12 +1,12 @@
 """Match a market, check an outcome, explain it, see what rules do: no database, no web."""
 
-from lottery.draw import UnusableSeed
-from lottery.engines import match, simulate
-from lottery.files import load_market, load_outcome
-from lottery.outcome import Outcome
-from lottery.read_market import read_market
-from lottery.strict import UnusableInput
-from lottery.verify import Complaint, verify
+from lottery.engines import match_market, simulate_market
+from lottery.market.files import load_market, load_outcome
+from lottery.market.json_reader import UnusableInput
+from lottery.market.outcome import Outcome
+from lottery.market.reader import read_market
+from lottery.match.lottery_numbers import UnusableSeed
+from lottery.match.verify import Complaint, verify
 
 __all__ = [
     "Complaint",
@@ -15,8 +15,8 @@ __all__ = [
     "UnusableSeed",
     "load_market",
     "load_outcome",
-    "match",
+    "match_market",
     "read_market",
-    "simulate",
+    "simulate_market",
     "verify",
 ]

@@ -8,14 +8,14 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from lottery import reference
-from lottery.market import Market
-from lottery.outcome import Outcome
+from lottery.market.model import Market
+from lottery.market.outcome import Outcome
+from lottery.match import reference
+from lottery.match.reference import NO_SEEDS
 from lottery.progress import Track, untracked
-from lottery.reference import NO_SEEDS
 
 if TYPE_CHECKING:
-    from lottery.simulation import Simulated
+    from lottery.simulate.simulation import Simulated
 
 
 class Engine(StrEnum):
@@ -37,7 +37,7 @@ def engine_here() -> Engine:
     return Engine.FAST if all(map(find_spec, FAST_NEEDS)) else Engine.REFERENCE
 
 
-def match(
+def match_market(
     market: Market,
     *,
     seed: bytes,
@@ -59,12 +59,12 @@ def match(
     if asked is Engine.REFERENCE:
         return reference.match(market, seed=seed, seeds=seeds, track=track)
     refuse_without_fast_engine()
-    from lottery import engine as fast
+    from lottery.fast import engine as fast
 
     return fast.match(market, seed=seed, seeds=seeds, track=track)
 
 
-def simulate(
+def simulate_market(
     market: Market,
     *,
     draws: int,
@@ -85,8 +85,8 @@ def simulate(
         WorkerLost: if a worker process ends early.
     """
     refuse_without_fast_engine()
-    from lottery.columns import in_columns
-    from lottery.simulation import simulate as simulate_columns
+    from lottery.fast.columns import in_columns
+    from lottery.simulate.simulation import simulate as simulate_columns
 
     return simulate_columns(in_columns(market), draws=draws, seed=seed, seeds=seeds, workers=workers, track=track)
 

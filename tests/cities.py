@@ -8,8 +8,8 @@ from functools import cache
 from typing import cast
 
 import lottery
-from lottery.canonical import Json, canonical_line
-from lottery.generate import Generated, Plan, Shape, generate, generate_summer
+from lottery.generate.generate import Generated, Plan, Shape, generate, generate_summer
+from lottery.market.canonical import Json, canonical_line
 from oracle import Applicant, Market, Program
 
 SMALL = Plan(
@@ -39,7 +39,7 @@ def market(plan: Plan) -> Market:
 
 
 def outcome_of(made: Json) -> dict[str, Json]:
-    return lottery.match(lottery.read_market(made), seed=b"s" * 32).document()
+    return lottery.match_market(lottery.read_market(made), seed=b"s" * 32).document()
 
 
 @cache

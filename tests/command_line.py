@@ -2,7 +2,7 @@
 
 import pytest
 
-from lottery.cli import main
+from lottery.cli.main import main
 
 Captured = pytest.CaptureFixture[str]
 

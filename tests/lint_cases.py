@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lottery
-from lottery.canonical import Json
 from lottery.lint import Check, Finding, Weight, lint
-from lottery.market import Market
+from lottery.market.canonical import Json
+from lottery.market.model import Market
 from worked import Document
 
 EVERYONE: Json = {"everyone": True}

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from oracle import Applicant, Backfill, Condition, Held, Market, Policy, Priority, Program, Reserve
 
 Document: TypeAlias = "dict[str, Json]"

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias, TypedDict, cast
 
 import rfc8785
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 Condition: TypeAlias = Mapping[str, Json]
 Near: TypeAlias = Mapping[str, Collection[str]]  # household -> schools where a sibling was placed in an earlier grade

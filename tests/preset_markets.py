@@ -20,12 +20,12 @@ from enrollment.schools.presets import (
     read_preset,
 )
 from enrollment.schools.rules import RulesPart, Seats, resolve
-from lottery.canonical import Json
-from lottery.draw import lottery_number
-from lottery.market import FORMAT
-from lottery.market import program_document as whole_document
-from lottery.outcome import Outcome, Placement
-from lottery.rules import OPEN
+from lottery.market.canonical import Json
+from lottery.market.model import FORMAT
+from lottery.market.model import program_document as whole_document
+from lottery.market.outcome import Outcome, Placement
+from lottery.market.rules import OPEN
+from lottery.match.lottery_numbers import lottery_number
 
 Document: TypeAlias = "dict[str, Json]"
 
@@ -123,7 +123,7 @@ def matched(
         }
     )
     earlier = {"main": SEED}
-    outcome = lottery.match(market, seed=seed, seeds={} if kind == "main" else earlier)
+    outcome = lottery.match_market(market, seed=seed, seeds={} if kind == "main" else earlier)
     assert lottery.verify(market, outcome, seeds={} if kind == "main" else earlier) == ()
     return Matched(outcome)
 

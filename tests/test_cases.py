@@ -11,7 +11,7 @@ from worked import ALL_CASES, case, matched
 @pytest.mark.parametrize("name", ALL_CASES)
 def test_both_engines_give_what_the_case_expects(name: str) -> None:
     market, outcome, earlier = matched(name)
-    again = lottery.match(market, seed=bytes.fromhex(outcome.seed), seeds=earlier, engine="reference")
+    again = lottery.match_market(market, seed=bytes.fromhex(outcome.seed), seeds=earlier, engine="reference")
 
     assert outcome.to_bytes() == again.to_bytes()
     document = json.loads(outcome.to_bytes())
@@ -29,6 +29,6 @@ def test_an_engine_is_asked_for_by_name() -> None:
     market, outcome, _ = matched("zero_capacity")
 
     for name in ("fast", "reference"):
-        assert lottery.match(market, seed=bytes(32), engine=name) == outcome
+        assert lottery.match_market(market, seed=bytes(32), engine=name) == outcome
     with pytest.raises(ValueError, match="'steam' is not a valid Engine"):
-        lottery.match(market, seed=bytes(32), engine="steam")
+        lottery.match_market(market, seed=bytes(32), engine="steam")

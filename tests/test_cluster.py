@@ -13,18 +13,18 @@ import pytest
 
 import lottery
 from cities import SMALL, document
-from lottery import cluster
-from lottery.blocks import WorkerLost
-from lottery.chances import table_of
-from lottery.cli import main
-from lottery.cluster import NoScheduler, count_draws_on
-from lottery.columns import in_columns
-from lottery.compared import Compared
-from lottery.comparison import Comparison
-from lottery.files import save_market
-from lottery.generate import generate
+from lottery.cli.main import main
+from lottery.fast.columns import in_columns
+from lottery.generate.generate import generate
+from lottery.market.files import save_market
 from lottery.progress import Step, Track, untracked
-from lottery.simulation import Simulated, Simulation, prepare
+from lottery.simulate import cluster
+from lottery.simulate.cluster import NoScheduler, count_draws_on
+from lottery.simulate.comparison import Comparison
+from lottery.simulate.parallel import WorkerLost
+from lottery.simulate.report import Compared
+from lottery.simulate.simulation import Simulated, Simulation, prepare
+from lottery.simulate.table import table_of
 
 SEED = b"s" * 32
 DRAWS = 200  # eight blocks

@@ -11,7 +11,7 @@ import pytest
 
 import lottery
 from command_line import Captured
-from lottery.cli import main
+from lottery.cli.main import main
 from worked import case, market_of, matched, seeds_of
 
 ROOT = Path(__file__).parent.parent
@@ -306,7 +306,8 @@ def test_what_an_auditor_runs_needs_nothing_but_python_and_the_folder(tmp_path: 
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "lottery").symlink_to(ROOT / "lottery")
     market, path = write_market(tmp_path), str(tmp_path / "outcome.json")
-    run = f"import sys; sys.path.insert(0, {str(tmp_path / 'alone')!r}); from lottery.cli import main; sys.exit(main())"
+    where = str(tmp_path / "alone")
+    run = f"import sys; sys.path.insert(0, {where!r}); from lottery.cli.main import main; sys.exit(main())"
     alone = [sys.executable, "-I", "-S", "-c", run]
 
     subprocess.run([*alone, "match", market, "--seed", SEED, "-o", path], check=True)

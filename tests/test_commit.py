@@ -5,9 +5,9 @@ import hmac
 
 import pytest
 
-from lottery.draw import lottery_number
-from lottery.log.commit import UnusableDice, dice_digits, digest, keyed, seed_of
-from lottery.log.merkle import EMPTY, leaf_hash, node_hash, peaks, root
+from lottery.match.lottery_numbers import lottery_number
+from lottery.transparency_log.commitments import UnusableDice, dice_digits, digest, keyed, seed_of
+from lottery.transparency_log.merkle import EMPTY, leaf_hash, node_hash, peaks, root
 
 
 def test_a_digest_and_a_commitment_are_the_hash_of_prefix_label_nul_and_value() -> None:

@@ -16,16 +16,13 @@ import lottery
 import oracle
 from cities import SMALL, document
 from command_line import Captured, exit_code, the_one_line
-from lottery.canonical import Json, canonical_line
-from lottery.changes import CHANGES
-from lottery.cli import main
-from lottery.columns import MarketInColumns, in_columns
-from lottery.compared import FORMAT, Compared
-from lottery.comparison import Change, Comparison, Counts, Incomparable, Pairs
-from lottery.generate import MAIN_ROUND, generate, generate_summer
-from lottery.market import Market as ParsedMarket
-from lottery.market import program_document
-from lottery.rules import (
+from lottery.cli.main import main
+from lottery.fast.columns import MarketInColumns, in_columns
+from lottery.generate.generate import MAIN_ROUND, generate, generate_summer
+from lottery.market.canonical import Json, canonical_line
+from lottery.market.model import Market as ParsedMarket
+from lottery.market.model import program_document
+from lottery.market.rules import (
     EVERYONE,
     OPEN,
     Order,
@@ -36,7 +33,10 @@ from lottery.rules import (
     ZoneIn,
     depends_on_zones,
 )
-from lottery.simulation import Simulation
+from lottery.simulate.comparison import Change, Comparison, Counts, Incomparable, Pairs
+from lottery.simulate.report import FORMAT, Compared
+from lottery.simulate.rule_changes import CHANGES
+from lottery.simulate.simulation import Simulation
 from markets import backfill_markets, main_markets, seeds
 from oracle import Applicant, Market, Near, Place, Round, asks_for_siblings, met
 from test_simulation import all_markets, examples, places_in
@@ -627,7 +627,7 @@ def test_half_of_the_seats_set_apart_and_filled_last_move_more_than_half_of_what
 
 @cache
 def summer_document() -> Mapping[str, Json]:
-    outcome = lottery.match(lottery.read_market(document(generate(CITY))), seed=b"m" * 32)
+    outcome = lottery.match_market(lottery.read_market(document(generate(CITY))), seed=b"m" * 32)
     return document(generate_summer(CITY, outcome.document()))
 
 

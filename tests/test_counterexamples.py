@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 import lottery
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 Rankings = dict[str, Sequence[str]]
 ANY_SEED = bytes(32)  # where lists decide everything
@@ -19,7 +19,7 @@ ANY_SEED = bytes(32)  # where lists decide everything
 
 def match(market: Json, *, seed: bytes, seeds: Mapping[str, bytes]) -> dict[str, str]:
     """Return who is placed where."""
-    outcome = lottery.match(lottery.read_market(market), seed=seed, seeds=seeds)
+    outcome = lottery.match_market(lottery.read_market(market), seed=seed, seeds=seeds)
     placements = cast("list[dict[str, str]]", json.loads(outcome.to_bytes())["placements"])
     return {placement["applicant"]: placement["program"] for placement in placements}
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 import lottery
-from lottery.draw import Draw, lottery_number
-from lottery.market import Applicant, Market
+from lottery.market.model import Applicant, Market
+from lottery.match.lottery_numbers import Draw, lottery_number
 from worked import Document, matched
 
 SEED = bytes.fromhex("0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778899aabbccddeeff0")
@@ -103,7 +103,7 @@ def test_reverse_turns_every_byte_round_newcomers_too() -> None:
 )
 def test_a_seed_that_is_missing_or_short_is_refused_by_name(seed: bytes, seeds: dict[str, bytes], problem: str) -> None:
     with pytest.raises(lottery.UnusableSeed, match=problem):
-        lottery.match(market(), seed=seed, seeds=seeds)
+        lottery.match_market(market(), seed=seed, seeds=seeds)
 
 
 def test_the_digest_and_the_outcome_of_a_worked_case_are_these_very_bytes() -> None:

@@ -7,19 +7,19 @@ import pytest
 
 import lottery
 from cities import FLAT, SMALL, document
-from lottery.canonical import Json
-from lottery.generate import MAIN_ROUND, Shape, generate, generate_summer
-from lottery.market import Market
-from lottery.moves import with_order
-from lottery.rules import Order, TieBreak
+from lottery.explain.moves import with_order
+from lottery.generate.generate import MAIN_ROUND, Shape, generate, generate_summer
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.rules import Order, TieBreak
 
 CITY = replace(SMALL, applicants=80_000, schools=300)
 SEED, MAIN_SEED = b"s" * 32, b"m" * 32
 
 
 def same_by_both(market: Market, seeds: Mapping[str, bytes]) -> lottery.Outcome:
-    fast = lottery.match(market, seed=SEED, seeds=seeds, engine="fast")
-    assert fast.to_bytes() == lottery.match(market, seed=SEED, seeds=seeds, engine="reference").to_bytes()
+    fast = lottery.match_market(market, seed=SEED, seeds=seeds, engine="fast")
+    assert fast.to_bytes() == lottery.match_market(market, seed=SEED, seeds=seeds, engine="reference").to_bytes()
     assert len(fast.placements) + len(fast.unplaced) == len(market.applicants)
     return fast
 

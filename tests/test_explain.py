@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 
 import lottery
-from lottery.canonical import Json
-from lottery.explain import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
-from lottery.language import Language, languages
-from lottery.market import Market
-from lottery.rules import Condition
-from lottery.standing import Barred
-from lottery.words import condition_in_words, explanation_in_words
+from lottery.explain.facts import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
+from lottery.explain.language import Language, languages
+from lottery.explain.sentences import condition_in_words, explanation_in_words
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.rules import Condition
+from lottery.match.standing import Barred
 from markets import EARLIER_SEEDS, backfill_markets, main_markets, seeds
 from worked import Document, matched
 
@@ -81,7 +81,7 @@ def everywhere() -> Market:
 
 def explainer(market: Market, seed: bytes = SEED) -> Explainer:
     earlier = {"r1": b"1" * 32}
-    return Explainer(Extract.whole(market, lottery.match(market, seed=seed, seeds=earlier)), seeds=earlier)
+    return Explainer(Extract.whole(market, lottery.match_market(market, seed=seed, seeds=earlier)), seeds=earlier)
 
 
 def groups_of(explained: Explainer, market: Market) -> Iterator[AtGroup]:
@@ -157,7 +157,7 @@ def test_twins_with_one_number_are_told_that_their_tickets_decided() -> None:
 def test_an_outcome_that_does_not_follow_from_the_rules_is_not_explained_away() -> None:
     market = everywhere()
     earlier = {"r1": b"1" * 32}
-    outcome = lottery.match(market, seed=SEED, seeds=earlier)
+    outcome = lottery.match_market(market, seed=SEED, seeds=earlier)
     others = tuple(placement for placement in outcome.placements if placement.applicant != "jan")
     no_cutoffs = tuple(replace(cutoff, last=None) for cutoff in outcome.cutoffs)
 
@@ -207,7 +207,7 @@ def test_an_unknown_ticket_and_an_outcome_of_another_market_are_refused_by_name(
 def test_every_right_outcome_is_explained_in_every_language(document: Json, seed: bytes) -> None:
     market = lottery.read_market(document)
     earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
-    outcome = lottery.match(market, seed=seed, seeds=earlier)
+    outcome = lottery.match_market(market, seed=seed, seeds=earlier)
     explained = Explainer(Extract.whole(market, outcome), seeds=earlier)
     given_seats = {placement.applicant: (placement.program, placement.group) for placement in outcome.placements}
 
@@ -293,7 +293,7 @@ def extract_of(market: Market, outcome: lottery.Outcome, ticket: str) -> Extract
 def test_a_few_rows_explain_a_child_as_the_whole_round_does(document: Document, seed: bytes) -> None:
     market = lottery.read_market(document)
     earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
-    outcome = lottery.match(market, seed=seed, seeds=earlier)
+    outcome = lottery.match_market(market, seed=seed, seeds=earlier)
     whole = Explainer(Extract.whole(market, outcome), seeds=earlier)
     for applicant in market.applicants:
         part = Explainer(extract_of(market, outcome, applicant.id), seeds=earlier)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import lottery
 from cities import FLAT, SMALL, document, households, large, market, names, outcome_of, sha256
-from lottery.canonical import Json
-from lottery.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
-from lottery.invented.city import GRADES
+from lottery.generate.city import GRADES
+from lottery.generate.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
+from lottery.market.canonical import Json
 from oracle import Market
 
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -46,7 +46,7 @@ def test_a_flat_market_is_what_it_has_always_been(shape: Shape, expected: str) -
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_another_process_with_other_hashes_gives_the_same_bytes(hash_seed: str) -> None:
     program = (
-        "import sys; from lottery.generate import *; from lottery.canonical import canonical_line;"
+        "import sys; from lottery.generate.generate import *; from lottery.market.canonical import canonical_line;"
         "made = generate(Plan(40, None, 12, None, Shape.CITY, True, True, 2027));"
         "sys.stdout.write(canonical_line({**made.head, 'applicants': list(made.applicants)}))"
     )

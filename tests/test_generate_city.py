@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from cities import FLAT, LARGE, SMALL, document, households, large, large_outcome, market, names, placements, share
-from lottery.canonical import Json, canonical_line
-from lottery.generate import Shape, generate
-from lottery.invented.city import GRADES, Sector, city_of_schools
+from lottery.generate.city import GRADES, Sector, city_of_schools
+from lottery.generate.generate import Shape, generate
+from lottery.market.canonical import Json, canonical_line
 from oracle import Program
 
 # ---- schools like a city's

@@ -7,8 +7,8 @@ import pytest
 
 import lottery
 from cities import LARGE, SMALL, document, large, large_outcome, outcome_of, placements, sha256, summer
-from lottery.canonical import Json
-from lottery.generate import ImpossiblePlan, generate, generate_summer
+from lottery.generate.generate import ImpossiblePlan, generate, generate_summer
+from lottery.market.canonical import Json
 from oracle import Applicant, Market
 
 

@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 
 import enrollment
 import lottery
-from lottery.language import Language, UnknownLanguage, languages
+from lottery.explain.language import Language, UnknownLanguage, languages
 
 TRANSLATIONS = [code for code in languages() if code != "en"]
 PACKAGES = [Path(lottery.__file__).parent, Path(enrollment.__file__ or "").parent]

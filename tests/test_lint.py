@@ -11,9 +11,9 @@ import test_lint_round
 import test_lint_rules
 from cities import LARGE, document
 from lint_cases import EVERYONE, child, children, classes, flag, found, market, program, reserve, ruled, zone
-from lottery.generate import generate
+from lottery.generate.generate import generate
 from lottery.lint import Check, Weight, document_of, lint, print_findings
-from lottery.market import Market
+from lottery.market.model import Market
 from worked import Document
 
 

@@ -12,12 +12,11 @@ from hypothesis.strategies import DrawFn
 
 import lottery
 from cities import LARGE, document, summer
-from lottery.canonical import Json
-from lottery.draw import Draw
-from lottery.generate import generate
+from lottery.generate.generate import generate
 from lottery.lint import Check, Finding, Weight, lint
-from lottery.market import Applicant, HeldSeat, Market
-from lottery.rules import (
+from lottery.market.canonical import Json
+from lottery.market.model import Applicant, HeldSeat, Market
+from lottery.market.rules import (
     OPEN,
     AllOf,
     AnyOf,
@@ -28,8 +27,9 @@ from lottery.rules import (
     Program,
     VacatedReserves,
 )
-from lottery.siblings import PlacedSiblings, ranking_as_matched
-from lottery.standing import Barred, Standing, Standings
+from lottery.match.lottery_numbers import Draw
+from lottery.match.siblings import PlacedSiblings, ranking_as_matched
+from lottery.match.standing import Barred, Standing, Standings
 from markets import (
     EARLIER_SEEDS,
     FLAGS,
@@ -86,7 +86,7 @@ def earlier(market: Market) -> dict[str, bytes]:
 
 
 def matched(market: Market, seed: bytes) -> lottery.Outcome:
-    return lottery.match(market, seed=seed, seeds=earlier(market), engine="reference")
+    return lottery.match_market(market, seed=seed, seeds=earlier(market), engine="reference")
 
 
 def programs_of(outcome: lottery.Outcome) -> dict[str, str]:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lottery.canonical import Json
 from lottery.lint.logic import every_case, leaves_of
-from lottery.market import Applicant
-from lottery.read_rules import read_condition
-from lottery.rules import (
+from lottery.market.canonical import Json
+from lottery.market.json_reader import Reader
+from lottery.market.model import Applicant
+from lottery.market.rules import (
     Condition,
 )
-from lottery.strict import Reader
+from lottery.market.rules_reader import read_condition
 from markets import (
     ELSEWHERE,
     FACTS,

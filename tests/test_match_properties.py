@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import lottery
 import oracle
-from lottery.canonical import Json, canonical_line
 from lottery.engines import Engine
+from lottery.market.canonical import Json, canonical_line
 from markets import (
     EARLIER_SEEDS,
     MAIN,
@@ -49,7 +49,7 @@ def earlier(market: Json) -> dict[str, bytes]:
 
 def matched(market: Json, seed: bytes) -> lottery.Outcome:
     """Match by the reference, which is sooner done on markets so small; that both give the same is tested below."""
-    return lottery.match(lottery.read_market(market), seed=seed, seeds=earlier(market), engine=Engine.REFERENCE)
+    return lottery.match_market(lottery.read_market(market), seed=seed, seeds=earlier(market), engine=Engine.REFERENCE)
 
 
 def document_of(outcome: lottery.Outcome) -> dict[str, Json]:
@@ -123,7 +123,7 @@ def same_as_the_oracle(market: Json, seed: bytes, earlier_seeds: Mapping[str, by
         **oracle.outcome(market, seed=seed, seeds=earlier_seeds),
     }
     for engine in Engine:
-        outcome = lottery.match(parsed, seed=seed, seeds=earlier_seeds, engine=engine)
+        outcome = lottery.match_market(parsed, seed=seed, seeds=earlier_seeds, engine=engine)
         assert document_of(outcome) == expected, engine
         assert json.loads(canonical_line(outcome.document())) == document_of(outcome)
 
@@ -262,7 +262,7 @@ def test_writing_the_defaults_out_changes_no_byte(market: Json, seed: bytes) -> 
 @given(all_markets(), seeds())
 def test_a_second_run_gives_the_same_bytes(market: Json, seed: bytes) -> None:
     parsed = lottery.read_market(market)
-    first, second = (lottery.match(parsed, seed=seed, seeds=earlier(market)) for _ in range(2))
+    first, second = (lottery.match_market(parsed, seed=seed, seeds=earlier(market)) for _ in range(2))
     assert first.to_bytes() == second.to_bytes() == matched(market, seed).to_bytes()
 
 
@@ -272,7 +272,7 @@ import json, pathlib, sys
 import lottery
 case = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
 seeds = {name: bytes.fromhex(seed) for name, seed in case["seeds"].items()}
-outcome = lottery.match(lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"]), seeds=seeds)
+outcome = lottery.match_market(lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"]), seeds=seeds)
 sys.stdout.buffer.write(outcome.to_bytes())
 """
 
@@ -281,7 +281,9 @@ sys.stdout.buffer.write(outcome.to_bytes())
 def test_another_process_with_another_hash_seed_gives_the_same_bytes(hash_seed: str) -> None:
     case = json.loads(CASE.read_text(encoding="utf-8"))
     earlier_seeds = {name: bytes.fromhex(seed) for name, seed in case["seeds"].items()}
-    here = lottery.match(lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"]), seeds=earlier_seeds)
+    here = lottery.match_market(
+        lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"]), seeds=earlier_seeds
+    )
     there = subprocess.run(
         [sys.executable, "-c", IN_ANOTHER_PROCESS, str(CASE)],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 import lottery
 from cities import FLAT, LARGE, document, large
-from lottery.canonical import Json
-from lottery.generate import MAIN_ROUND, SUMMER_ROUND, generate, generate_summer
-from lottery.invented.dice import Dice, key_of
-from lottery.market import Applicant, HeldSeat, Kind, Market, Round
-from lottery.moves import Moves, count_moves, with_order
-from lottery.outcome import Outcome
-from lottery.rules import Order
+from lottery.explain.moves import Moves, count_moves, with_order
+from lottery.generate.dice import Dice, key_of
+from lottery.generate.generate import MAIN_ROUND, SUMMER_ROUND, generate, generate_summer
+from lottery.market.canonical import Json
+from lottery.market.model import Applicant, HeldSeat, Kind, Market, Round
+from lottery.market.outcome import Outcome
+from lottery.market.rules import Order
 from markets import EARLIER_SEEDS, backfill_markets, seeds
 from worked import Document
 
@@ -61,7 +61,7 @@ def small(*applicants: Document, fir: Mapping[str, Json]) -> Market:
 
 
 def moves_of(market: Market) -> Moves:
-    return count_moves(market, lottery.match(market, seed=ANY_SEED, seeds={"first": FIRST_SEED}))
+    return count_moves(market, lottery.match_market(market, seed=ANY_SEED, seeds={"first": FIRST_SEED}))
 
 
 ADA = child("ada", ["oak", "elm"], holds="elm")
@@ -140,7 +140,7 @@ def check_what_holds_whatever_the_order(market: Market, outcome: Outcome) -> Non
 @given(made=backfill_markets(), order=st.sampled_from(ORDERS), seed=seeds())
 def test_everybody_is_counted_once_and_no_holder_ends_lower(made: Json, order: Order, seed: bytes) -> None:
     market = with_order(lottery.read_market(made), order)
-    check_what_holds_whatever_the_order(market, lottery.match(market, seed=seed, seeds=EARLIER_SEEDS))
+    check_what_holds_whatever_the_order(market, lottery.match_market(market, seed=seed, seeds=EARLIER_SEEDS))
 
 
 @given(made=backfill_markets(), order=st.sampled_from(ORDERS))
@@ -167,7 +167,7 @@ def first_seed(turn: int) -> bytes:
 
 
 def summer_of_a_city(turn: int) -> Market:
-    main = lottery.match(lottery.read_market(cast("Json", large())), seed=first_seed(turn))
+    main = lottery.match_market(lottery.read_market(cast("Json", large())), seed=first_seed(turn))
     return lottery.read_market(document(generate_summer(LARGE, main.document())))
 
 
@@ -187,7 +187,7 @@ def summer_of_one_lottery(turn: int) -> Market:
 
 def after_some_left(main: Market, turn: int) -> Market:
     """Return the summer in which some of the placed are gone, nobody has come and nobody ranks anew."""
-    outcome = lottery.match(main, seed=first_seed(turn))
+    outcome = lottery.match_market(main, seed=first_seed(turn))
     placed = {each.applicant: HeldSeat(each.program, each.group) for each in outcome.placements}
     gone = {ticket for ticket in placed if Dice(key_of(FLAT.seed, "gone", ticket), turn).percent(GONE)}
     applicants = tuple(
@@ -206,7 +206,7 @@ def summer(name: str, turn: int) -> Market:
 
 def matched(name: str, turn: int, order: Order) -> tuple[Market, Outcome]:
     market = with_order(summer(name, turn), order)
-    return market, lottery.match(market, seed=bytes([turn]) * 32, seeds={MAIN_ROUND: first_seed(turn)})
+    return market, lottery.match_market(market, seed=bytes([turn]) * 32, seeds={MAIN_ROUND: first_seed(turn)})
 
 
 @pytest.mark.parametrize("name", SUMMERS)

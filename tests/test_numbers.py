@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lottery
-from lottery.canonical import canonical_line
-from lottery.columns import in_columns
-from lottery.compile import compile_market
-from lottery.draw import lottery_number
-from lottery.engine import match_on, ranks_in
-from lottery.numbers import OfficialNumbers, lottery_numbers, ranks_of
-from lottery.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
+from lottery.fast.columns import in_columns
+from lottery.fast.compile import compile_market
+from lottery.fast.engine import match_on, ranks_in
+from lottery.fast.ranks import OfficialNumbers, lottery_numbers, ranks_of
+from lottery.market.canonical import canonical_line
+from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
+from lottery.match.lottery_numbers import lottery_number
 from test_match_properties import examples
 from worked import market_of
 
@@ -76,7 +76,7 @@ def test_without_what_the_fast_engine_needs_the_reference_matches(tmp_path: Path
     command = [*BARE, str(ROOT), "match", str(market), "--seed", seed]
 
     bare = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
-    assert bare.stdout == lottery.match(lottery.load_market(market), seed=bytes.fromhex(seed)).to_bytes()
+    assert bare.stdout == lottery.match_market(lottery.load_market(market), seed=bytes.fromhex(seed)).to_bytes()
     assert bare.stderr == b""
 
 

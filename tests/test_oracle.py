@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 import oracle
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 CASES = sorted(Path(__file__).parent.joinpath("cases").glob("*.json"))
 

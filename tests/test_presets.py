@@ -27,7 +27,7 @@ from enrollment.schools.presets import (
 )
 from enrollment.schools.rules import resolve
 from enrollment.schools.rules_in_words import rules_in_words
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from preset_markets import DOCS, NOBODY, OWN, SUMMER, each_preset, each_variant, program, season
 from rows import add_cycle
 

@@ -17,8 +17,8 @@ from enrollment.schools.presets import (
     settled_for,
 )
 from enrollment.schools.rules import RankedSaid, RulesPart, Seats, resolve
-from lottery.canonical import Json
-from lottery.rules import OPEN
+from lottery.market.canonical import Json
+from lottery.market.rules import OPEN
 from markets import seeds
 from preset_markets import (
     OWN,

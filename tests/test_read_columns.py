@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 import cities
-from lottery.canonical import Json, canonical_line
-from lottery.columns import NONE, Columns, MarketInColumns, in_columns
-from lottery.files import APPLICANTS, HEAD, LONGEST_LINE, load_market, save_market
-from lottery.generate import Plan, generate
-from lottery.read_columns import load_columns, read_quickly
-from lottery.strict import UnusableInput
+from lottery.fast.column_reader import load_columns, read_quickly
+from lottery.fast.columns import NONE, Columns, MarketInColumns, in_columns
+from lottery.generate.generate import Plan, generate
+from lottery.market.canonical import Json, canonical_line
+from lottery.market.files import APPLICANTS, HEAD, LONGEST_LINE, load_market, save_market
+from lottery.market.json_reader import UnusableInput
 from markets import backfill_markets, main_markets
 from worked import ALL_CASES, market_of
 

@@ -10,9 +10,9 @@ import rfc8785
 from hypothesis import given, settings
 
 import lottery
-from lottery.canonical import Json, canonical_line
-from lottery.files import LONGEST_LINE, save_market
-from lottery.strict import MOST_COUNTED, MOST_FAULTS
+from lottery.market.canonical import Json, canonical_line
+from lottery.market.files import LONGEST_LINE, save_market
+from lottery.market.json_reader import MOST_COUNTED, MOST_FAULTS
 from markets import backfill_markets, main_markets
 
 FAULTS = Path(__file__).parent / "faults"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lottery.demo import demo
+from lottery.cli.demo import demo
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -3,8 +3,8 @@
 import pytest
 
 import lottery
-from lottery.report import Count, Demand, report
-from lottery.tables import share
+from lottery.cli.tables import share
+from lottery.explain.report import Count, Demand, report
 from worked import ALL_CASES, Document, matched
 
 SEED = bytes(32)
@@ -36,7 +36,7 @@ def test_a_small_round_is_counted_right() -> None:
     }
     market = lottery.read_market(document)
 
-    counted = report(market, lottery.match(market, seed=SEED))
+    counted = report(market, lottery.match_market(market, seed=SEED))
 
     assert (counted.applicants, counted.placed, counted.unplaced, counted.without_ranking) == (6, 4, 2, 2)
     assert counted.by_choice == ((1, 3), (None, 1))

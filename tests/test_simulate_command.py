@@ -19,11 +19,11 @@ import pytest
 
 from cities import SMALL
 from command_line import Captured, exit_code, the_one_line
-from lottery import cluster
-from lottery.chances import COLUMNS
-from lottery.cli import main
-from lottery.files import save_market
-from lottery.generate import generate
+from lottery.cli.main import main
+from lottery.generate.generate import generate
+from lottery.market.files import save_market
+from lottery.simulate import cluster
+from lottery.simulate.table import COLUMNS
 
 SEED = "11" * 32
 ENDLESS = 1_000_000

@@ -20,16 +20,17 @@ from hypothesis import strategies as st
 import lottery
 import oracle
 from cities import SMALL, document, outcome_of
-from lottery.canonical import Json
-from lottery.chances import COLUMNS, FORMATS, table_of
-from lottery.columns import in_columns
-from lottery.compile import Source
-from lottery.draw import lottery_number
-from lottery.generate import generate, generate_summer
+from lottery.fast.column_reader import load_columns
+from lottery.fast.columns import in_columns
+from lottery.fast.compile import Source
+from lottery.generate.generate import generate, generate_summer
+from lottery.market.canonical import Json
+from lottery.market.model import Market as ParsedMarket
+from lottery.match.lottery_numbers import lottery_number
+from lottery.match.reference import NO_SEEDS
 from lottery.progress import Step
-from lottery.read_columns import load_columns
-from lottery.reference import NO_SEEDS
-from lottery.simulation import RANK_BITS, Simulated, Simulation, Tally, prepare, simulate
+from lottery.simulate.simulation import RANK_BITS, Simulated, Simulation, Tally, prepare, simulate
+from lottery.simulate.table import COLUMNS, FORMATS, table_of
 from markets import BACKFILL, EARLIER, EARLIER_SEEDS, MAIN, backfill_markets, main_markets, seeds
 from oracle import Applicant, Market, Near, Place, Program, Round, Standing, deferred_acceptance, met
 
@@ -276,7 +277,7 @@ def test_where_all_seeds_are_told_every_draw_is_the_official_match(market: Json,
     this, parsed = read(market)["round"]["id"], lottery.read_market(market)
     earlier = {name: its for name, its in EARLIER_SEEDS.items() if name != this}
     simulation = prepare(in_columns(parsed), seed=dice, seeds={**earlier, this: seed})
-    official = lottery.match(parsed, seed=seed, seeds=earlier, engine="reference")
+    official = lottery.match_market(parsed, seed=seed, seeds=earlier, engine="reference")
     expected = {each.applicant: Place(each.program, each.group) for each in official.placements}
     assert [places_in(simulation, draw) for draw in (0, 1, 77)] == [expected] * 3
 
@@ -475,7 +476,7 @@ def numbers_in(tally: Tally) -> list[object]:
     return [tally.draws, *(array.tolist() for array in arrays)]
 
 
-def city_in_summer() -> lottery.market.Market:
+def city_in_summer() -> ParsedMarket:
     main = document(generate(SMALL))
     return lottery.read_market(document(generate_summer(SMALL, outcome_of(main))))
 
@@ -500,7 +501,7 @@ def test_a_draw_is_the_same_whatever_was_drawn_before_it() -> None:
 @pytest.mark.parametrize("workers", [2, 3])
 def test_the_table_is_the_same_on_any_number_of_processes(workers: int) -> None:
     market = city_in_summer()
-    alone, shared = (lottery.simulate(market, draws=130, seed=SEED, workers=each) for each in (1, workers))
+    alone, shared = (lottery.simulate_market(market, draws=130, seed=SEED, workers=each) for each in (1, workers))
     assert table_of(shared).equals(table_of(alone))
 
 
@@ -512,14 +513,14 @@ def test_everybody_who_watches_sees_each_draw_go_by() -> None:
         seen.append((work, total, len(passing)))
         return passing
 
-    lottery.simulate(lottery.read_market(family("a")), draws=60, seed=SEED, track=track)
+    lottery.simulate_market(lottery.read_market(family("a")), draws=60, seed=SEED, track=track)
     assert seen == [("drawing", 60, 60)]
 
 
 @pytest.mark.parametrize("draws", [0, -1])
 def test_no_draws_are_refused(draws: int) -> None:
     with pytest.raises(ValueError, match="nothing to be learnt from no draws"):
-        lottery.simulate(lottery.read_market(family("a")), draws=draws, seed=SEED)
+        lottery.simulate_market(lottery.read_market(family("a")), draws=draws, seed=SEED)
 
 
 @pytest.mark.parametrize("kind", ["main", "backfill"])
@@ -587,7 +588,7 @@ def test_chances_with_a_class_and_a_reserve_are_those_that_all_orders_give(
 def test_who_knows_the_number_is_bad_has_another_chance_than_who_does_not() -> None:
     """Of two for one seat, the one with the worse true number never gets it, and half the time if drawn anew."""
     market = family("a", "b")
-    true = lottery.match(lottery.read_market(market), seed=seed_of("this")).placements[0].applicant
+    true = lottery.match_market(lottery.read_market(market), seed=seed_of("this")).placements[0].applicant
     table = table_of(simulated(market, 200, seeds={"this": seed_of("this")}))
     assert chances(table) == {ticket: float(ticket == true) for ticket in "ab"}
 
@@ -757,7 +758,7 @@ def test_lottery_simulate_from_python_is_the_same_simulation() -> None:
     market = city_in_summer()
     told = {"2027-main": b"m" * 32}
     through_columns = simulate(in_columns(market), draws=9, seed=SEED, seeds=told)
-    assert table_of(lottery.simulate(market, draws=9, seed=SEED, seeds=told)).equals(table_of(through_columns))
+    assert table_of(lottery.simulate_market(market, draws=9, seed=SEED, seeds=told)).equals(table_of(through_columns))
 
 
 def test_two_markets_of_the_same_applicants_have_the_same_draws() -> None:

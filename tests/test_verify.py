@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 import lottery
-from lottery.canonical import Json
-from lottery.cli import main
-from lottery.market import Market
-from lottery.outcome import LastAdmitted, Outcome, Placement, Waitlist, read_outcome
-from lottery.verify import CHECKS, Rule
+from lottery.cli.main import main
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.outcome import LastAdmitted, Outcome, Placement, Waitlist, read_outcome
+from lottery.match.verify import CHECKS, Rule
 from markets import EARLIER_SEEDS, backfill_markets, main_markets, seeds
 
 CASES = Path(__file__).parent / "cases"
@@ -55,7 +55,7 @@ def market() -> Market:
 
 
 def right() -> Outcome:
-    return lottery.match(market(), seed=SEED)
+    return lottery.match_market(market(), seed=SEED)
 
 
 def seated(outcome: Outcome, applicant: str, program: str, group: str, choice: int | None = 1) -> Outcome:
@@ -158,7 +158,7 @@ def test_a_matching_that_suits_the_schools_best_is_stable_but_not_the_references
             ],
         }
     )
-    best_for_children = lottery.match(market, seed=SEED)
+    best_for_children = lottery.match_market(market, seed=SEED)
     first = LastAdmitted(holder=False, meets=True, late=False, class_="general", position=1)
     best_for_schools = replace(
         best_for_children,
@@ -176,7 +176,7 @@ def test_a_right_outcome_has_no_complaint(document: Json, seed: bytes) -> None:
     market = lottery.read_market(document)
     earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
 
-    outcome = lottery.match(market, seed=seed, seeds=earlier)
+    outcome = lottery.match_market(market, seed=seed, seeds=earlier)
 
     assert lottery.verify(market, outcome, seeds=earlier) == ()
 
@@ -225,7 +225,7 @@ def worked_case(name: str) -> tuple[Market, dict[str, bytes], Document]:
     case = json.loads((CASES / f"{name}.json").read_text(encoding="utf-8"))
     market = lottery.read_market(case["market"])
     earlier = {round_id: bytes.fromhex(seed) for round_id, seed in case.get("seeds", {}).items()}
-    outcome = lottery.match(market, seed=bytes.fromhex(case["seed"]), seeds=earlier)
+    outcome = lottery.match_market(market, seed=bytes.fromhex(case["seed"]), seeds=earlier)
     return market, earlier, cast("Document", json.loads(outcome.to_bytes()))
 
 
@@ -249,7 +249,7 @@ def test_any_change_of_any_value_is_refused(data: DataObject, name: str) -> None
 def test_any_bit_flipped_in_the_file_is_refused(tmp_path: Path) -> None:
     case = json.loads((CASES / "everything_main_round.json").read_text(encoding="utf-8"))
     (tmp_path / "market.json").write_text(json.dumps(case["market"]), encoding="utf-8")
-    raw = lottery.match(lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"])).to_bytes()
+    raw = lottery.match_market(lottery.read_market(case["market"]), seed=bytes.fromhex(case["seed"])).to_bytes()
     path = tmp_path / "outcome.json"
 
     for bit in range(0, len(raw) * 8, 101):
@@ -265,7 +265,7 @@ def test_the_same_values_written_otherwise_are_not_the_same_bytes(
     case = json.loads((CASES / "zero_capacity.json").read_text(encoding="utf-8"))
     (tmp_path / "market.json").write_text(json.dumps(case["market"]), encoding="utf-8")
     market = lottery.load_market(tmp_path / "market.json")
-    outcome = lottery.match(market, seed=SEED)
+    outcome = lottery.match_market(market, seed=SEED)
     (tmp_path / "pretty.json").write_text(json.dumps(outcome.document(), indent=1), encoding="utf-8")
 
     assert main(["verify", str(tmp_path / "market.json"), str(tmp_path / "pretty.json")]) == 1

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import cast
 
 import lottery
-from lottery.canonical import Json
-from lottery.market import Market
-from lottery.outcome import Outcome
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.outcome import Outcome
 
 CASES = Path(__file__).parent / "cases"
 ALL_CASES = sorted(path.stem for path in CASES.glob("*.json"))
@@ -37,4 +37,4 @@ def matched(name: str) -> tuple[Market, Outcome, dict[str, bytes]]:
     """Return a worked case's market with its outcome, and the seeds of earlier rounds."""
     market = lottery.read_market(market_of(name))
     seed, earlier = seeds_of(name)
-    return market, lottery.match(market, seed=seed, seeds=earlier), earlier
+    return market, lottery.match_market(market, seed=seed, seeds=earlier), earlier

@@ -37,7 +37,7 @@ from enrollment.access.two_people import refuse_second_person
 from enrollment.database import clock
 from enrollment.problems import Conflict, Fault, MalformedBody, NotFound, sentence
 from enrollment.settings import Settings
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 OPEN_FOR = timedelta(days=7)
 """How long a change waits for its approval."""

@@ -23,7 +23,7 @@ from enrollment.audit.log import append
 from enrollment.database import clock
 from enrollment.problems import Conflict, Forbidden, NotFound, sentence
 from enrollment.settings import Settings
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 ACCESS = 0x616363657373
 """The advisory lock under which access changes: `access` in hex."""

@@ -19,7 +19,7 @@ from enrollment.access.callers import Caller, Partner
 from enrollment.access.models import GivenAnswer
 from enrollment.database import InTransaction
 from enrollment.problems import BadRequest, Conflict, Problem, sentence
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 KEPT_HEADERS = ("etag", "location")
 

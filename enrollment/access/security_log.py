@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.models import SecurityEvent, SecurityPlace
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 SECURITY_PLACES = 0x7365637572
 """The advisory lock that lets one reader at a time give places: `secur` in hex."""

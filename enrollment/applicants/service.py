@@ -20,8 +20,8 @@ from enrollment.cycles.models import Cycle
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.schools.zone_store import ZonesFound, zones_at
 from enrollment.settings import Settings
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 
 SALT_BYTES = 32
 

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from enrollment.audit.models import LogEntry, LogLeaf, LogNode
 from enrollment.database import copy_rows
-from lottery.canonical import Json
-from lottery.log.merkle import fold, leaf_hash, node_hash, peaks
+from lottery.market.canonical import Json
+from lottery.transparency_log.merkle import fold, leaf_hash, node_hash, peaks
 
 VERSION = 1
 

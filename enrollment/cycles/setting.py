@@ -11,7 +11,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.schemas import Calendar, CycleBody, CycleChange, Policy, Terms
 from enrollment.cycles.service import Held, hold_for_change, rfc3339
 from enrollment.problems import Conflict, Fault, MalformedBody, sentence
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 CALENDAR = tuple(Calendar.model_fields)
 POLICY = tuple(Policy.model_fields)

@@ -6,13 +6,13 @@ from math import cos, radians
 
 import shapely
 
-from lottery.canonical import Json
-from lottery.invented.applying import Applying
-from lottery.invented.city import BLOCKS, GRADES, HALF_MILE, City, School, Sector, city_of_schools
-from lottery.invented.dice import Dice, key_of
-from lottery.invented.families import LONGEST_LIST, Families
-from lottery.invented.programs import condition_of, fills, program_id, seats_of
-from lottery.invented.rules import Neighborhood, ReserveRule, Rules, rules_of
+from lottery.generate.applicants import Applying
+from lottery.generate.city import BLOCKS, GRADES, HALF_MILE, City, School, Sector, city_of_schools
+from lottery.generate.dice import Dice, key_of
+from lottery.generate.families import LONGEST_LIST, Families
+from lottery.generate.programs import condition_of, fills, program_id, seats_of
+from lottery.generate.rules import Neighborhood, ReserveRule, Rules, rules_of
+from lottery.market.canonical import Json
 
 SEED = 2027
 VINTAGE = "2026-08"

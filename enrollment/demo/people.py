@@ -10,7 +10,7 @@ from typing import cast
 import httpx
 import pyotp
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 TRIES = 6
 AGAIN = frozenset({"in-the-way", "unavailable", "act-in-flight"})

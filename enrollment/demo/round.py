@@ -15,7 +15,7 @@ from enrollment.demo.people import Answer
 from enrollment.demo.setting import CYCLE, Cast
 from enrollment.demo.taking import applicant_path, partner_of
 from enrollment.demo.telling import Teller
-from lottery.log.merkle import leaf_hash, root
+from lottery.transparency_log.merkle import leaf_hash, root
 
 MAIN = "/v1/rounds/2027-main"
 DICE = 25

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from enrollment.demo.city import ALONE, CHILD_FACTS, DISTRICT, NETWORK, OPERATORS, SCHOOL_FACTS, Invented, Taking
 from enrollment.demo.people import App, Person
 from enrollment.demo.telling import Teller
-from lottery.canonical import Json
-from lottery.invented.city import GRADES
+from lottery.generate.city import GRADES
+from lottery.market.canonical import Json
 
 CYCLE = "/v1/cycles/2027"
 PASSWORD = "for the demo only"  # noqa: S105 - it guards nothing

@@ -15,8 +15,8 @@ from enrollment.demo.round import NotRight, throw_dice, wait
 from enrollment.demo.setting import CYCLE, Cast
 from enrollment.demo.taking import at_once, set_calendar, soon, wait_for_phase
 from enrollment.demo.telling import Teller
-from lottery.canonical import Json
-from lottery.invented.dice import Dice, key_of
+from lottery.generate.dice import Dice, key_of
+from lottery.market.canonical import Json
 
 DECLINING, ANSWERING = 10, 60
 """Of a hundred families, so many decline their offer; from there to the second number, so many accept it."""

@@ -12,8 +12,8 @@ from enrollment.demo.city import Family, Invented, Taking
 from enrollment.demo.people import Person, Refused
 from enrollment.demo.setting import CYCLE, Cast
 from enrollment.demo.telling import Step, Teller
-from lottery.canonical import Json
-from lottery.invented.dice import Dice, key_of
+from lottery.generate.dice import Dice, key_of
+from lottery.market.canonical import Json
 
 AT_ONCE = 6
 """Requests that the demo has under way at a time."""

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from enrollment.problems import Problem
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,7 +18,7 @@ from enrollment.cycles.service import Taking
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.schools.models import Offering, Program
-from lottery.log.commit import keyed
+from lottery.transparency_log.commitments import keyed
 
 LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Of confirmation numbers: none that is taken for another when it is read aloud or written by hand."""

@@ -17,8 +17,8 @@ from enrollment.schools.rules_levels import part_of
 from enrollment.seats import giving
 from enrollment.seats.models import WaitlistPlace
 from enrollment.stored import fields_of
-from lottery.canonical import Json
-from lottery.market import Kind
+from lottery.market.canonical import Json
+from lottery.market.model import Kind
 
 
 def give_seats_of(session: Session, held: HeldRound) -> None:

@@ -27,7 +27,7 @@ from enrollment.rounds.schemas import CalendarBody
 from enrollment.rounds.steps import MATCH, GateClosed, draw, publish
 from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy
-from lottery.market import Kind
+from lottery.market.model import Kind
 
 EVERY = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
 ACTOR = "service:calendar"

@@ -10,11 +10,11 @@ from enrollment.rounds.files import seeds_before
 from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
 from enrollment.schools.market_form import read_back
 from enrollment.stored import fields_of
-from lottery.explain import Explainer, Extract
-from lottery.market import Applicant, HeldSeat, Kind, Late, Market, Policy, Twins
-from lottery.market import Round as MarketRound
-from lottery.outcome import Cutoff, LastAdmitted, Placement
-from lottery.rules import TieBreak
+from lottery.explain.facts import Explainer, Extract
+from lottery.market.model import Applicant, HeldSeat, Kind, Late, Market, Policy, Twins
+from lottery.market.model import Round as MarketRound
+from lottery.market.outcome import Cutoff, LastAdmitted, Placement
+from lottery.market.rules import TieBreak
 
 
 def explainer_of(session: Session, round_: Round, tickets: Collection[str]) -> Explainer:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.rounds.frozen import frozen_lines
 from enrollment.rounds.models import FrozenRow, Round
-from lottery.canonical import Json, canonical_line
+from lottery.market.canonical import Json, canonical_line
 
 MARKET, OUTCOME, DRAW = "market.json", "outcome.json", "draw.json"
 

@@ -24,14 +24,14 @@ from enrollment.schools.backfilling import OneSeat
 from enrollment.schools.models import Offering
 from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy
-from lottery.canonical import Json, canonical_line
-from lottery.log.commit import digest, keyed
-from lottery.log.merkle import leaf_hash, root
-from lottery.market import Kind, Market, program_document
-from lottery.market import Round as MarketRound
-from lottery.read_market import Entries, MarketReader, read_market_in_parts
-from lottery.rules import Order
-from lottery.strict import UnusableInput, decode
+from lottery.market.canonical import Json, canonical_line
+from lottery.market.json_reader import UnusableInput, decode
+from lottery.market.model import Kind, Market, program_document
+from lottery.market.model import Round as MarketRound
+from lottery.market.reader import Entries, MarketReader, read_market_in_parts
+from lottery.market.rules import Order
+from lottery.transparency_log.commitments import digest, keyed
+from lottery.transparency_log.merkle import leaf_hash, root
 
 SALT_BYTES = 32
 MOST_NAMED = 20

@@ -14,14 +14,14 @@ from enrollment.rounds.frozen import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
 from enrollment.schools.models import Offering
 from enrollment.seats.models import LIVE, Offer
-from lottery.backfill import seats_this_round
-from lottery.canonical import Json
-from lottery.explain import Decided, Explainer, Extract
-from lottery.language import Language, languages
-from lottery.log.merkle import root
-from lottery.market import Market
-from lottery.outcome import Outcome
-from lottery.words import explanation_in_words
+from lottery.explain.facts import Decided, Explainer, Extract
+from lottery.explain.language import Language, languages
+from lottery.explain.sentences import explanation_in_words
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.outcome import Outcome
+from lottery.match.seats import seats_this_round
+from lottery.transparency_log.merkle import root
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from enrollment.rounds.models import Round
 from enrollment.rounds.schemas import SeatOfRound
 from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy
-from lottery.market import Kind
+from lottery.market.model import Kind
 
 RUNNING = ("frozen", "drawn", "matched")
 

@@ -18,13 +18,13 @@ from enrollment.rounds.frozen import frozen_market
 from enrollment.rounds.gates import Matched, look_at_gates
 from enrollment.rounds.holding import lock_round, read_round
 from enrollment.rounds.models import CutoffRow, Placed, Round, WaitingPlace
-from lottery.canonical import Json
-from lottery.engines import Engine, match
-from lottery.market import Market
-from lottery.outcome import Outcome, last_document
-from lottery.report import Report, placed_in_class, report
-from lottery.strict import UnusableInput
-from lottery.verify import verify
+from lottery.engines import Engine, match_market
+from lottery.explain.report import Report, placed_in_class, report
+from lottery.market.canonical import Json
+from lottery.market.json_reader import UnusableInput
+from lottery.market.model import Market
+from lottery.market.outcome import Outcome, last_document
+from lottery.match.verify import verify
 
 FAST_ENOUGH = 6
 """zlib's level: an outcome is hex for the most part, and more effort does not make it smaller."""
@@ -45,7 +45,7 @@ def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
                 return
             market, seeds = frozen_market(session, round_), seeds_before(session, round_)
             seed = round_.seed
-        outcome = match(market, seed=seed, seeds=seeds, engine=Engine.FAST)
+        outcome = match_market(market, seed=seed, seeds=seeds, engine=Engine.FAST)
     except UnusableInput as refusal:
         _complain(sessions, round_id, str(refusal))
     else:

@@ -20,8 +20,8 @@ from enrollment.schools.rules import NEIGHBORHOOD
 from enrollment.schools.rules_in_words import WHY_NOT
 from enrollment.schools.rules_settled import InForce
 from enrollment.seats.targets import overflowing
-from lottery.market import Kind, Market, Round
-from lottery.rules import Program
+from lottery.market.model import Kind, Market, Round
+from lottery.market.rules import Program
 
 PREVIEW = "preview"
 """Stands for the id of a round that is not made yet."""

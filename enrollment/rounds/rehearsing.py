@@ -21,13 +21,13 @@ from enrollment.rounds.holding import read_round, refuse_other_state
 from enrollment.rounds.matching import report_document
 from enrollment.rounds.models import Rehearsal, Round
 from enrollment.rounds.snapshot import take_snapshot
-from lottery.canonical import Json
-from lottery.engines import Engine, match
-from lottery.market import Kind
-from lottery.market import Round as MarketRound
-from lottery.report import report
-from lottery.strict import UnusableInput
-from lottery.verify import verify
+from lottery.engines import Engine, match_market
+from lottery.explain.report import report
+from lottery.market.canonical import Json
+from lottery.market.json_reader import UnusableInput
+from lottery.market.model import Kind
+from lottery.market.model import Round as MarketRound
+from lottery.match.verify import verify
 
 REHEARSE = "rehearse"
 """The job that carries a rehearsal out."""
@@ -141,7 +141,7 @@ def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, J
         seeds = _seeds(session, round_)
     market = read_back_whole(snapshot.market)
     seed = secrets.token_bytes(SEED_BYTES)
-    outcome = match(market, seed=seed, seeds=seeds, engine=Engine.FAST)
+    outcome = match_market(market, seed=seed, seeds=seeds, engine=Engine.FAST)
     complaints = verify(market, outcome, seeds=seeds)
     return {
         **report_document(report(market, outcome, seeds=seeds)),

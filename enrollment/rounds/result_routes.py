@@ -57,8 +57,8 @@ from enrollment.schools.rules_in_words import WHY_NOT, rules_in_words
 from enrollment.schools.rules_levels import part_of
 from enrollment.seats.waitlists import places_now
 from enrollment.wire import Id
-from lottery.language import Language
-from lottery.words import explanation_in_words
+from lottery.explain.language import Language
+from lottery.explain.sentences import explanation_in_words
 
 router = APIRouter(tags=["results"])
 

@@ -36,12 +36,12 @@ from enrollment.schools.market_form import read_back
 from enrollment.schools.models import Program, School
 from enrollment.schools.rules_settled import rules_of_program
 from enrollment.seats.waitlists import waiting_now
-from lottery.draw import Draw
-from lottery.language import Language
-from lottery.rules import GENERAL, OPEN, PriorityClass
-from lottery.siblings import PlacedSiblings
-from lottery.standing import Standing, Standings
-from lottery.words import condition_in_words
+from lottery.explain.language import Language
+from lottery.explain.sentences import condition_in_words
+from lottery.market.rules import GENERAL, OPEN, PriorityClass
+from lottery.match.lottery_numbers import Draw
+from lottery.match.siblings import PlacedSiblings
+from lottery.match.standing import Standing, Standings
 
 DIGITS = 4
 """Of a cutoff's number, in public."""

@@ -54,7 +54,7 @@ from enrollment.rounds.seen import programs_seen
 from enrollment.rounds.steps import MATCH, ask_for_match, draw, publish_in_person, void
 from enrollment.stored import fields_of, objects_of
 from enrollment.wire import Id
-from lottery.market import Kind
+from lottery.market.model import Kind
 
 router = APIRouter(route_class=OnceRoute, tags=["rounds"])
 

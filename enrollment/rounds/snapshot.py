@@ -26,10 +26,10 @@ from enrollment.schools.market_form import read_back
 from enrollment.schools.rules_levels import part_of
 from enrollment.schools.rules_settled import InForce, rules_in_force
 from enrollment.seats.models import LIVE, Offer
-from lottery.market import Applicant as Entry
-from lottery.market import HeldSeat, Kind, Late, Market, Policy, Twins
-from lottery.market import Round as MarketRound
-from lottery.rules import OPEN, Program, TieBreak
+from lottery.market.model import Applicant as Entry
+from lottery.market.model import HeldSeat, Kind, Late, Market, Policy, Twins
+from lottery.market.model import Round as MarketRound
+from lottery.market.rules import OPEN, Program, TieBreak
 
 WITHDRAWN = "withdrawn"
 NO_RANKING = "no-ranking"

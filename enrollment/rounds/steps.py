@@ -12,8 +12,8 @@ from enrollment.problems import Conflict, Fault, Problem, sentence
 from enrollment.rounds.after import give_seats_of
 from enrollment.rounds.holding import RUNNING, HeldRound, OtherState, refuse_other_state
 from enrollment.rounds.models import Round
-from lottery.log.commit import UnusableDice, dice_digits, seed_of
-from lottery.market import Kind
+from lottery.market.model import Kind
+from lottery.transparency_log.commitments import UnusableDice, dice_digits, seed_of
 
 MATCH = "match"
 """The job that matches a round."""

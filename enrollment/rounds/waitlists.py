@@ -27,14 +27,14 @@ from enrollment.schools.models import Program
 from enrollment.schools.rules_levels import part_of
 from enrollment.schools.rules_settled import InForce, rules_in_force
 from enrollment.seats.models import LIVE, Offer, SeatChange, WaitlistLook, WaitlistMove, WaitlistPlace
-from lottery.draw import NUMBER_BYTES, SEED_BYTES, Draw
-from lottery.market import Applicant as Entry
-from lottery.market import Kind, Market
-from lottery.market import Round as MarketRound
-from lottery.rules import BackfillRule, Order
-from lottery.rules import Program as InMarket
-from lottery.siblings import ranking_as_matched
-from lottery.standing import Standing, Standings
+from lottery.market.model import Applicant as Entry
+from lottery.market.model import Kind, Market
+from lottery.market.model import Round as MarketRound
+from lottery.market.rules import BackfillRule, Order
+from lottery.market.rules import Program as InMarket
+from lottery.match.lottery_numbers import NUMBER_BYTES, SEED_BYTES, Draw
+from lottery.match.siblings import ranking_as_matched
+from lottery.match.standing import Standing, Standings
 
 LOOKING = 0x77616974
 """The advisory lock that makes one look at a time: `wait` in hex."""

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from enrollment.schools.rules import BackfillSaid, RulesPart
-from lottery.rules import OPEN, BackfillRule, Order, Program, VacatedReserves
+from lottery.market.rules import OPEN, BackfillRule, Order, Program, VacatedReserves
 
 
 class WhyNot(StrEnum):

@@ -20,10 +20,10 @@ from enrollment.schools.rules import (
     StoredRulesUnreadable,
 )
 from enrollment.stored import fields_of
-from lottery.canonical import Json
-from lottery.read_rules import read_condition, read_program
-from lottery.rules import OPEN, Program
-from lottery.strict import Reader
+from lottery.market.canonical import Json
+from lottery.market.json_reader import Reader
+from lottery.market.rules import OPEN, Program
+from lottery.market.rules_reader import read_condition, read_program
 
 DEEPEST = 16
 """Conditions within conditions; far above any rule that a family could follow."""

@@ -15,9 +15,9 @@ from enrollment.schools.rules import (
     RulesPart,
     Seats,
 )
-from lottery.language import Language
-from lottery.rules import OPEN, Everyone, Program, depends_on_zones
-from lottery.words import condition_in_words
+from lottery.explain.language import Language
+from lottery.explain.sentences import condition_in_words
+from lottery.market.rules import OPEN, Everyone, Program, depends_on_zones
 
 FILLED = {
     "open-seats-first": sentence(

@@ -13,7 +13,7 @@ from enrollment.problems import NotFound
 from enrollment.schools.market_form import Known, Place
 from enrollment.schools.models import Operator, Program, RulesSaid, School, Zone
 from enrollment.schools.rules import Resolved, RulesPart, StoredRulesUnreadable, resolve
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 SaidLevel = Literal["operator", "school", "program"]
 

@@ -17,7 +17,7 @@ from enrollment.schools.models import Offering, ParticipationVersion, Program, P
 from enrollment.schools.offerings import lock_programs
 from enrollment.schools.rules import Resolved
 from enrollment.schools.rules_levels import Levels, document_of, known_to, read_levels
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 MOST_FAULTS = 100
 

@@ -19,8 +19,8 @@ from enrollment.json_depth import refuse_deep
 from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.plain_text import flaw_of
 from enrollment.problems import BadRequest, Fault, Problem, sentence
-from lottery.canonical import Json
-from lottery.strict import is_identifier
+from lottery.market.canonical import Json
+from lottery.market.json_reader import is_identifier
 
 MOST_POSITIONS = 2_000_000
 MAX_FEATURES = 10_000

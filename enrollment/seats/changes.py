@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
 from enrollment.seats.models import SeatChange
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 
 SALT_BYTES = 32
 

@@ -38,8 +38,8 @@ from enrollment.seats.ledger import (
     tell,
 )
 from enrollment.seats.models import LIVE, Offer, Vacancy
-from lottery.canonical import Json
-from lottery.rules import OPEN
+from lottery.market.canonical import Json
+from lottery.market.rules import OPEN
 
 MAIN = "main"
 SERVICE = "service"

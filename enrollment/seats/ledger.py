@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from enrollment.audit.log import append_all
 from enrollment.database import copy_rows
 from enrollment.seats.models import Vacancy
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 FREE = ("open", "left-empty")
 """A vacancy that is one of these is a seat that nobody holds."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enrollment.languages import CATALOGUES, Say
 from enrollment.problems import sentence
 from enrollment.seats.models import Offer, Vacancy
-from lottery.language import Language
+from lottery.explain.language import Language
 
 OFFER: Mapping[str, str] = {
     "open": sentence("A seat is offered; answer before {answer_by}."),

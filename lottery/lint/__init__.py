@@ -7,8 +7,8 @@ counted in simulated draws, and says which.
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from lottery.lint.askers import Look, look_at
-from lottery.lint.children import applicants_of_cycle, choices_not_considered, lonely_programs
+from lottery.lint.applicants import Look, look_at
+from lottery.lint.choices import applicants_of_cycle, choices_not_considered, lonely_programs
 from lottery.lint.classes import classes_by_logic, classes_in_market
 from lottery.lint.conditions import (
     constant_conditions,
@@ -17,10 +17,10 @@ from lottery.lint.conditions import (
     unknown_words,
     vocabulary_of,
 )
-from lottery.lint.finding import Basis, Check, Finding, Place, Weight, merged
-from lottery.lint.idle import SeatsTaken, idle_reserves, seats_taken
+from lottery.lint.findings import Basis, Check, Finding, Place, Weight, merged
+from lottery.lint.ineffective_reserves import SeatsTaken, idle_reserves, seats_taken
 from lottery.lint.policy import idle_backfill, new_numbers, numbers_of_its_own, policy_of_cycle
-from lottery.lint.printing import document_of, print_findings
+from lottery.lint.report import document_of, print_findings
 from lottery.lint.reserves import (
     closed_reserves,
     reserves_for_nobody,
@@ -29,7 +29,7 @@ from lottery.lint.reserves import (
     reserves_without_seats,
 )
 from lottery.lint.screened import empty_lists, lists_in_market
-from lottery.market import Market
+from lottery.market.model import Market
 from lottery.progress import Track, untracked
 
 __all__ = [

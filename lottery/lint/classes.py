@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lottery.lint.askers import Look
+from lottery.lint.applicants import Look
 from lottery.lint.conditions import Vocabulary, explained
-from lottery.lint.finding import Basis, Check, Finding, Weight, named
+from lottery.lint.findings import Basis, Check, Finding, Weight, named
+from lottery.lint.json_paths import ClassList, class_lists
 from lottery.lint.logic import Cases, Table
-from lottery.lint.places import ClassList, class_lists
-from lottery.rules import GENERAL, Condition, PriorityClass, depends_on_siblings
+from lottery.market.rules import GENERAL, Condition, PriorityClass, depends_on_siblings
 
 FEWEST = 10
 """Children below which it is no news that all of them, or none, are in a class or rank a program first."""

@@ -5,12 +5,22 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from lottery.lint.askers import SIBLING_PLACED, Look
-from lottery.lint.finding import Basis, Check, Finding, Weight, about_cycle, counted
+from lottery.lint.applicants import SIBLING_PLACED, Look
+from lottery.lint.findings import Basis, Check, Finding, Weight, about_cycle, counted
+from lottery.lint.json_paths import Role, Rule, leaves_with_places, parts_of
 from lottery.lint.logic import Cases
-from lottery.lint.places import Role, Rule, leaves_with_places, parts_of
-from lottery.market import Applicant
-from lottery.rules import AllOf, AnyOf, AtSchool, AttendsIn, Condition, Everyone, Has, ZoneIn, depends_on_siblings
+from lottery.market.model import Applicant
+from lottery.market.rules import (
+    AllOf,
+    AnyOf,
+    AtSchool,
+    AttendsIn,
+    Condition,
+    Everyone,
+    Has,
+    ZoneIn,
+    depends_on_siblings,
+)
 
 ALIKE = 0.8
 """How alike two words must be for one to be taken for the other misspelled; difflib's ratio."""

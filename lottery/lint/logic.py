@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from lottery.rules import AllOf, AnyOf, AttendsIn, Condition, Everyone, Not, ZoneIn
+from lottery.market.rules import AllOf, AnyOf, AttendsIn, Condition, Everyone, Not, ZoneIn
 
 Table: TypeAlias = int
 """A set of cases: bit w is set where a condition holds in case w."""

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lottery.lint.askers import Look
-from lottery.lint.finding import Basis, Check, Finding, Weight, about_cycle, counted
-from lottery.market import Late, Market, Twins
-from lottery.rules import Order, Program, Ranked, TieBreak, VacatedReserves, depends_on_siblings
+from lottery.lint.applicants import Look
+from lottery.lint.findings import Basis, Check, Finding, Weight, about_cycle, counted
+from lottery.market.model import Late, Market, Twins
+from lottery.market.rules import Order, Program, Ranked, TieBreak, VacatedReserves, depends_on_siblings
 
 COSTS = (
     "where seats are short, one number a child for all of them usually gives more children their first choice "

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from lottery.lint.askers import Look
+from lottery.lint.applicants import Look
 from lottery.lint.conditions import Vocabulary, explained
-from lottery.lint.finding import Basis, Check, Finding, Weight, counted
+from lottery.lint.findings import Basis, Check, Finding, Weight, counted
+from lottery.lint.json_paths import reserve_path
 from lottery.lint.logic import Cases, Table, places_in
-from lottery.lint.places import reserve_path
-from lottery.market import Late
-from lottery.rules import OPEN, Condition, PriorityClass, Reserve, Share
+from lottery.market.model import Late
+from lottery.market.rules import OPEN, Condition, PriorityClass, Reserve, Share
 
 
 def _about(

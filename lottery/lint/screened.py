@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
-from lottery.lint.askers import Look
-from lottery.lint.finding import Basis, Check, Finding, Weight, counted, few_of
-from lottery.rules import Ranked
+from lottery.lint.applicants import Look
+from lottery.lint.findings import Basis, Check, Finding, Weight, counted, few_of
+from lottery.market.rules import Ranked
 
 
 def empty_lists(look: Look) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from enrollment.database import clock, transaction
 from enrollment.health import failures
 from enrollment.settings import Settings
 from lock_order import Watch, by_the_service, watch_engine, watched_connection
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 SECRET = "tests only: " + "x" * 40
 METRICS_TOKEN = "a token for metrics"  # noqa: S105 - of tests only

@@ -12,7 +12,7 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 ORIGIN, SITE = "http://127.0.0.1:8000", "127.0.0.1"
 """Of the tests' service, by its setting `public_url`."""

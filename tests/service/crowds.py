@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 
 @dataclass(frozen=True, slots=True)

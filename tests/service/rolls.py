@@ -19,7 +19,7 @@ from enrollment.cycles.service import hold_for_change
 from enrollment.database import Table, clock, transaction
 from enrollment.schools.models import School
 from enrollment.seats.models import Offer
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, City, apply, make_city
 
 RECONCILE = f"{CYCLE}/rosters:reconcile"

@@ -9,7 +9,7 @@ import httpx2
 from acting import Caller, Service
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import clock, transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 
 CYCLE = "/v1/cycles/2027"

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.schools.models import Offering, Operator, Participation, Program, ProgramRules, School
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 GRADES = ["PK4", "KG", "01", "02"]
 

@@ -14,7 +14,7 @@ from enrollment.cycles.service import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.schools.models import Zone
 from enrollment.schools.rules_settled import rules_in_force
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 
 CYCLE = "/v1/cycles/2027"

@@ -21,8 +21,8 @@ from databases import new_database
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import Table, clock, transaction
 from enrollment.seats.changes import Change, Seat, committed
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 from rounds import CHILD, CYCLE, DICE, MAIN
 from rows import add_cycle, add_school
 

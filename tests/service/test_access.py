@@ -4,7 +4,7 @@ import json
 
 from acting import Caller, Service
 from enrollment.access import tokens
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, make_city
 
 PORTAL: Json = {"id": "portal", "name": "Portal", "scopes": ["applications:read", "applications:write"]}

@@ -12,8 +12,8 @@ from acting import Caller, Service
 from enrollment.applicants.models import Applicant, Child
 from enrollment.applicants.service import settled_facts
 from enrollment.database import transaction
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 from rows import add_cycle, add_school
 from test_cycles import entries
 from test_zones_over_http import bring, collection, square

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from acting import Caller, Service
 from enrollment.applicants.models import Applicant
 from enrollment.database import transaction
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 from rounds import CYCLE, City, make_city
 from test_cycles import entries
 

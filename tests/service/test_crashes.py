@@ -17,7 +17,7 @@ from acting import Service, add_session
 from enrollment.audit.models import LogEntry
 from enrollment.database import transaction
 from enrollment.rankings.models import RankingVersion
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
 from running import MOST_LOOKS, Running, running
 from test_cycles import entries

@@ -14,7 +14,7 @@ from acting import METRICS_TOKEN, Service
 from crowds import Ask, ask_all
 from enrollment.database import transaction
 from enrollment.lanes import Lane, lane_of, shares_of
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, City, make_city
 from running import MOST_LOOKS, Running, running
 

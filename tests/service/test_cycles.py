@@ -25,7 +25,7 @@ from enrollment.cycles.service import (
     rfc3339,
 )
 from enrollment.database import clock, transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle, add_school, offer
 
 # Far away, so that no test hangs on the day it is run on.

@@ -20,8 +20,8 @@ from enrollment.rounds.gates import Matched
 from enrollment.rounds.holding import lock_round
 from enrollment.rounds.matching import findings_of, store
 from enrollment.seats.offers import remind_due
-from lottery.canonical import Json
-from lottery.engines import match
+from lottery.engines import match_market
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
 from summer import REASON, Summer, placement_of
 from test_claims import YES, claim
@@ -78,7 +78,7 @@ def store_while(service: Service, other: Callable[[], object], round_id: str = "
         with transaction(service.sessions) as session:
             round_ = lock_round(session, round_id)
             market = frozen_market(session, round_)
-            matched = Matched(round_, market, match(market, seed=round_.seed or b""), {})
+            matched = Matched(round_, market, match_market(market, seed=round_.seed or b""), {})
             waiting = pool.submit(other)
             until_somebody_waits(service)
             store(session, matched, findings_of(session, matched))

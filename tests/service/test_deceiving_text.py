@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import httpx2
 
 from acting import Caller, Service
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, City, make_city
 from test_zones_over_http import IMPORT, a_cycle, collection, square
 

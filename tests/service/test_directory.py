@@ -11,7 +11,7 @@ from acting import Caller, Service
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, transaction
 from enrollment.schools.models import Offering, Participation, Zone
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle, add_school, offer
 
 OPERATOR: Mapping[str, Json] = {"id": "district", "name": "City district"}

@@ -24,8 +24,8 @@ from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.matching import match_round
 from enrollment.rounds.waitlists import look_after_waitlists
 from enrollment.seats.offers import expire_due, remind_due
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 from rounds import CHILD, CYCLE, DICE
 from summer import (
     BY_WAITLIST,

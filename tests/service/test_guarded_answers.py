@@ -11,7 +11,7 @@ from enrollment.app import create_app
 from enrollment.audit.log import append
 from enrollment.database import transaction
 from enrollment.settings import Settings
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from running import running
 
 CYCLE: Json = {

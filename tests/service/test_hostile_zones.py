@@ -16,7 +16,7 @@ from acting import Service
 from databases import TEMPLATE, new_database
 from enrollment.bodies import Upload
 from enrollment.schools.zone_check import CheckedZones, check_zones
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from running import Running, running
 from test_zones_over_http import a_cycle, at, bring, collection, square, zones
 

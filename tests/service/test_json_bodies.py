@@ -9,7 +9,7 @@ import pytest
 
 from acting import Service
 from enrollment.json_depth import MAX_DEPTH, BodyTooDeep, refuse_deep
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from test_zones_over_http import IMPORT, WEST, a_cycle, collection
 from whose import Operation, Whole, make_whole, operations
 

@@ -19,7 +19,7 @@ from enrollment.access.tokens import ALGORITHM, AUDIENCE, Client, access_token, 
 from enrollment.app import create_app
 from enrollment.database import transaction
 from enrollment.settings import Settings
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 PARTNER = {"id": "portal", "name": "Portal", "scopes": ["applications:read"]}
 

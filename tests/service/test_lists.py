@@ -14,7 +14,7 @@ from acting import Caller, Service
 from databases import TEMPLATE, new_database
 from enrollment.database import transaction
 from enrollment.schools.models import Offering, ProgramRules, Zone
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, City
 from rows import add_cycle
 from whose import Operation, Whole, make_whole, operations

@@ -8,7 +8,7 @@ import pytest
 from acting import Caller, Service
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, City, a_day_later, apply, make_city
 from rows import add_school
 from test_backfill_rounds import first_at, say

@@ -14,7 +14,7 @@ from enrollment.migrating import downgrade, upgrade
 from enrollment.notify.models import Notice
 from enrollment.notify.notice_numbers import number_notices
 from enrollment.notify.notices import Noticed, notify
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle
 
 NOTICES = "/v1/cycles/2027/notices"

@@ -11,7 +11,7 @@ from acting import Service
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.seats.models import Offer, SeatChange
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, MAIN, City, a_day_later, apply, make_city
 from test_cycles import entries
 

@@ -23,7 +23,7 @@ from enrollment.rounds.frozen import freeze
 from enrollment.rounds.holding import hold_round
 from enrollment.rounds.models import FrozenRow
 from enrollment.schools.models import Offering
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
 
 PORTAL = Partner("city-portal", frozenset({"applications:write"}))

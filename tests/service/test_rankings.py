@@ -18,8 +18,8 @@ from enrollment.audit.models import LogEntry
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.rankings.models import RankingVersion
-from lottery.canonical import Json
-from lottery.log.commit import keyed
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 from rounds import CHILD, CYCLE, City, apply, make_city
 from rows import add_school
 from test_cycles import entries

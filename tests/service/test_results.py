@@ -8,10 +8,10 @@ import pytest
 
 import lottery
 from acting import Service
-from lottery.canonical import Json
-from lottery.cli import main
-from lottery.explain import Explainer, Extract
-from lottery.log.commit import seed_of
+from lottery.cli.main import main
+from lottery.explain.facts import Explainer, Extract
+from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import seed_of
 from rounds import CYCLE, DICE, MAIN, City, a_day_later, apply, make_city
 from test_cycles import entries
 

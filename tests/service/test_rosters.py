@@ -13,7 +13,7 @@ from enrollment.audit.models import LogEntry
 from enrollment.cycles.service import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.schools.models import Program
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rolls import (
     CHILDREN,
     CSV_FAULTS,

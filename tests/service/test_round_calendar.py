@@ -8,7 +8,7 @@ from sqlalchemy import update
 from acting import Service
 from enrollment.database import clock, transaction
 from enrollment.rounds.models import RoundCalendar
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, DICE, City, a_day_later, apply, make_city
 from test_backfill_rounds import first_at
 from test_cycles import entries

@@ -12,7 +12,7 @@ from enrollment.database import transaction
 from enrollment.rounds.frozen import frozen_market
 from enrollment.rounds.holding import read_round
 from enrollment.rounds.matching import store_if_right
-from lottery.engines import match
+from lottery.engines import match_market
 from rounds import CYCLE, DICE, MAIN, City, apply, join, make_city
 from test_cycles import entries
 
@@ -84,7 +84,7 @@ def test_an_outcome_on_which_the_engines_differ_is_neither_kept_nor_published(ci
     with transaction(city.service.sessions) as session:
         round_ = read_round(session, "2027-main")
         market, seed = frozen_market(session, round_), round_.seed or b""
-    right = match(market, seed=seed, engine="fast")
+    right = match_market(market, seed=seed, engine="fast")
     one, other = right.waitlists[0], right.waitlists[0].applicants
     wrong = replace(right, waitlists=(replace(one, applicants=(*other[1:], other[0])), *right.waitlists[1:]))
 

@@ -14,7 +14,7 @@ from enrollment.database import transaction
 from enrollment.schools.models import Zone
 from enrollment.schools.rules_levels import hold_rules
 from enrollment.schools.rules_settled import Act, RulesCannotWork, rules_in_force, settle_cycle
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_school
 from saying import (
     CYCLE,

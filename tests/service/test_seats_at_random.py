@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import RowMapping
 
 from enrollment.database import transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE
 from springs import Spring
 from summer import (

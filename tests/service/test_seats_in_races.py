@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from enrollment.database import transaction
 from enrollment.seats.offers import expire_due
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, DICE
 from springs import Spring
 from summer import (

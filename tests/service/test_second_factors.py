@@ -14,7 +14,7 @@ from enrollment.access.models import AuthenticatorApp, StaffToken
 from enrollment.access.schemas import RoleBody
 from enrollment.access.second_factors import unseal
 from enrollment.database import clock, transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, MAIN, make_city
 
 FACTORS = "/v1/second-factors"

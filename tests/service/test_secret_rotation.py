@@ -28,7 +28,7 @@ from enrollment.applicants.sis_ids import record_keys
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, transaction
 from enrollment.settings import Settings
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, make_city
 from rows import add_cycle, add_school
 from running import running

@@ -10,7 +10,7 @@ from acting import Caller, Service
 from enrollment.access.models import SecurityEvent
 from enrollment.access.security_log import Event, Somebody, record
 from enrollment.database import transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, make_city
 
 LOG = "/v1/security-log"

@@ -12,7 +12,7 @@ from enrollment.access.passwords import HASHER, refuse_guessable
 from enrollment.access.schemas import RoleBody
 from enrollment.database import clock, transaction
 from enrollment.problems import MalformedBody
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 
 HOME, ELSEWHERE = "198.51.100.1", "203.0.113.66"
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from acting import Caller, Service
 from enrollment.database import transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, apply, make_city
 from test_json_bodies import nested
 from whose import Whole, make_whole, operations

@@ -14,7 +14,7 @@ from enrollment.access.accounts import administrators, make_first_administrator
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.database import clock, transaction
 from enrollment.problems import Problem
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, MAIN, City, make_city
 
 CHANGES, ACCEPT = "/v1/access-changes", "/v1/invitations/accept"

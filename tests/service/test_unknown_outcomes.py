@@ -13,7 +13,7 @@ from enrollment.access.models import PartnerAccount
 from enrollment.audit.models import LogEntry
 from enrollment.database import transaction
 from enrollment.rankings.models import RankingVersion
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from proxy import Proxy
 from rounds import CHILD, CYCLE, City, make_city
 

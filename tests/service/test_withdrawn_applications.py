@@ -11,7 +11,7 @@ from acting import Service
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.database import transaction
 from enrollment.migrating import downgrade, upgrade
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, City, apply, make_city
 from test_applicants import tables_with
 from test_cycles import entries

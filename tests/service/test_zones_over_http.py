@@ -13,7 +13,7 @@ from acting import Caller, Service
 from enrollment.audit.models import LogEntry
 from enrollment.database import clock, transaction
 from enrollment.schools.zone_store import zones_at
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 from saying import CYCLE, PROGRAM, join
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from acting import Caller, Service
 from enrollment.access.schemas import RoleBody
 from enrollment.database import Table, transaction
-from lottery.canonical import Json
+from lottery.market.canonical import Json
 from rounds import CYCLE, MAIN, City, a_day_later, apply, make_city
 from rows import add_school
 

@@ -1,0 +1,1 @@
+"""Outcomes in words and numbers, in the reader's language."""

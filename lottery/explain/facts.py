@@ -1,0 +1,329 @@
+"""Why a child got what it got: the facts, program by program and seat group by seat group.
+
+They come from the market, the child's own number, and the published cutoffs, so a family can check each one itself.
+`lottery.explain.sentences` says them in a language.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import repeat
+
+from lottery.market.canonical import Json
+from lottery.market.model import Applicant, Late, Market, condition_document
+from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
+from lottery.market.rules import Condition, Program, Reserve
+from lottery.match.lottery_numbers import Draw
+from lottery.match.reference import NO_SEEDS, last_admitted
+from lottery.match.siblings import PlacedSiblings, ranking_as_matched
+from lottery.match.standing import Barred, SeatGroup, Standing, Standings, held_group
+
+UNKNOWN = "the outcome names what the market does not have, or leaves out what it has; have it verified"
+
+
+class UnknownApplicant(LookupError):
+    """The market has no applicant of that ticket."""
+
+
+class UnfitOutcome(ValueError):
+    """The outcome is of another market, or names what the market does not have."""
+
+
+class Decided(StrEnum):
+    """What decided at a seat group."""
+
+    SEATED = "seated"
+    KEPT = "kept"  # the seat that the child held
+    PLACED_HIGHER = "placed higher"
+    SIBLING_FIRST = "placed at a sibling's school, which was asked first"
+    BELOW_HELD_SEAT = "below the held seat"
+    EARLIER_GROUP = "seated in an earlier group"
+    NOT_CONSIDERED = "not considered"
+    NO_SEATS = "no seats"
+    HOLDERS = "holders"
+    RESERVE = "reserve"
+    LATE = "late"
+    CLASS = "class"
+    NUMBER = "number"
+    POSITION = "position"
+    TICKET = "ticket"
+    UNEXPLAINED = "unexplained"  # the outcome does not follow from the rules
+
+
+@dataclass(frozen=True, slots=True)
+class AtGroup:
+    """What happened at one seat group. `mine` and `last` say where the child and the last one admitted stood."""
+
+    name: str
+    seats: int
+    filled: int
+    reserve: Reserve | None
+    last: LastAdmitted | None
+    waiting_place: int | None
+    waiting: int
+    decided: Decided
+    mine: LastAdmitted | None = None
+    because: Condition | None = None  # of the class reached; None for `general`
+    barred: Barred | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AtProgram:
+    """What happened at one program; `choice` is None for a held seat that was not ranked."""
+
+    program: Program
+    choice: int | None
+    groups: tuple[AtGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a child got and why, for every program ranked, as submitted, and a held one that was not."""
+
+    applicant: str
+    ranked: int
+    placement: Placement | None
+    programs: tuple[AtProgram, ...]
+
+    def document(self) -> dict[str, Json]:
+        """Return the facts as JSON."""
+        placement = self.placement
+        return {
+            "applicant": self.applicant,
+            "placement": {"program": placement.program, "group": placement.group, "choice": placement.choice}
+            if placement
+            else None,
+            "programs": [_program_document(program) for program in self.programs],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """As much of a round as explains some of its children.
+
+    Of the market it needs the programs that they rank or hold, themselves, and who is of their households; of the
+    outcome what it says about these. `waitlists` says of a program's group where a ticket stands and how many wait.
+    """
+
+    market: Market
+    seed: bytes
+    placements: Sequence[Placement]
+    cutoffs: Sequence[Cutoff]
+    waitlists: Callable[[str, str, str], tuple[int | None, int]]
+
+    @classmethod
+    def whole(cls, market: Market, outcome: Outcome) -> "Extract":
+        """Return all of a round, from its files.
+
+        Raises:
+            UnfitOutcome: if the outcome is of another market.
+        """
+        if outcome.market != market.digest():
+            raise UnfitOutcome("the outcome is of another market; give the market that it was made from")
+        try:
+            seed = bytes.fromhex(outcome.seed)
+        except ValueError:
+            raise UnfitOutcome("the outcome's seed is not hex; have it verified") from None
+        waitlists = {(waitlist.program, waitlist.group): waitlist.applicants for waitlist in outcome.waitlists}
+
+        def waiting(program: str, group: str, ticket: str) -> tuple[int | None, int]:
+            tickets = waitlists.get((program, group), ())
+            return (tickets.index(ticket) + 1 if ticket in tickets else None), len(tickets)
+
+        return cls(market, seed, outcome.placements, outcome.cutoffs, waiting)
+
+    def seats(self) -> dict[str, dict[str, int]]:
+        """Return each program's groups with their seats in this round, in precedence order."""
+        seats = {(cutoff.program, cutoff.group): cutoff.seats for cutoff in self.cutoffs}
+        wanted = [(program.id, group) for program in self.market.programs for group in program.precedence]
+        if seats.keys() != set(wanted):
+            raise UnfitOutcome(UNKNOWN)
+        return {
+            program.id: {group: seats[program.id, group] for group in program.precedence}
+            for program in self.market.programs
+        }
+
+
+class Explainer:
+    """Explains one outcome, child by child.
+
+    Raises:
+        UnfitOutcome: if the outcome names what the market does not have.
+        UnusableSeed: if a seed is missing or has not 32 bytes.
+    """
+
+    def __init__(self, extract: Extract, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
+        market = extract.market
+        self._late = market.policy.late
+        self._standings = Standings(market, Draw(market, seed=extract.seed, seeds=seeds), seats=extract.seats())
+        self._programs = {program.id: program for program in market.programs}
+        self._school_of = {program.id: program.school for program in market.programs}
+        self._applicants = {applicant.id: applicant for applicant in market.applicants}
+        self._placements = {placement.applicant: placement for placement in extract.placements}
+        self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in extract.cutoffs}
+        self._waitlists = extract.waitlists
+        self._refuse_unknown_names()
+        self._siblings = PlacedSiblings(
+            market,
+            (
+                (self._applicants[placement.applicant], self._school_of[placement.program])
+                for placement in extract.placements
+            ),
+        )
+
+    def explain(self, ticket: str) -> Explanation:
+        """Return the facts about one applicant.
+
+        Raises:
+            UnknownApplicant: if the market has no such applicant.
+        """
+        applicant = self._applicants.get(ticket)
+        if applicant is None:
+            raise UnknownApplicant(f"the market has no applicant {ticket}; give an id that stands in it")
+        ranked = list(enumerate(applicant.ranking, start=1))
+        held = applicant.holds.program if applicant.holds else None
+        not_ranked = [(None, held)] if held and held not in applicant.ranking else []
+        return Explanation(
+            applicant=ticket,
+            ranked=len(ranked),
+            placement=self._placements.get(ticket),
+            programs=tuple(
+                self._at_program(applicant, self._programs[program], choice)
+                for choice, program in [*ranked, *not_ranked]
+            ),
+        )
+
+    def _refuse_unknown_names(self) -> None:
+        classes = {
+            (program, group.name): group.classes
+            for program, groups in self._standings.groups.items()
+            for group in groups
+        }
+        known = (
+            self._placements.keys() <= self._applicants.keys()
+            and all((placement.program, placement.group) in classes for placement in self._placements.values())
+            and all(
+                cutoff.last is None or cutoff.last.class_ in classes[place] for place, cutoff in self._cutoffs.items()
+            )
+        )
+        if not known:
+            raise UnfitOutcome(UNKNOWN)
+
+    def _at_program(self, applicant: Applicant, program: Program, choice: int | None) -> AtProgram:
+        siblings = self._siblings.schools(applicant)
+        standings = self._standings.at(applicant, program, siblings)
+        asked = ranking_as_matched(applicant, self._school_of, siblings)
+        groups = self._standings.groups[program.id]
+        decided = self._decided(applicant, program, asked, standings)
+        return AtProgram(
+            program,
+            choice,
+            tuple(
+                self._at_group(applicant, program, group, standing, decision)
+                for group, standing, decision in zip(groups, standings, decided, strict=True)
+            ),
+        )
+
+    def _at_group(
+        self, applicant: Applicant, program: Program, group: SeatGroup, standing: Standing | Barred, decided: Decided
+    ) -> AtGroup:
+        cutoff = self._cutoffs[program.id, group.name]
+        waiting_place, waiting = self._waitlists(program.id, group.name, applicant.id)
+        common = AtGroup(
+            name=group.name,
+            seats=cutoff.seats,
+            filled=cutoff.filled,
+            reserve=program.reserve(group.name),
+            last=cutoff.last,
+            waiting_place=waiting_place,
+            waiting=waiting,
+            decided=decided,
+        )
+        if isinstance(standing, Barred):
+            return replace(common, barred=standing)
+        reached = group.priorities[standing.priority : standing.priority + 1]
+        return replace(
+            common,
+            mine=last_admitted(standing, program, group),
+            because=reached[0].when if reached else None,
+        )
+
+    def _decided(
+        self, applicant: Applicant, program: Program, asked: Sequence[str], standings: Sequence[Standing | Barred]
+    ) -> list[Decided]:
+        """Say what decided at each group of a program; `asked` are the programs as matched."""
+        groups = self._standings.groups[program.id]
+        placement = self._placements.get(applicant.id)
+        if program.id not in asked:
+            return [Decided.BELOW_HELD_SEAT] * len(groups)
+        if placement is None or placement.program not in asked:
+            return list(map(self._refused, groups, standings, repeat(program)))
+        if asked.index(placement.program) < asked.index(program.id):
+            ranked_higher = placement.choice is None or program.id in applicant.ranking[placement.choice :]
+            return [Decided.PLACED_HIGHER if ranked_higher else Decided.SIBLING_FIRST] * len(groups)
+        if placement.program != program.id:
+            return list(map(self._refused, groups, standings, repeat(program)))
+        place = program.precedence.index(placement.group)
+        seated = Decided.SEATED if held_group(applicant, program) is None else Decided.KEPT
+        return [
+            *map(self._refused, groups[:place], standings[:place], repeat(program)),
+            seated,
+            *[Decided.EARLIER_GROUP] * len(groups[place + 1 :]),
+        ]
+
+    def _refused(self, group: SeatGroup, mine: Standing | Barred, program: Program) -> Decided:
+        """Say in what the last one admitted to a group stands before the child."""
+        if isinstance(mine, Barred):
+            return Decided.NOT_CONSIDERED
+        if group.seats == 0:
+            return Decided.NO_SEATS
+        last = self._cutoffs[program.id, group.name].last
+        if last is None:
+            return Decided.UNEXPLAINED
+        ours = self._compared(last_admitted(mine, program, group), group)
+        theirs = self._compared(last, group)
+        for (decided, own), (_, other) in zip(ours, theirs, strict=True):
+            if own != other:
+                return decided if other < own else Decided.UNEXPLAINED
+        return Decided.TICKET
+
+    def _compared(self, last: LastAdmitted, group: SeatGroup) -> list[tuple[Decided, int]]:
+        """Return what is compared, in the order in which it decides; lower is better (lottery.md, section 3)."""
+        late_counts_before_class = self._late is Late.AFTER
+        by_number = (Decided.NUMBER, int(last.number, 16)) if last.number else (Decided.POSITION, last.position or 0)
+        return [
+            (Decided.HOLDERS, not last.holder),
+            (Decided.RESERVE, not last.meets),
+            (Decided.LATE, last.late and late_counts_before_class),
+            (Decided.CLASS, group.classes.index(last.class_)),
+            (Decided.LATE, last.late and not late_counts_before_class),
+            by_number,
+        ]
+
+
+def _program_document(at: AtProgram) -> dict[str, Json]:
+    return {
+        "program": at.program.id,
+        "school": at.program.school,
+        "grade": at.program.grade,
+        "choice": at.choice,
+        "eligible": condition_document(at.program.eligible),
+        "groups": [_group_document(group) for group in at.groups],
+    }
+
+
+def _group_document(at: AtGroup) -> dict[str, Json]:
+    return {
+        "group": at.name,
+        "seats": at.seats,
+        "filled": at.filled,
+        "reserved_for": condition_document(at.reserve.when) if at.reserve else None,
+        "overflow": None if at.reserve is None else "closed" if at.reserve.closed else "open",
+        "considered": at.barred is None,
+        "not_considered_because": at.barred,
+        "mine": last_document(at.mine),
+        "class_because": condition_document(at.because) if at.because else None,
+        "last": last_document(at.last),
+        "waitlist": {"place": at.waiting_place, "of": at.waiting} if at.waiting_place else None,
+        "decided": at.decided,
+    }

@@ -1,0 +1,157 @@
+"""An outcome in numbers for people: who got which choice, where, by which class, and what is full."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from lottery.market.model import Market
+from lottery.market.outcome import Outcome, Placement
+from lottery.market.rules import OPEN
+from lottery.match.lottery_numbers import Draw
+from lottery.match.reference import NO_SEEDS
+from lottery.match.siblings import PlacedSiblings
+from lottery.match.standing import Standing, Standings
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many applicants of a kind there are, and how many of them have a seat and their first choice."""
+
+    name: str
+    applicants: int
+    placed: int
+    first_choice: int
+    seats: int
+    filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How much a program is asked for."""
+
+    program: str
+    seats: int
+    filled: int
+    first_choices: int
+    rankings: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedInClass:
+    """A placement, what its seat is (held, reserved, open), and the class in which the applicant stood there."""
+
+    placement: Placement
+    kind: str
+    priority_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One outcome in numbers. `by_choice` has None for held seats that were not ranked."""
+
+    applicants: int
+    without_ranking: int
+    by_choice: tuple[tuple[int | None, int], ...]
+    unplaced: int
+    by_grade: tuple[Count, ...]
+    by_class: tuple[tuple[str, str, int], ...]  # kind of group, class, placed
+    seats: int
+    filled: int
+    demand: tuple[Demand, ...]  # the most asked for first
+
+    @property
+    def placed(self) -> int:
+        """Return how many have a seat."""
+        return self.applicants - self.unplaced
+
+
+def report(market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> Report:
+    """Count an outcome of a market. Neither is checked here; `lottery.match.verify` does that.
+
+    Raises:
+        UnusableSeed: if a seed is missing or has not 32 bytes.
+    """
+    choices = Counter(placement.choice for placement in outcome.placements)
+    ranked = sorted(choice for choice in choices if choice)
+    return Report(
+        applicants=len(market.applicants),
+        without_ranking=sum(not applicant.ranking for applicant in market.applicants),
+        by_choice=tuple((choice, choices[choice]) for choice in [*ranked, *([None] if choices[None] else [])]),
+        unplaced=len(outcome.unplaced),
+        by_grade=_by_grade(market, outcome),
+        by_class=_by_class(market, outcome, seeds),
+        seats=sum(cutoff.seats for cutoff in outcome.cutoffs),
+        filled=sum(cutoff.filled for cutoff in outcome.cutoffs),
+        demand=_demand(market, outcome),
+    )
+
+
+def _by_grade(market: Market, outcome: Outcome) -> tuple[Count, ...]:
+    grade_of = {program.id: program.grade for program in market.programs}
+    applicants = Counter(applicant.grade for applicant in market.applicants)
+    placed = Counter(grade_of[placement.program] for placement in outcome.placements)
+    first = Counter(grade_of[placement.program] for placement in outcome.placements if placement.choice == 1)
+    seats: Counter[str] = Counter()
+    filled: Counter[str] = Counter()
+    for cutoff in outcome.cutoffs:
+        seats[grade_of[cutoff.program]] += cutoff.seats
+        filled[grade_of[cutoff.program]] += cutoff.filled
+    order = {grade: turn for turn, grade in enumerate(market.policy.grade_order)}
+    grades = sorted({*applicants, *grade_of.values()}, key=lambda grade: (-order.get(grade, -1), grade))
+    return tuple(
+        Count(grade, applicants[grade], placed[grade], first[grade], seats[grade], filled[grade]) for grade in grades
+    )
+
+
+def _by_class(market: Market, outcome: Outcome, seeds: Mapping[str, bytes]) -> tuple[tuple[str, str, int], ...]:
+    """Count the placed by what their seat is (held, reserved, open) and by the class in which they stood there."""
+    count = Counter((at.kind, at.priority_class) for at in placed_in_class(market, outcome, seeds=seeds))
+    return tuple((*key, placed) for key, placed in sorted(count.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def placed_in_class(
+    market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS
+) -> Iterator[PlacedInClass]:
+    """Yield, in the order of the placements, what each seat is and in which class its child stood there."""
+    standings = Standings(market, Draw(market, seed=bytes.fromhex(outcome.seed), seeds=seeds))
+    programs = {program.id: program for program in market.programs}
+    applicants = {applicant.id: applicant for applicant in market.applicants}
+    placed = [(applicants[placement.applicant], programs[placement.program]) for placement in outcome.placements]
+    siblings = PlacedSiblings(market, ((applicant, program.school) for applicant, program in placed))
+    for placement, (applicant, program) in zip(outcome.placements, placed, strict=True):
+        place = program.precedence.index(placement.group)
+        standing = standings.at(applicant, program, siblings.schools(applicant))[place]
+        if isinstance(standing, Standing):
+            kind = "held" if not standing.not_holder else OPEN if placement.group == OPEN else "reserved"
+            reached = standings.groups[program.id][place].classes[standing.priority]
+            yield PlacedInClass(placement, kind, reached)
+
+
+def _demand(market: Market, outcome: Outcome) -> tuple[Demand, ...]:
+    first = Counter(applicant.ranking[0] for applicant in market.applicants if applicant.ranking)
+    rankings = Counter(program for applicant in market.applicants for program in applicant.ranking)
+    waiting: dict[str, set[str]] = {}
+    for waitlist in outcome.waitlists:
+        waiting.setdefault(waitlist.program, set()).update(waitlist.applicants)
+    filled = _total((cutoff.program, cutoff.filled) for cutoff in outcome.cutoffs)
+    seats = _total((cutoff.program, cutoff.seats) for cutoff in outcome.cutoffs)
+    demand = [
+        Demand(
+            program.id,
+            seats[program.id],
+            filled[program.id],
+            first[program.id],
+            rankings[program.id],
+            len(waiting.get(program.id, ())),
+        )
+        for program in market.programs
+    ]
+    return tuple(sorted(demand, key=lambda at: (-at.first_choices, -at.rankings, at.program)))
+
+
+def _total(counts: Iterable[tuple[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for name, count in counts:
+        total[name] += count
+    return total

@@ -1,0 +1,1 @@
+"""Invented cities and flat markets, from which `lottery.generate.generate` makes documents."""

@@ -1,1 +1,0 @@
-"""Invented cities and flat markets, from which `lottery.generate` makes documents."""

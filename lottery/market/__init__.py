@@ -1,0 +1,1 @@
+"""What a market is, and how markets and outcomes are read and written: the standard library only."""

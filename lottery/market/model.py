@@ -1,0 +1,245 @@
+"""What a market is: one round's programs with their schools' rules, and its applicants with their rankings."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from lottery.market.canonical import Json, canonical_line
+from lottery.market.rules import (
+    AllOf,
+    AnyOf,
+    AtSchool,
+    AttendsIn,
+    Condition,
+    Has,
+    Not,
+    PriorityClass,
+    Program,
+    Ranked,
+    Reserve,
+    Share,
+    SiblingPlaced,
+    TieBreak,
+    ZoneIn,
+    depends_on_siblings,
+)
+
+FORMAT = "lottery-market/1"
+
+
+class Kind(StrEnum):
+    """A cycle's main round, or a backfill round on what is left."""
+
+    MAIN = "main"
+    BACKFILL = "backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The round that a market is for."""
+
+    id: str
+    kind: Kind
+
+
+class Late(StrEnum):
+    """Where late applicants stand: after all of the same eligibility, within their class, or with everybody."""
+
+    AFTER = "after"
+    WITHIN = "within"
+    EQUAL = "equal"
+
+
+class Twins(StrEnum):
+    """Whether children of one household and grade share one number."""
+
+    SEPARATE = "separate"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a cycle settles for all schools."""
+
+    tie_break: TieBreak = TieBreak.SINGLE
+    late: Late = Late.AFTER
+    grade_order: tuple[str, ...] = ()
+    twins: Twins = Twins.SEPARATE
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeat:
+    """A seat that an applicant keeps unless placed higher."""
+
+    program: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """One child in one round: ranking and settled facts, under a ticket without meaning."""
+
+    id: str
+    grade: str
+    ranking: tuple[str, ...]
+    zones: frozenset[str]
+    flags: frozenset[str]
+    at: Mapping[str, frozenset[str]]
+    attends: str | None
+    household: str | None
+    together: bool
+    late: bool
+    holds: HeldSeat | None
+    drawn_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """All that decides a match but the seeds. Made by `lottery.market.reader`, which refuses what is faulty."""
+
+    round: Round
+    policy: Policy
+    programs: tuple[Program, ...]
+    applicants: tuple[Applicant, ...]
+
+    @property
+    def is_backfill(self) -> bool:
+        """Say whether backfill rules are in force; in a main round they are ignored."""
+        return self.round.kind is Kind.BACKFILL
+
+    def siblings_matter(self) -> bool:
+        """Say whether grades must be matched one after another (lottery.md, section 6)."""
+        return any(applicant.together for applicant in self.applicants) or any(
+            depends_on_siblings(condition) for program in self.programs for condition in program.conditions()
+        )
+
+    def holders(self) -> Counter[HeldSeat]:
+        """Count who holds a seat, by program and group."""
+        return Counter(applicant.holds for applicant in self.applicants if applicant.holds)
+
+    def canonical_lines(self) -> Iterator[str]:
+        """Yield the canonical form: everything but applicants, then one line an applicant, sorted by id."""
+        yield canonical_line(
+            {
+                "format": FORMAT,
+                "round": {"id": self.round.id, "kind": self.round.kind},
+                "policy": {
+                    "tie_break": self.policy.tie_break,
+                    "late": self.policy.late,
+                    "grade_order": self.policy.grade_order,
+                    "twins": self.policy.twins,
+                },
+                "programs": [program_document(program) for program in sorted(self.programs, key=lambda p: p.id)],
+            }
+        )
+        for applicant in sorted(self.applicants, key=lambda a: a.id):
+            yield applicant_line(applicant)
+
+    def digest(self) -> str:
+        """Return `sha256:` and the digest of the canonical form, its lines joined by LF with none at the end."""
+        digest = hashlib.sha256()
+        for position, line in enumerate(self.canonical_lines()):
+            digest.update(b"\n" * (position > 0) + line.encode())
+        return f"sha256:{digest.hexdigest()}"
+
+
+def applicant_line(applicant: Applicant) -> str:
+    """Write an applicant's canonical line, with every default.
+
+    A city has many, so the line is put together from parts that are written once: keys stand in their sorted order, and
+    ids have nothing to escape.
+    """
+    return (
+        f'{{"at":{_at_text(applicant.at)},"attends":{_id_or_null(applicant.attends)}'
+        f',"drawn_in":"{applicant.drawn_in}","flags":{_facts_text(applicant.flags)},"grade":"{applicant.grade}"'
+        f',"holds":{_held_seat_text(applicant.holds)},"household":{_id_or_null(applicant.household)}'
+        f',"id":"{applicant.id}","late":{_TRUTH[applicant.late]},"ranking":{_ids_text(applicant.ranking)}'
+        f',"together":{_TRUTH[applicant.together]},"zones":{_facts_text(applicant.zones)}}}'
+    )
+
+
+_TRUTH = {False: "false", True: "true"}
+
+
+def _id_or_null(name: str | None) -> str:
+    return "null" if name is None else f'"{name}"'
+
+
+def _ids_text(names: Sequence[str]) -> str:
+    return '["' + '","'.join(names) + '"]' if names else "[]"
+
+
+def _held_seat_text(held: HeldSeat | None) -> str:
+    return "null" if held is None else f'{{"group":"{held.group}","program":"{held.program}"}}'
+
+
+def _at_text(at: Mapping[str, frozenset[str]]) -> str:
+    facts = ",".join(f'"{school}":{_facts_text(at[school])}' for school in sorted(at) if at[school])
+    return f"{{{facts}}}"
+
+
+@lru_cache(maxsize=1 << 14)
+def _facts_text(facts: frozenset[str]) -> str:
+    return canonical_line(sorted(facts))
+
+
+def program_document(program: Program) -> dict[str, Json]:
+    """Write a program as the format has it, with every default."""
+    tie_break = program.tie_break
+    return {
+        "id": program.id,
+        "school": program.school,
+        "grade": program.grade,
+        "seats": program.seats,
+        "eligible": condition_document(program.eligible),
+        "priorities": _priorities_document(program.priorities),
+        "reserves": [_reserve_document(reserve) for reserve in program.reserves],
+        "precedence": program.precedence,
+        "tie_break": {"ranked": tie_break.tickets} if isinstance(tie_break, Ranked) else tie_break,
+        "backfill": {
+            "fills": program.backfill.fills,
+            "order": program.backfill.order,
+            "vacated_reserves": program.backfill.vacated_reserves,
+        },
+    }
+
+
+def condition_document(condition: Condition) -> dict[str, Json]:
+    """Write a condition as the format has it."""
+    match condition:
+        case ZoneIn(zones):
+            return {"zone_in": zones}
+        case Has(flag):
+            return {"has": flag}
+        case AtSchool(fact):
+            return {"at_school": fact}
+        case AttendsIn(schools):
+            return {"attends_in": schools}
+        case SiblingPlaced():
+            return {"sibling_placed": True}
+        case AllOf(parts):
+            return {"all": [condition_document(part) for part in parts]}
+        case AnyOf(parts):
+            return {"any": [condition_document(part) for part in parts]}
+        case Not(part):
+            return {"not": condition_document(part)}
+        case _:
+            return {"everyone": True}
+
+
+def _reserve_document(reserve: Reserve) -> dict[str, Json]:
+    size = reserve.size
+    return {
+        "name": reserve.name,
+        **({"percent": size.percent} if isinstance(size, Share) else {"seats": size}),
+        "when": condition_document(reserve.when),
+        "overflow": "closed" if reserve.closed else "open",
+        "priorities": _priorities_document(reserve.priorities),
+    }
+
+
+def _priorities_document(priorities: tuple[PriorityClass, ...]) -> list[Json]:
+    return [{"name": priority.name, "when": condition_document(priority.when)} for priority in priorities]

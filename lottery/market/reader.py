@@ -1,0 +1,267 @@
+"""Strict reading of `lottery-market/1` (lottery.md, section 2): a market, or every fault at once."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from lottery.market.canonical import Json
+from lottery.market.json_reader import MISSING, Reader, Where, is_identifier
+from lottery.market.model import FORMAT, Applicant, HeldSeat, Kind, Late, Market, Policy, Round, Twins
+from lottery.market.rules import OPEN, Program, TieBreak
+from lottery.market.rules_reader import read_program
+from lottery.progress import Track, untracked
+
+HEAD_REQUIRED = frozenset({"format", "round", "programs"})
+HEAD_OPTIONAL = frozenset({"policy"})
+ROUND_REQUIRED = frozenset({"id", "kind"})
+POLICY_OPTIONAL = frozenset({"tie_break", "late", "grade_order", "twins"})
+APPLICANT_REQUIRED = frozenset({"id", "grade", "ranking"})
+APPLICANT_OPTIONAL = frozenset(
+    {"zones", "flags", "at", "attends", "household", "together", "late", "holds", "drawn_in"}
+)
+HOLDS_REQUIRED = frozenset({"program"})
+HOLDS_OPTIONAL = frozenset({"group"})
+
+NOTHING: Mapping[str, frozenset[str]] = {}
+"""What most applicants have at single schools; one for all of them."""
+
+Entries: TypeAlias = Iterable[tuple[Where, Json]]
+"""Applicants as they come from a file, each with its place there."""
+
+
+def read_market(document: Json, *, file: str = "market", track: Track = untracked) -> Market:
+    """Read a market from one parsed document; `file` names it in faults.
+
+    Raises:
+        UnusableInput: with every fault found.
+    """
+    root: Where = (None, file)
+    reader = MarketReader()
+    fields = reader.fields(document, root, required=HEAD_REQUIRED | {"applicants"}, optional=HEAD_OPTIONAL)
+    reader.read_head(fields, root)
+    applicants = reader.list_(fields["applicants"], (root, "applicants"))
+    entries = (((root, "applicants"), index) for index in range(len(applicants)))
+    return reader.read_applicants(track(zip(entries, applicants, strict=True), "reading", len(applicants)))
+
+
+def read_market_in_parts(head: Json, entries: Entries, *, file: str, reader: "MarketReader") -> Market:
+    """Read a market whose applicants come one by one from elsewhere.
+
+    Raises:
+        UnusableInput: with every fault found, those that `reader` had already included.
+    """
+    root: Where = (None, file)
+    fields = reader.fields(head, root, required=HEAD_REQUIRED, optional=HEAD_OPTIONAL)
+    reader.read_head(fields, root)
+    return reader.read_applicants(entries)
+
+
+class MarketReader(Reader):
+    """Reads a market: first its head, then its applicants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._round = Round("", Kind.MAIN)
+        self._policy = Policy()
+        self._root: Where = (None, "")
+        self._programs: dict[str, Program] = {}
+        self._flawed: set[str] = set()  # ids of programs that have faults: no news where they are ranked
+        self._some_unnamed = False  # some program could not be read so far as its id
+        self._places: dict[str, Where] = {}  # where each program stands
+        self._sets: dict[tuple[Json, ...], frozenset[str]] = {}  # equal sets of facts are kept once
+        self._rounds: dict[str, str] = {}
+
+    def read_head(self, fields: Mapping[str, Json], root: Where) -> None:
+        """Read everything but applicants."""
+        self._root = root
+        self.exactly(FORMAT, fields["format"], (root, "format"))
+        self._read_round(fields["round"], (root, "round"))
+        self._read_policy(fields.get("policy", {}), (root, "policy"))
+        before = self.count()
+        programs = self.list_(fields["programs"], (root, "programs"))
+        self._some_unnamed = fields["programs"] is MISSING or self.count() > before
+        for index, entry in enumerate(programs):
+            self._read_program(entry, ((root, "programs"), index))
+
+    def read_applicants(self, entries: Entries) -> Market:
+        """Read the applicants and give the whole market.
+
+        Raises:
+            UnusableInput: with every fault found, those of the head included.
+        """
+        applicants = []
+        tickets: set[str] = set()
+        for where, entry in entries:
+            applicant = self._read_applicant(entry, where)
+            if applicant is None:
+                continue
+            if applicant.id in tickets:
+                self.refuse((where, "id"), f"is {applicant.id}, as of an applicant before", "give each its own id")
+            tickets.add(applicant.id)
+            applicants.append(applicant)
+        market = Market(self._round, self._policy, tuple(self._programs.values()), tuple(applicants))
+        self._check_grade_order(market)
+        self._check_held_seats(market)
+        self.finish()
+        return market
+
+    def _read_round(self, value: Json, where: Where) -> None:
+        fields = self.fields(value, where, required=ROUND_REQUIRED)
+        round_id = self.identifier(fields["id"], (where, "id"))
+        kind = self.choice(Kind, fields["kind"], (where, "kind"))
+        if round_id and kind:
+            self._round = Round(round_id, kind)
+
+    def _read_policy(self, value: Json, where: Where) -> None:
+        fields = self.fields(value, where, required=frozenset(), optional=POLICY_OPTIONAL)
+        default = self._policy
+        tie_break = self.choice(TieBreak, fields.get("tie_break", default.tie_break.value), (where, "tie_break"))
+        late = self.choice(Late, fields.get("late", default.late.value), (where, "late"))
+        twins = self.choice(Twins, fields.get("twins", default.twins.value), (where, "twins"))
+        grades = [
+            self.identifier(grade, ((where, "grade_order"), index))
+            for index, grade in enumerate(self.list_(fields.get("grade_order", []), (where, "grade_order")))
+        ]
+        if tie_break and late and twins:
+            self._policy = Policy(tie_break, late, tuple(grade for grade in grades if grade), twins)
+
+    def _read_program(self, value: Json, where: Where) -> None:
+        program = read_program(self, value, where)
+        if program is None:
+            named = value.get("id") if isinstance(value, Mapping) else None
+            if is_identifier(named):
+                self._flawed.add(named)
+            else:
+                self._some_unnamed = True
+        elif program.id in self._programs:
+            self.refuse((where, "id"), f"is {program.id}, as of a program before", "give each program its own id")
+        else:
+            self._programs[program.id] = program
+            self._places[program.id] = where
+
+    def _read_applicant(self, value: Json, where: Where) -> Applicant | None:
+        before = self.count()
+        fields = self.fields(value, where, required=APPLICANT_REQUIRED, optional=APPLICANT_OPTIONAL)
+        ticket = self.identifier(fields["id"], (where, "id"))
+        grade = self.identifier(fields["grade"], (where, "grade"))
+        together = self.truth(fields.get("together", False), (where, "together"))
+        late = self.truth(fields.get("late", False), (where, "late"))
+        applicant = Applicant(
+            id=ticket or "",
+            grade=grade or "",
+            ranking=self._read_ranking(fields["ranking"], grade, (where, "ranking")),
+            zones=self._read_facts(fields.get("zones", []), (where, "zones")),
+            flags=self._read_facts(fields.get("flags", []), (where, "flags")),
+            at=self._read_at(fields.get("at", {}), (where, "at")),
+            attends=self._identifier_or_null(fields.get("attends"), (where, "attends")),
+            household=self._identifier_or_null(fields.get("household"), (where, "household")),
+            together=bool(together),
+            late=bool(late),
+            holds=self._read_held_seat(fields.get("holds"), grade, (where, "holds")),
+            drawn_in=self._read_drawn_in(fields, where),
+        )
+        return applicant if self.count() == before else None
+
+    def _read_ranking(self, value: Json, grade: str | None, where: Where) -> tuple[str, ...]:
+        ranking = []
+        for index, entry in enumerate(self.list_(value, where)):
+            program = self._program(entry, grade, (where, index))
+            if program:
+                ranking.append(program.id)
+        if len(set(ranking)) < len(ranking):
+            repeated = sorted(program for program, times in Counter(ranking).items() if times > 1)
+            self.refuse(where, f"names {', '.join(repeated)} more than once", "name each program once")
+        return tuple(ranking)
+
+    def _program(self, value: Json, grade: str | None, where: Where) -> Program | None:
+        """Find the program of that id and grade."""
+        program = self._programs.get(value) if type(value) is str else None
+        if program is None:
+            named = self.identifier(value, where)
+            if named and named not in self._flawed and not self._some_unnamed:
+                self.refuse(where, f"names {named}, which is no program here", "correct or remove it")
+        elif program.grade != grade and grade:
+            self.refuse(
+                where,
+                f"names {program.id}, a program of grade {program.grade}",
+                f"name programs of grade {grade}",
+            )
+        return program
+
+    def _read_facts(self, value: Json, where: Where) -> frozenset[str]:
+        entries = self.list_(value, where)
+        try:
+            known = self._sets.get(tuple(entries))
+        except TypeError:  # an object or list among them
+            known = None
+        if known is None:
+            before = self.count()
+            texts = [self.text(entry, (where, index)) for index, entry in enumerate(entries)]
+            known = frozenset(text for text in texts if text is not None)
+            if self.count() == before:
+                known = self._sets.setdefault(tuple(sorted(known)), known)
+                self._sets[tuple(entries)] = known
+        return known
+
+    def _read_at(self, value: Json, where: Where) -> Mapping[str, frozenset[str]]:
+        if not isinstance(value, Mapping):
+            self.fields(value, where, required=frozenset())
+            return NOTHING
+        fields = self.fields(value, where, required=frozenset(), optional=frozenset(value))
+        at = {}
+        for school, facts in fields.items():
+            school_id = self.identifier(school, (where, school))
+            here = self._read_facts(facts, (where, school))
+            if school_id and here:
+                at[school_id] = here
+        return at or NOTHING
+
+    def _identifier_or_null(self, value: Json, where: Where) -> str | None:
+        return None if value is None else self.identifier(value, where)
+
+    def _read_held_seat(self, value: Json, grade: str | None, where: Where) -> HeldSeat | None:
+        if value is None:
+            return None
+        fields = self.fields(value, where, required=HOLDS_REQUIRED, optional=HOLDS_OPTIONAL)
+        program = self._program(fields["program"], grade, (where, "program"))
+        group = self.identifier(fields.get("group", OPEN), (where, "group"))
+        if program is None or group is None:
+            return None
+        if group not in program.precedence:
+            self.refuse(
+                (where, "group"),
+                f"names {group}, which is no group of {program.id}",
+                f"give one of {', '.join(program.precedence)}",
+            )
+        return HeldSeat(program.id, group)
+
+    def _read_drawn_in(self, fields: Mapping[str, Json], where: Where) -> str:
+        if "drawn_in" not in fields:
+            return self._round.id
+        drawn_in = self.identifier(fields["drawn_in"], (where, "drawn_in")) or ""
+        return self._rounds.setdefault(drawn_in, drawn_in)
+
+    def _check_grade_order(self, market: Market) -> None:
+        if not market.siblings_matter():
+            return
+        where = ((self._root, "policy"), "grade_order")
+        in_use = {program.grade for program in market.programs} | {child.grade for child in market.applicants}
+        for grade in sorted(in_use):
+            times = market.policy.grade_order.count(grade)
+            if times != 1:
+                self.refuse(
+                    where,
+                    f"names grade {grade} {times} times though siblings matter here",
+                    "name every grade of a program or applicant once, in the order in which they are matched",
+                )
+
+    def _check_held_seats(self, market: Market) -> None:
+        seats = {program.id: program.seats_as_written() for program in market.programs}
+        for held, holders in sorted(market.holders().items(), key=lambda entry: (entry[0].program, entry[0].group)):
+            written = seats[held.program].get(held.group, holders)
+            if holders > written:
+                self.refuse(
+                    (self._places[held.program], "seats"),
+                    f"gives {written} seats to {held.group}, of which {holders} are held",
+                    "raise the seats, or take back held seats",
+                )

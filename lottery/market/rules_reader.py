@@ -1,0 +1,285 @@
+"""Strict reading of programs and their rules (lottery.md, section 2)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import TypeAlias, TypeVar
+
+from lottery.market.canonical import Json
+from lottery.market.json_reader import Reader, Where
+from lottery.market.rules import (
+    EVERYONE,
+    GENERAL,
+    OPEN,
+    AllOf,
+    AnyOf,
+    AtSchool,
+    AttendsIn,
+    BackfillRule,
+    Condition,
+    Has,
+    Not,
+    Order,
+    PriorityClass,
+    Program,
+    ProgramTieBreak,
+    Ranked,
+    Reserve,
+    Share,
+    SiblingPlaced,
+    TieBreak,
+    VacatedReserves,
+    ZoneIn,
+)
+
+Part = TypeVar("Part")
+
+DEEPEST_CONDITION = 64
+"""Conditions within conditions; no rule that a family could follow comes near."""
+
+PROGRAM_REQUIRED = frozenset({"id", "school", "grade", "seats"})
+PROGRAM_OPTIONAL = frozenset({"eligible", "priorities", "reserves", "precedence", "tie_break", "backfill"})
+RESERVE_REQUIRED = frozenset({"name", "when"})
+RESERVE_OPTIONAL = frozenset({"seats", "percent", "overflow", "priorities"})
+PRIORITY_REQUIRED = frozenset({"name", "when"})
+BACKFILL_OPTIONAL = frozenset({"fills", "order", "vacated_reserves"})
+
+
+class Overflow(StrEnum):
+    """Whether others may take what a reserve's own do not."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
+    """Read one program, or note its faults."""
+    before = reader.count()
+    fields = reader.fields(value, where, required=PROGRAM_REQUIRED, optional=PROGRAM_OPTIONAL)
+    program_id = reader.identifier(fields["id"], (where, "id"))
+    school = reader.identifier(fields["school"], (where, "school"))
+    grade = reader.identifier(fields["grade"], (where, "grade"))
+    seats = reader.integer(fields["seats"], (where, "seats"))
+    eligible: Condition | None = EVERYONE
+    if "eligible" in fields:
+        eligible = read_condition(reader, fields["eligible"], (where, "eligible"))
+    priorities = read_priorities(reader, fields.get("priorities", []), (where, "priorities"))
+    before_reserves = reader.count()
+    reserves = read_reserves(reader, fields.get("reserves", []), (where, "reserves"), priorities)
+    precedence = (*(reserve.name for reserve in reserves), OPEN)
+    if "precedence" in fields and reader.count() == before_reserves:
+        precedence = read_precedence(reader, fields["precedence"], (where, "precedence"), precedence)
+    tie_break = read_tie_break(reader, fields.get("tie_break"), (where, "tie_break"))
+    backfill = read_backfill(reader, fields.get("backfill", {}), (where, "backfill"))
+    if seats is not None:
+        reserved = sum(reserve.seats_of(seats) for reserve in reserves)
+        if reserved > seats:
+            reader.refuse(
+                (where, "reserves"),
+                f"take {reserved} seats of {seats}",
+                "reserve fewer seats, or give the program more",
+            )
+    if reader.count() > before or not (program_id and school and grade and eligible) or seats is None:
+        return None
+    return Program(program_id, school, grade, seats, eligible, priorities, reserves, precedence, tie_break, backfill)
+
+
+def read_condition(reader: Reader, value: Json, where: Where, depth: int = 1) -> Condition | None:
+    """Read a condition: an object with exactly one key."""
+    if depth > DEEPEST_CONDITION:
+        reader.refuse(where, f"is nested more than {DEEPEST_CONDITION} deep", "write the condition more simply")
+        return None
+    before = reader.count()
+    fields = reader.fields(value, where, required=frozenset(), optional=frozenset(_CONDITIONS))
+    if reader.count() > before:
+        return None
+    if len(fields) != 1:
+        reader.refuse(where, f"has {len(fields)} keys", f"give exactly one of {', '.join(_CONDITIONS)}")
+        return None
+    ((key, operand),) = fields.items()
+    return _CONDITIONS[key](reader, operand, (where, key), depth)
+
+
+def read_priorities(reader: Reader, value: Json, where: Where) -> tuple[PriorityClass, ...]:
+    """Read a list of priority classes, best first, without those that have faults."""
+    priorities = []
+    for index, entry in enumerate(reader.list_(value, where)):
+        at = (where, index)
+        fields = reader.fields(entry, at, required=PRIORITY_REQUIRED)
+        name = _name(reader, fields["name"], (at, "name"), taken_by_all=GENERAL)
+        when = read_condition(reader, fields["when"], (at, "when"))
+        if name and when:
+            priorities.append(PriorityClass(name, when))
+    _refuse_repeats(reader, [priority.name for priority in priorities], where)
+    return tuple(priorities)
+
+
+def read_reserves(
+    reader: Reader, value: Json, where: Where, inherited: tuple[PriorityClass, ...]
+) -> tuple[Reserve, ...]:
+    """Read a list of reserves, without those that have faults; without `priorities` a reserve has the program's."""
+    found = [
+        _read_reserve(reader, entry, (where, index), inherited)
+        for index, entry in enumerate(reader.list_(value, where))
+    ]
+    reserves = [reserve for reserve in found if reserve]
+    _refuse_repeats(reader, [reserve.name for reserve in reserves], where)
+    return tuple(reserves)
+
+
+def _read_reserve(reader: Reader, value: Json, where: Where, inherited: tuple[PriorityClass, ...]) -> Reserve | None:
+    fields = reader.fields(value, where, required=RESERVE_REQUIRED, optional=RESERVE_OPTIONAL)
+    name = _name(reader, fields["name"], (where, "name"), taken_by_all=OPEN)
+    when = read_condition(reader, fields["when"], (where, "when"))
+    size = _read_size(reader, fields, where)
+    overflow: Overflow | None = Overflow.OPEN
+    if "overflow" in fields:
+        overflow = reader.choice(Overflow, fields["overflow"], (where, "overflow"))
+    priorities = inherited
+    if "priorities" in fields:
+        priorities = read_priorities(reader, fields["priorities"], (where, "priorities"))
+    if name is None or when is None or size is None or overflow is None:
+        return None
+    return Reserve(name, size, when, overflow is Overflow.CLOSED, priorities)
+
+
+def _read_size(reader: Reader, fields: Mapping[str, Json], where: Where) -> int | Share | None:
+    if ("seats" in fields) == ("percent" in fields):
+        reader.refuse(where, "must have exactly one of seats and percent", "give one of the two")
+        return None
+    if "seats" in fields:
+        return reader.integer(fields["seats"], (where, "seats"))
+    percent = reader.integer(fields["percent"], (where, "percent"), most=100)
+    return None if percent is None else Share(percent)
+
+
+def read_precedence(reader: Reader, value: Json, where: Where, groups: Iterable[str]) -> tuple[str, ...]:
+    """Read the order in which groups are filled: each reserve once, and `open`."""
+    left = list(groups)
+    order = []
+    for index, entry in enumerate(reader.list_(value, where)):
+        name = reader.identifier(entry, (where, index))
+        if name in left:
+            left.remove(name)
+            order.append(name)
+        elif name in order:
+            reader.refuse((where, index), f"names {name} again", "name each group once")
+        elif name:
+            reader.refuse((where, index), f"names {name}, which is no group here", "name the reserves and open")
+    for name in left:
+        reader.refuse(where, f"leaves out {name}", "name every reserve, and open")
+    return tuple(order)
+
+
+def read_tie_break(reader: Reader, value: Json, where: Where) -> ProgramTieBreak:
+    """Read a program's tie-break: null, one word, or a screened school's own order."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        return reader.choice(TieBreak, value, where)
+    fields = reader.fields(value, where, required=frozenset({"ranked"}))
+    tickets = []
+    for index, entry in enumerate(reader.list_(fields["ranked"], (where, "ranked"))):
+        ticket = reader.identifier(entry, ((where, "ranked"), index))
+        if ticket:
+            tickets.append(ticket)
+    _refuse_repeats(reader, tickets, (where, "ranked"))
+    return Ranked(tuple(tickets))
+
+
+def read_backfill(reader: Reader, value: Json, where: Where) -> BackfillRule:
+    """Read what a program does in a backfill round; the default rule after a fault."""
+    fields = reader.fields(value, where, required=frozenset(), optional=BACKFILL_OPTIONAL)
+    default = BackfillRule()
+    fills = reader.truth(fields.get("fills", default.fills), (where, "fills"))
+    order = reader.choice(Order, fields.get("order", default.order.value), (where, "order"))
+    vacated = reader.choice(
+        VacatedReserves,
+        fields.get("vacated_reserves", default.vacated_reserves.value),
+        (where, "vacated_reserves"),
+    )
+    if fills is None or order is None or vacated is None:
+        return default
+    return BackfillRule(fills, order, vacated)
+
+
+def _name(reader: Reader, value: Json, where: Where, *, taken_by_all: str) -> str | None:
+    name = reader.identifier(value, where)
+    if name == taken_by_all:
+        reader.refuse(where, f"is {name}, a name that every program has already", "give another name")
+        return None
+    return name
+
+
+def _refuse_repeats(reader: Reader, names: Iterable[str], where: Where) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            reader.refuse(where, f"names {name} more than once", "name each once")
+        seen.add(name)
+
+
+ReadOperand: TypeAlias = Callable[[Reader, Json, Where, int], Condition | None]
+
+
+def _only_true(condition: Condition) -> ReadOperand:
+    def read(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+        if value is not True:
+            reader.refuse(where, "takes only true", "write true, or put the condition into a not")
+            return None
+        return condition
+
+    return read
+
+
+def _zone_in(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+    zones = [reader.text(zone, (where, index)) for index, zone in enumerate(reader.list_(value, where))]
+    return ZoneIn(tuple(zone for zone in zones if zone is not None))
+
+
+def _attends_in(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+    schools = [reader.identifier(entry, (where, index)) for index, entry in enumerate(reader.list_(value, where))]
+    return AttendsIn(tuple(school for school in schools if school))
+
+
+def _has(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+    flag = reader.text(value, where)
+    return None if flag is None else Has(flag)
+
+
+def _at_school(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+    fact = reader.text(value, where)
+    return None if fact is None else AtSchool(fact)
+
+
+def _parts(reader: Reader, value: Json, where: Where, depth: int) -> tuple[Condition, ...]:
+    found = [
+        read_condition(reader, entry, (where, index), depth + 1)
+        for index, entry in enumerate(reader.list_(value, where))
+    ]
+    return tuple(part for part in found if part)
+
+
+def _all_of(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
+    return AllOf(_parts(reader, value, where, depth))
+
+
+def _any_of(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
+    return AnyOf(_parts(reader, value, where, depth))
+
+
+def _not(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
+    part = read_condition(reader, value, where, depth + 1)
+    return None if part is None else Not(part)
+
+
+_CONDITIONS: Mapping[str, ReadOperand] = {
+    "everyone": _only_true(EVERYONE),
+    "zone_in": _zone_in,
+    "has": _has,
+    "at_school": _at_school,
+    "attends_in": _attends_in,
+    "sibling_placed": _only_true(SiblingPlaced()),
+    "all": _all_of,
+    "any": _any_of,
+    "not": _not,
+}

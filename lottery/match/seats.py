@@ -1,0 +1,20 @@
+"""How many seats each seat group has in a round (lottery.md, section 7)."""
+
+from collections.abc import Mapping
+
+from lottery.market.model import HeldSeat, Kind
+from lottery.market.rules import OPEN, Program, VacatedReserves
+
+
+def seats_this_round(kind: Kind, program: Program, holders: Mapping[HeldSeat, int]) -> dict[str, int]:
+    """Return each group's seats, in precedence order, given how many hold a seat where before the match."""
+    written = program.seats_as_written()
+    if kind is Kind.MAIN:
+        return written
+    held = {group: holders.get(HeldSeat(program.id, group), 0) for group in written}
+    if not program.backfill.fills:
+        return held
+    if program.backfill.vacated_reserves is VacatedReserves.KEEP:
+        return written
+    held[OPEN] = program.seats - sum(held[group] for group in held if group != OPEN)
+    return held

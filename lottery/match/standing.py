@@ -1,0 +1,158 @@
+"""Where an applicant stands at a seat group (lottery.md, section 3)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from lottery.market.model import Applicant, Late, Market
+from lottery.market.rules import EVERYONE, GENERAL, Condition, Order, PriorityClass, Program, Ranked
+from lottery.match.lottery_numbers import NUMBER_BYTES, Draw
+from lottery.match.seats import seats_this_round
+
+WHOLE: Mapping[str, Mapping[str, int]] = {}
+"""No group's seats are told: they follow from the whole market."""
+
+
+class Standing(NamedTuple):
+    """An applicant's place at a seat group: compared left to right, lower first, and nothing else decides."""
+
+    not_holder: int
+    not_met: int
+    late: int
+    priority: int
+    late_in_class: int
+    number: bytes
+    ticket: str
+
+
+class Barred(StrEnum):
+    """Why an applicant is not considered at a seat group."""
+
+    NOBODY_NEW = "nobody new"
+    NOT_ELIGIBLE = "not eligible"
+    NOT_LISTED = "not on the school's list"
+    RESERVE_CLOSED = "reserve closed to others"
+    HELD_GROUP_ONLY = "holds a seat in another group"
+
+
+@dataclass(frozen=True, slots=True)
+class SeatGroup:
+    """A part of a program's seats with its own claim on them, as it is in this round."""
+
+    name: str
+    seats: int
+    when: Condition
+    closed: bool
+    priorities: tuple[PriorityClass, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, best first, `general` last."""
+        return (*(priority.name for priority in self.priorities), GENERAL)
+
+    def class_of(self, applicant: Applicant, school: str, siblings_at: Collection[str]) -> int:
+        """Return the index of the first class that the applicant is in; past the last one for `general`."""
+        for index, priority in enumerate(self.priorities):
+            if priority.when.holds(applicant, school, siblings_at):
+                return index
+        return len(self.priorities)
+
+
+class Standings:
+    """Says where anybody stands at any program of a market, once it is drawn.
+
+    Where the market is only a part of a round's, `seats` says what each group has: who holds them may not be in it.
+    """
+
+    def __init__(self, market: Market, draw: Draw, *, seats: Mapping[str, Mapping[str, int]] = WHOLE) -> None:
+        self._late = market.policy.late
+        self._backfill_round = market.round.id if market.is_backfill else None
+        self._draw = draw
+        holders = market.holders()
+        self.groups = {
+            program.id: _seat_groups(
+                program, seats.get(program.id) or seats_this_round(market.round.kind, program, holders)
+            )
+            for program in market.programs
+        }
+        self._positions = {
+            program.id: {ticket: position for position, ticket in enumerate(program.tie_break.tickets, start=1)}
+            for program in market.programs
+            if isinstance(program.tie_break, Ranked)
+        }
+
+    def at(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Sequence[Standing | Barred]:
+        """Return the applicant's standing at each of the program's groups, in precedence order.
+
+        `siblings_at` are the schools where siblings were placed before the applicant's grade was matched.
+        """
+        held = held_group(applicant, program)
+        if held is None:
+            barred = self._barred(applicant, program, siblings_at)
+            if barred:
+                return [barred] * len(self.groups[program.id])
+        counts_as_late = self.counts_as_late(applicant, program)
+        late = counts_as_late and self._late is Late.AFTER
+        late_in_class = counts_as_late and self._late is Late.WITHIN
+        number = self._number(applicant, program)
+        standings: list[Standing | Barred] = []
+        for group in self.groups[program.id]:
+            not_met = not group.when.holds(applicant, program.school, siblings_at)
+            if held is not None and group.name != held:
+                standings.append(Barred.HELD_GROUP_ONLY)
+            elif held is None and not_met and group.closed:
+                standings.append(Barred.RESERVE_CLOSED)
+            else:
+                priority = group.class_of(applicant, program.school, siblings_at)
+                standings.append(Standing(held is None, not_met, late, priority, late_in_class, number, applicant.id))
+        return standings
+
+    def counts_as_late(self, applicant: Applicant, program: Program) -> bool:
+        """Say whether the program counts the applicant as late.
+
+        In a backfill round it counts newcomers so, unless everybody's number is fresh: those who waited have bad
+        numbers by selection, and a newcomer's even draw would overtake them.
+        """
+        newcomer = applicant.drawn_in == self._backfill_round
+        return applicant.late or (newcomer and program.backfill.order is not Order.FRESH)
+
+    def _barred(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Barred | None:
+        """Say why an applicant who holds no seat at the program is considered in none of its groups, if so."""
+        if self._backfill_round is not None and not program.backfill.fills:
+            return Barred.NOBODY_NEW
+        if not program.eligible.holds(applicant, program.school, siblings_at):
+            return Barred.NOT_ELIGIBLE
+        if isinstance(program.tie_break, Ranked) and applicant.id not in self._positions[program.id]:
+            return Barred.NOT_LISTED
+        return None
+
+    def _number(self, applicant: Applicant, program: Program) -> bytes:
+        """Return the lottery number; at a screened program the position in its list, in as many bytes.
+
+        A holder who is not on the list comes behind it.
+        """
+        if not isinstance(program.tie_break, Ranked):
+            return self._draw.number(applicant, program)
+        positions = self._positions[program.id]
+        return positions.get(applicant.id, len(positions) + 1).to_bytes(NUMBER_BYTES)
+
+
+def position_of(standing: Standing) -> int:
+    """Return the position in a screened program's list that a standing there was made of."""
+    return int.from_bytes(standing.number)
+
+
+def held_group(applicant: Applicant, program: Program) -> str | None:
+    """Return the group in which the applicant holds a seat at the program, if any."""
+    return applicant.holds.group if applicant.holds and applicant.holds.program == program.id else None
+
+
+def _seat_groups(program: Program, seats: Mapping[str, int]) -> tuple[SeatGroup, ...]:
+    reserves = {reserve.name: reserve for reserve in program.reserves}
+    return tuple(
+        SeatGroup(name, count, reserve.when, reserve.closed, reserve.priorities)
+        if (reserve := reserves.get(name))
+        else SeatGroup(name, count, EVERYONE, closed=False, priorities=program.priorities)
+        for name, count in seats.items()
+    )

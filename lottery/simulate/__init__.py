@@ -1,0 +1,1 @@
+"""Many draws of one market, and what a change of its rules does."""
