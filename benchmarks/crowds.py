@@ -9,8 +9,8 @@ from statistics import median
 
 from benchmarks.load import Load, get, load
 from benchmarks.submissions import CHILDREN, ROUNDS, SERVICE, environment, make_city, requests_of, serving, token_of
-from enrollment.demo.house import new_database
-from enrollment.migrating import upgrade
+from enrollment.demo.servers import new_database
+from enrollment.migrate import upgrade
 
 CROWDS = (50, 200, 1_000)
 READS = 4_000

@@ -24,16 +24,17 @@ from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
 from enrollment.database import Table, clock, connect, copy_rows, sessions_of, transaction
-from enrollment.demo.house import new_database
-from enrollment.migrating import upgrade
+from enrollment.demo.servers import new_database
+from enrollment.directory.models import Offering, Operator, Program, School
+from enrollment.migrate import upgrade
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.files import seeds_before
-from enrollment.rounds.frozen import freeze, frozen_market
+from enrollment.rounds.audit_files import seeds_before
+from enrollment.rounds.freeze import freeze, frozen_market
 from enrollment.rounds.gates import Matched
-from enrollment.rounds.holding import hold_round, lock_round, make_round, read_round
-from enrollment.rounds.matching import findings_of, store
-from enrollment.rounds.steps import draw, publish
-from enrollment.schools.models import Offering, Operator, Program, ProgramRules, School
+from enrollment.rounds.lifecycle import draw, publish
+from enrollment.rounds.locks import hold_round, lock_round, make_round, read_round
+from enrollment.rounds.match_job import findings_of, store
+from enrollment.rules.models import ProgramRules
 from lottery.engines import match_market
 from lottery.generate.generate import Plan, Shape, generate
 from lottery.market.canonical import Json

@@ -23,9 +23,9 @@ from enrollment.access.schemas import PartnerBody
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, connect, copy_rows, sessions_of, transaction
-from enrollment.demo.house import new_database
-from enrollment.migrating import upgrade
-from enrollment.schools.models import Offering, Operator, Program, School
+from enrollment.demo.servers import new_database
+from enrollment.directory.models import Offering, Operator, Program, School
+from enrollment.migrate import upgrade
 
 CHILDREN = 2_000
 """Of a turn."""

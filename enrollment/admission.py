@@ -10,9 +10,9 @@ from collections.abc import Callable
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from enrollment.bodies import Room, announced_length, read_body
 from enrollment.json_depth import refuse_deep
 from enrollment.lanes import CallerGone, Lanes, Place, lane_of
+from enrollment.request_bodies import Room, announced_length, read_body
 
 LINGER_BYTES = 4 << 20
 LINGER_SECONDS = 5.0

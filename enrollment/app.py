@@ -10,54 +10,57 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
-from enrollment.access.denied import record_denied_acts
-from enrollment.access.routes import router as access_routes
+from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.answers import answer_error, answer_with_problems
-from enrollment.applicants.routes import claim_router as claim_routes
-from enrollment.applicants.routes import router as applicant_routes
-from enrollment.audit.routes import router as log_routes
+from enrollment.api.applicants import claim_router as claim_routes
+from enrollment.api.applicants import router as applicant_routes
+from enrollment.api.audit_files import router as auditor_routes
+from enrollment.api.cycle_changes import router as cycle_change_routes
+from enrollment.api.cycle_directory import router as cycle_directory_routes
+from enrollment.api.cycles import router as cycle_routes
+from enrollment.api.directory import router as directory_routes
+from enrollment.api.health import router as health_routes
+from enrollment.api.log import router as log_routes
+from enrollment.api.offers import router as family_seat_routes
+from enrollment.api.participation import router as participation_routes
+from enrollment.api.partners import router as partner_routes
+from enrollment.api.presets import router as preset_routes
+from enrollment.api.rankings import hot_router as hot_ranking_routes
+from enrollment.api.rankings import router as ranking_routes
+from enrollment.api.results import router as result_routes
+from enrollment.api.rosters import router as roster_routes
+from enrollment.api.rounds import router as round_routes
+from enrollment.api.rules import router as rules_routes
+from enrollment.api.security_log import router as security_log_routes
+from enrollment.api.sessions import router as session_routes
+from enrollment.api.staff import router as staff_routes
+from enrollment.api.vacancies import router as seat_routes
+from enrollment.api.zones import imports as zone_import_routes
+from enrollment.api.zones import router as zone_routes
 from enrollment.audit.sequencer import sequencing
 from enrollment.connections import ServerWatch
-from enrollment.cycles.routes import router as cycle_routes
 from enrollment.database import connect, hot_pool, sessions_of, transaction
-from enrollment.docs.routes import router as docs_routes
-from enrollment.exchange.routes import router as roster_routes
-from enrollment.guarded import Guarded
-from enrollment.health_routes import router as health_routes
+from enrollment.error_handlers import answer_error, answer_with_problems
 from enrollment.jobs import Job, Loop, run_worker
 from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
+from enrollment.middleware import Guarded
 from enrollment.notify.notice_numbers import numbering_notices
-from enrollment.observe import Metrics, Observed
 from enrollment.openapi import describe
+from enrollment.probes import VitalSigns
+from enrollment.probes import router as vital_sign_routes
 from enrollment.problems import NotFound, OutcomeUnknown
 from enrollment.query_parameters import UsableQuery
-from enrollment.rankings.routes import hot_router as hot_ranking_routes
-from enrollment.rankings.routes import router as ranking_routes
-from enrollment.rounds.auditor_routes import router as auditor_routes
+from enrollment.request_log import Metrics, Observed
 from enrollment.rounds.calendar import CALENDAR, keep_calendars
-from enrollment.rounds.matching import give_up_match, match_round
-from enrollment.rounds.rehearsing import REHEARSE, give_up_rehearsal, rehearse
-from enrollment.rounds.result_routes import router as result_routes
-from enrollment.rounds.routes import router as round_routes
-from enrollment.rounds.steps import MATCH
-from enrollment.rounds.waitlists import WAITLISTS, look_after_waitlists
-from enrollment.schools.cycle_directory_routes import router as cycle_directory_routes
-from enrollment.schools.cycle_routes import router as cycle_change_routes
-from enrollment.schools.directory_routes import router as directory_routes
-from enrollment.schools.participation_routes import router as participation_routes
-from enrollment.schools.preset_routes import router as preset_routes
-from enrollment.schools.rules_routes import router as rules_routes
-from enrollment.schools.zone_routes import imports as zone_import_routes
-from enrollment.schools.zone_routes import router as zone_routes
-from enrollment.seats.family_routes import router as family_seat_routes
+from enrollment.rounds.lifecycle import MATCH
+from enrollment.rounds.match_job import give_up_match, match_round
+from enrollment.rounds.rehearsal import REHEARSE, give_up_rehearsal, rehearse
 from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
-from enrollment.seats.seat_routes import router as seat_routes
 from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
-from enrollment.vital_signs import VitalSigns
-from enrollment.vital_signs import router as vital_sign_routes
+from enrollment.site.api_docs import router as docs_routes
+from enrollment.waitlists.updates import WAITLISTS, look_after_waitlists
 from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
@@ -77,7 +80,10 @@ ROUTERS = (
     preset_routes,
     docs_routes,
     log_routes,
-    access_routes,
+    session_routes,
+    staff_routes,
+    partner_routes,
+    security_log_routes,
     cycle_routes,
     cycle_change_routes,
     directory_routes,

@@ -23,7 +23,7 @@ from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
 from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
-from enrollment.migrating import downgrade, upgrade
+from enrollment.migrate import downgrade, upgrade
 from enrollment.problems import Problem
 from enrollment.secret_rotation import rotate, told_of
 from enrollment.settings import Settings, settings_of_environment

@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from enrollment.connections import PATIENCE_SECONDS, Knocker, async_connection_class, connection_class, lasting
 from enrollment.problems import OutcomeUnknown
-from enrollment.stored import read_leniently
+from enrollment.stored_values import read_leniently
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

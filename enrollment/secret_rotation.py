@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.accounts import lock_account
-from enrollment.access.keys import id_of_secret, ids_of_secrets
+from enrollment.access.derived_keys import id_of_secret, ids_of_secrets
 from enrollment.access.models import AuthenticatorApp
 from enrollment.access.second_factors import Sealed, seal_anew, unseal
 from enrollment.applicants.sis_ids import CycleKey, keys_in_use, missing_keys, take_newest_key, unused_keys

@@ -13,13 +13,13 @@ import pytest
 
 import lottery
 from enrollment.cycles.models import Cycle
-from enrollment.schools.backfilling import for_backfill
-from enrollment.schools.market_form import Place, program_document, read_back
-from enrollment.schools.presets import (
+from enrollment.rules.backfill import for_backfill
+from enrollment.rules.model import RulesPart, Seats, resolve
+from enrollment.rules.presets import (
     presets,
     read_preset,
 )
-from enrollment.schools.rules import RulesPart, Seats, resolve
+from enrollment.rules.to_market import Place, program_document, read_back
 from lottery.market.canonical import Json
 from lottery.market.model import FORMAT
 from lottery.market.model import program_document as whole_document

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from acting import Service
-from enrollment.answers import answer_with_problems
+from enrollment.api.presets import router
 from enrollment.database import transaction
+from enrollment.error_handlers import answer_with_problems
 from enrollment.languages import languages
 from enrollment.problems import NotFound
-from enrollment.schools.market_form import Known, Place, faults_resolved, faults_said, program_document, read_back
-from enrollment.schools.preset_routes import router
-from enrollment.schools.presets import (
+from enrollment.rules.model import resolve
+from enrollment.rules.presets import (
     FILES,
     Preset,
     Variant,
@@ -25,8 +25,8 @@ from enrollment.schools.presets import (
     read_preset,
     settled_for,
 )
-from enrollment.schools.rules import resolve
-from enrollment.schools.rules_in_words import rules_in_words
+from enrollment.rules.sentences import rules_in_words
+from enrollment.rules.to_market import Known, Place, faults_resolved, faults_said, program_document, read_back
 from lottery.market.canonical import Json
 from preset_markets import DOCS, NOBODY, OWN, SUMMER, each_preset, each_variant, program, season
 from rows import add_cycle

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enrollment.schools.backfilling import WhyNot, for_backfill
-from enrollment.schools.market_form import read_back
-from enrollment.schools.presets import (
+from enrollment.rules.backfill import WhyNot, for_backfill
+from enrollment.rules.model import RankedSaid, RulesPart, Seats, resolve
+from enrollment.rules.presets import (
     Preset,
     read_preset,
     settled_for,
 )
-from enrollment.schools.rules import RankedSaid, RulesPart, Seats, resolve
+from enrollment.rules.to_market import read_back
 from lottery.market.canonical import Json
 from lottery.market.rules import OPEN
 from markets import seeds

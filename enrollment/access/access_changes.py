@@ -27,9 +27,9 @@ from enrollment.access.accounts import (
     tell_public,
 )
 from enrollment.access.callers import Role, Staff
-from enrollment.access.codes import digest_of_code, new_code
 from enrollment.access.invitations import CODE_GROUPS, invite
 from enrollment.access.models import AccessChange, AuthenticatorApp, Passkey, RecoveryCode, StaffAccount
+from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.partners import IdTaken
 from enrollment.access.schemas import AccessChangeBody, RoleBody
 from enrollment.access.security_log import COMMAND_LINE, Event, record

@@ -18,7 +18,7 @@ from sqlalchemy import Row, Text, cast, false, func, or_, select, update
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.addresses import address_of
+from enrollment.access.client_addresses import address_of
 from enrollment.access.models import (
     AuthenticatorApp,
     PartnerAccount,

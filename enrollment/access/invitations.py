@@ -7,8 +7,8 @@ from hmac import compare_digest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.codes import digest_of_code, new_code
 from enrollment.access.models import Invitation, StaffAccount
+from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.passwords import hash_of, refuse_guessable
 from enrollment.access.schemas import AcceptInvitation
 from enrollment.access.security_log import Actor, Event, Somebody, record

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from enrollment.access.attempt_limits import AttemptLimit, count_attempt
 from enrollment.access.callers import Partner, digest_of
-from enrollment.access.limits import AttemptLimit, count_attempt
 from enrollment.access.models import PartnerAccount, PartnerSecret
 from enrollment.access.schemas import PartnerBody, PartnerChange
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record

@@ -7,15 +7,15 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import end_tokens, lock_account
-from enrollment.access.addresses import keyed
-from enrollment.access.callers import SignedIn, Staff
-from enrollment.access.limits import (
+from enrollment.access.attempt_limits import (
     AttemptLimit,
     clear_attempts,
     count_attempt,
     keep_and_refuse,
     seconds_until,
 )
+from enrollment.access.callers import SignedIn, Staff
+from enrollment.access.client_addresses import keyed
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
 from enrollment.access.passwords import hash_of, is_right, refuse_guessable

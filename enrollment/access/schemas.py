@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.stored import StoredTexts
-from enrollment.wire import Id, Text, Wire
+from enrollment.field_types import Id, Text, Wire
+from enrollment.stored_values import StoredTexts
 
 PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
 StaffScope = Literal[

@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import PresenceNeeded, SignedIn, Staff
-from enrollment.access.codes import digest_of_code, new_code
-from enrollment.access.keys import Key, key_of, keys_of
+from enrollment.access.derived_keys import Key, key_of, keys_of
 from enrollment.access.models import AuthenticatorApp, Passkey, RecoveryCode
+from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.security_log import Actor, Event, record
 from enrollment.database import clock
 from enrollment.problems import Conflict, NotFound, Problem, sentence

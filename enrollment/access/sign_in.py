@@ -12,9 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.accounts import FOR_ROWS, roles_of
-from enrollment.access.addresses import keyed
-from enrollment.access.callers import must_have_factor
-from enrollment.access.limits import (
+from enrollment.access.attempt_limits import (
     AttemptLimit,
     Passed,
     clear_attempts,
@@ -23,6 +21,8 @@ from enrollment.access.limits import (
     seconds_until,
     uncount_attempt,
 )
+from enrollment.access.callers import must_have_factor
+from enrollment.access.client_addresses import keyed
 from enrollment.access.models import KnownPlace, StaffAccount
 from enrollment.access.passwords import hash_of, is_right, needs_new_hash
 from enrollment.access.schemas import Needs, SignIn

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, OctKey
 
-from enrollment.access.keys import Key, key_of, keys_of
+from enrollment.access.derived_keys import Key, key_of, keys_of
 from enrollment.settings import Settings
 
 ALGORITHM = "HS256"

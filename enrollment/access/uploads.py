@@ -15,10 +15,10 @@ from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
 from enrollment.access.callers import GUARDS, Guard, identify
-from enrollment.access.once import Handler, answer_once, unless_answered
-from enrollment.bodies import Upload, on_disk
+from enrollment.access.idempotency import Handler, answer_once, unless_answered
 from enrollment.database import transaction
 from enrollment.lanes import Lane, Lanes
+from enrollment.request_bodies import Upload, on_disk
 from enrollment.settings import Settings
 
 

@@ -7,15 +7,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff, refuse_stranger
+from enrollment.applicants.applications import commit_facts, hold_application
 from enrollment.applicants.models import Applicant, Child, Claim
 from enrollment.applicants.schemas import ClaimBody, ClaimDecision
-from enrollment.applicants.service import commit_facts, hold_application
+from enrollment.cycles.locks import hold_between_rounds
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import hold_between_rounds
 from enrollment.database import clock
+from enrollment.directory.models import School
 from enrollment.preconditions import refuse_stale
 from enrollment.problems import Conflict, Fault, Forbidden, NotFound, sentence
-from enrollment.schools.models import School
 
 
 class ClaimRefused(Conflict):

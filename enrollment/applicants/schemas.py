@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.stored import StoredPoint, StoredText, StoredTexts
-from enrollment.wire import Id, Reason, Text, Wire, plain_text
+from enrollment.field_types import Id, Reason, Text, Wire, plain_text
+from enrollment.stored_values import StoredPoint, StoredText, StoredTexts
 
 Contact = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(plain_text)]
 Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]

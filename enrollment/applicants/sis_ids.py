@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import Exists, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from enrollment.access.keys import id_of_secret, ids_of_secrets, keys_of
+from enrollment.access.derived_keys import id_of_secret, ids_of_secrets, keys_of
 from enrollment.applicants.models import Child
+from enrollment.cycles.locks import hold_for_change
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import hold_for_change
 from enrollment.problems import Problem, sentence
 from enrollment.settings import Settings
 

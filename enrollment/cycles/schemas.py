@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from enrollment.cycles.service import Phase
-from enrollment.stored import StoredTexts
-from enrollment.wire import Id, Reason, Text, Time, Wire, plain_text
+from enrollment.cycles.locks import Phase
+from enrollment.field_types import Id, Reason, Text, Time, Wire, plain_text
+from enrollment.stored_values import StoredTexts
 
 MOST_AGREEMENT = 50_000
 MOST_NAMES = 100

@@ -11,10 +11,12 @@ from tempfile import NamedTemporaryFile
 import httpx
 import psycopg
 
+from enrollment.demo import applications as taking
 from enrollment.demo import round as the_round
-from enrollment.demo import setting, summer, taking
+from enrollment.demo import setup as setting
+from enrollment.demo import summer
 from enrollment.demo.city import invent
-from enrollment.demo.house import (
+from enrollment.demo.servers import (
     DidNotStart,
     ServiceEnded,
     enrollment,
@@ -24,8 +26,8 @@ from enrollment.demo.house import (
     settings_of,
     stay,
 )
-from enrollment.demo.setting import CYCLE, PASSWORD, Cast
-from enrollment.demo.telling import Teller
+from enrollment.demo.setup import CYCLE, PASSWORD, Cast
+from enrollment.demo.terminal import Teller
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart
 from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.signals import ended_by_signal

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from enrollment.demo.api_client import Answer
+from enrollment.demo.applications import applicant_path, partner_of
 from enrollment.demo.city import Family, Invented
-from enrollment.demo.people import Answer
-from enrollment.demo.setting import CYCLE, Cast
-from enrollment.demo.taking import applicant_path, partner_of
-from enrollment.demo.telling import Teller
+from enrollment.demo.setup import CYCLE, Cast
+from enrollment.demo.terminal import Teller
 from lottery.transparency_log.merkle import leaf_hash, root
 
 MAIN = "/v1/rounds/2027-main"

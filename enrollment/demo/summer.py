@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+from enrollment.demo.api_client import Answer, Person, Refused
+from enrollment.demo.applications import at_once, set_calendar, soon, wait_for_phase
 from enrollment.demo.city import Family, Invented
-from enrollment.demo.people import Answer, Person, Refused
 from enrollment.demo.round import NotRight, throw_dice, wait
-from enrollment.demo.setting import CYCLE, Cast
-from enrollment.demo.taking import at_once, set_calendar, soon, wait_for_phase
-from enrollment.demo.telling import Teller
+from enrollment.demo.setup import CYCLE, Cast
+from enrollment.demo.terminal import Teller
 from lottery.generate.dice import Dice, key_of
 from lottery.market.canonical import Json
 

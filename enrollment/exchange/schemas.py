@@ -5,7 +5,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import Field
 
 from enrollment.exchange.rosters import Format
-from enrollment.wire import Wire
+from enrollment.field_types import Wire
 
 Shown = TypeVar("Shown")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from enrollment.applicants.schemas import ApplicantBody
-from enrollment.stored import StoredTexts
-from enrollment.wire import Id, Wire
+from enrollment.field_types import Id, Wire
+from enrollment.stored_values import StoredTexts
 
 MOST_PROGRAMS = 500
 MOST_ROWS = 200

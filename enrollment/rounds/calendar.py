@@ -15,18 +15,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append
-from enrollment.cycles.service import hold_for_change, read_cycle, rfc3339
+from enrollment.cycles.locks import hold_for_change, read_cycle, rfc3339
 from enrollment.database import clock, transaction
 from enrollment.failures import for_each, not_waiting
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, MalformedBody, NotFound, Problem, sentence
-from enrollment.rounds.frozen import freeze
-from enrollment.rounds.holding import hold_round, make_round
+from enrollment.rounds.freeze import freeze
+from enrollment.rounds.lifecycle import MATCH, GateClosed, draw, publish
+from enrollment.rounds.locks import hold_round, make_round
 from enrollment.rounds.models import Round, RoundCalendar
 from enrollment.rounds.schemas import CalendarBody
-from enrollment.rounds.steps import MATCH, GateClosed, draw, publish
-from enrollment.seats.ledger import FREE
 from enrollment.seats.models import Vacancy
+from enrollment.seats.vacancies import FREE
 from lottery.market.model import Kind
 
 EVERY = {"day": timedelta(days=1), "week": timedelta(weeks=1)}

@@ -10,9 +10,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
-from enrollment.rounds.frozen import row_leaf
+from enrollment.directory.models import Offering
+from enrollment.rounds.freeze import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
-from enrollment.schools.models import Offering
 from enrollment.seats.models import LIVE, Offer
 from lottery.explain.facts import Decided, Explainer, Extract
 from lottery.explain.language import Language, languages

@@ -7,19 +7,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Claim
+from enrollment.cycles.locks import Held, Phase, phase_at, read_cycle, rfc3339
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import Held, Phase, phase_at, read_cycle, rfc3339
 from enrollment.languages import Say
 from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.frozen import faults_of, programs_without_rules
+from enrollment.rounds.freeze import faults_of, programs_without_rules
 from enrollment.rounds.schemas import Finding, Readiness
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
-from enrollment.schools.models import RulesSaid
-from enrollment.schools.rules import NEIGHBORHOOD
-from enrollment.schools.rules_in_words import WHY_NOT
-from enrollment.schools.rules_settled import InForce
-from enrollment.seats.targets import overflowing
+from enrollment.rules.in_force import InForce
+from enrollment.rules.model import NEIGHBORHOOD
+from enrollment.rules.models import RulesSaid
+from enrollment.rules.sentences import WHY_NOT
+from enrollment.seats.acceptance import overflowing
 from lottery.market.model import Kind, Market, Round
 from lottery.market.rules import Program
 

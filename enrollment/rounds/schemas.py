@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from enrollment.stored import StoredFields
-from enrollment.wire import Id, Reason, Time, Wire
+from enrollment.field_types import Id, Reason, Time, Wire
+from enrollment.stored_values import StoredFields
 
 TWO_WEEKS = 14 * 24 * 60
 

@@ -21,10 +21,10 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import Table
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import FrozenRow, Round
-from enrollment.schools.backfilling import Backfilled, OneSeat, for_backfill, with_seats_for
-from enrollment.schools.market_form import read_back
-from enrollment.schools.rules_levels import part_of
-from enrollment.schools.rules_settled import InForce, rules_in_force
+from enrollment.rules.backfill import Backfilled, OneSeat, for_backfill, with_seats_for
+from enrollment.rules.in_force import InForce, rules_in_force
+from enrollment.rules.levels import part_of
+from enrollment.rules.to_market import read_back
 from enrollment.seats.models import LIVE, Offer
 from lottery.market.model import Applicant as Entry
 from lottery.market.model import HeldSeat, Kind, Late, Market, Policy, Twins

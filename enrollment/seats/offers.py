@@ -13,17 +13,17 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child
+from enrollment.cycles.locks import Held, as_it_stands, hold_between_rounds, hold_shared, rfc3339
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import Held, as_it_stands, hold_between_rounds, hold_shared, rfc3339
 from enrollment.database import transaction
+from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
-from enrollment.rankings.service import Ranker, drop_program, hold_ranker_of
-from enrollment.schools.offerings import lock_programs
-from enrollment.seats.changes import Change, Seat, tell_change
-from enrollment.seats.ledger import Opened, open_seats
+from enrollment.rankings.versions import Ranker, drop_program, hold_ranker_of
 from enrollment.seats.models import LIVE, Offer
+from enrollment.seats.seat_log import Change, Seat, tell_change
+from enrollment.seats.vacancies import Opened, open_seats
 
 SERVICE = "service"
 AT_ONCE = 500

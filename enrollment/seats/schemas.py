@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from enrollment.stored import StoredFields
-from enrollment.wire import Id, Text, Wire
+from enrollment.field_types import Id, Text, Wire
+from enrollment.stored_values import StoredFields
 
 OfferStatus = Literal["open", "accepted", "declined", "expired", "replaced", "withdrawn"]
 

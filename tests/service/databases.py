@@ -14,7 +14,7 @@ from psycopg import sql
 
 from acting import Service
 from enrollment.embedded import embedded_postgresql, log_of
-from enrollment.migrating import upgrade
+from enrollment.migrate import upgrade
 from postgresql_log import LOG, PREFIX, LogReader
 
 TEMPLATE = "enrollment_template"

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, TextClause, event
 
 from enrollment.access.accounts import ACCESS
 from enrollment.audit.log import SEQUENCER
-from enrollment.schools.rules_levels import RULES_LOCK
+from enrollment.rules.levels import RULES_LOCK
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "locks.md"
 TESTS, SERVICE = Path(__file__).parents[1], Path(__file__).parents[2] / "enrollment"

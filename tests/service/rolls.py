@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from acting import Caller, Service
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import Table, clock, transaction
-from enrollment.schools.models import School
+from enrollment.directory.models import School
 from enrollment.seats.models import Offer
 from lottery.market.canonical import Json
 from rounds import CYCLE, City, apply, make_city

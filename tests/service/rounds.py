@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx2
 
 from acting import Caller, Service
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school

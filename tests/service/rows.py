@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
-from enrollment.schools.models import Offering, Operator, Participation, Program, ProgramRules, School
+from enrollment.directory.models import Offering, Operator, Participation, Program, School
+from enrollment.rules.models import ProgramRules
 from lottery.market.canonical import Json
 
 GRADES = ["PK4", "KG", "01", "02"]

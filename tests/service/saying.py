@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from acting import Caller, Service
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
-from enrollment.schools.models import Zone
-from enrollment.schools.rules_settled import rules_in_force
+from enrollment.rules.in_force import rules_in_force
+from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from acting import Caller, Service
 from databases import new_database
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import Table, clock, transaction
-from enrollment.seats.changes import Change, Seat, committed
+from enrollment.seats.seat_log import Change, Seat, committed
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
 from rounds import CHILD, CYCLE, DICE, MAIN

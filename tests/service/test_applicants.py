@@ -9,8 +9,8 @@ import rfc8785
 from sqlalchemy import select, text
 
 from acting import Caller, Service
+from enrollment.applicants.applications import settled_facts
 from enrollment.applicants.models import Applicant, Child
-from enrollment.applicants.service import settled_facts
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from acting import Service
 from enrollment.database import transaction
-from enrollment.schools.models import Offering
+from enrollment.directory.models import Offering
 from lottery.market.canonical import Json
 from rounds import CYCLE, DICE, City, a_day_later, apply, make_city
 from test_cycles import entries

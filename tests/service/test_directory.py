@@ -10,7 +10,8 @@ from sqlalchemy import select
 from acting import Caller, Service
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, transaction
-from enrollment.schools.models import Offering, Participation, Zone
+from enrollment.directory.models import Offering, Participation
+from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school, offer
 

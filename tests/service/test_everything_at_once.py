@@ -21,9 +21,9 @@ from enrollment.audit.models import LogEntry
 from enrollment.database import copy_rows, transaction
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.calendar import keep_calendars
-from enrollment.rounds.matching import match_round
-from enrollment.rounds.waitlists import look_after_waitlists
+from enrollment.rounds.match_job import match_round
 from enrollment.seats.offers import expire_due, remind_due
+from enrollment.waitlists.updates import look_after_waitlists
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
 from rounds import CHILD, CYCLE, DICE

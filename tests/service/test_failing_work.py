@@ -16,9 +16,9 @@ from enrollment.failures import Breakage, WorkFailure, for_each, note
 from enrollment.jobs import BrokenOff, carry_out
 from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.models import Round, RoundCalendar
-from enrollment.rounds.waitlists import look_after_waitlists
 from enrollment.seats import offers
 from enrollment.seats.models import Offer
+from enrollment.waitlists.updates import look_after_waitlists
 from enrollment.worker_status import WorkerStatus
 from rounds import DICE, MAIN, City, make_city
 from rows import add_cycle

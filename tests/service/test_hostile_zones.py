@@ -14,8 +14,8 @@ import pytest
 
 from acting import Service
 from databases import TEMPLATE, new_database
-from enrollment.bodies import Upload
-from enrollment.schools.zone_check import CheckedZones, check_zones
+from enrollment.request_bodies import Upload
+from enrollment.zones.import_check import CheckedZones, check_zones
 from lottery.market.canonical import Json
 from running import Running, running
 from test_zones_over_http import a_cycle, at, bring, collection, square, zones

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from acting import METRICS_TOKEN, SECRET, Service, settings_for
-from enrollment.access.keys import key_of
+from enrollment.access.derived_keys import key_of
 from enrollment.access.tokens import ALGORITHM, AUDIENCE, Client, access_token, partner_of_token
 from enrollment.app import create_app
 from enrollment.database import transaction

@@ -13,7 +13,9 @@ from sqlalchemy import select, update
 from acting import Caller, Service
 from databases import TEMPLATE, new_database
 from enrollment.database import transaction
-from enrollment.schools.models import Offering, ProgramRules, Zone
+from enrollment.directory.models import Offering
+from enrollment.rules.models import ProgramRules
+from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
 from rounds import CYCLE, City
 from rows import add_cycle

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from acting import Caller, Service
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from rounds import CYCLE, City, a_day_later, apply, make_city

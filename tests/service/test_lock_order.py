@@ -7,8 +7,8 @@ import pytest
 from enrollment.access.accounts import ACCESS
 from enrollment.audit.log import SEQUENCER
 from enrollment.database import Table
-from enrollment.rankings import submitting
-from enrollment.schools.rules_levels import RULES_LOCK
+from enrollment.rankings import submission as submitting
+from enrollment.rules.levels import RULES_LOCK
 from lock_order import Transaction, Watch, heads, places
 
 CYCLE = "SELECT cycle.id FROM cycle WHERE cycle.id = %(id_1)s FOR SHARE OF cycle"

@@ -13,7 +13,7 @@ import enrollment.tables as _  # noqa: F401 - knows every table
 from acting import Service
 from enrollment.applicants.models import Child
 from enrollment.database import Table, transaction
-from enrollment.migrating import MIGRATIONS, downgrade, upgrade
+from enrollment.migrate import MIGRATIONS, downgrade, upgrade
 from enrollment.seats.models import Offer
 from rounds import make_city
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from acting import Caller, Service
 from enrollment.database import transaction
-from enrollment.migrating import downgrade, upgrade
+from enrollment.migrate import downgrade, upgrade
 from enrollment.notify.models import Notice
 from enrollment.notify.notice_numbers import number_notices
 from enrollment.notify.notices import Noticed, notify

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from acting import Service
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.seats.models import Offer, SeatChange
 from lottery.market.canonical import Json

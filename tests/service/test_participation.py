@@ -11,10 +11,10 @@ from sqlalchemy import select, text
 
 from acting import Service
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
-from enrollment.schools.models import Program
-from enrollment.schools.rules_settled import rules_in_force
+from enrollment.directory.models import Program
+from enrollment.rules.in_force import rules_in_force
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 

@@ -16,13 +16,13 @@ from acting import Service
 from enrollment.access.callers import Partner
 from enrollment.audit.log import read_entries
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_open
+from enrollment.cycles.locks import hold_open
 from enrollment.database import transaction
-from enrollment.rankings.service import hold_ranker, submit_ranking
-from enrollment.rounds.frozen import freeze
-from enrollment.rounds.holding import hold_round
+from enrollment.directory.models import Offering
+from enrollment.rankings.versions import hold_ranker, submit_ranking
+from enrollment.rounds.freeze import freeze
+from enrollment.rounds.locks import hold_round
 from enrollment.rounds.models import FrozenRow
-from enrollment.schools.models import Offering
 from lottery.market.canonical import Json
 from rounds import CHILD, CYCLE, DICE, MAIN, City, make_city
 

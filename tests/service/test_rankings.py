@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from acting import Service
 from enrollment.applicants.models import Applicant, Child
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
 from enrollment.rankings.models import RankingVersion
 from lottery.market.canonical import Json

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from acting import Service
 from enrollment.access.models import GivenAnswer
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import clock, transaction
-from enrollment.schools.models import Program
+from enrollment.directory.models import Program
 from lottery.market.canonical import Json
 from rolls import (
     CHILDREN,

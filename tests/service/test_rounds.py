@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from acting import Service
 from enrollment.database import transaction
-from enrollment.rounds.frozen import frozen_market
-from enrollment.rounds.holding import read_round
-from enrollment.rounds.matching import store_if_right
+from enrollment.rounds.freeze import frozen_market
+from enrollment.rounds.locks import read_round
+from enrollment.rounds.match_job import store_if_right
 from lottery.engines import match_market
 from rounds import CYCLE, DICE, MAIN, City, apply, join, make_city
 from test_cycles import entries

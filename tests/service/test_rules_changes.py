@@ -1,7 +1,7 @@
 """Once a cycle is open, rules change by an administrator's approval; seats alone by the school's own act."""
 
 from acting import Service
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import transaction
 from saying import (
     CYCLE,

@@ -9,11 +9,11 @@ from sqlalchemy import delete, select
 
 from acting import PASSWORD, Caller, Service
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.service import hold_for_change
+from enrollment.cycles.locks import hold_for_change
 from enrollment.database import transaction
-from enrollment.schools.models import Zone
-from enrollment.schools.rules_levels import hold_rules
-from enrollment.schools.rules_settled import Act, RulesCannotWork, rules_in_force, settle_cycle
+from enrollment.rules.in_force import Act, RulesCannotWork, rules_in_force, settle_cycle
+from enrollment.rules.levels import hold_rules
+from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
 from rows import add_school
 from saying import (

@@ -9,8 +9,8 @@ from sqlalchemy import select, text, update
 
 from acting import APP_SECRET, PASSWORD, Caller, Service
 from authenticators import PRESENT, Authenticator
-from enrollment.access.codes import ALPHABET
 from enrollment.access.models import AuthenticatorApp, StaffToken
+from enrollment.access.one_time_codes import ALPHABET
 from enrollment.access.schemas import RoleBody
 from enrollment.access.second_factors import unseal
 from enrollment.database import clock, transaction

@@ -21,7 +21,7 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, text
 
 from acting import APP_SECRET, SECRET, Caller, Service, settings_for
-from enrollment.access.keys import id_of_secret, key_of
+from enrollment.access.derived_keys import id_of_secret, key_of
 from enrollment.access.models import AuthenticatorApp
 from enrollment.access.second_factors import unseal
 from enrollment.applicants.sis_ids import record_keys

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from acting import Service
-from enrollment.seats.targets import chance_of_more
+from enrollment.seats.acceptance import chance_of_more
 from lottery.market.canonical import Json
 from rounds import CYCLE, City, a_day_later, make_city
 from test_backfill_rounds import first_at, say

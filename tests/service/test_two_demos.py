@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from acting import SECRET
-from enrollment.demo.house import new_database
+from enrollment.demo.servers import new_database
 from processes import Started, free_port, run, started
 
 # A worker that is told to end may be in the middle of a statement.

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from acting import Service
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.database import transaction
-from enrollment.migrating import downgrade, upgrade
+from enrollment.migrate import downgrade, upgrade
 from lottery.market.canonical import Json
 from rounds import CYCLE, City, apply, make_city
 from test_applicants import tables_with

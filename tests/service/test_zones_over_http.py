@@ -12,7 +12,7 @@ from sqlalchemy import select
 from acting import Caller, Service
 from enrollment.audit.models import LogEntry
 from enrollment.database import clock, transaction
-from enrollment.schools.zone_store import zones_at
+from enrollment.zones.points import zones_at
 from lottery.market.canonical import Json
 from rows import add_cycle, add_school
 from saying import CYCLE, PROGRAM, join

@@ -1,0 +1,72 @@
+"""The log, for anybody."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from enrollment.audit.log import read_entries, tree_head
+from enrollment.database import InTransaction
+from enrollment.field_types import Wire
+from enrollment.problems import BadRequest, sentence
+
+router = APIRouter()
+
+MOST = 1_000
+FARTHEST = 2**53 - 1
+
+
+class RangeRefused(BadRequest):
+    """A range of entries that is no range, or too long."""
+
+    title = sentence("The range of entries is not right")
+    detail = sentence("Ask for entries from start up to and without end, at most {most} at a time.")
+
+
+class TreeShown(Wire):
+    """The log's size and root."""
+
+    size: Annotated[int, Field(description="How many entries have their place.", examples=[2])]
+    root: Annotated[str, Field(description="RFC 6962 tree hash, SHA-256, in hex.")]
+
+
+class EntryShown(Wire):
+    """An entry in its place."""
+
+    index: int
+    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785), as text: these bytes are hashed.")]
+    leaf_hash: Annotated[str, Field(description="SHA-256 of 00 and the entry, in hex.")]
+
+
+class EntriesShown(Wire):
+    """A range of entries."""
+
+    size: int
+    entries: list[EntryShown]
+
+
+@router.get("/v1/log/tree", tags=["log"])
+def read_tree(session: InTransaction) -> TreeShown:
+    """Read the log's size and root."""
+    head = tree_head(session)
+    return TreeShown(size=head.size, root=head.root.hex())
+
+
+@router.get("/v1/log/entries", tags=["log"])
+def list_entries(
+    session: InTransaction,
+    start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
+    end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,
+) -> EntriesShown:
+    """Read entries in their order; at most 1,000 at a time, fewer where the log ends."""
+    last = start + MOST if end is None else end
+    if not start <= last <= start + MOST:
+        raise RangeRefused(most=MOST)
+    size = tree_head(session).size
+    return EntriesShown(
+        size=size,
+        entries=[
+            EntryShown(index=entry.index, entry=entry.body, leaf_hash=entry.leaf_hash.hex())
+            for entry in read_entries(session, start=start, end=last)
+        ],
+    )

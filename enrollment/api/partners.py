@@ -1,0 +1,172 @@
+"""Partners over HTTP: their accounts, their secrets, their access tokens."""
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Form, Path, Request, Response, status
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from enrollment.access import partners
+from enrollment.access.attempt_limits import keep_and_refuse
+from enrollment.access.callers import ManagesAccess, PresentToManageAccess
+from enrollment.access.client_addresses import address_of
+from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.models import PartnerAccount, PartnerSecret
+from enrollment.access.schemas import AccessTokenShown, PartnerBody, PartnerChange, PartnerShown, SecretShown
+from enrollment.access.tokens import Client, access_token
+from enrollment.database import InTransaction
+from enrollment.field_types import Id
+from enrollment.paging import Page, Paging
+from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.problems import BadRequest, NotFound, Unauthenticated, sentence
+
+router = APIRouter(route_class=OnceRoute, tags=["access"])
+
+MOST_FORM = 2_000
+
+ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class ClientUnknown(Unauthenticated):
+    """The client id or its secret is wrong."""
+
+    title = sentence("The client is not known")
+    detail = sentence("Check client_id and client_secret; a revoked secret no longer works.")
+
+
+class GrantUnsupported(BadRequest):
+    """Another grant than client credentials was asked for."""
+
+    title = sentence("This grant is not given")
+    detail = sentence("Send grant_type=client_credentials.")
+
+
+class ScopeRefused(BadRequest):
+    """A scope that the partner does not have."""
+
+    title = sentence("A scope was asked for that this client does not have")
+    detail = sentence("Ask for some of its own scopes, or leave scope out to get all of them.")
+
+
+class TokenRequest(BaseModel):
+    """The form of RFC 6749, section 4.4.2; the client's name and secret may be in HTTP Basic instead."""
+
+    grant_type: Annotated[str, Field(max_length=100, examples=["client_credentials"])]
+    scope: Annotated[str, Field(max_length=MOST_FORM)] = ""
+    client_id: Annotated[str, Field(max_length=MOST_FORM)] = ""
+    client_secret: Annotated[str, Field(max_length=MOST_FORM)] = ""
+
+
+@router.post("/v1/oauth/token")
+def give_access_token(
+    request: Request, response: Response, session: InTransaction, form: Annotated[TokenRequest, Form()]
+) -> AccessTokenShown:
+    """Give a partner an access token for its client credentials (RFC 6749, section 4.4)."""
+    if form.grant_type != "client_credentials":
+        raise GrantUnsupported
+    name, secret = _basic(request) or (form.client_id, form.client_secret)
+    if not ID.fullmatch(name):
+        raise ClientUnknown
+    client = partners.client_with_secret(session, client_id=name, secret=secret)
+    if client is None:
+        partners.record_client_failure(session, name, address_of(request))
+        keep_and_refuse(session, ClientUnknown())
+    wanted = frozenset(form.scope.split()) or client.scopes
+    if not wanted <= client.scopes:
+        raise ScopeRefused
+    response.headers["Cache-Control"] = "no-store"
+    settings = request.app.state.settings
+    return AccessTokenShown(
+        token_type="Bearer",  # noqa: S106 - the type, not a secret
+        access_token=access_token(Client(client.id, wanted, client.secret), settings),
+        expires_in=settings.token_minutes * 60,
+        scope=" ".join(sorted(wanted)),
+    )
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        name, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise ClientUnknown from None
+    return (unquote(name), unquote(secret)) if colon else None
+
+
+@router.get("/v1/partners")
+def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerShown]:
+    """List the partners."""
+    found = paging.read(session, select(PartnerAccount), by=[PartnerAccount.id])
+    return found.show(lambda partner: _partner_shown(partner, partners.valid_secrets(session, partner.id)))
+
+
+@router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def make_partner(
+    session: InTransaction, staff: PresentToManageAccess, response: Response, body: PartnerBody
+) -> PartnerShown:
+    """Make a partner; give it a secret next."""
+    partner = partners.make_partner(session, body, by=staff)
+    show_version(response, partner.version)
+    return _partner_shown(partner, [])
+
+
+@router.get("/v1/partners/{partner}")
+def read_partner(
+    session: InTransaction, _: ManagesAccess, response: Response, partner: Annotated[Id, Path()]
+) -> PartnerShown:
+    """Read a partner, with the valid secrets' ids and dates."""
+    found = session.get(PartnerAccount, partner)
+    if found is None:
+        raise NotFound
+    show_version(response, found.version)
+    return _partner_shown(found, partners.valid_secrets(session, partner))
+
+
+@router.put("/v1/partners/{partner}")
+def change_partner(
+    session: InTransaction,
+    staff: PresentToManageAccess,
+    response: Response,
+    partner: Annotated[Id, Path()],
+    body: PartnerChange,
+    if_match: IfMatch = None,
+) -> PartnerShown:
+    """Change a partner; `active: false` stops its tokens at once."""
+    found = partners.hold_partner(session, partner)
+    refuse_stale(if_match, found.version)
+    partners.change_partner(session, found, body, by=staff)
+    show_version(response, found.version)
+    return _partner_shown(found, partners.valid_secrets(session, partner))
+
+
+@router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretShown:
+    """Make a secret; it is shown once. Two are valid at a time, so that one can be changed while the other is used."""
+    secret, words = partners.make_secret(session, partners.hold_partner(session, partner), by=staff)
+    return SecretShown(id=secret.id, made_at=secret.made_at, secret=words)
+
+
+@router.delete("/v1/partners/{partner}/secrets/{secret}", status_code=status.HTTP_204_NO_CONTENT)
+def revoke_secret(
+    session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()], secret: uuid.UUID
+) -> None:
+    """Revoke a secret; the access tokens that came from it end with it."""
+    partners.revoke_secret(session, partners.hold_partner(session, partner), secret, by=staff)
+
+
+def _partner_shown(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> PartnerShown:
+    return PartnerShown(
+        id=partner.id,
+        name=partner.name,
+        scopes=partner.scopes,
+        active=partner.active,
+        secrets=[SecretShown(id=secret.id, made_at=secret.made_at) for secret in valid],
+    )

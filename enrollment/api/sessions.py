@@ -1,0 +1,158 @@
+"""Sign in, prove to be there, sign out; one's own tokens, password and second factors."""
+
+import json
+import uuid
+from typing import cast
+
+from fastapi import APIRouter, Request, Response, status
+
+from enrollment.access import passkeys, presence, second_factors, sessions
+from enrollment.access.callers import ActsForSelf, AnyStaff, InSession, must_have_factor
+from enrollment.access.client_addresses import address_of
+from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.models import AuthenticatorApp, Passkey, StaffToken
+from enrollment.access.schemas import (
+    AppConfirmation,
+    AppShown,
+    FactorShown,
+    FactorsShown,
+    Options,
+    PasskeyBody,
+    PasswordChange,
+    PersonalTokenBody,
+    PresenceShown,
+    Proof,
+    RecoveryCodesShown,
+    SessionOpened,
+    SignIn,
+    StaffTokenShown,
+)
+from enrollment.access.sign_in import sign_in
+from enrollment.database import InTransaction
+from enrollment.paging import Page, Paging
+
+router = APIRouter(route_class=OnceRoute, tags=["access"])
+
+FACTORS = "/v1/second-factors"
+
+
+@router.post("/v1/sessions", status_code=status.HTTP_201_CREATED)
+def open_session(request: Request, response: Response, body: SignIn) -> SessionOpened:
+    """Sign in as staff; the token is good for some hours, for everything that the roles allow."""
+    state = request.app.state
+    done = sign_in(state.sessions, body, address=address_of(request), settings=state.settings)
+    response.headers["Cache-Control"] = "no-store"
+    shown = _token_shown(done.new.token, done.new.words)
+    return SessionOpened(**shown.model_dump(), needs=done.needs, device=done.device)
+
+
+@router.delete("/v1/sessions", status_code=status.HTTP_204_NO_CONTENT)
+def sign_out_everywhere(session: InTransaction, by: InSession) -> None:
+    """End all your sessions, this one too; end one with `DELETE /v1/tokens/{token}`."""
+    sessions.end_sessions(session, by=by)
+
+
+@router.post("/v1/presence/options")
+def options_for_presence(request: Request, session: InTransaction, by: InSession) -> Options:
+    """Get what a browser needs to prove your presence with a passkey; it is good for five minutes, once."""
+    options = passkeys.options_to_prove(session, by=by, settings=request.app.state.settings)
+    return cast("Options", json.loads(options))
+
+
+@router.post("/v1/presence")
+def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceShown:
+    """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
+    return PresenceShown(until=presence.prove_presence(session, body, by=by, settings=request.app.state.settings))
+
+
+@router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Once])
+def change_password(request: Request, session: InTransaction, by: ActsForSelf, body: PasswordChange) -> None:
+    """Change your password; your other sessions and your personal tokens end."""
+    presence.change_password(session, body, by=by, settings=request.app.state.settings)
+
+
+@router.get("/v1/tokens")
+def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenShown]:
+    """List your own valid sessions and personal tokens, newest first."""
+    asked = sessions.tokens_of(session, staff)
+    return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
+
+
+@router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenBody) -> StaffTokenShown:
+    """Make a personal token, in a session; it is shown once. A personal token makes no other."""
+    new = sessions.make_personal_token(session, body, by=by)
+    return _token_shown(new.token, new.words)
+
+
+@router.delete("/v1/tokens/{token}", status_code=status.HTTP_204_NO_CONTENT)
+def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None:
+    """End one of your sessions or personal tokens, also the one you ask with. A personal token ends only itself."""
+    sessions.revoke_token(session, token, by=by)
+
+
+@router.get(FACTORS)
+def list_factors(session: InTransaction, by: InSession) -> FactorsShown:
+    """List your second factors."""
+    has = second_factors.factors_of(session, by.id)
+    return FactorsShown(data=[_factor_shown(row) for row in has.all], recovery_codes_left=has.recovery_codes)
+
+
+@router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
+def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppShown:
+    """Begin to set up an authenticator app; it counts once you confirm it with a code."""
+    response.headers["Cache-Control"] = "no-store"
+    new = second_factors.begin_app(session, by=by, settings=request.app.state.settings)
+    return AppShown(secret=new.secret, uri=new.uri)
+
+
+@router.post(f"{FACTORS}/totp/confirm")
+def confirm_app(
+    request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmation
+) -> RecoveryCodesShown:
+    """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
+    response.headers["Cache-Control"] = "no-store"
+    codes = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
+    return RecoveryCodesShown(recovery_codes=codes)
+
+
+@router.post(f"{FACTORS}/passkeys/options")
+def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> Options:
+    """Get what a browser needs to make a passkey; it is good for five minutes, once."""
+    return cast("Options", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings)))
+
+
+@router.post(f"{FACTORS}/passkeys", status_code=status.HTTP_201_CREATED)
+def add_passkey(
+    request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyBody
+) -> RecoveryCodesShown:
+    """Add a passkey that the browser made; with the first second factor come recovery codes."""
+    response.headers["Cache-Control"] = "no-store"
+    codes = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
+    return RecoveryCodesShown(recovery_codes=codes)
+
+
+@router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesShown:
+    """Make new recovery codes; the former ones end."""
+    response.headers["Cache-Control"] = "no-store"
+    return RecoveryCodesShown(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
+
+
+@router.delete(f"{FACTORS}/{{factor}}", status_code=status.HTTP_204_NO_CONTENT)
+def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, factor: uuid.UUID) -> None:
+    """Remove a passkey or your authenticator app; not the last one where your role needs one."""
+    needed = must_have_factor(by.roles, request.app.state.settings)
+    second_factors.remove_factor(session, factor, by=by, needed=needed)
+
+
+def _token_shown(token: StaffToken, words: str | None = None) -> StaffTokenShown:
+    return StaffTokenShown(
+        id=token.id, kind=token.kind, name=token.name, scopes=token.scopes, expires_at=token.expires_at, token=words
+    )
+
+
+def _factor_shown(row: AuthenticatorApp | Passkey) -> FactorShown:
+    if isinstance(row, Passkey):
+        return FactorShown(id=row.id, kind="passkey", name=row.name, made_at=row.made_at)
+    return FactorShown(id=row.id, kind="app", name=None, made_at=row.made_at)

@@ -1,0 +1,198 @@
+"""Staff accounts over HTTP: made, changed, invited, unlocked; and changes that take two administrators."""
+
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response, status
+from sqlalchemy import case, func, select
+
+from enrollment.access import access_changes, accounts
+from enrollment.access.callers import ManagesAccess, PresentToManageAccess, ReadsRecords
+from enrollment.access.client_addresses import address_of
+from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.invitations import accept_invitation
+from enrollment.access.models import AccessChange, Invitation, StaffAccount
+from enrollment.access.schemas import (
+    AcceptInvitation,
+    AccessChangeBody,
+    AccessChangeShown,
+    AccessDecision,
+    InvitationShown,
+    RoleShown,
+    StaffBody,
+    StaffChange,
+    StaffMade,
+    StaffShown,
+)
+from enrollment.database import InTransaction
+from enrollment.field_types import Id
+from enrollment.paging import Page, Paging
+from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.problems import NotFound
+from enrollment.stored_values import fields_of, objects_of
+
+router = APIRouter(route_class=OnceRoute, tags=["access"])
+
+
+@router.get("/v1/staff")
+def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffShown]:
+    """List the staff accounts."""
+    found = paging.read(session, select(StaffAccount), by=[StaffAccount.id])
+    return found.show(lambda staff: _staff_shown(session, staff))
+
+
+@router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def make_staff(
+    request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffBody
+) -> StaffMade:
+    """Make a staff account with roles; hand its code to the owner, who sets the password.
+
+    An administrator's account takes two administrators: ask for it at `/v1/access-changes`.
+    """
+    staff, code = accounts.make_staff(session, body, by=by, settings=request.app.state.settings)
+    show_version(response, staff.version)
+    return StaffMade(**_staff_shown(session, staff).model_dump(), invitation_code=code)
+
+
+@router.get("/v1/staff/{staff}")
+def read_staff(
+    session: InTransaction, _: ManagesAccess, response: Response, staff: Annotated[Id, Path()]
+) -> StaffShown:
+    """Read a staff account."""
+    found = session.get(StaffAccount, staff)
+    if found is None:
+        raise NotFound
+    show_version(response, found.version)
+    return _staff_shown(session, found)
+
+
+@router.put("/v1/staff/{staff}")
+def change_staff(
+    session: InTransaction,
+    by: PresentToManageAccess,
+    response: Response,
+    staff: Annotated[Id, Path()],
+    body: StaffChange,
+    if_match: IfMatch = None,
+) -> StaffShown:
+    """Change a staff account; closing it ends its sessions and tokens.
+
+    What concerns an administrator's role, or a closed account, takes two: ask for it at `/v1/access-changes`.
+    """
+    found = accounts.lock_for_change(session, staff, by=by)
+    refuse_stale(if_match, found.version)
+    accounts.change_staff(session, found, body, by=by)
+    show_version(response, found.version)
+    return _staff_shown(session, found)
+
+
+@router.post("/v1/staff/{staff}/invitation", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+def invite_staff(
+    request: Request, session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]
+) -> InvitationShown:
+    """Make a new code for an account that its owner never confirmed; the former code ends."""
+    found, code = accounts.invite_again(session, staff, by=by, settings=request.app.state.settings)
+    expires_at = session.scalars(
+        select(Invitation.expires_at).where(Invitation.staff_id == found.id, Invitation.used_at.is_(None))
+    ).one()
+    return InvitationShown(staff=found.id, invitation_code=code, expires_at=expires_at)
+
+
+@router.post("/v1/staff/{staff}/unlock", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Once])
+def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]) -> None:
+    """Let another's account sign in again at once after too many wrong passwords or codes."""
+    accounts.unlock(session, staff, by=by)
+
+
+@router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT)
+def accept(request: Request, session: InTransaction, body: AcceptInvitation) -> None:
+    """Set the password of your account with the code that you were given; then sign in."""
+    accept_invitation(session, body, address=address_of(request))
+
+
+@router.get("/v1/access-changes")
+def list_access_changes(
+    session: InTransaction,
+    _: ReadsRecords,
+    paging: Paging,
+    only: Annotated[
+        Literal["asked", "approved", "refused", "expired"] | None,
+        Query(alias="status", description="Only of this status."),
+    ] = None,
+) -> Page[AccessChangeShown]:
+    """List the changes of access that take two administrators, by id."""
+    over = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
+    now = case((over, "expired"), else_=AccessChange.status)
+    asked = select(AccessChange, now)
+    if only is not None:
+        asked = asked.where(now == only)
+    found = paging.read(session, asked, by=[AccessChange.id])
+    return found.show(_change_now)
+
+
+@router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
+def ask_for_access_change(
+    session: InTransaction, by: PresentToManageAccess, body: AccessChangeBody
+) -> AccessChangeShown:
+    """Ask for a change of access that takes two administrators; nothing changes before another one approves it.
+
+    The answer has the first part of the owner's code, where the owner will need one: hand it over when it is approved.
+    """
+    change, code = access_changes.ask_for_change(session, body, by=by)
+    return _change_shown(change, code=code)
+
+
+@router.post("/v1/access-changes/{change}/approve", dependencies=[Once])
+def approve_access_change(
+    request: Request,
+    session: InTransaction,
+    by: PresentToManageAccess,
+    change: Annotated[uuid.UUID, Path()],
+    body: AccessDecision,
+) -> AccessChangeShown:
+    """Approve a change of access, as a second administrator; the answer has the second part of the owner's code."""
+    settings = request.app.state.settings
+    found, code = access_changes.approve_change(session, change, by=by, reason=body.reason, settings=settings)
+    return _change_shown(found, code=code)
+
+
+@router.post("/v1/access-changes/{change}/refuse", dependencies=[Once])
+def refuse_access_change(
+    session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecision
+) -> AccessChangeShown:
+    """Refuse a change of access, or take back one that you asked for; nothing changes."""
+    return _change_shown(access_changes.refuse_change(session, change, by=by, reason=body.reason))
+
+
+def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffShown:
+    roles = [
+        RoleShown(role=role.kind.value, operator=role.operator, school=role.school)
+        for role in accounts.roles_of(session, staff.id)
+    ]
+    return StaffShown(id=staff.id, name=staff.name, roles=roles, active=staff.active, confirmed_at=staff.confirmed_at)
+
+
+def _change_now(change: AccessChange, status_: str) -> AccessChangeShown:
+    return _change_shown(change, status_=status_)
+
+
+def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeShown:
+    about = fields_of(change.about)
+    return AccessChangeShown.model_validate(
+        {
+            "id": change.id,
+            "what": change.what,
+            "staff": change.staff_id,
+            "name": about.get("name"),
+            "roles": objects_of(about.get("roles")),
+            "reason": change.reason,
+            "asked_by": change.asked_by,
+            "asked_at": change.asked_at,
+            "expires_at": change.expires_at,
+            "status": status_ or change.status,
+            "decided_by": change.decided_by,
+            "decided_at": change.decided_at,
+            "decision_reason": change.decision_reason,
+            "invitation_code": code,
+        }
+    )

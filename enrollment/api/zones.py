@@ -1,0 +1,166 @@
+"""Zones over HTTP: an administrator brings a file of them in, anybody asks what zone a point is in."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer
+
+from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.idempotency import Once
+from enrollment.access.uploads import UploadRoute, upload_of
+from enrollment.cycles.grades import refuse_other_grades
+from enrollment.cycles.locks import CycleNotFound, read_cycle
+from enrollment.cycles.models import Cycle
+from enrollment.database import InTransaction
+from enrollment.error_handlers import reader_language
+from enrollment.field_types import Id
+from enrollment.languages import Say, in_language
+from enrollment.paging import Page, Paging
+from enrollment.problems import Fault, sentence
+from enrollment.rules.in_force import Act
+from enrollment.rules.zone_changes import replace_zones
+from enrollment.settings import Settings
+from enrollment.zones.geojson import Area, UnusableZones
+from enrollment.zones.import_check import check_zones
+from enrollment.zones.models import Zone
+from enrollment.zones.points import ZonesFound, known_schools, refuse_opened, zones_at
+from enrollment.zones.schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
+
+GEOJSON = "application/geo+json"
+
+SAID: dict[Found, str] = {
+    "point": sentence("The point is in the zones listed."),
+    "border": sentence("The point is on a border: every zone that touches it is listed, and counts."),
+    "no zone": sentence(
+        "The point is in no zone of {cycle}, so priority by zone does not come into it. If you expected one, check "
+        "that longitude and latitude are not exchanged."
+    ),
+    "no zones": sentence("{cycle} has no zones, so priority by zone does not come into it."),
+}
+
+
+router = APIRouter(tags=["zones"])
+imports = APIRouter(route_class=UploadRoute, tags=["zones"])
+
+
+@imports.post(
+    "/v1/cycles/{cycle}/imports/zones",
+    dependencies=[Once],
+    openapi_extra={"requestBody": {"required": True, "content": {GEOJSON: {"schema": {"type": "object"}}}}},
+)
+def import_zones(
+    session: InTransaction,
+    staff: Administers,
+    *,
+    request: Request,
+    cycle: Annotated[Id, Path()],
+    apply: Annotated[bool, Query(description="False: a dry run, which changes nothing.")] = False,
+) -> ZonesReport:
+    """Bring in a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB; a dry run unless `apply=true`.
+
+    Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. The
+    file takes the place of all zones that the cycle has, wholly or not at all, and is refused once it has opened.
+    """
+    held = read_cycle(session, cycle)
+    refuse_opened(held)
+    upload = upload_of(request)
+    settings: Settings = request.app.state.settings
+    say = in_language(reader_language(request))
+    try:
+        checked = check_zones(
+            upload,
+            known_schools=known_schools(session),
+            known_grades=held.cycle.grades,
+            seconds=settings.zone_seconds,
+        )
+    except UnusableZones as unusable:
+        if apply:
+            raise
+        faults = _told(unusable.faults, say)
+        return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
+    if apply:
+        act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
+        replace_zones(session, cycle, checked.shapes, sha256=upload.sha256, act=act)
+    return ZonesReport(
+        cycle=cycle,
+        applied=apply,
+        usable=True,
+        zones=len({shape.zone for shape in checked.shapes}),
+        shapes=len(checked.shapes),
+        faults=[],
+        notes=_told(checked.notes, say),
+    )
+
+
+@router.get("/v1/cycles/{cycle}/zones")
+def list_zones(
+    session: InTransaction,
+    cycle: Annotated[Id, Path()],
+    paging: Paging,
+) -> Page[ZoneShown]:
+    """List a cycle's zones; one with several shapes for different grades stands there once for each."""
+    read_cycle(session, cycle)
+    asked = select(Zone).options(defer(Zone.shape)).where(Zone.cycle_id == cycle)
+    return paging.read(session, asked, by=[Zone.id, Zone.part]).show(_zone_shown)
+
+
+@router.get("/v1/zones")
+def read_zones_at(
+    session: InTransaction,
+    *,
+    request: Request,
+    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees.")],
+    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
+    cycle: Annotated[Id | None, Query(description="Without it, the cycle that opens last.")] = None,
+    grade: Annotated[Id | None, Query(description="Only zones that are for this grade.")] = None,
+) -> ZonesAtPoint:
+    """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
+    found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
+    refuse_other_grades(found, grade)
+    located = zones_at(session, found.id, [(lon, lat)], grade)
+    how = _how(located)
+    return ZonesAtPoint(
+        cycle=found.id,
+        grade=grade,
+        vintage=located.vintage,
+        found=how,
+        zones=[_zone_shown(row) for row in _rows_at(session, found, located.zones) if _area_of(row) in located.areas],
+        detail=in_language(reader_language(request))(SAID[how], cycle=found.id),
+    )
+
+
+def _newest(session: Session) -> Cycle:
+    cycle = session.scalars(select(Cycle).order_by(Cycle.opens_at.desc(), Cycle.id.desc()).limit(1)).one_or_none()
+    if cycle is None:
+        raise CycleNotFound
+    return cycle
+
+
+def _how(located: ZonesFound) -> Found:
+    if located.vintage is None:
+        return "no zones"
+    if not located.zones:
+        return "no zone"
+    return "border" if located.on_border else "point"
+
+
+def _rows_at(session: Session, cycle: Cycle, zones: Sequence[str]) -> Sequence[Zone]:
+    asked = select(Zone).options(defer(Zone.shape)).order_by(Zone.id, Zone.part)
+    return session.scalars(asked.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
+
+
+def _area_of(row: Zone) -> Area:
+    return row.id, None if row.grades is None else tuple(row.grades)
+
+
+def _zone_shown(row: Zone) -> ZoneShown:
+    return ZoneShown(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
+
+
+def _told(faults: Sequence[Fault], say: Say) -> list[ImportFault]:
+    return [
+        ImportFault(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        for fault in faults
+    ]

@@ -1,0 +1,122 @@
+"""Operators, schools, programs on the wire; and how a cycle shows them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from enrollment.field_types import Id, Text, Wire
+from enrollment.stored_values import PointShown, StoredTexts
+
+Sector = Literal["district", "charter"]
+
+NcesId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$"), Field(examples=["110003000001"])]
+"""A school's id at the National Center for Education Statistics."""
+
+
+class Point(Wire):
+    """A place on the map, WGS84, in degrees."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, examples=[-77.03])]
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[38.91])]
+
+
+class OperatorChange(Wire):
+    """Who runs schools: a district, a charter network, a stand-alone charter's board."""
+
+    name: Annotated[Text, Field(examples=["City school district"])]
+
+
+class OperatorBody(OperatorChange):
+    """An operator, as an administrator makes it."""
+
+    id: Annotated[Id, Field(examples=["district"])]
+
+
+class OperatorShown(Wire):
+    """An operator."""
+
+    id: str
+    name: str
+
+
+class SchoolChange(Wire):
+    """A school of the directory, whether it takes part or not."""
+
+    operator: Annotated[Id, Field(description="Who runs it.", examples=["district"])]
+    name: Annotated[Text, Field(examples=["Lincoln School"])]
+    sector: Annotated[Sector, Field(examples=["district"])]
+    nces_id: Annotated[NcesId | None, Field(description="Twelve digits.")] = None
+    point: Annotated[Point | None, Field(description="Where it is.")] = None
+
+
+class SchoolBody(SchoolChange):
+    """A school, as an administrator makes it."""
+
+    id: Annotated[Id, Field(examples=["lincoln"])]
+
+
+class SchoolShown(Wire):
+    """A school."""
+
+    id: str
+    operator: str
+    name: str
+    sector: str
+    nces_id: str | None
+    point: PointShown | None
+
+
+class ProgramChange(Wire):
+    """One school's seats at one grade, and one track where the school has several."""
+
+    school: Annotated[Id, Field(examples=["lincoln"])]
+    grade: Annotated[Id, Field(examples=["KG"])]
+    track: Annotated[Id | None, Field(examples=["dual-language"])] = None
+    name: Annotated[Text, Field(examples=["Lincoln kindergarten, dual language"])]
+
+
+class ProgramBody(ProgramChange):
+    """A program, as an administrator makes it."""
+
+    id: Annotated[Id, Field(examples=["lincoln-kg-dual"])]
+
+
+class ProgramShown(Wire):
+    """A program."""
+
+    id: str
+    school: str
+    grade: str
+    track: str | None
+    name: str
+
+
+Takes = Literal["in", "out", "undecided"]
+
+
+class GradeShown(Wire):
+    """Whether a school takes part in a cycle with a grade."""
+
+    grade: str
+    status: Annotated[Takes, Field(description="`undecided`: it has not said yet.")]
+    reason: Annotated[str | None, Field(description="Why it is out, where it gave a reason.")]
+
+
+class SchoolInCycle(SchoolShown):
+    """A school as a cycle shows it."""
+
+    takes_part: Annotated[bool, Field(description="Whether it takes part with any grade.")]
+    grades: Annotated[list[GradeShown], Field(description="The cycle's grades at which it has programs.")]
+    zones: Annotated[StoredTexts, Field(description="Its own zones.")]
+
+
+class ProgramInCycle(ProgramShown):
+    """A program as a cycle shows it."""
+
+    school_name: str
+    sector: str
+    takes_part: bool
+    status: Takes
+    reason: Annotated[str | None, Field(description="Why it is out, where it left.")]
+    seats: Annotated[int | None, Field(description="Seats that the match may fill.")]
+    rules_version: Annotated[int | None, Field(description="The version of its rules in force; null: none yet.")]

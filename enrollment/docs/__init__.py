@@ -1,1 +1,0 @@
-"""The API in words: pages made from the OpenAPI document, without any script."""

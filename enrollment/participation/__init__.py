@@ -1,0 +1,1 @@
+"""Schools take part in a cycle, or leave it."""

@@ -1,0 +1,147 @@
+"""A few rows of a round, enough to say where some of its children stand and why they got what they got."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from enrollment.rounds.audit_files import seeds_before
+from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rules.to_market import read_back
+from enrollment.stored_values import fields_of
+from lottery.explain.facts import Explainer, Extract
+from lottery.market.model import Applicant, HeldSeat, Kind, Late, Market, Policy, Twins
+from lottery.market.model import Round as MarketRound
+from lottery.market.outcome import Cutoff, LastAdmitted, Placement
+from lottery.market.rules import TieBreak
+
+
+def explainer_of(session: Session, round_: Round, tickets: Collection[str]) -> Explainer:
+    """Return what explains some children of a matched round."""
+    return Explainer(extract_of(session, round_, tickets), seeds=seeds_before(session, round_))
+
+
+def extract_of(session: Session, round_: Round, tickets: Collection[str], *, program: str | None = None) -> Extract:
+    """Read the rows about some children of a matched round.
+
+    Args:
+        session: any transaction; what a round has stays.
+        round_: the round.
+        tickets: the children.
+        program: the one program that they are to be looked at for; None: all that each of them ranks or holds.
+    """
+    children = [_applicant(line) for line in _lines(session, round_, FrozenRow.tag.in_(tickets))]
+    households = {child.household for child in children if child.household}
+    theirs = FrozenRow.household.in_(households) & FrozenRow.tag.not_in(tickets)
+    members = [_applicant(line) for line in _lines(session, round_, theirs)] if households else []
+    placements = _placements(session, round_, [child.id for child in (*children, *members)])
+    wanted = {placement.program for placement in placements}
+    if program is None:
+        wanted |= {ranked for child in children for ranked in child.ranking}
+        wanted |= {child.holds.program for child in children if child.holds}
+    else:
+        wanted.add(program)
+    market = _part(session, round_, wanted, [*children, *members])
+    cutoffs, waiting = _cutoffs(session, round_, wanted)
+    places = _places(session, round_, tickets)
+
+    def waitlists(program: str, group: str, ticket: str) -> tuple[int | None, int]:
+        return places.get((program, group, ticket)), waiting.get((program, group), 0)
+
+    return Extract(market, round_.seed or b"", placements, cutoffs, waitlists)
+
+
+def _lines(session: Session, round_: Round, which: ColumnElement[bool]) -> Sequence[str]:
+    asked = select(FrozenRow.line).where(FrozenRow.round_id == round_.id, which).order_by(FrozenRow.tag.collate("C"))
+    return session.scalars(asked).all()
+
+
+def _applicant(line: str) -> Applicant:
+    """Return an applicant from its canonical line, in which nothing is left out."""
+    told = json.loads(line)
+    holds = told["holds"]
+    return Applicant(
+        id=told["id"],
+        grade=told["grade"],
+        ranking=tuple(told["ranking"]),
+        zones=frozenset(told["zones"]),
+        flags=frozenset(told["flags"]),
+        at={school: frozenset(facts) for school, facts in told["at"].items()},
+        attends=told["attends"],
+        household=told["household"],
+        together=told["together"],
+        late=told["late"],
+        holds=HeldSeat(holds["program"], holds["group"]) if holds else None,
+        drawn_in=told["drawn_in"],
+    )
+
+
+def _part(session: Session, round_: Round, programs: Collection[str], applicants: Sequence[Applicant]) -> Market:
+    documents = session.scalars(
+        select(FrozenProgram.document)
+        .where(FrozenProgram.round_id == round_.id, FrozenProgram.program_id.in_(programs))
+        .order_by(FrozenProgram.program_id.collate("C"))
+    )
+    policy = json.loads(round_.head or "{}")["policy"]
+    return Market(
+        MarketRound(round_.id, Kind(round_.kind)),
+        Policy(
+            TieBreak(policy["tie_break"]), Late(policy["late"]), tuple(policy["grade_order"]), Twins(policy["twins"])
+        ),
+        tuple(read_back(json.loads(document)) for document in documents),
+        tuple(applicants),
+    )
+
+
+def _placements(session: Session, round_: Round, tickets: Collection[str]) -> list[Placement]:
+    rows = session.execute(
+        select(Placed.tag, Placed.program_id, Placed.seat_group, Placed.choice)
+        .where(Placed.round_id == round_.id, Placed.tag.in_(tickets))
+        .order_by(Placed.tag)
+    )
+    return [Placement(tag, program, group, choice) for tag, program, group, choice in rows]
+
+
+def _cutoffs(
+    session: Session, round_: Round, programs: Collection[str]
+) -> tuple[list[Cutoff], Mapping[tuple[str, str], int]]:
+    rows = session.scalars(
+        select(CutoffRow).where(CutoffRow.round_id == round_.id, CutoffRow.program_id.in_(programs))
+    ).all()
+    return (
+        [Cutoff(row.program_id, row.seat_group, row.seats, row.filled, last_of(row)) for row in rows],
+        {(row.program_id, row.seat_group): row.waiting for row in rows},
+    )
+
+
+def last_of(row: CutoffRow) -> LastAdmitted | None:
+    """Return the standing of the last one admitted, as it was stored."""
+    told = fields_of(row.last)
+    if not told:
+        return None
+    return LastAdmitted(
+        holder=bool(told.get("holder")),
+        meets=bool(told.get("meets")),
+        late=bool(told.get("late")),
+        class_=str(told.get("class")),
+        number=_text(told.get("number")),
+        position=_number(told.get("position")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _places(session: Session, round_: Round, tickets: Collection[str]) -> dict[tuple[str, str, str], int]:
+    rows = session.execute(
+        select(WaitingPlace.program_id, WaitingPlace.seat_group, WaitingPlace.tag, WaitingPlace.place).where(
+            WaitingPlace.round_id == round_.id, WaitingPlace.tag.in_(tickets)
+        )
+    )
+    return {(program, group, tag): place for program, group, tag, place in rows}

@@ -1,0 +1,110 @@
+"""What publishing a round does to seats: from its stored placements and frozen rules to offers and the ledger."""
+
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from sqlalchemy import func, insert, literal, null, select
+from sqlalchemy.orm import Session
+
+from enrollment.applicants.models import Child
+from enrollment.directory.models import Program, School
+from enrollment.rounds.locks import HeldRound
+from enrollment.rounds.models import CutoffRow, FrozenProgram, Placed, Round, WaitingPlace
+from enrollment.rules.levels import part_of
+from enrollment.rules.model import BackfillSaid
+from enrollment.rules.models import ProgramRules
+from enrollment.rules.to_market import read_back
+from enrollment.seats import publish_offers as giving
+from enrollment.seats.models import WaitlistPlace
+from enrollment.stored_values import fields_of
+from lottery.market.canonical import Json
+from lottery.market.model import Kind
+
+
+def give_seats_of(session: Session, held: HeldRound) -> None:
+    """Offer the seats of a round that is being published, and have its waitlists go on from there."""
+    round_ = held.round
+    one = (round_.only_program, round_.only_vacancy)
+    given = giving.Given(
+        round=round_.id,
+        kind=round_.kind,
+        cycle=held.cycle,
+        now=held.now,
+        programs=_programs(session, round_),
+        one=(one[0], one[1]) if one[0] is not None and one[1] is not None else None,
+    )
+    giving.give_seats(session, given, _placements(session, round_))
+    if round_.kind == Kind.MAIN:
+        _begin_waitlists(session, round_)
+
+
+def _placements(session: Session, round_: Round) -> list[giving.Placed]:
+    rows = session.execute(
+        select(Placed.tag, Placed.program_id, Placed.seat_group, Placed.choice, Placed.priority_class)
+        .where(Placed.round_id == round_.id)
+        .order_by(Placed.tag)
+    )
+    return [giving.Placed(tag, program, group, choice, reached or "") for tag, program, group, choice, reached in rows]
+
+
+def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRound]:
+    rows = session.execute(
+        select(FrozenProgram, ProgramRules, School)
+        .join(
+            ProgramRules,
+            (ProgramRules.program_id == FrozenProgram.program_id)
+            & (ProgramRules.version == FrozenProgram.rules_version),
+        )
+        .join(Program, Program.id == FrozenProgram.program_id)
+        .join(School, School.id == Program.school_id)
+        .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
+        .order_by(FrozenProgram.program_id)
+    )
+    waiting: dict[str, dict[str, int]] = {}
+    for cutoff in session.scalars(select(CutoffRow).where(CutoffRow.round_id == round_.id)):
+        waiting.setdefault(cutoff.program_id, {})[cutoff.seat_group] = cutoff.waiting
+    found = {}
+    for frozen, rules, school in rows:
+        said, came_from = part_of(rules.rules), fields_of(rules.came_from)
+        levels = {
+            "operator": f"operator:{school.operator_id}",
+            "school": f"school:{school.id}",
+            "program": f"program:{frozen.program_id}",
+        }
+        backfill = said.backfill or BackfillSaid()
+        # A main round may have more seats than the rules say, where some were given outside the lottery before it.
+        document = json.loads(frozen.document) if round_.kind == Kind.MAIN else rules.market
+        program = read_back(cast("Mapping[str, Json]", document))
+        found[frozen.program_id] = giving.ProgramInRound(
+            rules_version=frozen.rules_version,
+            groups=program.seats_as_written(),
+            target=program.seats if frozen.seats_said is None else frozen.seats_said,
+            over_offer=(said.seats.over_offer if said.seats else None) or 0,
+            releases=backfill.vacated_reserved_seats == "release",
+            waiting=waiting.get(frozen.program_id, {}),
+            why_not=frozen.why_not,
+            hours_to_answer=backfill.hours_to_answer,
+            backfill_of=levels.get(str(came_from.get("backfill")), "default"),
+            seats_of=levels.get(str(came_from.get("seats")), "default"),
+        )
+    return found
+
+
+def _begin_waitlists(session: Session, round_: Round) -> None:
+    """Begin the live waitlists where the main round left them; what changes them later is looked after then."""
+    waiting = (
+        select(
+            literal(round_.cycle_id),
+            WaitingPlace.program_id,
+            WaitingPlace.seat_group,
+            Child.id,
+            WaitingPlace.place,
+            null(),
+            literal(True),
+        )
+        .join(Child, func.encode(Child.tag, "hex") == WaitingPlace.tag)
+        .where(WaitingPlace.round_id == round_.id, Child.cycle_id == round_.cycle_id)
+    )
+    columns = ["cycle_id", "program_id", "seat_group", "child_id", "place", "priority_class", "drawn"]
+    session.execute(insert(WaitlistPlace).from_select(columns, waiting))

@@ -1,0 +1,195 @@
+"""Check a file of zones in a process of its own, which has only so much time and memory.
+
+A polygon that crosses itself a hundred thousand times, or thousands of areas that lie over each other, take minutes to
+look through. Such a file would keep the web process from answering anybody. A small file cannot: it is checked here.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from enrollment.json_depth import BodyTooDeep, body_too_deep
+from enrollment.problems import Fault, sentence
+from enrollment.request_bodies import Upload
+from enrollment.zones.geojson import UnusableZones, ZoneShape, read_zones
+from enrollment.zones.overlaps import overlaps
+
+SMALL = 1 << 13
+"""Bytes of a file that are checked in the web process. The worst file of this size takes a tenth of a second; two areas
+in a file of 64 KiB can cross each other so often that comparing them takes seconds and 600 MiB."""
+
+MEMORY = 1 << 30
+"""Bytes that a check may take."""
+
+NICE = 5
+"""How far a check stands back when requests want the same core."""
+
+START_SECONDS = 20
+"""How much longer than its own time a check may take altogether, with its start, while other work goes on."""
+
+OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
+"""How a check ends when it has used its seconds of a core."""
+
+TOO_LONG = sentence(
+    "takes more than {seconds} seconds to check; simplify the areas in a map program, or remove areas that lie over "
+    "each other"
+)
+TOO_LARGE = sentence(
+    "takes more than {memory} MiB of memory to check; simplify the areas in a map program, or remove areas that lie "
+    "over each other"
+)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A fault or a note, between the processes."""
+
+    pointer: str
+    code: str
+    detail: str
+    values: dict[str, str | int]
+
+
+class Area(msgspec.Struct, frozen=True):
+    """An area of a zone, between the processes."""
+
+    zone: str
+    name: str | None
+    school: str | None
+    grades: list[str] | None
+    vintage: str
+    wkb: bytes
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a check must know besides the file."""
+
+    file: int
+    schools: list[str]
+    grades: list[str]
+    seconds: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a check found."""
+
+    deep: bool = False
+    faults: list[Told] = []
+    areas: list[Area] = []
+    notes: list[Told] = []
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedZones:
+    """Areas that can be used, and what is noted about them."""
+
+    shapes: Sequence[ZoneShape]
+    notes: Sequence[Fault]
+
+
+def check_zones(
+    upload: Upload, *, known_schools: Collection[str], known_grades: Collection[str], seconds: int
+) -> CheckedZones:
+    """Read a file of zones, within some seconds.
+
+    Raises:
+        UnusableZones: with every fault; or that the file takes too long or too much memory to check.
+        BodyTooDeep: if the file nests lists and objects too deeply to be read.
+    """
+    if upload.size <= SMALL:
+        shapes = read_zones(upload.read(), known_schools=known_schools, known_grades=known_grades)
+        return CheckedZones(shapes, overlaps(shapes, seconds=seconds))
+    upload.file.seek(0)
+    question = Question(upload.file.fileno(), sorted(known_schools), sorted(known_grades), seconds)
+    answer = _ask(question)
+    if answer.deep:
+        raise body_too_deep()
+    if answer.faults:
+        raise UnusableZones(faults=list(map(_fault, answer.faults)))
+    return CheckedZones(list(map(_shape, answer.areas)), list(map(_fault, answer.notes)))
+
+
+def _ask(question: Question) -> Answer:
+    command = [sys.executable, "-m", "enrollment.zones.import_check"]
+    try:
+        ended = subprocess.run(  # noqa: S603 - this module itself
+            command,
+            input=msgspec.msgpack.encode(question),
+            pass_fds=[question.file],
+            capture_output=True,
+            timeout=question.seconds + START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return _given_up(late.stderr or b"", TOO_LONG, seconds=question.seconds)
+    if ended.returncode in OUT_OF_TIME:
+        return _given_up(ended.stderr, TOO_LONG, seconds=question.seconds)
+    if ended.returncode != 0:
+        return _given_up(ended.stderr, TOO_LARGE, memory=MEMORY >> 20)
+    return msgspec.msgpack.decode(ended.stdout, type=Answer)
+
+
+def _given_up(progress: bytes, detail: str, **values: str | int) -> Answer:
+    """Name the feature that was being checked when the time or the memory ended."""
+    reached = [line for line in progress.decode(errors="replace").splitlines() if line.isdigit()]
+    pointer = f"/features/{reached[-1]}" if reached else ""
+    return Answer(faults=[Told(pointer, "too-intricate", detail, values)])
+
+
+def _fault(told: Told) -> Fault:
+    return Fault(told.pointer, told.code, told.detail, told.values)
+
+
+def _told(fault: Fault) -> Told:
+    return Told(fault.pointer, fault.code, fault.detail, dict(fault.values))
+
+
+def _shape(area: Area) -> ZoneShape:
+    return ZoneShape.from_wkb(
+        area.wkb, zone=area.zone, name=area.name, school=area.school, grades=area.grades, vintage=area.vintage
+    )
+
+
+def _area(shape: ZoneShape) -> Area:
+    grades = None if shape.grades is None else list(shape.grades)
+    return Area(shape.zone, shape.name, shape.school, grades, shape.vintage, shape.wkb())
+
+
+def main() -> None:
+    """Answer the question on standard input; write which feature is being checked to standard error."""
+    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + 1 + question.seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICE)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(_answer(question)))
+
+
+def _answer(question: Question) -> Answer:
+    with open(question.file, "rb", closefd=False) as file:
+        raw = file.read()
+    try:
+        shapes = read_zones(raw, known_schools=question.schools, known_grades=question.grades, checking=_say)
+    except UnusableZones as unusable:
+        return Answer(faults=list(map(_told, unusable.faults)))
+    except BodyTooDeep:
+        return Answer(deep=True)
+    del raw
+    notes = overlaps(shapes, seconds=question.seconds / 2, checking=_say)
+    return Answer(areas=list(map(_area, shapes)), notes=list(map(_told, notes)))
+
+
+def _say(feature: int) -> None:
+    sys.stderr.write(f"{feature}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
