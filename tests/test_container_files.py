@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from acting import Service
-from running import running
+from people import Service
+from servers import running
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

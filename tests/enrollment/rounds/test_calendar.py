@@ -1,0 +1,133 @@
+"""Backfill rounds that come by themselves: wanted by two people, with the steps and the proofs of any other."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from backfill_by_hand import first_at
+from enrollment.database import clock, transaction
+from enrollment.rounds.models import RoundCalendar
+from log_entries import entries
+from lottery.market.canonical import Json
+from people import Service
+from rounds_by_hand import CYCLE, DICE, City, a_day_later, apply, make_city
+
+CALENDAR = f"{CYCLE}/round-calendar"
+FIRST = "/v1/rounds/2027-backfill-1"
+NIGHTLY: Json = {"every": "day", "first_at": "2199-01-01T02:00:00Z", "dice_in_minutes": 0}
+
+
+@pytest.fixture
+def city(service: Service) -> City:
+    made = make_city(service)
+    made.run_main()
+    a_day_later(service)
+    return made
+
+
+def have_nightly_rounds(city: City) -> None:
+    assert city.ann.post(CALENDAR, NIGHTLY).status_code == 201
+    approved = city.bea.post(f"{CALENDAR}/approve")
+    assert approved.status_code == 200, approved.text
+
+
+def night_falls(city: City) -> None:
+    with transaction(city.service.sessions) as session:
+        session.execute(update(RoundCalendar).values(next_at=clock(session) - timedelta(seconds=1)))
+
+
+def go_on(city: City) -> None:
+    """Let the worker go on, a few times; and do the match if it is asked for."""
+    for _ in range(6):
+        city.service.sequence()
+        review = city.ann.get(f"{FIRST}/review")
+        if review.status_code == 200 and review.json()["waiting"]:
+            city.service.run_job("match", "2027-backfill-1")
+
+
+def test_a_nightly_round_fills_what_is_free_and_is_published_in_two_names(city: City) -> None:
+    have_nightly_rounds(city)
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    night_falls(city)
+    go_on(city)
+    shown = city.service.stranger().get(FIRST).json()
+    assert (shown["state"], shown["by_calendar"], shown["draws"]) == ("published", True, False)
+    assert [one["status"] for one in city.vacancies("lincoln-kg")] == ["filled"]
+    publish = entries(city.service, "round.publish")[-1]
+    assert (publish["asked"], publish["approved"], publish["actor"]) == ("ann", "bea", "service:calendar")
+    calendar = city.ann.get(CALENDAR).json()
+    assert calendar["last_told"] == "2027-backfill-1"
+    assert calendar["next_at"] > shown["made_at"]
+
+
+def test_a_night_is_one_round_however_often_the_worker_looks(city: City) -> None:
+    have_nightly_rounds(city)
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    night_falls(city)
+    go_on(city)
+    go_on(city)
+    rounds = city.ann.get(f"{CYCLE}/rounds").json()["data"]
+    assert [one["id"] for one in rounds] == ["2027-backfill-1", "2027-main"]
+
+
+def test_a_calendar_waits_for_a_second_administrator(city: City) -> None:
+    city.ann.post(CALENDAR, NIGHTLY)
+    assert city.ann.post(f"{CALENDAR}/approve").json()["code"] == "own-calendar"
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    night_falls(city)
+    go_on(city)
+    assert city.ann.get(FIRST).status_code == 404
+    assert city.bea.post(f"{CALENDAR}/approve").status_code == 200
+    assert city.bea.post(f"{CALENDAR}/approve").json()["code"] == "calendar-approved"
+
+
+def test_a_night_in_which_nothing_is_free_makes_no_round(city: City) -> None:
+    have_nightly_rounds(city)
+    night_falls(city)
+    go_on(city)
+    assert city.ann.get(FIRST).status_code == 404
+    assert city.ann.get(CALENDAR).json()["last_told"] == "nothing-free"
+
+
+def test_a_nightly_round_with_a_newcomer_waits_for_dice_and_goes_on_by_itself(city: City) -> None:
+    have_nightly_rounds(city)
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    apply(city.portal, "newcomer", ["lincoln-kg"])
+    night_falls(city)
+    go_on(city)
+    assert city.ann.get(FIRST).json()["state"] == "frozen"
+    assert city.ann.post(f"{FIRST}/draw", {"dice": DICE}).status_code == 200
+    go_on(city)
+    assert city.ann.get(FIRST).json()["state"] == "published"
+
+
+def test_a_round_that_somebody_wants_void_does_not_go_on(city: City) -> None:
+    have_nightly_rounds(city)
+    city.answer(first_at(city, "lincoln-kg"), "decline")
+    apply(city.portal, "newcomer", ["lincoln-kg"])
+    night_falls(city)
+    go_on(city)
+    city.bea.post(f"{FIRST}/void", {"reason": "The wrong rules were put"})
+    city.ann.post(f"{FIRST}/draw", {"dice": DICE})
+    go_on(city)
+    assert city.ann.get(FIRST).json()["state"] == "drawn"
+
+
+def test_a_calendar_is_stopped_and_another_may_follow(city: City) -> None:
+    have_nightly_rounds(city)
+    assert city.ann.post(CALENDAR, NIGHTLY).json()["code"] == "calendar-there"
+    assert city.bea.delete(CALENDAR).status_code == 204
+    assert city.ann.get(CALENDAR).status_code == 404
+    assert city.ann.post(CALENDAR, NIGHTLY).status_code == 201
+    assert [entry["what"] for entry in entries(city.service, "round.calendar")] == [
+        "asked",
+        "approved",
+        "stopped",
+        "asked",
+    ]
+
+
+def test_a_first_night_that_is_over_is_refused(city: City) -> None:
+    refused = city.ann.post(CALENDAR, {"every": "week", "first_at": "2020-01-01T02:00:00Z", "dice_in_minutes": 0})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/first_at")

@@ -1,0 +1,99 @@
+"""Migrations: one head, from empty to head and back, the tables that the code has, no long wait for a lock."""
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy.exc import OperationalError
+
+import enrollment.tables as _  # noqa: F401 - knows every table
+from enrollment.applicants.models import Child
+from enrollment.database import Table, transaction
+from enrollment.migrate import MIGRATIONS, downgrade, upgrade
+from enrollment.seats.models import Offer
+from people import Service
+from rounds_by_hand import make_city
+
+
+@pytest.fixture
+def empty(database: str) -> str:
+    """Return the address of a database that was emptied by going back to the beginning."""
+    downgrade(database, "base")
+    return database
+
+
+def left_in(address: str) -> list[str]:
+    with psycopg.connect(address) as connection:
+        found = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S', 'v') "
+            "UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+            "UNION ALL SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'"
+        )
+        return sorted(name for (name,) in found.fetchall())
+
+
+def test_there_is_one_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert len(ScriptDirectory.from_config(config).get_heads()) == 1
+
+
+def test_going_back_leaves_nothing_and_forward_again_gives_the_same(empty: str) -> None:
+    assert left_in(empty) == ["alembic_version"]
+    upgrade(empty)
+    again = left_in(empty)
+    assert "ranking_version" in again
+    downgrade(empty, "base")
+    upgrade(empty)
+    assert left_in(empty) == again
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(database: str) -> None:
+    engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: kind != "table" or name in Table.metadata.tables,
+            },
+        )
+        assert compare_metadata(context, Table.metadata) == []
+    engine.dispose()
+
+
+@pytest.mark.postgresql_errors("lock timeout")
+def test_a_migration_gives_up_rather_than_wait_long_for_a_lock(database: str) -> None:
+    engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE log_node"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            downgrade(database, "0001")
+    engine.dispose()
+
+
+def test_whoever_held_a_seat_before_there_were_offers_holds_it_afterwards(service: Service) -> None:
+    city = make_city(service)
+    city.run_main()
+    before = city.seats()
+    downgrade(service.database, "0004")
+    upgrade(service.database)
+    assert city.seats() == before
+    with transaction(service.sessions) as session:
+        held = session.execute(select(Offer.status, Child.seat_grade).join(Child, Child.id == Offer.child_id)).all()
+    assert set(held) == {("accepted", "KG")}
+
+
+def test_accounts_of_before_invitations_keep_their_passwords_and_administrators_set_up_a_second_factor(
+    service: Service,
+) -> None:
+    service.administrator("ann")
+    otto = service.auditor("otto")
+    downgrade(service.database, "0007")
+    upgrade(service.database)
+    assert otto.get("/v1/tokens").status_code == 200
+    assert service.stranger().sign_in("otto").json()["needs"] is None
+    assert service.stranger().sign_in("ann").json()["needs"] == "second-factor-setup"

@@ -1,0 +1,153 @@
+"""A file of zones that would take minutes to look through is given up, and nobody else waits for it."""
+
+import json
+import math
+import resource
+import tempfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from databases import TEMPLATE, new_database
+from enrollment.request_bodies import Upload
+from enrollment.zones.import_check import CheckedZones, check_zones
+from lottery.market.canonical import Json
+from people import Service
+from servers import Running, running
+from zone_files import a_cycle, at, bring, collection, square, zones
+
+IMPORT = "/v1/cycles/2027/imports/zones"
+HASTY = {"ENROLLMENT_ZONE_SECONDS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    up: Running
+    administrator: str
+
+    def bring(self, raw: bytes) -> httpx.Response:
+        headers = {"Authorization": self.administrator, "Idempotency-Key": uuid.uuid4().hex}
+        return httpx.post(f"{self.up.address}{IMPORT}", content=raw, headers=headers, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def place(server: str) -> Iterator[Place]:
+    with new_database(server, TEMPLATE) as database, Service(database) as service:
+        a_cycle(service)
+        administrator = service.administrator().headers["Authorization"]
+        with running(database, settings=HASTY) as up:
+            yield Place(up, administrator)
+
+
+def star(points: int) -> Json:
+    """Return an area whose border crosses itself very often: each step goes almost to the other side."""
+    ring = [[round(math.cos(turn * 2.399) * 10, 7), round(math.sin(turn * 2.399) * 10, 7)] for turn in range(points)]
+    area: Json = json.loads(json.dumps({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}))
+    return {"type": "Feature", "properties": {"zone": "star", "vintage": "2027"}, "geometry": area}
+
+
+def comb(zone: str, teeth: int, *, lying: bool = False) -> Json:
+    """Return a sound area with many teeth; one that lies crosses each tooth of one that stands, four times."""
+    ring = [[0, -1]]
+    for tooth in range(teeth):
+        ring += [[2 * tooth, 0], [2 * tooth, 2 * teeth], [2 * tooth + 1, 2 * teeth], [2 * tooth + 1, 0]]
+    ring += [[2 * teeth - 1, -1], [0, -1]]
+    scaled = [[y / 100, x / 100] if lying else [x / 100, y / 100] for x, y in ring]
+    area: Json = json.loads(json.dumps({"type": "Polygon", "coordinates": [scaled]}))
+    about: dict[str, Json] = {"zone": zone, "school": "lincoln", "vintage": "2027"}
+    return {"type": "Feature", "properties": about, "geometry": area}
+
+
+def checked(raw: bytes) -> CheckedZones:
+    """Check a file as the route does."""
+    with tempfile.TemporaryFile() as file:
+        file.write(raw)
+        file.flush()
+        return check_zones(Upload(file, len(raw), b""), known_schools=["lincoln"], known_grades=["KG"], seconds=60)
+
+
+def seconds_of_checks() -> float:
+    """Return how long processes that this one started have had a core."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+
+def test_a_polygon_that_crosses_itself_very_often_is_given_up_and_named_while_others_are_answered(
+    place: Place,
+) -> None:
+    raw = collection(square("fine", left=0), star(300_000))
+    with ThreadPoolExecutor(1) as pool:
+        checking = pool.submit(place.bring, raw)
+        answered = 0
+        while not checking.done():
+            for path in ("/healthz", "/v1/cycles"):
+                assert httpx.get(f"{place.up.address}{path}", timeout=60).status_code == 200
+            answered += 1
+        told = checking.result()
+    assert answered > 0
+    assert (told.status_code, told.json()["usable"]) == (200, False)
+    (fault,) = told.json()["faults"]
+    assert (fault["pointer"], fault["code"]) in {
+        ("/features/1", "too-intricate"),
+        ("/features/1/geometry", "broken-polygon"),
+    }
+
+
+def test_of_thousands_of_areas_over_each_other_some_are_noted(place: Place) -> None:
+    squares = [square(f"z{number}", left=number % 60, side=50, school="lincoln") for number in range(3_000)]
+    told = place.bring(collection(*squares)).json()
+    assert (told["usable"], told["zones"]) == (True, 3_000)
+    codes = [note["code"] for note in told["notes"]]
+    assert (len(codes), codes[-1], set(codes[:-1])) == (201, "not-compared", {"overlap"})
+
+
+def test_a_large_file_is_read_as_a_small_one_is(place: Place) -> None:
+    squares = [square(f"z{number}", left=number // 60 % 100, low=number % 60, side=1) for number in range(1_500)]
+    told = place.bring(collection(*squares)).json()
+    assert (told["usable"], told["zones"], told["shapes"], told["faults"]) == (True, 1_500, 1_500, [])
+    told = place.bring(collection(*squares, square("z7", left=1), square("no such", left=1))).json()
+    assert [(fault["pointer"], fault["code"]) for fault in told["faults"]] == [
+        ("/features/1501/properties/zone", "not-an-id"),
+        ("/features/1500/properties/zone", "zone-twice"),
+    ]
+
+
+def test_a_large_file_that_is_too_deep_or_no_json_is_refused_as_such(place: Place) -> None:
+    deep = place.bring(b'{"type": "FeatureCollection", "features": ' + b"[" * 100_000)
+    assert (deep.status_code, deep.json()["code"]) == (422, "body-too-deep")
+    broken = place.bring(json.dumps(["x" * 70_000]).encode()[:-1])
+    assert [fault["code"] for fault in broken.json()["faults"]] == ["not-json"]
+
+
+def test_two_areas_that_cross_very_often_are_compared_in_a_process_of_their_own_in_a_short_file_too() -> None:
+    raw = collection(comb("standing", 150), comb("lying", 150, lying=True))
+    assert len(raw) < 1 << 16
+    before = seconds_of_checks()
+    assert [note.code for note in checked(raw).notes] == ["overlap"]
+    assert seconds_of_checks() > before
+
+
+def test_the_area_whose_comparison_takes_too_long_is_named_with_the_bound(place: Place) -> None:
+    raw = collection(comb("standing", 2_000), comb("lying", 2_000, lying=True), square("fine", left=100))
+    (fault,) = place.bring(raw).json()["faults"]
+    assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
+    assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 1024 MiB of memory"))
+
+
+def test_a_file_of_too_many_features_is_refused_with_their_most(place: Place) -> None:
+    (fault,) = place.bring(collection(*[{}] * 10_001)).json()["faults"]
+    assert (fault["pointer"], fault["code"]) == ("/features", "too-many-features")
+    assert "10,000" in fault["detail"]
+
+
+def test_of_thousands_of_areas_over_one_point_each_is_found_once_and_for_its_grade(service: Service) -> None:
+    a_cycle(service)
+    over = [square(f"z{number}", left=0, grades=["KG"]) for number in range(1_000)]
+    beside = [square(f"z{number}", left=20, grades=["01"]) for number in range(1_000)]
+    assert bring(service.administrator(), collection(*over, *beside)).json()["zones"] == 1_000
+    assert sorted(zones(at(service, 5, 5))) == sorted(f"z{number}" for number in range(1_000))
+    assert {tuple(zone["grades"]) for zone in at(service, 5, 5).json()["zones"]} == {("KG",)}
+    assert zones(at(service, 5, 5, "&grade=01")) == []

@@ -1,0 +1,300 @@
+"""An explanation says what decided, in facts that follow from the cutoffs, and in words of three languages."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+import lottery
+from lottery.explain.facts import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
+from lottery.explain.language import Language, languages
+from lottery.explain.sentences import condition_in_words, explanation_in_words
+from lottery.market.canonical import Json
+from lottery.market.model import Market
+from lottery.market.rules import Condition
+from lottery.match.standing import Barred
+from markets import EARLIER_SEEDS, backfill_markets, main_markets, seeds
+from worked_examples import Document, matched
+
+SEED = bytes(32)
+ENGLISH = Language("en")
+
+
+def everywhere() -> Market:
+    """A backfill round in which every decision is taken at least once."""
+    document: Document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r2", "kind": "backfill"},
+        "policy": {"twins": "share", "grade_order": ["01", "KG"]},
+        "programs": [
+            {
+                "id": "oak-kg",
+                "school": "oak",
+                "grade": "KG",
+                "seats": 3,
+                "eligible": {"not": {"has": "far"}},
+                "priorities": [{"name": "sibling", "when": {"at_school": "sibling"}}],
+                "reserves": [
+                    {"name": "near", "seats": 1, "when": {"zone_in": ["Z1"]}},
+                    {"name": "low-income", "seats": 1, "when": {"has": "frl"}, "overflow": "closed"},
+                ],
+                "precedence": ["near", "open", "low-income"],
+            },
+            {"id": "elm-kg", "school": "elm", "grade": "KG", "seats": 1, "tie_break": {"ranked": ["eve", "ben"]}},
+            {"id": "fir-kg", "school": "fir", "grade": "KG", "seats": 1, "backfill": {"fills": False}},
+            {"id": "ash-kg", "school": "ash", "grade": "KG", "seats": 9},
+            {"id": "yew-kg", "school": "yew", "grade": "KG", "seats": 0},
+            {"id": "ash-01", "school": "ash", "grade": "01", "seats": 9},
+        ],
+        "applicants": [
+            {"id": "ada", "grade": "KG", "ranking": ["oak-kg", "ash-kg"], "zones": ["Z1"], "drawn_in": "r1"},
+            {"id": "amy", "grade": "KG", "ranking": ["oak-kg"], "zones": ["Z1"], "drawn_in": "r1"},
+            {"id": "ben", "grade": "KG", "ranking": ["elm-kg", "oak-kg", "yew-kg"], "drawn_in": "r1"},
+            {"id": "cem", "grade": "KG", "ranking": ["oak-kg"], "at": {"oak": ["sibling"]}, "drawn_in": "r1"},
+            {"id": "dora", "grade": "KG", "ranking": ["elm-kg", "fir-kg", "oak-kg"], "drawn_in": "r1"},
+            {"id": "eve", "grade": "KG", "ranking": ["elm-kg"], "drawn_in": "r1"},
+            {"id": "fay", "grade": "KG", "ranking": ["oak-kg"], "flags": ["far"], "drawn_in": "r1"},
+            {
+                "id": "hua",
+                "grade": "KG",
+                "ranking": ["oak-kg", "fir-kg", "ash-kg"],
+                "holds": {"program": "fir-kg"},
+                "drawn_in": "r1",
+            },
+            {
+                "id": "ivo",
+                "grade": "KG",
+                "ranking": ["elm-kg"],
+                "flags": ["frl"],
+                "holds": {"program": "oak-kg", "group": "low-income"},
+                "drawn_in": "r1",
+            },
+            {"id": "jan", "grade": "KG", "ranking": ["oak-kg", "ash-kg"], "household": "h1", "together": True},
+            {"id": "joy", "grade": "01", "ranking": ["ash-01"], "household": "h1", "drawn_in": "r1"},
+            {"id": "new", "grade": "KG", "ranking": ["oak-kg"], "flags": ["frl"], "zones": ["Z1"]},
+        ],
+    }
+    return lottery.read_market(document)
+
+
+def explainer(market: Market, seed: bytes = SEED) -> Explainer:
+    earlier = {"r1": b"1" * 32}
+    return Explainer(Extract.whole(market, lottery.match_market(market, seed=seed, seeds=earlier)), seeds=earlier)
+
+
+def groups_of(explained: Explainer, market: Market) -> Iterator[AtGroup]:
+    for applicant in market.applicants:
+        for program in explained.explain(applicant.id).programs:
+            yield from program.groups
+
+
+def at(explained: Explainer, applicant: str, program: str) -> dict[str, Decided]:
+    found = next(place for place in explained.explain(applicant).programs if place.program.id == program)
+    return {group.name: group.decided for group in found.groups}
+
+
+def lines(explained: Explainer, applicant: str, language: str = "en") -> str:
+    return "\n".join(explanation_in_words(explained.explain(applicant), Language(language)))
+
+
+def test_the_first_thing_in_which_the_last_one_admitted_stood_better_is_what_decided() -> None:
+    explained = explainer(everywhere())
+
+    assert at(explained, "cem", "oak-kg")["open"] is Decided.SEATED
+    assert at(explained, "ben", "oak-kg") == {
+        "near": Decided.RESERVE,
+        "open": Decided.CLASS,
+        "low-income": Decided.NOT_CONSIDERED,
+    }
+    assert at(explained, "ben", "elm-kg") == {"open": Decided.POSITION}
+    assert at(explained, "new", "oak-kg")["near"] is Decided.LATE
+    assert {at(explained, child, "oak-kg")["near"] for child in ("ada", "amy")} == {Decided.SEATED, Decided.NUMBER}
+
+
+def test_a_seat_that_others_held_and_groups_of_the_same_school_are_told() -> None:
+    explained = explainer(everywhere())
+
+    assert at(explained, "new", "oak-kg")["low-income"] is Decided.HOLDERS
+    assert at(explained, "cem", "oak-kg")["low-income"] is Decided.EARLIER_GROUP
+    assert at(explained, "ben", "yew-kg") == {"open": Decided.NO_SEATS}
+    assert at(explained, "ivo", "oak-kg")["low-income"] is Decided.KEPT
+    assert at(explained, "hua", "ash-kg") == {"open": Decided.BELOW_HELD_SEAT}
+
+
+def test_each_reason_not_to_be_considered_is_told() -> None:
+    market = everywhere()
+
+    assert {group.barred for group in groups_of(explainer(market), market)} == {None, *Barred}
+
+
+def test_a_siblings_school_that_was_asked_first_is_no_refusal_of_the_others() -> None:
+    explained = explainer(everywhere())
+
+    assert set(at(explained, "jan", "oak-kg").values()) == {Decided.SIBLING_FIRST}
+    assert "Schools where a brother or sister has a new seat were asked first, as the family wished." in lines(
+        explained, "jan"
+    )
+    assert "above it could not give a seat" not in lines(explained, "jan")
+
+
+def test_twins_with_one_number_are_told_that_their_tickets_decided() -> None:
+    document: Document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r", "kind": "main"},
+        "policy": {"twins": "share"},
+        "programs": [{"id": "oak", "school": "oak", "grade": "KG", "seats": 1}],
+        "applicants": [
+            {"id": ticket, "grade": "KG", "ranking": ["oak"], "household": "h"} for ticket in ("ada", "ben")
+        ],
+    }
+    market = lottery.read_market(document)
+
+    assert at(explainer(market), "ben", "oak") == {"open": Decided.TICKET}
+
+
+def test_an_outcome_that_does_not_follow_from_the_rules_is_not_explained_away() -> None:
+    market = everywhere()
+    earlier = {"r1": b"1" * 32}
+    outcome = lottery.match_market(market, seed=SEED, seeds=earlier)
+    others = tuple(placement for placement in outcome.placements if placement.applicant != "jan")
+    no_cutoffs = tuple(replace(cutoff, last=None) for cutoff in outcome.cutoffs)
+
+    explained = Explainer(Extract.whole(market, replace(outcome, placements=others, cutoffs=no_cutoffs)), seeds=earlier)
+
+    assert at(explained, "jan", "ash-kg") == {"open": Decided.UNEXPLAINED}
+    assert "This does not follow from the rules: have the outcome verified." in lines(explained, "jan")
+
+
+def test_a_child_reads_class_reason_number_last_one_and_waitlist_place() -> None:
+    text = lines(explainer(everywhere()), "ben")
+
+    assert "Choice 2: oak-kg, no seat" in text
+    assert "Group “near”: 1 seat, first for a child who lives in zone Z1" in text
+    assert "Class: none of the school's priority classes applies." in text
+    assert "Lottery number here: " in text
+    assert "Last one admitted: class “sibling” and lottery number " in text
+    assert "All seats went to children in the same or a better class, the last one in a better class." in text
+    assert "Waitlist of this group: place " in text
+
+
+def test_the_json_has_the_facts_and_no_one_elses_ticket() -> None:
+    market = everywhere()
+    explained = explainer(market)
+
+    for applicant in market.applicants:
+        text = json.dumps(explained.explain(applicant.id).document())
+        assert not any(f'"{other.id}"' in text for other in market.applicants if other is not applicant)
+
+
+def test_an_unknown_ticket_and_an_outcome_of_another_market_are_refused_by_name() -> None:
+    market, outcome, _ = matched("zero_capacity")
+    other, _, _ = matched("matching_issue_67")
+
+    with pytest.raises(UnknownApplicant, match="no applicant nobody"):
+        Explainer(Extract.whole(market, outcome)).explain("nobody")
+    with pytest.raises(UnfitOutcome, match="of another market"):
+        Explainer(Extract.whole(other, outcome))
+    with pytest.raises(UnfitOutcome, match="does not have"):
+        Explainer(Extract.whole(market, replace(outcome, cutoffs=())))
+    with pytest.raises(UnfitOutcome, match="not hex"):
+        Explainer(Extract.whole(market, replace(outcome, seed="seed")))
+
+
+@settings(deadline=None, max_examples=100)
+@given(main_markets() | backfill_markets(), seeds())
+def test_every_right_outcome_is_explained_in_every_language(document: Json, seed: bytes) -> None:
+    market = lottery.read_market(document)
+    earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
+    outcome = lottery.match_market(market, seed=seed, seeds=earlier)
+    explained = Explainer(Extract.whole(market, outcome), seeds=earlier)
+    given_seats = {placement.applicant: (placement.program, placement.group) for placement in outcome.placements}
+
+    for applicant in market.applicants:
+        explanation = explained.explain(applicant.id)
+        decided = {
+            (program.program.id, group.name): group.decided
+            for program in explanation.programs
+            for group in program.groups
+        }
+        seats = [seat for seat, decision in decided.items() if decision in {Decided.SEATED, Decided.KEPT}]
+        assert seats == [given_seats[ticket] for ticket in [applicant.id] if ticket in given_seats]
+        assert Decided.UNEXPLAINED not in decided.values()
+        for language in languages():
+            assert all("{" not in line for line in explanation_in_words(explanation, Language(language)))
+
+
+CONDITIONS: list[tuple[Json, str]] = [
+    ({"everyone": True}, "applies"),
+    ({"zone_in": ["Z1"]}, "lives in zone Z1"),
+    ({"zone_in": ["Z1", "Z2", "Z3"]}, "lives in one of the zones Z1, Z2, or Z3"),
+    ({"zone_in": []}, "meets what nobody can meet"),
+    ({"has": "ell"}, "is learning English"),
+    ({"has": "frl"}, "is of a family with a low income"),
+    ({"has": "sped"}, "receives special education"),
+    ({"has": "homeless"}, "has no fixed home"),
+    ({"has": "band"}, "has the mark “band”"),
+    ({"at_school": "sibling"}, "has a brother or sister at this school"),
+    ({"at_school": "staff_child"}, "has a parent who works at this school"),
+    ({"at_school": "legacy"}, "has the mark “legacy” at this school"),
+    ({"attends_in": ["oak"]}, "attends oak now"),
+    ({"sibling_placed": True}, "has a brother or sister who was given a seat at this school in this round"),
+    ({"all": [{"has": "ell"}, {"has": "frl"}]}, "is learning English and is of a family with a low income"),
+    (
+        {"any": [{"has": "band"}, {"all": [{"has": "ell"}, {"zone_in": ["Z1"]}]}]},
+        "has the mark “band” or (is learning English and lives in zone Z1)",
+    ),
+    ({"not": {"has": "ell"}}, "does not meet this: is learning English"),
+    ({"all": []}, "applies"),
+    ({"any": []}, "meets what nobody can meet"),
+]
+
+
+def condition(document: Json) -> Condition:
+    program: Json = {"id": "p", "school": "p", "grade": "KG", "seats": 1, "eligible": document}
+    market = lottery.read_market(
+        {
+            "format": "lottery-market/1",
+            "round": {"id": "r", "kind": "main"},
+            "policy": {"grade_order": ["KG"]},
+            "programs": [program],
+            "applicants": [],
+        }
+    )
+    return market.programs[0].eligible
+
+
+@pytest.mark.parametrize(("document", "words"), CONDITIONS, ids=[words for _, words in CONDITIONS])
+def test_a_condition_reads_as_a_school_would_say_it(document: Json, words: str) -> None:
+    assert condition_in_words(condition(document), ENGLISH) == words
+
+
+def extract_of(market: Market, outcome: lottery.Outcome, ticket: str) -> Extract:
+    """Take what explains one child: its programs, its household, and what the outcome says of them."""
+    child = next(applicant for applicant in market.applicants if applicant.id == ticket)
+    household = [other for other in market.applicants if other.household and other.household == child.household]
+    members = {child.id: child, **{other.id: other for other in household}}
+    placements = [placement for placement in outcome.placements if placement.applicant in members]
+    held = [child.holds.program] if child.holds else []
+    wanted = {*child.ranking, *held, *(placement.program for placement in placements)}
+    part = replace(
+        market,
+        programs=tuple(program for program in market.programs if program.id in wanted),
+        applicants=tuple(members.values()),
+    )
+    cutoffs = [cutoff for cutoff in outcome.cutoffs if cutoff.program in wanted]
+    waitlists = Extract.whole(market, outcome).waitlists
+    return Extract(part, bytes.fromhex(outcome.seed), placements, cutoffs, waitlists)
+
+
+@settings(deadline=None, max_examples=60)
+@given(main_markets() | backfill_markets(), seeds())
+def test_a_few_rows_explain_a_child_as_the_whole_round_does(document: Document, seed: bytes) -> None:
+    market = lottery.read_market(document)
+    earlier = {round_id: its_seed for round_id, its_seed in EARLIER_SEEDS.items() if round_id != market.round.id}
+    outcome = lottery.match_market(market, seed=seed, seeds=earlier)
+    whole = Explainer(Extract.whole(market, outcome), seeds=earlier)
+    for applicant in market.applicants:
+        part = Explainer(extract_of(market, outcome, applicant.id), seeds=earlier)
+        assert part.explain(applicant.id) == whole.explain(applicant.id)
