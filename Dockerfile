@@ -8,6 +8,7 @@ RUN python -m venv /venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY lottery lottery
 COPY enrollment enrollment
+COPY migrations migrations
 # What makes the wheel has a virtual environment of its own, and stays out of the image.
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock \

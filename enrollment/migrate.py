@@ -5,7 +5,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+HERE = Path(__file__).parent
+MIGRATIONS = next(folder for folder in (HERE / "migrations", HERE.parent / "migrations") if folder.is_dir())
+"""In an installed wheel they are inside the package, in a checkout beside it."""
 
 
 def upgrade(url: str, to: str = "head") -> None:
