@@ -19,7 +19,7 @@ import rfc8785
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.partners import make_partner
-from enrollment.access.schemas import PartnerBody
+from enrollment.access.schemas import PartnerIn
 from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
@@ -32,7 +32,7 @@ from enrollment.rounds.audit_files import seeds_before
 from enrollment.rounds.freeze import freeze, frozen_market
 from enrollment.rounds.gates import Matched
 from enrollment.rounds.lifecycle import draw, publish
-from enrollment.rounds.locks import hold_round, lock_round, make_round, read_round
+from enrollment.rounds.locks import lock_round, lock_round_and_cycle, make_round, read_round
 from enrollment.rounds.match_job import findings_of, store
 from enrollment.rules.models import ProgramRules
 from lottery.engines import match_market
@@ -123,7 +123,7 @@ def steps_of(sessions: "sessionmaker[Session]") -> dict[str, float]:
     with transaction(sessions) as session:
         round_id = make_round(session, "2027", Kind.MAIN).id
     with timed("freeze"), transaction(sessions) as session:
-        freeze(session, hold_round(session, round_id), dice_after=timedelta(0), actor="staff:administrator")
+        freeze(session, lock_round_and_cycle(session, round_id), dice_after=timedelta(0), actor="staff:administrator")
     with timed("draw"), transaction(sessions) as session:
         draw(session, lock_round(session, round_id), "1" * 20, actor="staff:administrator")
     with timed("read"), transaction(sessions) as session:
@@ -142,7 +142,7 @@ def steps_of(sessions: "sessionmaker[Session]") -> dict[str, float]:
         matched = Matched(round_, market, outcome, seeds)
         store(session, matched, findings_of(session, matched))
     with timed("publish"), transaction(sessions) as session:
-        publish(session, hold_round(session, round_id), staff="bea", actor="staff:administrator")
+        publish(session, lock_round_and_cycle(session, round_id), staff="bea", actor="staff:administrator")
     return spent
 
 
@@ -165,7 +165,7 @@ def fill(session: Session, policy: Mapping[str, Json], programs: Documents, appl
         )
     )
     session.add(Operator(id="district", name="District"))
-    make_partner(session, PartnerBody.model_validate({"id": "portal", "name": "Portal", "scopes": ["catalog:read"]}))
+    make_partner(session, PartnerIn.model_validate({"id": "portal", "name": "Portal", "scopes": ["catalog:read"]}))
     session.flush()
     copy = _copying(session)
     schools = sorted({str(program["school"]) for program in programs})

@@ -18,8 +18,8 @@ from statistics import median
 import httpx
 
 from benchmarks.load import Load, load, put
-from enrollment.access.partners import hold_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerBody
+from enrollment.access.partners import lock_partner, make_partner, make_secret
+from enrollment.access.schemas import PartnerIn
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, connect, copy_rows, sessions_of, transaction
@@ -86,7 +86,7 @@ def make_city(database: str) -> str:
             )
         )
         session.add(Operator(id="district", name="District"))
-        make_partner(session, PartnerBody.model_validate({"id": "portal", "name": "Portal", "scopes": SCOPES}))
+        make_partner(session, PartnerIn.model_validate({"id": "portal", "name": "Portal", "scopes": SCOPES}))
         session.flush()
         session.add_all(School(id=f"s{n}", operator_id="district", name=f"s{n}", sector="district") for n in programs())
         session.flush()
@@ -107,7 +107,7 @@ def make_city(database: str) -> str:
         ]
         copy_rows(session, Applicant, columns, rows)
     with transaction(sessions_of(engine)) as session:
-        _, secret = make_secret(session, hold_partner(session, "portal"))
+        _, secret = make_secret(session, lock_partner(session, "portal"))
     engine.dispose()
     return secret
 

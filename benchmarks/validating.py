@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from enrollment.rankings.schemas import RankingBody
+from enrollment.rankings.schemas import RankingIn
 
 
 def create_app() -> FastAPI:
@@ -10,7 +10,7 @@ def create_app() -> FastAPI:
     app = FastAPI()
 
     @app.put("/v1/cycles/{cycle}/applicants/{reference}/ranking")
-    def validate(cycle: str, reference: str, body: RankingBody) -> dict[str, str | int]:
+    def validate(cycle: str, reference: str, body: RankingIn) -> dict[str, str | int]:
         return {"cycle": cycle, "reference": reference, "programs": len(body.programs)}
 
     return app

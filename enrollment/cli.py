@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from enrollment.access.access_changes import reset_from_command_line
 from enrollment.access.accounts import AdministratorsThere, make_first_administrator
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import RoleBody, StaffBody
+from enrollment.access.schemas import RoleIn, StaffIn
 from enrollment.app import create_app, work
 from enrollment.applicants.sis_ids import record_keys
 from enrollment.database import connect, sessions_of, transaction
@@ -234,7 +234,7 @@ def reset_account(name: Annotated[str, typer.Argument(help="The account's name."
 
 
 def _make_administrator(name: str, password: str) -> None:
-    StaffBody(id=name, name=name, roles=[RoleBody(role="administrator")])  # a name that is none ends here
+    StaffIn(id=name, name=name, roles=[RoleIn(role="administrator")])  # a name that is none ends here
     engine = connect(settings_of_environment().database_url, connections=2)
     try:
         with transaction(sessions_of(engine)) as session:

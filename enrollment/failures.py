@@ -20,7 +20,7 @@ from enrollment.database import Table, transaction
 
 FIRST_WAIT_SECONDS = 1
 LONGEST_WAIT_SECONDS = 3600
-MOST_DOUBLINGS = 12
+MAX_DOUBLINGS = 12
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 """How long after the time to try again a note goes whose row is no longer due, so that nobody tried it again."""
@@ -116,7 +116,7 @@ def note(sessions: "sessionmaker[Session]", work: str, subject: str, breakage: B
         values = {"kind": breakage.kind, "place": breakage.place, "last_at": now}
         longer = func.least(
             LONGEST_WAIT_SECONDS,
-            FIRST_WAIT_SECONDS * func.power(2, func.least(WorkFailure.times, MOST_DOUBLINGS), type_=Float()),
+            FIRST_WAIT_SECONDS * func.power(2, func.least(WorkFailure.times, MAX_DOUBLINGS), type_=Float()),
         )
         session.execute(
             insert(WorkFailure)

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from enrollment.plain_text import flaw_of
 
-MOST_TEXT = 500
+MAX_TEXT = 500
 
 
 class Wire(BaseModel):
@@ -31,12 +31,12 @@ def plain_text(text: str, *, allowed: str = "") -> str:
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 """An id: of a cycle, a school, a program, a partner's applicant."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(plain_text)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(plain_text)]
 """Words of a person, with something in them that can be seen (`enrollment.plain_text`)."""
 
 Reason = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=MOST_TEXT),
+    StringConstraints(min_length=3, max_length=MAX_TEXT),
     AfterValidator(plain_text),
     Field(description="Why; it stands in the public log, so it names no child.", examples=["Snow closed the schools"]),
 ]

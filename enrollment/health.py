@@ -14,7 +14,7 @@ from enrollment.worker_status import JOBS, WorkerPass
 ALIVE = timedelta(seconds=30)
 """A process, or a runner of jobs, that has said nothing for longer counts as gone."""
 
-MOST_FAILURES = 100
+MAX_FAILURES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def failures(session: Session) -> Sequence[WorkFailure]:
     return session.scalars(
         select(WorkFailure)
         .order_by(WorkFailure.last_at.desc(), WorkFailure.work, WorkFailure.subject)
-        .limit(MOST_FAILURES)
+        .limit(MAX_FAILURES)
     ).all()
 
 

@@ -38,10 +38,10 @@ QUEUE = "rounds"
 
 HEARTBEAT_SECONDS = 2.0
 
-MOST_TRIES = 6
+MAX_TRIES = 6
 """Of a job that breaks off, at longer and longer intervals; whoever asked may ask again afterwards."""
 
-MOST_TAKEN_UP = 20
+MAX_TAKEN_UP = 20
 """How often a job is begun again whose worker ended: one that ends every worker is given up."""
 
 LOST_WAIT_SECONDS = 2
@@ -86,7 +86,7 @@ class Retry(BaseRetryStrategy):
         """Say when the job is tried again, if it is."""
         if isinstance(exception, DatabaseLost):
             return RetryDecision(retry_in={"seconds": LOST_WAIT_SECONDS})
-        if job.attempts >= MOST_TRIES:
+        if job.attempts >= MAX_TRIES:
             return None
         return RetryDecision(retry_in={"seconds": 2**job.attempts})
 
@@ -273,12 +273,12 @@ class _Runner:
     def _add(self, app: App, name: str, job: Job) -> None:
         @app.task(name=name, queue=QUEUE, pass_context=True, retry=Retry())
         def run(context: JobContext, subject: str) -> None:
-            carry_out(self._sessions, name, job, subject, last=context.job.attempts >= MOST_TRIES)
+            carry_out(self._sessions, name, job, subject, last=context.job.attempts >= MAX_TRIES)
 
     async def _take_up_stalled(self, app: App) -> None:
         """Begin jobs again whose worker has ended; each look also shows that the runner has its connections."""
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._stalled_after):
-            if job.attempts < MOST_TAKEN_UP:
+            if job.attempts < MAX_TAKEN_UP:
                 await app.job_manager.retry_job(job)
             else:
                 await self._end(app, job)

@@ -113,7 +113,7 @@ StoredFields = Annotated[Mapping[str, JsonValue], BeforeValidator(fields_of)]
 """A stored document that is shown as it is."""
 
 
-class PointShown(BaseModel):
+class PointOut(BaseModel):
     """A point, WGS84, in degrees."""
 
     model_config = ConfigDict(frozen=True)
@@ -122,5 +122,5 @@ class PointShown(BaseModel):
     latitude: Annotated[float | None, BeforeValidator(_number)] = None
 
 
-StoredPoint = Annotated[PointShown | None, BeforeValidator(_object)]
+StoredPoint = Annotated[PointOut | None, BeforeValidator(_object)]
 """A stored point; null where there is something else."""

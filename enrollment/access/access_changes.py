@@ -31,7 +31,7 @@ from enrollment.access.invitations import CODE_GROUPS, invite
 from enrollment.access.models import AccessChange, AuthenticatorApp, Passkey, RecoveryCode, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import AccessChangeBody, RoleBody
+from enrollment.access.schemas import AccessChangeIn, RoleIn
 from enrollment.access.security_log import COMMAND_LINE, Event, record
 from enrollment.access.two_people import refuse_second_person
 from enrollment.database import clock
@@ -73,7 +73,7 @@ class OwnAccessChange(Conflict):
     detail = sentence("Another administrator must approve what you asked for.")
 
 
-def ask_for_change(session: Session, body: AccessChangeBody, *, by: Staff) -> tuple[AccessChange, str | None]:
+def ask_for_change(session: Session, body: AccessChangeIn, *, by: Staff) -> tuple[AccessChange, str | None]:
     """Ask for a change of access; return it with the first part of the code, where the owner will need one.
 
     Raises:
@@ -119,7 +119,7 @@ def ask_for_change(session: Session, body: AccessChangeBody, *, by: Staff) -> tu
     return change, code
 
 
-def _refuse_unfit(body: AccessChangeBody) -> None:
+def _refuse_unfit(body: AccessChangeIn) -> None:
     faults = []
     if (body.name is not None) != (body.what == "make"):
         faults.append(Fault("/name", "name-unfit", sentence("Send a name to make an account, and only then.")))
@@ -130,7 +130,7 @@ def _refuse_unfit(body: AccessChangeBody) -> None:
         raise MalformedBody(faults=faults)
 
 
-def _hands_out_code(session: Session, body: AccessChangeBody) -> bool:
+def _hands_out_code(session: Session, body: AccessChangeIn) -> bool:
     """Say whether the owner has to confirm the account (again): so nobody who knew it before becomes administrator."""
     if body.what in ("make", "reset"):
         return True
@@ -166,7 +166,7 @@ def approve_change(
 def _carry_out(
     session: Session, change: AccessChange, *, by: Staff, settings: Settings
 ) -> tuple[StaffAccount, str | None]:
-    roles = roles_in(RoleBody.model_validate(role) for role in _listed(change.about["roles"]))
+    roles = roles_in(RoleIn.model_validate(role) for role in _listed(change.about["roles"]))
     if change.what == "make":
         account = add_account(session, change.staff_id, str(change.about["name"]), roles, by=by)
         return account, invite(session, account, sponsor=None, by=by, settings=settings, first=change.digest)
@@ -248,7 +248,7 @@ def _decide(session: Session, change: AccessChange, status: str, *, by: Staff, r
 
 
 def _about(change: AccessChange) -> dict[str, Json]:
-    roles = roles_in(RoleBody.model_validate(role) for role in _listed(change.about["roles"]))
+    roles = roles_in(RoleIn.model_validate(role) for role in _listed(change.about["roles"]))
     return {
         "change": str(change.id),
         "what": change.what,

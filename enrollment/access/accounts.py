@@ -17,7 +17,7 @@ from enrollment.access.invitations import invite
 from enrollment.access.models import Invitation, StaffAccount, StaffRole, StaffToken
 from enrollment.access.partners import IdTaken
 from enrollment.access.passwords import hash_of, refuse_guessable
-from enrollment.access.schemas import RoleBody, StaffBody, StaffChange
+from enrollment.access.schemas import RoleIn, StaffChangeIn, StaffIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.audit.log import append
 from enrollment.database import clock
@@ -118,7 +118,7 @@ def administrators(session: Session) -> frozenset[str]:
     return frozenset(rows)
 
 
-def make_staff(session: Session, body: StaffBody, *, by: Staff, settings: Settings) -> tuple[StaffAccount, str]:
+def make_staff(session: Session, body: StaffIn, *, by: Staff, settings: Settings) -> tuple[StaffAccount, str]:
     """Make an account that is no administrator's, and return it with the code of its invitation.
 
     Raises:
@@ -204,7 +204,7 @@ def lock_for_change(session: Session, staff_id: str, *, by: Staff) -> StaffAccou
     return lock_account(session, staff_id)
 
 
-def change_staff(session: Session, staff: StaffAccount, body: StaffChange, *, by: Staff) -> None:
+def change_staff(session: Session, staff: StaffAccount, body: StaffChangeIn, *, by: Staff) -> None:
     """Change an account from `lock_for_change`; closing it ends its sessions and tokens.
 
     Raises:
@@ -265,7 +265,7 @@ def roles_of(session: Session, staff_id: str) -> list[Role]:
     return [Role(RoleKind(row.kind), row.operator_id, row.school_id) for row in rows]
 
 
-def roles_in(roles: Iterable[RoleBody]) -> list[Role]:
+def roles_in(roles: Iterable[RoleIn]) -> list[Role]:
     """Return the roles that a body names."""
     return [Role(RoleKind(role.role), role.operator, role.school) for role in roles]
 

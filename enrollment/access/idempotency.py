@@ -26,7 +26,7 @@ KEPT_HEADERS = ("etag", "location")
 HIDDEN = frozenset({"secret", "token", "transfer_code", "invitation_code", "recovery_codes", "device", "uri"})
 """Fields shown once; they are not kept, so an answer given again has null in their place."""
 
-MOST_KEY = 128
+MAX_KEY = 128
 
 
 class IdempotencyKeyMissing(BadRequest):
@@ -126,7 +126,7 @@ def once(
     """
     if key is None:
         raise IdempotencyKeyMissing
-    if not (0 < len(key) <= MOST_KEY and key.isascii() and key.isprintable()):
+    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise IdempotencyKeyUnusable
     name = f"partner:{caller.id}" if isinstance(caller, Partner) else f"staff:{caller.id}"
     body: bytes = request.state.fingerprinted
@@ -158,7 +158,7 @@ def _again(given: GivenAnswer) -> Response:
     )
 
 
-Once = Depends(once)
+Idempotent = Depends(once)
 """Put into the `dependencies` of every POST."""
 
 
@@ -176,7 +176,7 @@ FOUND: ContextVar[Found] = ContextVar("found")
 def unless_answered(act: Callable[..., object]) -> Callable[..., object]:
     """Have an act carried out unless it was answered before."""
     if iscoroutinefunction(act):
-        raise TypeError("a route of OnceRoute is no coroutine")
+        raise TypeError("a route of IdempotentRoute is no coroutine")
 
     @wraps(act)
     def act_once(*args: object, **named: object) -> object:
@@ -193,7 +193,7 @@ def unless_answered(act: Callable[..., object]) -> Callable[..., object]:
 Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
-class OnceRoute(APIRoute):
+class IdempotentRoute(APIRoute):
     """A route that keeps its answer where `once` promised to, and gives a stored one in place of acting again."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's

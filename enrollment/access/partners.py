@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt
 from enrollment.access.callers import Partner, digest_of
 from enrollment.access.models import PartnerAccount, PartnerSecret
-from enrollment.access.schemas import PartnerBody, PartnerChange
+from enrollment.access.schemas import PartnerChangeIn, PartnerIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.access.tokens import Client
 from enrollment.database import clock
 from enrollment.problems import Conflict, NotFound, sentence
 
-MOST_SECRETS = 2
+MAX_SECRETS = 2
 
 
 class IdTaken(Conflict):
@@ -33,7 +33,7 @@ class TwoSecretsAlready(Conflict):
     detail = sentence("Revoke the one that is no longer in use, then make a new one.")
 
 
-def make_partner(session: Session, body: PartnerBody, *, by: Actor | Somebody = COMMAND_LINE) -> PartnerAccount:
+def make_partner(session: Session, body: PartnerIn, *, by: Actor | Somebody = COMMAND_LINE) -> PartnerAccount:
     """Make a partner, without a secret yet.
 
     Raises:
@@ -48,7 +48,7 @@ def make_partner(session: Session, body: PartnerBody, *, by: Actor | Somebody = 
     return partner
 
 
-def hold_partner(session: Session, partner_id: str) -> PartnerAccount:
+def lock_partner(session: Session, partner_id: str) -> PartnerAccount:
     """Return a partner, locked for a change.
 
     Raises:
@@ -60,7 +60,7 @@ def hold_partner(session: Session, partner_id: str) -> PartnerAccount:
     return partner
 
 
-def change_partner(session: Session, partner: PartnerAccount, body: PartnerChange, *, by: Actor) -> None:
+def change_partner(session: Session, partner: PartnerAccount, body: PartnerChangeIn, *, by: Actor) -> None:
     """Change a partner's name, scopes, and whether it may come in."""
     partner.name, partner.scopes, partner.active = body.name, list(body.scopes), body.active
     partner.version += 1
@@ -90,7 +90,7 @@ def make_secret(
     Raises:
         TwoSecretsAlready: if two are valid.
     """
-    if len(valid_secrets(session, partner.id)) >= MOST_SECRETS:
+    if len(valid_secrets(session, partner.id)) >= MAX_SECRETS:
         raise TwoSecretsAlready
     words = secrets.token_urlsafe(32)
     secret = PartnerSecret(id=uuid.uuid4(), partner_id=partner.id, digest=digest_of(words), made_at=clock(session))

@@ -19,7 +19,7 @@ from webauthn.helpers.structs import (
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import SignedIn
 from enrollment.access.models import Passkey, PasskeyChallenge
-from enrollment.access.schemas import PasskeyAnswer, PasskeyBody
+from enrollment.access.schemas import PasskeyAnswer, PasskeyIn
 from enrollment.access.second_factors import ISSUER, refuse_unproved
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
@@ -116,7 +116,7 @@ def _take(session: Session, by: SignedIn, purpose: str) -> bytes | None:
     return None if row is None or row.expires_at <= clock(session) else row.challenge
 
 
-def add_passkey(session: Session, body: PasskeyBody, *, by: SignedIn, settings: Settings) -> bool:
+def add_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> bool:
     """Add a passkey that signed the session's challenge; say whether it did.
 
     Raises:

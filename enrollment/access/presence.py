@@ -19,7 +19,7 @@ from enrollment.access.client_addresses import keyed
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
 from enrollment.access.passwords import hash_of, is_right, refuse_guessable
-from enrollment.access.schemas import PasskeyBody, PasswordChange, Proof
+from enrollment.access.schemas import PasskeyIn, PasswordChangeIn, Proof
 from enrollment.access.second_factors import (
     SecondFactorRefused,
     app_code_is_right,
@@ -98,7 +98,7 @@ def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings)
     return _added(session, by, now)
 
 
-def finish_passkey(session: Session, body: PasskeyBody, *, by: SignedIn, settings: Settings) -> list[str] | None:
+def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> list[str] | None:
     """Add a passkey as a second factor; return recovery codes with the first one.
 
     Raises:
@@ -144,7 +144,7 @@ def _mark(session: Session, by: SignedIn, now: datetime) -> None:
     session.flush()
 
 
-def change_password(session: Session, body: PasswordChange, *, by: Staff, settings: Settings) -> None:
+def change_password(session: Session, body: PasswordChangeIn, *, by: Staff, settings: Settings) -> None:
     """Change the caller's own password; every other session, and every personal token, ends.
 
     Raises:

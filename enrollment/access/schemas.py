@@ -34,7 +34,7 @@ AppCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$"), Field(example
 Needs = Literal["second-factor", "second-factor-setup"]
 
 
-class AccessTokenShown(Wire):
+class AccessTokenOut(Wire):
     """A partner's access token (RFC 6749, section 5.1)."""
 
     access_token: str
@@ -43,7 +43,7 @@ class AccessTokenShown(Wire):
     scope: str
 
 
-class PartnerBody(Wire):
+class PartnerIn(Wire):
     """A partner as an administrator makes it."""
 
     id: Annotated[Id, Field(description="Also its OAuth client id.", examples=["city-portal"])]
@@ -54,7 +54,7 @@ class PartnerBody(Wire):
     ]
 
 
-class PartnerChange(Wire):
+class PartnerChangeIn(Wire):
     """What an administrator may change of a partner."""
 
     name: Text
@@ -62,7 +62,7 @@ class PartnerChange(Wire):
     active: Annotated[bool, Field(description="False: its tokens stop at once.")]
 
 
-class SecretShown(Wire):
+class SecretOut(Wire):
     """A partner's secret; the secret itself is shown once, when it is made."""
 
     id: uuid.UUID
@@ -70,17 +70,17 @@ class SecretShown(Wire):
     secret: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
 
 
-class PartnerShown(Wire):
+class PartnerOut(Wire):
     """A partner."""
 
     id: str
     name: str
     scopes: StoredTexts
     active: bool
-    secrets: list[SecretShown]
+    secrets: list[SecretOut]
 
 
-class RoleBody(Wire):
+class RoleIn(Wire):
     """A role: administrator or auditor of everything, or staff of one operator or one school."""
 
     role: Annotated[Literal["administrator", "auditor", "operator", "school"], Field(examples=["school"])]
@@ -88,30 +88,30 @@ class RoleBody(Wire):
     school: Annotated[Id | None, Field(description="With `school` only.", examples=["lincoln"])] = None
 
     @model_validator(mode="after")
-    def _fits(self) -> "RoleBody":
+    def _fits(self) -> "RoleIn":
         named = {"operator": self.operator is not None, "school": self.school is not None}
         if named != {"operator": self.role == "operator", "school": self.role == "school"}:
             raise PydanticCustomError("role", "names the operator with the role operator, the school with school")
         return self
 
 
-class StaffBody(Wire):
+class StaffIn(Wire):
     """A member of the staff as an administrator makes the account. The owner sets the password."""
 
     id: Annotated[Id, Field(description="The name to sign in with.", examples=["lincoln.office"])]
     name: Annotated[Text, Field(examples=["Lincoln school, office"])]
-    roles: Annotated[list[RoleBody], Field(min_length=1, max_length=50)]
+    roles: Annotated[list[RoleIn], Field(min_length=1, max_length=50)]
 
 
-class StaffChange(Wire):
+class StaffChangeIn(Wire):
     """What an administrator may change of an account alone."""
 
     name: Text
-    roles: Annotated[list[RoleBody], Field(min_length=1, max_length=50)]
+    roles: Annotated[list[RoleIn], Field(min_length=1, max_length=50)]
     active: Annotated[bool, Field(description="False: the account's sessions and tokens end at once.")]
 
 
-class RoleShown(Wire):
+class RoleOut(Wire):
     """A role of an account."""
 
     role: Literal["administrator", "auditor", "operator", "school"]
@@ -119,17 +119,17 @@ class RoleShown(Wire):
     school: str | None
 
 
-class StaffShown(Wire):
+class StaffOut(Wire):
     """A member of the staff."""
 
     id: str
     name: str
-    roles: list[RoleShown]
+    roles: list[RoleOut]
     active: bool
     confirmed_at: Annotated[datetime | None, Field(description="When the owner last took up an invitation.")]
 
 
-class InvitationShown(Wire):
+class InvitationOut(Wire):
     """An invitation for the owner of an account, to be handed over in person or on a safe way."""
 
     staff: str
@@ -137,7 +137,7 @@ class InvitationShown(Wire):
     expires_at: datetime
 
 
-class StaffMade(StaffShown):
+class NewStaffOut(StaffOut):
     """A new account, and the code with which its owner sets the password."""
 
     invitation_code: Annotated[str | None, Field(description="Only in the answer that makes it.")]
@@ -154,7 +154,7 @@ class AcceptInvitation(Wire):
     password: Password
 
 
-class AccessChangeBody(Wire):
+class AccessChangeIn(Wire):
     """A change of access that takes two administrators."""
 
     what: Annotated[
@@ -167,7 +167,7 @@ class AccessChangeBody(Wire):
     staff: Annotated[Id, Field(description="The account.", examples=["carla"])]
     name: Annotated[Text | None, Field(description="With `make` only.")] = None
     roles: Annotated[
-        list[RoleBody],
+        list[RoleIn],
         Field(max_length=50, default_factory=list, description="With `make` and `roles`: all of them."),
     ]
     reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla joins the office"])]
@@ -179,14 +179,14 @@ class AccessDecision(Wire):
     reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla called me"])]
 
 
-class AccessChangeShown(Wire):
+class AccessChangeOut(Wire):
     """A change of access, and what became of it."""
 
     id: uuid.UUID
     what: str
     staff: str
     name: str | None
-    roles: list[RoleShown]
+    roles: list[RoleOut]
     reason: str
     asked_by: str
     asked_at: datetime
@@ -217,14 +217,14 @@ class SignIn(Wire):
     ] = None
 
 
-class PasswordChange(Wire):
+class PasswordChangeIn(Wire):
     """Your former password and the new one."""
 
     password: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     new_password: Password
 
 
-class PersonalTokenBody(Wire):
+class PersonalTokenIn(Wire):
     """A token to act with from a program; it can do no more than its owner."""
 
     name: Annotated[Text, Field(examples=["nightly report"])]
@@ -232,7 +232,7 @@ class PersonalTokenBody(Wire):
     days: Annotated[int, Field(ge=1, le=366, description="How long it holds.")] = 30
 
 
-class StaffTokenShown(Wire):
+class StaffTokenOut(Wire):
     """A session or a personal token; the token itself is shown once, when it is made."""
 
     id: uuid.UUID
@@ -243,7 +243,7 @@ class StaffTokenShown(Wire):
     token: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
 
 
-class SessionOpened(StaffTokenShown):
+class SessionOpened(StaffTokenOut):
     """A new session."""
 
     needs: Annotated[
@@ -306,7 +306,7 @@ class PasskeyAnswer(_FromBrowser):
             return b""
 
 
-class PasskeyBody(Wire):
+class PasskeyIn(Wire):
     """A passkey to be added, and how its owner calls it."""
 
     name: Annotated[Text, Field(examples=["Blue key"])]
@@ -334,13 +334,13 @@ class Proof(Wire):
         return [kind for kind in kinds if getattr(self, kind) is not None]
 
 
-class PresenceShown(Wire):
+class PresenceOut(Wire):
     """Until when the proof of presence holds."""
 
     until: datetime
 
 
-class FactorShown(Wire):
+class FactorOut(Wire):
     """A second factor."""
 
     id: uuid.UUID
@@ -349,21 +349,21 @@ class FactorShown(Wire):
     made_at: datetime
 
 
-class FactorsShown(Wire):
+class FactorsOut(Wire):
     """Your second factors, and how many recovery codes are left."""
 
-    data: list[FactorShown]
+    data: list[FactorOut]
     recovery_codes_left: int
 
 
-class AppShown(Wire):
+class AppOut(Wire):
     """The secret for an authenticator app, as text and as the address for a QR code."""
 
     secret: Annotated[str | None, Field(description="Only in this answer.")]
     uri: Annotated[str | None, Field(description="Only in this answer.")]
 
 
-class RecoveryCodesShown(Wire):
+class RecoveryCodesOut(Wire):
     """Recovery codes: print them. Each works once, when you have lost your second factor."""
 
     recovery_codes: Annotated[
@@ -375,7 +375,7 @@ Options = dict[str, JsonValue]
 """What a browser is to hand to `navigator.credentials`."""
 
 
-class SecurityEventShown(Wire):
+class SecurityEventOut(Wire):
     """An event of the security log."""
 
     place: int

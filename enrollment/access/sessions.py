@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import STAFF_SCOPES, SessionNeeded, SignedIn, Staff, digest_of
 from enrollment.access.models import SessionUse, StaffToken
-from enrollment.access.schemas import PersonalTokenBody
+from enrollment.access.schemas import PersonalTokenIn
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
 from enrollment.problems import NotFound
@@ -43,7 +43,7 @@ def open_session(session: Session, staff_id: str, *, proved: bool, settings: Set
     return new
 
 
-def make_personal_token(session: Session, body: PersonalTokenBody, *, by: Staff) -> NewToken:
+def make_personal_token(session: Session, body: PersonalTokenIn, *, by: Staff) -> NewToken:
     """Make a personal token with some of the scopes that its owner has now. No token makes another one.
 
     Raises:

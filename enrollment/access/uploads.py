@@ -31,7 +31,7 @@ class _Check:
 
 
 class UploadRoute(APIRoute):
-    """Checks the caller, takes the body in, waits for a place, and keeps the answer as `OnceRoute` does."""
+    """Checks the caller, takes the body in, waits for a place, and keeps the answer as `IdempotentRoute` does."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
         """Make the route, which gives a stored answer in place of acting again."""

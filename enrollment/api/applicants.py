@@ -20,38 +20,38 @@ from enrollment.access.callers import (
     WritesApplications,
     digest_of,
 )
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
 from enrollment.applicants import claims as deciding
 from enrollment.applicants.applications import (
     bringing,
     find_applicant,
-    hold_applicant,
-    hold_application,
+    lock_applicant,
+    lock_application,
     override_zones,
     put_applicant,
 )
 from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.schemas import (
-    AddressShown,
-    ApplicantBody,
+    AddressOut,
+    ApplicantIn,
     ApplicantListed,
-    ApplicantShown,
-    ChildShown,
-    ClaimBody,
+    ApplicantOut,
+    ChildOut,
     ClaimDecision,
-    ClaimShown,
+    ClaimIn,
+    ClaimOut,
     ClaimStatus,
     ClaimToDecide,
-    GuardianShown,
-    TransferBody,
+    GuardianOut,
     TransferCode,
+    TransferIn,
     ZonesOverride,
 )
 from enrollment.audit.log import append
-from enrollment.cycles.locks import hold_between_rounds, hold_open, read_cycle
+from enrollment.cycles.locks import lock_cycle_between_rounds, lock_open_cycle, read_cycle
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
@@ -60,8 +60,8 @@ from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.stored_values import objects_of
 from enrollment.zones.models import Zone
 
-router = APIRouter(route_class=OnceRoute, tags=["applicants"])
-claim_router = APIRouter(route_class=OnceRoute, tags=["claims"])
+router = APIRouter(route_class=IdempotentRoute, tags=["applicants"])
+claim_router = APIRouter(route_class=IdempotentRoute, tags=["claims"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
@@ -82,18 +82,18 @@ def put(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    body: ApplicantBody,
+    body: ApplicantIn,
     if_match: IfMatch = None,
-) -> ApplicantShown:
+) -> ApplicantOut:
     """Make or change an application under your own reference, while the cycle takes them.
 
     A child that was withdrawn starts over with the same ticket. The same child by its SIS id, brought by anybody
     else, is refused.
     """
-    taking = hold_open(session, cycle)
+    taking = lock_open_cycle(session, cycle)
     settings = request.app.state.settings
     lock_families(session, partner, [bringing(settings, taking.cycle, reference, body)])
-    found = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    found = lock_applicant(session, partner, cycle=cycle, reference=reference)
     refuse_stale(if_match, found.version if found and found.withdrawn_at is None else None)
     made = put_applicant(session, partner, taking.cycle, reference, body, found=found, settings=settings)
     show_version(response, made.version)
@@ -109,7 +109,7 @@ def read(
     response: Response,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> ApplicantShown:
+) -> ApplicantOut:
     """Read an application of yours."""
     found = find_applicant(session, partner, cycle=cycle, reference=reference)
     record_names_read(session, partner, "application", cycle=cycle)
@@ -144,17 +144,17 @@ def _listed(applicant: Applicant, tag: bytes) -> ApplicantListed:
     )
 
 
-@router.post(f"{APPLICANT}/claims", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+@router.post(f"{APPLICANT}/claims", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_claim(
     session: InTransaction,
     partner: WritesApplications,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    body: ClaimBody,
-) -> ClaimShown:
+    body: ClaimIn,
+) -> ClaimOut:
     """Claim a fact that gives priority; it counts once the school, or for facts about the child the city, approves."""
-    held = hold_between_rounds(session, cycle)
-    applicant = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    held = lock_cycle_between_rounds(session, cycle)
+    applicant = lock_applicant(session, partner, cycle=cycle, reference=reference)
     if applicant is None or applicant.withdrawn_at is not None:
         raise NotFound
     return claim_shown(deciding.make_claim(session, held.cycle, applicant, body, actor=partner.actor))
@@ -168,7 +168,7 @@ def list_claims(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> Page[ClaimShown]:
+) -> Page[ClaimOut]:
     """List the claims of an application of yours."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     return paging.read(session, select(Claim).where(Claim.applicant_id == applicant.id), by=[Claim.id]).show(
@@ -176,7 +176,7 @@ def list_claims(
     )
 
 
-@router.post(f"{APPLICANT}/transfer-code", dependencies=[Once])
+@router.post(f"{APPLICANT}/transfer-code", dependencies=[Idempotent])
 def make_transfer_code(
     session: InTransaction,
     partner: WritesApplications,
@@ -184,7 +184,7 @@ def make_transfer_code(
     reference: Annotated[Id, Path()],
 ) -> TransferCode:
     """Make the code with which the family can move this application to another partner; the former one ends."""
-    applicant = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    applicant = lock_applicant(session, partner, cycle=cycle, reference=reference)
     if applicant is None or applicant.withdrawn_at is not None:
         raise NotFound
     code = secrets.token_hex(10)
@@ -193,16 +193,16 @@ def make_transfer_code(
     return TransferCode(transfer_code=code)
 
 
-@router.post("/v1/cycles/{cycle}/transfers", dependencies=[Once])
+@router.post("/v1/cycles/{cycle}/transfers", dependencies=[Idempotent])
 def transfer(
-    session: InTransaction, partner: WritesApplications, cycle: Annotated[Id, Path()], body: TransferBody
+    session: InTransaction, partner: WritesApplications, cycle: Annotated[Id, Path()], body: TransferIn
 ) -> ApplicantListed:
     """Take over an application with the family's code: ranking, claims and ticket come with it.
 
     The answer names nobody, because it is kept for its Idempotency-Key; read the application for the rest.
     """
-    hold_between_rounds(session, cycle)
-    found = hold_application(
+    lock_cycle_between_rounds(session, cycle)
+    found = lock_application(
         session,
         select(Applicant).where(
             Applicant.cycle_id == cycle,
@@ -266,7 +266,7 @@ def list_claims_to_decide(
     return paging.read(session, asked, by=[Claim.id]).show(lambda claim: _to_decide(session, claim, staff))
 
 
-@claim_router.post("/v1/claims/{claim}/approve", dependencies=[Once])
+@claim_router.post("/v1/claims/{claim}/approve", dependencies=[Idempotent])
 def approve_claim(
     session: InTransaction,
     staff: Decides,
@@ -275,7 +275,7 @@ def approve_claim(
     claim: uuid.UUID,
     body: ClaimDecision,
     if_match: IfMatch = None,
-) -> ClaimShown:
+) -> ClaimOut:
     """Approve a claim: from now on it counts.
 
     A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
@@ -283,7 +283,7 @@ def approve_claim(
     return _decide(session, staff, response, claim, "approved", body, if_match)
 
 
-@claim_router.post("/v1/claims/{claim}/deny", dependencies=[Once])
+@claim_router.post("/v1/claims/{claim}/deny", dependencies=[Idempotent])
 def deny_claim(
     session: InTransaction,
     staff: Decides,
@@ -292,7 +292,7 @@ def deny_claim(
     claim: uuid.UUID,
     body: ClaimDecision,
     if_match: IfMatch = None,
-) -> ClaimShown:
+) -> ClaimOut:
     """Deny a claim: it does not count.
 
     A claim is decided once. To change the decision, send the version of the claim that you have seen as If-Match.
@@ -310,7 +310,7 @@ def put_zones(
     body: ZonesOverride,
 ) -> None:
     """Set a child's zones against its address's, with a reason, until the partner sends the application anew."""
-    hold_between_rounds(session, cycle)
+    lock_cycle_between_rounds(session, cycle)
     known = dict.fromkeys(session.scalars(select(Zone.id).where(Zone.cycle_id == cycle)), True)
     actor = staff.actor_for(RoleKind.ADMINISTRATOR)
     override_zones(session, cycle, ticket, body.zones, known=known, actor=actor, reason=body.reason)
@@ -324,8 +324,8 @@ def _decide(
     decided: str,
     body: ClaimDecision,
     if_match: str | None,
-) -> ClaimShown:
-    claim = deciding.hold_claim(session, staff, claim_id, if_match=if_match)
+) -> ClaimOut:
+    claim = deciding.lock_claim(session, staff, claim_id, if_match=if_match)
     actor = staff.actor_for(RoleKind.SCHOOL, RoleKind.OPERATOR, RoleKind.ADMINISTRATOR)
     deciding.decide_claim(session, claim, decided, body, actor=actor)
     show_version(response, claim.version)
@@ -342,15 +342,15 @@ def _to_decide(session: Session, claim: Claim, staff: Staff) -> ClaimToDecide:
     )
 
 
-def _child_if_kept(session: Session, applicant: Applicant) -> ChildShown | None:
+def _child_if_kept(session: Session, applicant: Applicant) -> ChildOut | None:
     """Show who the child is; None once the application was withdrawn."""
     person = session.get(Person, applicant.id)
     return child_shown(person) if person else None
 
 
-def claim_shown(claim: Claim) -> ClaimShown:
+def claim_shown(claim: Claim) -> ClaimOut:
     """Show a claim."""
-    return ClaimShown(
+    return ClaimOut(
         id=claim.id,
         fact=claim.fact,
         school=claim.school_id,
@@ -363,17 +363,17 @@ def claim_shown(claim: Claim) -> ClaimShown:
     )
 
 
-def child_shown(person: Person) -> ChildShown:
+def child_shown(person: Person) -> ChildOut:
     """Show who the child is, to those who may know."""
-    return ChildShown(given_name=person.given_name, family_name=person.family_name, birth_date=person.birth_date)
+    return ChildOut(given_name=person.given_name, family_name=person.family_name, birth_date=person.birth_date)
 
 
-def _claims(session: Session, applicant: Applicant) -> list[ClaimShown]:
+def _claims(session: Session, applicant: Applicant) -> list[ClaimOut]:
     rows = session.scalars(select(Claim).where(Claim.applicant_id == applicant.id).order_by(Claim.made_at, Claim.id))
     return [claim_shown(claim) for claim in rows]
 
 
-def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
+def applicant_shown(session: Session, applicant: Applicant) -> ApplicantOut:
     """Show an application to its partner.
 
     Raises:
@@ -383,7 +383,7 @@ def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
     if person is None:
         raise NotFound
     household = session.get(Household, applicant.household_id) if applicant.household_id else None
-    return ApplicantShown(
+    return ApplicantOut(
         cycle=applicant.cycle_id,
         reference=applicant.reference,
         ticket=session.execute(
@@ -392,8 +392,8 @@ def applicant_shown(session: Session, applicant: Applicant) -> ApplicantShown:
         grade=applicant.grade,
         child=child_shown(person),
         attends=applicant.attends,
-        guardians=[GuardianShown.model_validate(guardian) for guardian in objects_of(person.guardians)],
-        addresses=[AddressShown.model_validate(address) for address in objects_of(person.addresses)],
+        guardians=[GuardianOut.model_validate(guardian) for guardian in objects_of(person.guardians)],
+        addresses=[AddressOut.model_validate(address) for address in objects_of(person.addresses)],
         zones=applicant.zones,
         zone_method=applicant.zone_method,
         zone_vintage=applicant.zone_vintage,

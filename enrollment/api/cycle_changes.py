@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import Administers, RoleKind
 from enrollment.api.cycles import show_cycle
 from enrollment.cycles.changes import change_cycle
-from enrollment.cycles.locks import hold_for_change, read_cycle
-from enrollment.cycles.schemas import CycleChange, CycleShown
+from enrollment.cycles.locks import lock_cycle, read_cycle
+from enrollment.cycles.schemas import CycleChangeIn, CycleOut
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering
 from enrollment.field_types import Id
@@ -26,15 +26,15 @@ def put_cycle(
     *,
     response: Response,
     cycle: Annotated[Id, Path()],
-    body: CycleChange,
+    body: CycleChangeIn,
     if_match: IfMatch = None,
-) -> CycleShown:
+) -> CycleOut:
     """Change a cycle; send all of it.
 
     Once it has opened a reason is asked for, the policy stays, and grades and facts may only be added. A deadline may
     be moved to a time still to come until the main round is frozen; that is an entry of its own in the log.
     """
-    held = hold_for_change(session, cycle)
+    held = lock_cycle(session, cycle)
     refuse_stale(if_match, held.cycle.version)
     change_cycle(
         session,

@@ -7,17 +7,17 @@ from sqlalchemy import select
 
 from enrollment.access.callers import Administers, RoleKind
 from enrollment.access.derived_keys import id_of_secret
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.cycles.changes import CALENDAR, POLICY, TERMS, make_cycle
-from enrollment.cycles.locks import Held, phase_at, read_cycle
+from enrollment.cycles.locks import CycleNow, phase_at, read_cycle
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.schemas import CycleBody, CycleListed, CycleShown
+from enrollment.cycles.schemas import CycleIn, CycleListed, CycleOut
 from enrollment.database import InTransaction, clock
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import show_version
 
-router = APIRouter(route_class=OnceRoute)
+router = APIRouter(route_class=IdempotentRoute)
 
 
 @router.get("/v1/cycles", tags=["cycles"])
@@ -35,10 +35,10 @@ def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleListed]:
     )
 
 
-@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Once], tags=["cycles"])
+@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], tags=["cycles"])
 def add_cycle(
-    session: InTransaction, staff: Administers, request: Request, response: Response, body: CycleBody
-) -> CycleShown:
+    session: InTransaction, staff: Administers, request: Request, response: Response, body: CycleIn
+) -> CycleOut:
     """Make a cycle; until it opens everything of it may be changed."""
     sis_key = id_of_secret(request.app.state.settings)
     held = make_cycle(session, body, actor=staff.actor_for(RoleKind.ADMINISTRATOR), sis_key=sis_key)
@@ -47,16 +47,16 @@ def add_cycle(
 
 
 @router.get("/v1/cycles/{cycle}", tags=["cycles"])
-def read_one_cycle(session: InTransaction, response: Response, cycle: Annotated[Id, Path()]) -> CycleShown:
+def read_one_cycle(session: InTransaction, response: Response, cycle: Annotated[Id, Path()]) -> CycleOut:
     """Read a cycle: calendar, policy, the agreement that schools accept, and what it is doing now."""
     return show_cycle(read_cycle(session, cycle), response)
 
 
-def show_cycle(held: Held, response: Response) -> CycleShown:
+def show_cycle(held: CycleNow, response: Response) -> CycleOut:
     """Show a cycle, with its ETag."""
     cycle = held.cycle
     show_version(response, cycle.version)
-    return CycleShown(
+    return CycleOut(
         id=cycle.id,
         phase=held.phase,
         main_round=cycle.main_round,

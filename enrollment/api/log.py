@@ -23,14 +23,14 @@ class RangeRefused(BadRequest):
     detail = sentence("Ask for entries from start up to and without end, at most {most} at a time.")
 
 
-class TreeShown(Wire):
+class TreeOut(Wire):
     """The log's size and root."""
 
     size: Annotated[int, Field(description="How many entries have their place.", examples=[2])]
     root: Annotated[str, Field(description="RFC 6962 tree hash, SHA-256, in hex.")]
 
 
-class EntryShown(Wire):
+class EntryOut(Wire):
     """An entry in its place."""
 
     index: int
@@ -38,18 +38,18 @@ class EntryShown(Wire):
     leaf_hash: Annotated[str, Field(description="SHA-256 of 00 and the entry, in hex.")]
 
 
-class EntriesShown(Wire):
+class EntriesOut(Wire):
     """A range of entries."""
 
     size: int
-    entries: list[EntryShown]
+    entries: list[EntryOut]
 
 
 @router.get("/v1/log/tree", tags=["log"])
-def read_tree(session: InTransaction) -> TreeShown:
+def read_tree(session: InTransaction) -> TreeOut:
     """Read the log's size and root."""
     head = tree_head(session)
-    return TreeShown(size=head.size, root=head.root.hex())
+    return TreeOut(size=head.size, root=head.root.hex())
 
 
 @router.get("/v1/log/entries", tags=["log"])
@@ -57,16 +57,16 @@ def list_entries(
     session: InTransaction,
     start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
     end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,
-) -> EntriesShown:
+) -> EntriesOut:
     """Read entries in their order; at most 1,000 at a time, fewer where the log ends."""
     last = start + MOST if end is None else end
     if not start <= last <= start + MOST:
         raise RangeRefused(most=MOST)
     size = tree_head(session).size
-    return EntriesShown(
+    return EntriesOut(
         size=size,
         entries=[
-            EntryShown(index=entry.index, entry=entry.body, leaf_hash=entry.leaf_hash.hex())
+            EntryOut(index=entry.index, entry=entry.body, leaf_hash=entry.leaf_hash.hex())
             for entry in read_entries(session, start=start, end=last)
         ],
     )

@@ -9,10 +9,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import AnswersOffers, ReadsApplications, ReadsResults, WritesApplications
-from enrollment.access.idempotency import Once, OnceRoute
-from enrollment.applicants.applications import find_applicant, hold_applicant
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.applicants.applications import find_applicant, lock_applicant
 from enrollment.applicants.models import Applicant
-from enrollment.cycles.locks import Held, Taking, as_it_stands, hold_between_rounds, read_cycle, rfc3339, taking
+from enrollment.cycles.locks import (
+    CycleNow,
+    OpenCycle,
+    in_any_phase,
+    lock_cycle_between_rounds,
+    read_cycle,
+    rfc3339,
+    taking,
+)
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Program
@@ -23,15 +31,15 @@ from enrollment.notify.models import Notice
 from enrollment.paging import FeedPage, Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale
 from enrollment.problems import NotFound
-from enrollment.rankings.versions import hold_ranker, withdraw_applicant
+from enrollment.rankings.versions import lock_ranker, withdraw_applicant
 from enrollment.seats import offers as answering
 from enrollment.seats.models import Offer, WaitlistMove
-from enrollment.seats.schemas import MoveShown, NoticeShown, OfferShown, OffersShown, ReasonShown
+from enrollment.seats.schemas import MoveOut, NoticeOut, OfferOut, OffersOut, ReasonOut
 from enrollment.seats.sentences import move_in_words, offer_in_words, reason_in_words
 from enrollment.stored_values import fields_of
 from enrollment.waitlists.waitlists import leave_waitlist
 
-router = APIRouter(route_class=OnceRoute, tags=["offers"])
+router = APIRouter(route_class=IdempotentRoute, tags=["offers"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
@@ -43,27 +51,27 @@ def read_offers(
     request: Request,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> OffersShown:
+) -> OffersOut:
     """Read the seats that a child that you brought was offered, the newest first, and what became of each."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     made = session.scalars(
         select(Offer).where(Offer.child_id == applicant.child_id).order_by(Offer.made_at.desc(), Offer.id)
     ).all()
-    return OffersShown(data=[_offer_shown(session, offer, request) for offer in made])
+    return OffersOut(data=[_offer_shown(session, offer, request) for offer in made])
 
 
-@router.post("/v1/offers/{offer}/accept", dependencies=[Once])
+@router.post("/v1/offers/{offer}/accept", dependencies=[Idempotent])
 def accept_offer(
     session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
-) -> OfferShown:
+) -> OfferOut:
     """Accept a seat for a family. The child keeps its places on the waitlists of what it ranks higher."""
     return _offer_shown(session, answering.accept(session, partner, offer), request)
 
 
-@router.post("/v1/offers/{offer}/decline", dependencies=[Once])
+@router.post("/v1/offers/{offer}/decline", dependencies=[Idempotent])
 def decline_offer(
     session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
-) -> OfferShown:
+) -> OfferOut:
     """Give a seat up for a family, also an accepted one. Its program leaves the ranking; the other waitlists stay."""
     return _offer_shown(session, answering.decline(session, partner, offer), request)
 
@@ -77,7 +85,7 @@ def read_waitlist_history(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> Page[MoveShown]:
+) -> Page[MoveOut]:
     """Read how a child that you brought moved on waitlists and why, the newest first; those that it left too."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     language = reader_language(request)
@@ -97,8 +105,8 @@ def leave_one_waitlist(
     program: Annotated[Id, Path()],
 ) -> None:
     """Leave a program's waitlists: a version of the ranking without it. The seat that the child holds stays."""
-    held = hold_between_rounds(session, cycle)
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    held = lock_cycle_between_rounds(session, cycle)
+    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
     leave_waitlist(session, held, ranker, program, actor=partner.actor)
 
 
@@ -116,23 +124,23 @@ def delete_applicant(
     Names, birth date, guardians and addresses are gone at once. The ticket, claims and rankings stay, without names. To
     come back, send the whole application again under the same reference: the child keeps its ticket.
     """
-    held = hold_between_rounds(session, cycle)
-    found = hold_applicant(session, partner, cycle=cycle, reference=reference)
+    held = lock_cycle_between_rounds(session, cycle)
+    found = lock_applicant(session, partner, cycle=cycle, reference=reference)
     if found is None or found.withdrawn_at is not None:
         raise NotFound
     refuse_stale(if_match, found.version)
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
     answering.withdraw_seat(session, held, ranker, actor=partner.actor)
     withdraw_applicant(session, partner.actor, _withdrawing(held), ranker)
 
 
-def _withdrawing(held: Held) -> Taking:
+def _withdrawing(held: CycleNow) -> OpenCycle:
     """Return a cycle in which an application may be withdrawn: after the main round at any time, before it when open.
 
     Raises:
         CycleNotOpenYet, CycleClosed: before the main round, if the cycle takes none now.
     """
-    return taking(held) if held.cycle.main_round is None else as_it_stands(held)
+    return taking(held) if held.cycle.main_round is None else in_any_phase(held)
 
 
 @router.get("/v1/cycles/{cycle}/notices")
@@ -141,7 +149,7 @@ def list_notices(
     partner: ReadsApplications,
     paging: Paging,
     cycle: Annotated[Id, Path()],
-) -> FeedPage[NoticeShown]:
+) -> FeedPage[NoticeOut]:
     """List what you are to tell families, the oldest first.
 
     Read until `next_cursor` is null, and keep `resume_cursor`. Send it as `cursor` the next time to read exactly the
@@ -152,8 +160,8 @@ def list_notices(
     return paging.read_feed(session, asked, by=Notice.number, show=_notice_shown)
 
 
-def _notice_shown(notice: Notice) -> NoticeShown:
-    return NoticeShown.model_validate(
+def _notice_shown(notice: Notice) -> NoticeOut:
+    return NoticeOut.model_validate(
         {
             "id": notice.id,
             "number": notice.number,
@@ -164,13 +172,13 @@ def _notice_shown(notice: Notice) -> NoticeShown:
     )
 
 
-def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferShown:
+def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferOut:
     reference = session.scalars(
         select(Applicant.reference).where(Applicant.child_id == offer.child_id, Applicant.withdrawn_at.is_(None))
     ).one()
     silence = session.scalars(select(Cycle.silence).where(Cycle.id == offer.cycle_id)).one()
     say = in_language(reader_language(request))
-    return OfferShown.model_validate(
+    return OfferOut.model_validate(
         {
             "id": offer.id,
             "reference": reference,
@@ -190,14 +198,14 @@ def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferShown
     )
 
 
-def _move_shown(move: WaitlistMove, language: str) -> MoveShown:
+def _move_shown(move: WaitlistMove, language: str) -> MoveOut:
     reasons = [
-        ReasonShown(
+        ReasonOut(
             code=code, priority_class=class_, children=number, detail=reason_in_words(code, class_, number, language)
         )
         for code, class_, number in _reasons_of(move)
     ]
-    return MoveShown(
+    return MoveOut(
         program=move.program_id,
         group=move.seat_group,
         at=move.at,

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.idempotency import OnceRoute
-from enrollment.cycles.locks import hold_before_freeze, read_cycle
+from enrollment.access.idempotency import IdempotentRoute
+from enrollment.cycles.locks import lock_cycle_before_freeze, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering, Participation, Program, School
@@ -17,16 +17,16 @@ from enrollment.participation.participation import put_participation, version_of
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.rules.in_force import Act
-from enrollment.rules.levels import hold_rules
-from enrollment.rules.schemas import ParticipationBody, ParticipationOfGrade, ParticipationShown
+from enrollment.rules.levels import lock_rules
+from enrollment.rules.schemas import ParticipationIn, ParticipationOfGrade, ParticipationOut
 
-router = APIRouter(route_class=OnceRoute, tags=["schools"])
+router = APIRouter(route_class=IdempotentRoute, tags=["schools"])
 
 
 @router.get("/v1/cycles/{cycle}/schools/{school}/participation")
 def read_participation(
     session: InTransaction, response: Response, cycle: Annotated[Id, Path()], school: Annotated[Id, Path()]
-) -> ParticipationShown:
+) -> ParticipationOut:
     """Read how a school takes part, the agreement that it is asked to accept, and what it commits. For anybody."""
     if session.get(School, school) is None:
         raise NotFound
@@ -42,17 +42,17 @@ def change_participation(
     *,
     cycle: Annotated[Id, Path()],
     school: Annotated[Id, Path()],
-    body: ParticipationBody,
+    body: ParticipationIn,
     if_match: IfMatch = None,
-) -> ParticipationShown:
+) -> ParticipationOut:
     """Take part with some grades or all, or leave, until the freeze of the main round.
 
     A school that says nothing but this takes part under its operator's rules, or else under the defaults: everybody is
     considered, the lottery number decides. Seats may come with each grade; they become its program's own. Grades that
     are left out stay as they are. Once the cycle is open, leaving needs a reason.
     """
-    held = hold_before_freeze(session, cycle)
-    hold_rules(session, cycle)
+    held = lock_cycle_before_freeze(session, cycle)
+    lock_rules(session, cycle)
     refuse_stale(if_match, version_of_participation(session, cycle, school))
     act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
     put_participation(session, held, school, body, act)
@@ -60,7 +60,7 @@ def change_participation(
     return _shown(session, held.cycle, school)
 
 
-def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationShown:
+def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationOut:
     programs = session.scalars(select(Program).where(Program.school_id == school).order_by(Program.id)).all()
     rows = {
         row.grade: row
@@ -84,7 +84,7 @@ def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationShown:
         for grade in cycle.grades
         if grade in had
     ]
-    return ParticipationShown(
+    return ParticipationOut(
         cycle=cycle.id,
         school=school,
         agreement=cycle.agreement_version,

@@ -16,9 +16,9 @@ from enrollment.access import partners
 from enrollment.access.attempt_limits import keep_and_refuse
 from enrollment.access.callers import ManagesAccess, PresentToManageAccess
 from enrollment.access.client_addresses import address_of
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.models import PartnerAccount, PartnerSecret
-from enrollment.access.schemas import AccessTokenShown, PartnerBody, PartnerChange, PartnerShown, SecretShown
+from enrollment.access.schemas import AccessTokenOut, PartnerChangeIn, PartnerIn, PartnerOut, SecretOut
 from enrollment.access.tokens import Client, access_token
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
@@ -26,9 +26,9 @@ from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import BadRequest, NotFound, Unauthenticated, sentence
 
-router = APIRouter(route_class=OnceRoute, tags=["access"])
+router = APIRouter(route_class=IdempotentRoute, tags=["access"])
 
-MOST_FORM = 2_000
+MAX_FORM = 2_000
 
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -58,15 +58,15 @@ class TokenRequest(BaseModel):
     """The form of RFC 6749, section 4.4.2; the client's name and secret may be in HTTP Basic instead."""
 
     grant_type: Annotated[str, Field(max_length=100, examples=["client_credentials"])]
-    scope: Annotated[str, Field(max_length=MOST_FORM)] = ""
-    client_id: Annotated[str, Field(max_length=MOST_FORM)] = ""
-    client_secret: Annotated[str, Field(max_length=MOST_FORM)] = ""
+    scope: Annotated[str, Field(max_length=MAX_FORM)] = ""
+    client_id: Annotated[str, Field(max_length=MAX_FORM)] = ""
+    client_secret: Annotated[str, Field(max_length=MAX_FORM)] = ""
 
 
 @router.post("/v1/oauth/token")
 def give_access_token(
     request: Request, response: Response, session: InTransaction, form: Annotated[TokenRequest, Form()]
-) -> AccessTokenShown:
+) -> AccessTokenOut:
     """Give a partner an access token for its client credentials (RFC 6749, section 4.4)."""
     if form.grant_type != "client_credentials":
         raise GrantUnsupported
@@ -82,7 +82,7 @@ def give_access_token(
         raise ScopeRefused
     response.headers["Cache-Control"] = "no-store"
     settings = request.app.state.settings
-    return AccessTokenShown(
+    return AccessTokenOut(
         token_type="Bearer",  # noqa: S106 - the type, not a secret
         access_token=access_token(Client(client.id, wanted, client.secret), settings),
         expires_in=settings.token_minutes * 60,
@@ -102,16 +102,16 @@ def _basic(request: Request) -> tuple[str, str] | None:
 
 
 @router.get("/v1/partners")
-def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerShown]:
+def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerOut]:
     """List the partners."""
     found = paging.read(session, select(PartnerAccount), by=[PartnerAccount.id])
     return found.show(lambda partner: _partner_shown(partner, partners.valid_secrets(session, partner.id)))
 
 
-@router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+@router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_partner(
-    session: InTransaction, staff: PresentToManageAccess, response: Response, body: PartnerBody
-) -> PartnerShown:
+    session: InTransaction, staff: PresentToManageAccess, response: Response, body: PartnerIn
+) -> PartnerOut:
     """Make a partner; give it a secret next."""
     partner = partners.make_partner(session, body, by=staff)
     show_version(response, partner.version)
@@ -121,7 +121,7 @@ def make_partner(
 @router.get("/v1/partners/{partner}")
 def read_partner(
     session: InTransaction, _: ManagesAccess, response: Response, partner: Annotated[Id, Path()]
-) -> PartnerShown:
+) -> PartnerOut:
     """Read a partner, with the valid secrets' ids and dates."""
     found = session.get(PartnerAccount, partner)
     if found is None:
@@ -136,22 +136,22 @@ def change_partner(
     staff: PresentToManageAccess,
     response: Response,
     partner: Annotated[Id, Path()],
-    body: PartnerChange,
+    body: PartnerChangeIn,
     if_match: IfMatch = None,
-) -> PartnerShown:
+) -> PartnerOut:
     """Change a partner; `active: false` stops its tokens at once."""
-    found = partners.hold_partner(session, partner)
+    found = partners.lock_partner(session, partner)
     refuse_stale(if_match, found.version)
     partners.change_partner(session, found, body, by=staff)
     show_version(response, found.version)
     return _partner_shown(found, partners.valid_secrets(session, partner))
 
 
-@router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Once])
-def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretShown:
+@router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretOut:
     """Make a secret; it is shown once. Two are valid at a time, so that one can be changed while the other is used."""
-    secret, words = partners.make_secret(session, partners.hold_partner(session, partner), by=staff)
-    return SecretShown(id=secret.id, made_at=secret.made_at, secret=words)
+    secret, words = partners.make_secret(session, partners.lock_partner(session, partner), by=staff)
+    return SecretOut(id=secret.id, made_at=secret.made_at, secret=words)
 
 
 @router.delete("/v1/partners/{partner}/secrets/{secret}", status_code=status.HTTP_204_NO_CONTENT)
@@ -159,14 +159,14 @@ def revoke_secret(
     session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()], secret: uuid.UUID
 ) -> None:
     """Revoke a secret; the access tokens that came from it end with it."""
-    partners.revoke_secret(session, partners.hold_partner(session, partner), secret, by=staff)
+    partners.revoke_secret(session, partners.lock_partner(session, partner), secret, by=staff)
 
 
-def _partner_shown(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> PartnerShown:
-    return PartnerShown(
+def _partner_shown(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> PartnerOut:
+    return PartnerOut(
         id=partner.id,
         name=partner.name,
         scopes=partner.scopes,
         active=partner.active,
-        secrets=[SecretShown(id=secret.id, made_at=secret.made_at) for secret in valid],
+        secrets=[SecretOut(id=secret.id, made_at=secret.made_at) for secret in valid],
     )

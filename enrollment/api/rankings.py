@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
-from enrollment.access.idempotency import Once, OnceRoute
-from enrollment.applicants.applications import bringing, find_applicant, hold_applicant, put_applicant
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.applicants.applications import bringing, find_applicant, lock_applicant, put_applicant
 from enrollment.applicants.family_locks import Bringing, lock_families, take_back
 from enrollment.applicants.models import Applicant
-from enrollment.cycles.locks import hold_open, read_cycle
+from enrollment.cycles.locks import lock_open_cycle, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering
@@ -28,12 +28,12 @@ from enrollment.rankings import submission as submitting
 from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.schemas import (
     Batch,
+    BatchOut,
     BatchRow,
-    BatchShown,
-    FaultShown,
-    RankingBody,
-    RankingShown,
-    RowShown,
+    FaultOut,
+    RankingIn,
+    RankingOut,
+    RankingRowOut,
     Sealed,
     Validated,
     Warned,
@@ -42,8 +42,8 @@ from enrollment.rankings.schemas import (
 from enrollment.rankings.versions import (
     Ranking,
     faults_of,
-    hold_ranker,
     keep_draft,
+    lock_ranker,
     newest_of,
     ranking_of,
     submit_ranking,
@@ -53,20 +53,20 @@ from enrollment.rankings.versions import (
 )
 from enrollment.settings import Settings
 
-router = APIRouter(route_class=OnceRoute, tags=["rankings"])
+router = APIRouter(route_class=IdempotentRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
-@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingShown)
+@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut)
 async def put_ranking(
     request: Request,
     client: Submits,
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    body: RankingBody,
+    body: RankingIn,
     if_match: IfMatch = None,
 ) -> Response:
     """Submit a ranking, or keep a draft; the answer comes once it is stored and in the log, and is a promise."""
@@ -83,7 +83,7 @@ def read_ranking(
     response: Response,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> RankingShown:
+) -> RankingOut:
     """Read the newest version of a ranking, with a warning for each program that has left since."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     newest = newest_of(session, applicant.id)
@@ -102,10 +102,10 @@ def delete_ranking(
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     if_match: IfMatch = None,
-) -> RankingShown:
+) -> RankingOut:
     """Withdraw the ranking in force; the application stays."""
-    taking = hold_open(session, cycle)
-    ranker = hold_ranker(session, partner, cycle=cycle, reference=reference)
+    taking = lock_open_cycle(session, cycle)
+    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
     if ranker.newest is None:
         raise NotFound
     refuse_stale(if_match, ranker.newest.version)
@@ -122,7 +122,7 @@ def list_versions(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-) -> Page[RankingShown]:
+) -> Page[RankingOut]:
     """Read the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     found = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
@@ -136,7 +136,7 @@ def validate(
     request: Request,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    body: RankingBody,
+    body: RankingIn,
 ) -> Validated:
     """Say what would be said to a ranking if it were sent; nothing is stored, so no Idempotency-Key is asked for."""
     held = read_cycle(session, cycle)
@@ -178,8 +178,8 @@ def list_warnings(
     return paging.read(session, asked, by=[Applicant.reference]).show(_warned_applicant)
 
 
-@router.post("/v1/applicants:batch", dependencies=[Once])
-def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchShown:
+@router.post("/v1/applicants:batch", dependencies=[Idempotent])
+def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchOut:
     """Put many applications and rankings; each row is done or refused by itself, and the answer says which.
 
     Rows are done by cycle and reference, and answered in the order in which they were sent. A row changes what is there
@@ -192,13 +192,13 @@ def put_batch(session: InTransaction, partner: WritesApplications, request: Requ
     order = sorted(range(len(rows)), key=lambda place: (rows[place].cycle, rows[place].reference))
     told = {place: _row(session, partner, request, rows[place]) for place in order}
     take_back(session, made, kept=_children_of(session, partner, [rows[place] for place in order if told[place].done]))
-    return BatchShown(rows=[told[place] for place in range(len(rows))])
+    return BatchOut(rows=[told[place] for place in range(len(rows))])
 
 
 def _open(session: Session, cycle: str) -> Cycle | None:
     """Lock a cycle for sharing, and return it if it takes applications now."""
     try:
-        return hold_open(session, cycle).cycle
+        return lock_open_cycle(session, cycle).cycle
     except Problem:
         return None
 
@@ -219,24 +219,24 @@ def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -
     ).all()
 
 
-def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RowShown:
+def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RankingRowOut:
     ranking = None
     try:
         with session.begin_nested():
-            taking = hold_open(session, row.cycle)
+            taking = lock_open_cycle(session, row.cycle)
             if row.applicant is not None:
-                found = hold_applicant(session, partner, cycle=row.cycle, reference=row.reference)
+                found = lock_applicant(session, partner, cycle=row.cycle, reference=row.reference)
                 settings = request.app.state.settings
                 put_applicant(
                     session, partner, taking.cycle, row.reference, row.applicant, found=found, settings=settings
                 )
             if row.ranking is not None:
-                ranker = hold_ranker(session, partner, cycle=row.cycle, reference=row.reference)
+                ranker = lock_ranker(session, partner, cycle=row.cycle, reference=row.reference)
                 act = keep_draft if row.ranking.draft else submit_ranking
                 ranking = act(session, partner, taking, ranker, row.ranking.programs)
     except Problem as problem:
         return _refused(row, problem, in_language(reader_language(request)))
-    return RowShown(
+    return RankingRowOut(
         reference=row.reference,
         done=True,
         status=status.HTTP_200_OK,
@@ -248,8 +248,8 @@ def _row(session: Session, partner: Partner, request: Request, row: BatchRow) ->
     )
 
 
-def _refused(row: BatchRow, problem: Problem, say: Say) -> RowShown:
-    return RowShown(
+def _refused(row: BatchRow, problem: Problem, say: Say) -> RankingRowOut:
+    return RankingRowOut(
         reference=row.reference,
         done=False,
         status=problem.status,
@@ -261,8 +261,8 @@ def _refused(row: BatchRow, problem: Problem, say: Say) -> RowShown:
     )
 
 
-def _fault_shown(fault: Fault, say: Say) -> FaultShown:
-    return FaultShown(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+def _fault_shown(fault: Fault, say: Say) -> FaultOut:
+    return FaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
 
 
 def _warned_applicant(reference: str, programs: Sequence[tuple[str, str | None]]) -> WarnedApplicant:
@@ -273,8 +273,8 @@ def _warned(program: str, reason: str | None) -> Warned:
     return Warned(program=program, code="program-withdrawn", reason=reason)
 
 
-def _ranking_shown(ranking: Ranking, left: Mapping[str, str | None]) -> RankingShown:
-    return RankingShown(
+def _ranking_shown(ranking: Ranking, left: Mapping[str, str | None]) -> RankingOut:
+    return RankingOut(
         version=ranking.version,
         programs=ranking.programs,
         draft=ranking.kind == "draft",

@@ -39,14 +39,14 @@ from enrollment.results.results import (
 )
 from enrollment.results.schemas import (
     ApplicantsAt,
-    CutoffsShown,
-    ExplanationShown,
-    FrozenRulesShown,
-    ReportShown,
-    ResultShown,
-    WaitingShown,
+    CutoffsOut,
+    ExplanationOut,
+    FrozenRulesOut,
+    ReportOut,
+    ResultOut,
+    WaitingOut,
     WaitlistAt,
-    WaitlistsShown,
+    WaitlistsOut,
 )
 from enrollment.rounds.locks import latest_published, read_round
 from enrollment.rounds.models import FrozenProgram, Round
@@ -103,10 +103,10 @@ Asked = Annotated[OfChild, Depends(of_child)]
 
 
 @router.get(f"{APPLICANT}/result")
-def read_result(session: InTransaction, request: Request, asked: Asked) -> ResultShown:
+def read_result(session: InTransaction, request: Request, asked: Asked) -> ResultOut:
     """Read what a round gave a child that you brought."""
     placement = placement_of(session, asked.round, asked.ticket)
-    return ResultShown(
+    return ResultOut(
         round=asked.round.id,
         kind="main" if asked.round.kind == "main" else "backfill",
         published_at=published_time(asked.round),
@@ -125,19 +125,19 @@ def read_waitlists(
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     round_id: OrNow = None,
-) -> WaitlistsShown:
+) -> WaitlistsOut:
     """Read where a child that you brought waits: at every program ranked above the seat it has."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     round_ = published(session, cycle, round_id)
     if round_id is not None:
         places = places_of(session, round_, ticket_of(session, applicant))
     else:
-        places = [WaitingShown(**asdict(place)) for place in places_now(session, applicant.child_id)]
-    return WaitlistsShown(round=round_id, reference=reference, places=places)
+        places = [WaitingOut(**asdict(place)) for place in places_now(session, applicant.child_id)]
+    return WaitlistsOut(round=round_id, reference=reference, places=places)
 
 
 @router.get(f"{APPLICANT}/explanation")
-def read_explanation(session: InTransaction, request: Request, asked: Asked) -> ExplanationShown:
+def read_explanation(session: InTransaction, request: Request, asked: Asked) -> ExplanationOut:
     """Read why a child got what it got, program by program, in the language of Accept-Language: en, es, ar."""
     language = Language(reader_language(request))
     if asked.excluded is not None:
@@ -145,7 +145,7 @@ def read_explanation(session: InTransaction, request: Request, asked: Asked) -> 
     else:
         explanation = explainer_of(session, asked.round, [asked.ticket]).explain(asked.ticket)
         lines, facts = explanation_in_words(explanation, language), explanation.document()
-    return ExplanationShown.model_validate(
+    return ExplanationOut.model_validate(
         {
             "round": asked.round.id,
             "reference": asked.reference,
@@ -213,14 +213,14 @@ def _refuse_program_not_in(session: Session, round_id: str, program: str) -> Non
 
 
 @router.get("/v1/rounds/{round}/cutoffs")
-def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsShown:
+def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsOut:
     """Read where the last one admitted to each full seat group stood; small cells are hidden, numbers cut short."""
     round_ = published_round(session, round_id)
-    return CutoffsShown(round=round_.id, cutoffs=cutoffs_shown(session, round_))
+    return CutoffsOut(round=round_.id, cutoffs=cutoffs_shown(session, round_))
 
 
 @router.get("/v1/rounds/{round}/report")
-def read_report(session: InTransaction, round_id: RoundId) -> ReportShown:
+def read_report(session: InTransaction, round_id: RoundId) -> ReportOut:
     """Read a published round in numbers; small cells are hidden."""
     return report_shown(published_round(session, round_id))
 
@@ -231,7 +231,7 @@ def read_rules_in_force(
     request: Request,
     paging: Paging,
     round_id: RoundId,
-) -> Page[FrozenRulesShown]:
+) -> Page[FrozenRulesOut]:
     """Read every program's rules as the round froze them: in market form, and in sentences."""
     round_ = read_round(session, round_id)
     code = reader_language(request)
@@ -245,13 +245,13 @@ def read_rules_in_force(
         .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
     )
 
-    def show(frozen: FrozenProgram, rules: Document) -> FrozenRulesShown:
+    def show(frozen: FrozenProgram, rules: Document) -> FrozenRulesOut:
         market = json.loads(frozen.document)
         try:
             sentences = rules_in_words(part_of(rules), read_back(market), code)
         except StoredRulesUnreadable:
             sentences = []
-        return FrozenRulesShown(
+        return FrozenRulesOut(
             program=frozen.program_id,
             version=frozen.rules_version,
             market=market,

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import ReadsRecords, RoleKind
-from enrollment.access.idempotency import Once
+from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.grades import refuse_other_grades
-from enrollment.cycles.locks import Held, read_cycle
+from enrollment.cycles.locks import CycleNow, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Program, School
@@ -44,7 +44,7 @@ router = APIRouter(route_class=UploadRoute, tags=["rosters"])
 
 @router.post(
     "/v1/cycles/{cycle}/rosters:reconcile",
-    dependencies=[Once],
+    dependencies=[Idempotent],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -92,7 +92,7 @@ def reconcile_roster(
     return told
 
 
-def _known(session: Session, held: Held, settings: Settings) -> Known:
+def _known(session: Session, held: CycleNow, settings: Settings) -> Known:
     schools = session.execute(select(School.id, School.nces_id)).all()
     labels = chain.from_iterable(session.scalars(select(Cycle.grades)))
     return Known(

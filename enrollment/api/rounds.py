@@ -17,7 +17,7 @@ from enrollment.access.callers import (
     RoleKind,
     RunsRounds,
 )
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.own_programs import programs_seen
@@ -29,7 +29,7 @@ from enrollment.paging import Page, Paging
 from enrollment.rounds.calendar import approve_calendar, ask_for_calendar, live_calendar, stop_calendar
 from enrollment.rounds.freeze import freeze
 from enrollment.rounds.lifecycle import MATCH, ask_for_match, draw, publish_in_person, void
-from enrollment.rounds.locks import hold_round, lock_round, make_round, read_round
+from enrollment.rounds.locks import lock_round, lock_round_and_cycle, make_round, read_round
 from enrollment.rounds.models import Exclusion, Rehearsal, Round, RoundCalendar
 from enrollment.rounds.readiness import readiness
 from enrollment.rounds.rehearsal import (
@@ -41,35 +41,35 @@ from enrollment.rounds.rehearsal import (
     reason_in_words,
 )
 from enrollment.rounds.schemas import (
-    CalendarBody,
-    CalendarShown,
-    DrawBody,
-    FreezeBody,
+    CalendarIn,
+    DrawIn,
+    FreezeIn,
     Readiness,
-    RehearsalShown,
-    RoundBody,
+    RehearsalOut,
+    RoundCalendarOut,
+    RoundIn,
+    RoundOut,
     RoundReview,
-    RoundShown,
-    SeatShown,
-    VoidBody,
+    SeatOut,
+    VoidIn,
 )
 from enrollment.stored_values import fields_of, objects_of
 from lottery.market.model import Kind
 
-router = APIRouter(route_class=OnceRoute, tags=["rounds"])
+router = APIRouter(route_class=IdempotentRoute, tags=["rounds"])
 
 RoundId = Annotated[Id, Path(alias="round")]
 
 
 @router.get("/v1/cycles/{cycle}/rounds")
-def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Path()]) -> Page[RoundShown]:
+def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Path()]) -> Page[RoundOut]:
     """List a cycle's rounds, by id; void ones too."""
     read_cycle(session, cycle)
     return paging.read(session, select(Round).where(Round.cycle_id == cycle), by=[Round.id]).show(show_round)
 
 
-@router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Once])
-def add_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundBody) -> RoundShown:
+@router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+def add_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundIn) -> RoundOut:
     """Make a round: a cycle has one main round, and after it any number of backfill rounds, one at a time."""
     return show_round(make_round(session, cycle, Kind(body.kind), seat=body.seat))
 
@@ -86,24 +86,24 @@ def read_readiness(
     return readiness(session, cycle, Kind(kind), say=in_language(reader_language(request)))
 
 
-@router.post("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+@router.post("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_calendar(
-    session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()], body: CalendarBody
-) -> CalendarShown:
+    session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()], body: CalendarIn
+) -> RoundCalendarOut:
     """Ask for nightly or weekly backfill rounds; they begin once a second administrator approves."""
     return _calendar_shown(ask_for_calendar(session, cycle, body, staff=staff))
 
 
 @router.get("/v1/cycles/{cycle}/round-calendar")
-def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> CalendarShown:
+def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> RoundCalendarOut:
     """Read the cycle's calendar of backfill rounds, and what became of the last one."""
     return _calendar_shown(live_calendar(session, cycle))
 
 
-@router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Once])
+@router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Idempotent])
 def approve_rounds_calendar(
     session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()]
-) -> CalendarShown:
+) -> RoundCalendarOut:
     """Approve the calendar, as a second administrator: its rounds are published in both names."""
     return _calendar_shown(approve_calendar(session, cycle, staff=staff))
 
@@ -115,7 +115,7 @@ def delete_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[I
 
 
 @router.get("/v1/rounds/{round}")
-def read_one_round(session: InTransaction, round_id: RoundId) -> RoundShown:
+def read_one_round(session: InTransaction, round_id: RoundId) -> RoundOut:
     """Read how far a round has come, and what it committed to."""
     return show_round(read_round(session, round_id))
 
@@ -126,8 +126,8 @@ def review_round(session: InTransaction, _: ReadsRecords, round_id: RoundId) -> 
     return _review(session, read_round(session, round_id))
 
 
-@router.post("/v1/rounds/{round}/rehearse", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RehearsalShown:
+@router.post("/v1/rounds/{round}/rehearse", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
+def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RehearsalOut:
     """Rehearse an open round: a match with a random seed, of which only totals are kept; any number of times."""
     return _rehearsal_shown(ask_for_rehearsal(session, lock_round(session, round_id), staff=staff), None, None)
 
@@ -135,7 +135,7 @@ def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId)
 @router.get("/v1/rounds/{round}/rehearsals/{rehearsal}")
 def read_one_rehearsal(
     session: InTransaction, staff: AnyStaff, request: Request, round_id: RoundId, rehearsal: uuid.UUID
-) -> RehearsalShown:
+) -> RehearsalOut:
     """Read a rehearsal's totals, or why it failed; a school sees its own programs among them, and nobody else's."""
     found = read_rehearsal(session, round_id, rehearsal)
     seen = None if staff.sees_everything else programs_seen(session, staff)
@@ -145,24 +145,24 @@ def read_one_rehearsal(
     return _rehearsal_shown(found, seen, reason if seen is None or reason is None else say(ASK_ADMINISTRATOR))
 
 
-@router.post("/v1/rounds/{round}/freeze", dependencies=[Once])
-def freeze_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: FreezeBody) -> RoundShown:
+@router.post("/v1/rounds/{round}/freeze", dependencies=[Idempotent])
+def freeze_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: FreezeIn) -> RoundOut:
     """Freeze a round: take the snapshot, commit to it in the log, and take nothing more that a match reads."""
-    held = hold_round(session, round_id)
+    held = lock_round_and_cycle(session, round_id)
     dice_after = timedelta(minutes=body.dice_in_minutes)
     freeze(session, held, dice_after=dice_after, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
     return show_round(held.round)
 
 
-@router.post("/v1/rounds/{round}/draw", dependencies=[Once])
-def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: DrawBody) -> RoundShown:
+@router.post("/v1/rounds/{round}/draw", dependencies=[Idempotent])
+def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: DrawIn) -> RoundOut:
     """Type in the dice that were rolled in public at the time that the freeze named."""
     round_ = lock_round(session, round_id)
     draw(session, round_, body.dice, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
     return show_round(round_)
 
 
-@router.post("/v1/rounds/{round}/match", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
+@router.post("/v1/rounds/{round}/match", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
 def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RoundReview:
     """Have a drawn round matched and verified by a worker; another administrator then publishes it."""
     round_ = lock_round(session, round_id)
@@ -170,24 +170,24 @@ def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: Round
     return _review(session, round_)
 
 
-@router.post("/v1/rounds/{round}/publish", dependencies=[Once])
-def publish_round(session: InTransaction, staff: PresentToPublish, round_id: RoundId) -> RoundShown:
+@router.post("/v1/rounds/{round}/publish", dependencies=[Idempotent])
+def publish_round(session: InTransaction, staff: PresentToPublish, round_id: RoundId) -> RoundOut:
     """Publish a matched round, as a second administrator: partners, schools and the public see it from now on."""
-    held = hold_round(session, round_id)
+    held = lock_round_and_cycle(session, round_id)
     publish_in_person(session, held, staff=staff)
     return show_round(held.round)
 
 
-@router.post("/v1/rounds/{round}/void", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def void_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: VoidBody) -> RoundReview:
+@router.post("/v1/rounds/{round}/void", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
+def void_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId, body: VoidIn) -> RoundReview:
     """Ask for a running round to be void; when a second administrator asks for it too, it is."""
-    held = hold_round(session, round_id)
+    held = lock_round_and_cycle(session, round_id)
     void(session, held, staff=staff, reason=body.reason)
     return _review(session, held.round)
 
 
-def _calendar_shown(calendar: RoundCalendar) -> CalendarShown:
-    return CalendarShown(
+def _calendar_shown(calendar: RoundCalendar) -> RoundCalendarOut:
+    return RoundCalendarOut(
         cycle=calendar.cycle_id,
         every="day" if calendar.every == "day" else "week",
         next_at=calendar.next_at,
@@ -199,9 +199,9 @@ def _calendar_shown(calendar: RoundCalendar) -> CalendarShown:
     )
 
 
-def show_round(round_: Round) -> RoundShown:
+def show_round(round_: Round) -> RoundOut:
     """Show a round as anybody may see it."""
-    return RoundShown(
+    return RoundOut(
         id=round_.id,
         cycle=round_.cycle_id,
         kind=cast("Literal['main', 'backfill']", round_.kind),
@@ -209,7 +209,7 @@ def show_round(round_: Round) -> RoundShown:
         state=cast("Literal['open']", round_.state),
         made_at=round_.made_at,
         frozen_at=round_.frozen_at,
-        seat=SeatShown(program=round_.only_program, vacancy=round_.only_vacancy)
+        seat=SeatOut(program=round_.only_program, vacancy=round_.only_vacancy)
         if round_.only_program is not None and round_.only_vacancy is not None
         else None,
         by_calendar=round_.calendar_id is not None,
@@ -257,11 +257,11 @@ def _review(session: Session, round_: Round) -> RoundReview:
     )
 
 
-def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None, reason: str | None) -> RehearsalShown:
+def _rehearsal_shown(rehearsal: Rehearsal, seen: set[str] | None, reason: str | None) -> RehearsalOut:
     totals = fields_of(rehearsal.totals) if rehearsal.totals else None
     if totals is not None and seen is not None:
         totals = {"demand": [at for at in objects_of(totals.get("demand")) if str(at.get("program")) in seen]}
-    return RehearsalShown.model_validate(
+    return RehearsalOut.model_validate(
         {
             "id": rehearsal.id,
             "round": rehearsal.round_id,

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind
-from enrollment.access.idempotency import Once, OnceRoute
-from enrollment.cycles.locks import hold_between_rounds, read_cycle
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering, Program
 from enrollment.directory.school_access import Acting, ActsForOperator, ActsForProgram, ActsForSchool
@@ -24,26 +24,26 @@ from enrollment.rules.levels import (
     Subject,
     changes_of,
     document_of,
-    hold_rules,
     last_change,
+    lock_rules,
     read_levels,
     refuse_unknown_subject,
     said_now,
 )
-from enrollment.rules.models import ProgramRules, RulesSaid
-from enrollment.rules.proposals import approve, hold_proposal, refuse, save_rules
+from enrollment.rules.models import ProgramRules, RulesVersion
+from enrollment.rules.proposals import approve, lock_proposal, refuse, save_rules
 from enrollment.rules.schemas import (
     Decision,
-    ProgramRulesShown,
-    RulesBody,
-    RulesChangeShown,
-    RulesVersionShown,
-    SaidShown,
+    LevelRulesOut,
+    ProgramRulesOut,
+    RulesChangeOut,
+    RulesIn,
+    RulesVersionOut,
 )
 from enrollment.rules.sentences import rules_in_words
 from enrollment.rules.to_market import program_document, read_back
 
-router = APIRouter(route_class=OnceRoute, tags=["rules"])
+router = APIRouter(route_class=IdempotentRoute, tags=["rules"])
 
 Written = Mapping[str, JsonValue]
 
@@ -51,7 +51,7 @@ Written = Mapping[str, JsonValue]
 @router.get("/v1/cycles/{cycle}/operators/{operator}/rules")
 def read_operator_rules(
     session: InTransaction, response: Response, cycle: Annotated[Id, Path()], operator: Annotated[Id, Path()]
-) -> SaidShown:
+) -> LevelRulesOut:
     """Read what an operator says for all its schools. For anybody."""
     return _read(session, response, Subject(cycle, "operator", operator))
 
@@ -64,9 +64,9 @@ def put_operator_rules(
     *,
     cycle: Annotated[Id, Path()],
     operator: Annotated[Id, Path()],
-    body: RulesBody,
+    body: RulesIn,
     if_match: IfMatch = None,
-) -> SaidShown:
+) -> LevelRulesOut:
     """Say an operator's rules; its schools inherit every part that they do not say themselves."""
     return _put(session, response, Subject(cycle, "operator", operator), acting, body, if_match)
 
@@ -74,7 +74,7 @@ def put_operator_rules(
 @router.get("/v1/cycles/{cycle}/schools/{school}/rules")
 def read_school_rules(
     session: InTransaction, response: Response, cycle: Annotated[Id, Path()], school: Annotated[Id, Path()]
-) -> SaidShown:
+) -> LevelRulesOut:
     """Read what a school says for all its programs. For anybody."""
     return _read(session, response, Subject(cycle, "school", school))
 
@@ -87,9 +87,9 @@ def put_school_rules(
     *,
     cycle: Annotated[Id, Path()],
     school: Annotated[Id, Path()],
-    body: RulesBody,
+    body: RulesIn,
     if_match: IfMatch = None,
-) -> SaidShown:
+) -> LevelRulesOut:
     """Say a school's rules; its programs inherit every part that they do not say themselves."""
     return _put(session, response, Subject(cycle, "school", school), acting, body, if_match)
 
@@ -101,7 +101,7 @@ def read_program_rules(
     response: Response,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-) -> ProgramRulesShown:
+) -> ProgramRulesOut:
     """Read a program's rules, resolved, with where each part came from, in market form and in words. For anybody."""
     read_cycle(session, cycle)
     return _program_shown(session, request, response, Subject(cycle, "program", program))
@@ -116,9 +116,9 @@ def put_program_rules(
     *,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-    body: RulesBody,
+    body: RulesIn,
     if_match: IfMatch = None,
-) -> ProgramRulesShown:
+) -> ProgramRulesOut:
     """Say a program's own rules, in full; parts left out are inherited.
 
     Once the cycle is open a change is proposed (202) and takes force when an administrator approves it; seats alone
@@ -132,7 +132,7 @@ def put_program_rules(
 @router.get("/v1/cycles/{cycle}/programs/{program}/rules/versions")
 def list_rules_versions(
     session: InTransaction, paging: Paging, *, cycle: Annotated[Id, Path()], program: Annotated[Id, Path()]
-) -> Page[RulesVersionShown]:
+) -> Page[RulesVersionOut]:
     """Read the versions of a program's rules in force, newest first: when, by what role, and why. For anybody."""
     read_cycle(session, cycle)
     refuse_unknown_subject(session, Subject(cycle, "program", program))
@@ -143,42 +143,42 @@ def list_rules_versions(
 @router.get("/v1/cycles/{cycle}/rules-changes")
 def list_rules_changes(
     session: InTransaction, _: ReadsRecords, paging: Paging, cycle: Annotated[Id, Path()]
-) -> Page[RulesChangeShown]:
+) -> Page[RulesChangeOut]:
     """List the changes of rules that wait for an administrator, by level and whose they are."""
     read_cycle(session, cycle)
-    asked = select(RulesSaid).where(RulesSaid.cycle_id == cycle, RulesSaid.status == "proposed")
-    return paging.read(session, asked, by=[RulesSaid.level, RulesSaid.subject_id]).show(_change_shown)
+    asked = select(RulesVersion).where(RulesVersion.cycle_id == cycle, RulesVersion.status == "proposed")
+    return paging.read(session, asked, by=[RulesVersion.level, RulesVersion.subject_id]).show(_change_shown)
 
 
-@router.post("/v1/rules-changes/{change}/approve", dependencies=[Once])
+@router.post("/v1/rules-changes/{change}/approve", dependencies=[Idempotent])
 def approve_change(
     session: InTransaction, staff: PresentToAdminister, change: Annotated[uuid.UUID, Path()], body: Decision
-) -> RulesChangeShown:
+) -> RulesChangeOut:
     """Put a proposed change in force; not by the one who proposed it.
 
     Every program that it reaches gets a new version of its rules, with the reasons of both.
     """
-    held, proposed = hold_proposal(session, change)
+    held, proposed = lock_proposal(session, change)
     approval = Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason)
     approve(session, held, proposed, staff=staff.id, approval=approval)
     return _change_shown(proposed)
 
 
-@router.post("/v1/rules-changes/{change}/refuse", dependencies=[Once])
+@router.post("/v1/rules-changes/{change}/refuse", dependencies=[Idempotent])
 def refuse_change(
     session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: Decision
-) -> RulesChangeShown:
+) -> RulesChangeOut:
     """Refuse a proposed change; the former rules stand, and the reason is shown beside them."""
-    _, proposed = hold_proposal(session, change)
+    _, proposed = lock_proposal(session, change)
     refuse(session, proposed, Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason))
     return _change_shown(proposed)
 
 
 def _put(
-    session: Session, response: Response, subject: Subject, acting: Acting, body: RulesBody, if_match: str | None
-) -> SaidShown:
-    held = hold_between_rounds(session, subject.cycle)
-    hold_rules(session, subject.cycle)
+    session: Session, response: Response, subject: Subject, acting: Acting, body: RulesIn, if_match: str | None
+) -> LevelRulesOut:
+    held = lock_cycle_between_rounds(session, subject.cycle)
+    lock_rules(session, subject.cycle)
     refuse_stale(if_match, changes_of(session, subject))
     act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
     saved = save_rules(session, held, subject, body.rules, act)
@@ -186,14 +186,14 @@ def _put(
     return _read(session, response, subject)
 
 
-def _read(session: Session, response: Response, subject: Subject) -> SaidShown:
+def _read(session: Session, response: Response, subject: Subject) -> LevelRulesOut:
     read_cycle(session, subject.cycle)
     refuse_unknown_subject(session, subject)
     changes = changes_of(session, subject)
     if changes is not None:
         show_version(response, changes)
     found, change = said_now(session, subject), last_change(session, subject)
-    return SaidShown(
+    return LevelRulesOut(
         cycle=subject.cycle,
         level=subject.level,
         subject=subject.id,
@@ -203,7 +203,7 @@ def _read(session: Session, response: Response, subject: Subject) -> SaidShown:
     )
 
 
-def _program_shown(session: Session, request: Request, response: Response, subject: Subject) -> ProgramRulesShown:
+def _program_shown(session: Session, request: Request, response: Response, subject: Subject) -> ProgramRulesOut:
     said = _read(session, response, subject)
     program = session.get_one(Program, subject.id)
     levels = read_levels(session, subject.cycle, [program])
@@ -215,7 +215,7 @@ def _program_shown(session: Session, request: Request, response: Response, subje
         market = program_document(resolved.rules, levels.place(program))
         sentences = rules_in_words(resolved.rules, read_back(market), language)
     response.headers["Content-Language"] = language
-    return ProgramRulesShown(
+    return ProgramRulesOut(
         cycle=subject.cycle,
         program=program.id,
         own=said.rules,
@@ -229,8 +229,8 @@ def _program_shown(session: Session, request: Request, response: Response, subje
     )
 
 
-def _version_shown(row: ProgramRules) -> RulesVersionShown:
-    return RulesVersionShown(
+def _version_shown(row: ProgramRules) -> RulesVersionOut:
+    return RulesVersionOut(
         version=row.version,
         rules=cast("Written", row.rules),
         came_from=row.came_from,
@@ -242,8 +242,8 @@ def _version_shown(row: ProgramRules) -> RulesVersionShown:
     )
 
 
-def _change_shown(row: RulesSaid) -> RulesChangeShown:
-    return RulesChangeShown(
+def _change_shown(row: RulesVersion) -> RulesChangeOut:
+    return RulesChangeOut(
         id=row.id,
         level=row.level,
         subject=row.subject_id,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from enrollment.access.callers import ReadsRecords
 from enrollment.access.models import SecurityEvent, SecurityPlace
-from enrollment.access.schemas import SecurityEventShown
+from enrollment.access.schemas import SecurityEventOut
 from enrollment.access.security_log import Event, events
 from enrollment.database import InTransaction
 from enrollment.paging import FeedPage, Paging
@@ -23,7 +23,7 @@ def read_security_log(
         str | None, Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only of this account: `staff:ann`.")
     ] = None,
     event: Annotated[Event | None, Query(description="Only of this kind.")] = None,
-) -> FeedPage[SecurityEventShown]:
+) -> FeedPage[SecurityEventOut]:
     """Read who signed in, failed to, was let in or denied, changed access, or read children's names; oldest first.
 
     Keep `resume_cursor` to read on later from exactly there.
@@ -32,8 +32,8 @@ def read_security_log(
     return paging.read_feed(session, asked, by=SecurityPlace.place, show=_shown)
 
 
-def _shown(place: int, row: SecurityEvent) -> SecurityEventShown:
-    return SecurityEventShown.model_validate(
+def _shown(place: int, row: SecurityEvent) -> SecurityEventOut:
+    return SecurityEventOut.model_validate(
         {
             "place": place,
             "at": row.at,

@@ -9,29 +9,29 @@ from fastapi import APIRouter, Request, Response, status
 from enrollment.access import passkeys, presence, second_factors, sessions
 from enrollment.access.callers import ActsForSelf, AnyStaff, InSession, must_have_factor
 from enrollment.access.client_addresses import address_of
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.models import AuthenticatorApp, Passkey, StaffToken
 from enrollment.access.schemas import (
     AppConfirmation,
-    AppShown,
-    FactorShown,
-    FactorsShown,
+    AppOut,
+    FactorOut,
+    FactorsOut,
     Options,
-    PasskeyBody,
-    PasswordChange,
-    PersonalTokenBody,
-    PresenceShown,
+    PasskeyIn,
+    PasswordChangeIn,
+    PersonalTokenIn,
+    PresenceOut,
     Proof,
-    RecoveryCodesShown,
+    RecoveryCodesOut,
     SessionOpened,
     SignIn,
-    StaffTokenShown,
+    StaffTokenOut,
 )
 from enrollment.access.sign_in import sign_in
 from enrollment.database import InTransaction
 from enrollment.paging import Page, Paging
 
-router = APIRouter(route_class=OnceRoute, tags=["access"])
+router = APIRouter(route_class=IdempotentRoute, tags=["access"])
 
 FACTORS = "/v1/second-factors"
 
@@ -60,26 +60,26 @@ def options_for_presence(request: Request, session: InTransaction, by: InSession
 
 
 @router.post("/v1/presence")
-def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceShown:
+def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceOut:
     """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
-    return PresenceShown(until=presence.prove_presence(session, body, by=by, settings=request.app.state.settings))
+    return PresenceOut(until=presence.prove_presence(session, body, by=by, settings=request.app.state.settings))
 
 
-@router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Once])
-def change_password(request: Request, session: InTransaction, by: ActsForSelf, body: PasswordChange) -> None:
+@router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
+def change_password(request: Request, session: InTransaction, by: ActsForSelf, body: PasswordChangeIn) -> None:
     """Change your password; your other sessions and your personal tokens end."""
     presence.change_password(session, body, by=by, settings=request.app.state.settings)
 
 
 @router.get("/v1/tokens")
-def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenShown]:
+def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenOut]:
     """List your own valid sessions and personal tokens, newest first."""
     asked = sessions.tokens_of(session, staff)
     return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
 
 
-@router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Once])
-def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenBody) -> StaffTokenShown:
+@router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
     """Make a personal token, in a session; it is shown once. A personal token makes no other."""
     new = sessions.make_personal_token(session, body, by=by)
     return _token_shown(new.token, new.words)
@@ -92,28 +92,28 @@ def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None
 
 
 @router.get(FACTORS)
-def list_factors(session: InTransaction, by: InSession) -> FactorsShown:
+def list_factors(session: InTransaction, by: InSession) -> FactorsOut:
     """List your second factors."""
     has = second_factors.factors_of(session, by.id)
-    return FactorsShown(data=[_factor_shown(row) for row in has.all], recovery_codes_left=has.recovery_codes)
+    return FactorsOut(data=[_factor_shown(row) for row in has.all], recovery_codes_left=has.recovery_codes)
 
 
 @router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
-def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppShown:
+def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppOut:
     """Begin to set up an authenticator app; it counts once you confirm it with a code."""
     response.headers["Cache-Control"] = "no-store"
     new = second_factors.begin_app(session, by=by, settings=request.app.state.settings)
-    return AppShown(secret=new.secret, uri=new.uri)
+    return AppOut(secret=new.secret, uri=new.uri)
 
 
 @router.post(f"{FACTORS}/totp/confirm")
 def confirm_app(
     request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmation
-) -> RecoveryCodesShown:
+) -> RecoveryCodesOut:
     """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     codes = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
-    return RecoveryCodesShown(recovery_codes=codes)
+    return RecoveryCodesOut(recovery_codes=codes)
 
 
 @router.post(f"{FACTORS}/passkeys/options")
@@ -124,19 +124,19 @@ def options_for_passkey(request: Request, session: InTransaction, by: InSession)
 
 @router.post(f"{FACTORS}/passkeys", status_code=status.HTTP_201_CREATED)
 def add_passkey(
-    request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyBody
-) -> RecoveryCodesShown:
+    request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyIn
+) -> RecoveryCodesOut:
     """Add a passkey that the browser made; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     codes = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
-    return RecoveryCodesShown(recovery_codes=codes)
+    return RecoveryCodesOut(recovery_codes=codes)
 
 
-@router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Once])
-def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesShown:
+@router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesOut:
     """Make new recovery codes; the former ones end."""
     response.headers["Cache-Control"] = "no-store"
-    return RecoveryCodesShown(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
+    return RecoveryCodesOut(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
 
 
 @router.delete(f"{FACTORS}/{{factor}}", status_code=status.HTTP_204_NO_CONTENT)
@@ -146,13 +146,13 @@ def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, fac
     second_factors.remove_factor(session, factor, by=by, needed=needed)
 
 
-def _token_shown(token: StaffToken, words: str | None = None) -> StaffTokenShown:
-    return StaffTokenShown(
+def _token_shown(token: StaffToken, words: str | None = None) -> StaffTokenOut:
+    return StaffTokenOut(
         id=token.id, kind=token.kind, name=token.name, scopes=token.scopes, expires_at=token.expires_at, token=words
     )
 
 
-def _factor_shown(row: AuthenticatorApp | Passkey) -> FactorShown:
+def _factor_shown(row: AuthenticatorApp | Passkey) -> FactorOut:
     if isinstance(row, Passkey):
-        return FactorShown(id=row.id, kind="passkey", name=row.name, made_at=row.made_at)
-    return FactorShown(id=row.id, kind="app", name=None, made_at=row.made_at)
+        return FactorOut(id=row.id, kind="passkey", name=row.name, made_at=row.made_at)
+    return FactorOut(id=row.id, kind="app", name=None, made_at=row.made_at)

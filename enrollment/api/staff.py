@@ -9,20 +9,20 @@ from sqlalchemy import case, func, select
 from enrollment.access import access_changes, accounts
 from enrollment.access.callers import ManagesAccess, PresentToManageAccess, ReadsRecords
 from enrollment.access.client_addresses import address_of
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.invitations import accept_invitation
 from enrollment.access.models import AccessChange, Invitation, StaffAccount
 from enrollment.access.schemas import (
     AcceptInvitation,
-    AccessChangeBody,
-    AccessChangeShown,
+    AccessChangeIn,
+    AccessChangeOut,
     AccessDecision,
-    InvitationShown,
-    RoleShown,
-    StaffBody,
-    StaffChange,
-    StaffMade,
-    StaffShown,
+    InvitationOut,
+    NewStaffOut,
+    RoleOut,
+    StaffChangeIn,
+    StaffIn,
+    StaffOut,
 )
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
@@ -31,33 +31,31 @@ from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.stored_values import fields_of, objects_of
 
-router = APIRouter(route_class=OnceRoute, tags=["access"])
+router = APIRouter(route_class=IdempotentRoute, tags=["access"])
 
 
 @router.get("/v1/staff")
-def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffShown]:
+def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffOut]:
     """List the staff accounts."""
     found = paging.read(session, select(StaffAccount), by=[StaffAccount.id])
     return found.show(lambda staff: _staff_shown(session, staff))
 
 
-@router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+@router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_staff(
-    request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffBody
-) -> StaffMade:
+    request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffIn
+) -> NewStaffOut:
     """Make a staff account with roles; hand its code to the owner, who sets the password.
 
     An administrator's account takes two administrators: ask for it at `/v1/access-changes`.
     """
     staff, code = accounts.make_staff(session, body, by=by, settings=request.app.state.settings)
     show_version(response, staff.version)
-    return StaffMade(**_staff_shown(session, staff).model_dump(), invitation_code=code)
+    return NewStaffOut(**_staff_shown(session, staff).model_dump(), invitation_code=code)
 
 
 @router.get("/v1/staff/{staff}")
-def read_staff(
-    session: InTransaction, _: ManagesAccess, response: Response, staff: Annotated[Id, Path()]
-) -> StaffShown:
+def read_staff(session: InTransaction, _: ManagesAccess, response: Response, staff: Annotated[Id, Path()]) -> StaffOut:
     """Read a staff account."""
     found = session.get(StaffAccount, staff)
     if found is None:
@@ -72,9 +70,9 @@ def change_staff(
     by: PresentToManageAccess,
     response: Response,
     staff: Annotated[Id, Path()],
-    body: StaffChange,
+    body: StaffChangeIn,
     if_match: IfMatch = None,
-) -> StaffShown:
+) -> StaffOut:
     """Change a staff account; closing it ends its sessions and tokens.
 
     What concerns an administrator's role, or a closed account, takes two: ask for it at `/v1/access-changes`.
@@ -86,19 +84,19 @@ def change_staff(
     return _staff_shown(session, found)
 
 
-@router.post("/v1/staff/{staff}/invitation", status_code=status.HTTP_201_CREATED, dependencies=[Once])
+@router.post("/v1/staff/{staff}/invitation", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def invite_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]
-) -> InvitationShown:
+) -> InvitationOut:
     """Make a new code for an account that its owner never confirmed; the former code ends."""
     found, code = accounts.invite_again(session, staff, by=by, settings=request.app.state.settings)
     expires_at = session.scalars(
         select(Invitation.expires_at).where(Invitation.staff_id == found.id, Invitation.used_at.is_(None))
     ).one()
-    return InvitationShown(staff=found.id, invitation_code=code, expires_at=expires_at)
+    return InvitationOut(staff=found.id, invitation_code=code, expires_at=expires_at)
 
 
-@router.post("/v1/staff/{staff}/unlock", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Once])
+@router.post("/v1/staff/{staff}/unlock", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
 def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]) -> None:
     """Let another's account sign in again at once after too many wrong passwords or codes."""
     accounts.unlock(session, staff, by=by)
@@ -119,7 +117,7 @@ def list_access_changes(
         Literal["asked", "approved", "refused", "expired"] | None,
         Query(alias="status", description="Only of this status."),
     ] = None,
-) -> Page[AccessChangeShown]:
+) -> Page[AccessChangeOut]:
     """List the changes of access that take two administrators, by id."""
     over = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
     now = case((over, "expired"), else_=AccessChange.status)
@@ -130,10 +128,8 @@ def list_access_changes(
     return found.show(_change_now)
 
 
-@router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def ask_for_access_change(
-    session: InTransaction, by: PresentToManageAccess, body: AccessChangeBody
-) -> AccessChangeShown:
+@router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
+def ask_for_access_change(session: InTransaction, by: PresentToManageAccess, body: AccessChangeIn) -> AccessChangeOut:
     """Ask for a change of access that takes two administrators; nothing changes before another one approves it.
 
     The answer has the first part of the owner's code, where the owner will need one: hand it over when it is approved.
@@ -142,43 +138,43 @@ def ask_for_access_change(
     return _change_shown(change, code=code)
 
 
-@router.post("/v1/access-changes/{change}/approve", dependencies=[Once])
+@router.post("/v1/access-changes/{change}/approve", dependencies=[Idempotent])
 def approve_access_change(
     request: Request,
     session: InTransaction,
     by: PresentToManageAccess,
     change: Annotated[uuid.UUID, Path()],
     body: AccessDecision,
-) -> AccessChangeShown:
+) -> AccessChangeOut:
     """Approve a change of access, as a second administrator; the answer has the second part of the owner's code."""
     settings = request.app.state.settings
     found, code = access_changes.approve_change(session, change, by=by, reason=body.reason, settings=settings)
     return _change_shown(found, code=code)
 
 
-@router.post("/v1/access-changes/{change}/refuse", dependencies=[Once])
+@router.post("/v1/access-changes/{change}/refuse", dependencies=[Idempotent])
 def refuse_access_change(
     session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecision
-) -> AccessChangeShown:
+) -> AccessChangeOut:
     """Refuse a change of access, or take back one that you asked for; nothing changes."""
     return _change_shown(access_changes.refuse_change(session, change, by=by, reason=body.reason))
 
 
-def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffShown:
+def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffOut:
     roles = [
-        RoleShown(role=role.kind.value, operator=role.operator, school=role.school)
+        RoleOut(role=role.kind.value, operator=role.operator, school=role.school)
         for role in accounts.roles_of(session, staff.id)
     ]
-    return StaffShown(id=staff.id, name=staff.name, roles=roles, active=staff.active, confirmed_at=staff.confirmed_at)
+    return StaffOut(id=staff.id, name=staff.name, roles=roles, active=staff.active, confirmed_at=staff.confirmed_at)
 
 
-def _change_now(change: AccessChange, status_: str) -> AccessChangeShown:
+def _change_now(change: AccessChange, status_: str) -> AccessChangeOut:
     return _change_shown(change, status_=status_)
 
 
-def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeShown:
+def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeOut:
     about = fields_of(change.about)
-    return AccessChangeShown.model_validate(
+    return AccessChangeOut.model_validate(
         {
             "id": change.id,
             "what": change.what,

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Places, PresentToPlace, ReadsRecords, RoleKind
-from enrollment.access.idempotency import Once, OnceRoute
+from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
 from enrollment.applicants.models import Applicant, Child, Person
@@ -28,29 +28,29 @@ from enrollment.seats import administrative_placements as placing
 from enrollment.seats.acceptance import Tried, overflowing, targets_of
 from enrollment.seats.models import Offer, OutsidePlacement, Vacancy
 from enrollment.seats.schemas import (
+    AdministrativePlacementOut,
     OfferStatus,
-    OverflowShown,
-    PlacementBody,
+    OverflowOut,
     PlacementCounts,
-    PlacementShown,
+    PlacementIn,
     SeatAt,
     SeatedChild,
-    TargetsShown,
+    TargetsOut,
     VacancyCount,
     VacancyCounts,
-    VacancyShown,
+    VacancyOut,
     VacancyStatus,
 )
 from enrollment.seats.sentences import vacancy_in_words
 
-router = APIRouter(route_class=OnceRoute, tags=["seats"])
+router = APIRouter(route_class=IdempotentRoute, tags=["seats"])
 
 CYCLE = "/v1/cycles/{cycle}"
 
-MOST_TRIED = 100_000
+MAX_TRIED = 100_000
 
 PlacementStatus = Literal["asked", "approved", "refused"]
-Number = Annotated[int | None, Query(ge=0, le=MOST_TRIED)]
+Number = Annotated[int | None, Query(ge=0, le=MAX_TRIED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def list_vacancies_at(
     *,
     cycle: Annotated[Id, Path()],
     filters: Annotated[Filters, Depends(_filters_at)],
-) -> Page[VacancyShown]:
+) -> Page[VacancyOut]:
     """Read one program's part of the public ledger."""
     read_cycle(session, cycle)
     if session.get(Program, filters.program) is None:
@@ -101,14 +101,14 @@ def list_vacancies(
     *,
     cycle: Annotated[Id, Path()],
     filters: Annotated[Filters, Depends(_filters)],
-) -> Page[VacancyShown]:
+) -> Page[VacancyOut]:
     """Read the public ledger: every seat that opened, why, and what its school's own rule made of it."""
     read_cycle(session, cycle)
     refuse_unknown_values(session, cycle, school=filters.school, program=filters.program)
     return _vacancies(session, request, paging, cycle, filters)
 
 
-def _vacancies(session: Session, request: Request, paging: Pager, cycle: str, filters: Filters) -> Page[VacancyShown]:
+def _vacancies(session: Session, request: Request, paging: Pager, cycle: str, filters: Filters) -> Page[VacancyOut]:
     asked = (
         select(Vacancy, Program.school_id)
         .join(Program, Program.id == Vacancy.program_id)
@@ -161,8 +161,8 @@ def count_vacancies(session: InTransaction, cycle: Annotated[Id, Path()]) -> Vac
     )
 
 
-def _vacancy_shown(vacancy: Vacancy, school: str, say: Say) -> VacancyShown:
-    return VacancyShown.model_validate(
+def _vacancy_shown(vacancy: Vacancy, school: str, say: Say) -> VacancyOut:
+    return VacancyOut.model_validate(
         {
             "school": school,
             "program": vacancy.program_id,
@@ -244,7 +244,7 @@ def read_targets(
     program: Annotated[Id, Path()],
     match: Number = None,
     enrollment: Number = None,
-) -> TargetsShown:
+) -> TargetsOut:
     """Read a program's targets and how its seats stand; with `match` or `enrollment`, what other targets would do."""
     held = read_cycle(session, cycle)
     its = session.get(Program, program)
@@ -255,30 +255,30 @@ def read_targets(
 
 
 @router.get(f"{CYCLE}/overflow")
-def list_overflow(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> OverflowShown:
+def list_overflow(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> OverflowOut:
     """List the programs at which more children have accepted than the school means to enroll; nobody is dropped."""
     held = read_cycle(session, cycle)
-    return OverflowShown(cycle=cycle, data=overflowing(session, held.cycle, held.now))
+    return OverflowOut(cycle=cycle, data=overflowing(session, held.cycle, held.now))
 
 
-@router.post("/v1/placements", status_code=status.HTTP_202_ACCEPTED, dependencies=[Once])
-def ask_for_placement(session: InTransaction, staff: Places, body: PlacementBody) -> PlacementShown:
+@router.post("/v1/placements", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
+def ask_for_placement(session: InTransaction, staff: Places, body: PlacementIn) -> AdministrativePlacementOut:
     """Ask for a placement outside the lottery; it is made when a second administrator approves it."""
     return _placement_shown(session, placing.ask_for_placement(session, body, staff=staff))
 
 
-@router.post("/v1/placements/{placement}/approve", dependencies=[Once])
+@router.post("/v1/placements/{placement}/approve", dependencies=[Idempotent])
 def approve_placement(
     session: InTransaction, staff: PresentToPlace, placement: Annotated[uuid.UUID, Path()], body: Decision
-) -> PlacementShown:
+) -> AdministrativePlacementOut:
     """Approve a placement, as a second administrator: it is an entry in the log, and counted in public."""
     return _placement_shown(session, placing.approve_placement(session, placement, staff=staff, reason=body.reason))
 
 
-@router.post("/v1/placements/{placement}/refuse", dependencies=[Once])
+@router.post("/v1/placements/{placement}/refuse", dependencies=[Idempotent])
 def refuse_placement(
     session: InTransaction, staff: Places, placement: Annotated[uuid.UUID, Path()], body: Decision
-) -> PlacementShown:
+) -> AdministrativePlacementOut:
     """Refuse a placement, or take back one that you asked for; nothing changes."""
     return _placement_shown(session, placing.refuse_placement(session, placement, staff=staff, reason=body.reason))
 
@@ -291,7 +291,7 @@ def list_placements(
     *,
     cycle: Annotated[Id, Path()],
     only: Annotated[PlacementStatus | None, Query(alias="status", description="Only of this status.")] = None,
-) -> Page[PlacementShown]:
+) -> Page[AdministrativePlacementOut]:
     """List placements outside the lottery: who asked, who approved, and where the paper is."""
     read_cycle(session, cycle)
     return paging.read(session, placing.placements_of(cycle, only), by=[OutsidePlacement.id]).show(_shown)
@@ -304,12 +304,12 @@ def count_placements(session: InTransaction, cycle: Annotated[Id, Path()]) -> Pl
     return placing.count_placements(session, cycle)
 
 
-def _placement_shown(session: Session, placement: OutsidePlacement) -> PlacementShown:
+def _placement_shown(session: Session, placement: OutsidePlacement) -> AdministrativePlacementOut:
     return _shown(placement, session.get_one(Child, placement.child_id).tag)
 
 
-def _shown(placement: OutsidePlacement, tag: bytes) -> PlacementShown:
-    return PlacementShown.model_validate(
+def _shown(placement: OutsidePlacement, tag: bytes) -> AdministrativePlacementOut:
+    return AdministrativePlacementOut.model_validate(
         {
             "id": placement.id,
             "cycle": placement.cycle_id,

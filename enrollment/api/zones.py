@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from enrollment.access.callers import Administers, RoleKind
-from enrollment.access.idempotency import Once
+from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNotFound, read_cycle
@@ -26,7 +26,7 @@ from enrollment.zones.geojson import Area, UnusableZones
 from enrollment.zones.import_check import check_zones
 from enrollment.zones.models import Zone
 from enrollment.zones.points import ZonesFound, known_schools, refuse_opened, zones_at
-from enrollment.zones.schemas import Found, ImportFault, ZonesAtPoint, ZoneShown, ZonesReport
+from enrollment.zones.schemas import Found, ImportFault, ZoneOut, ZonesAtPoint, ZonesReport
 
 GEOJSON = "application/geo+json"
 
@@ -47,7 +47,7 @@ imports = APIRouter(route_class=UploadRoute, tags=["zones"])
 
 @imports.post(
     "/v1/cycles/{cycle}/imports/zones",
-    dependencies=[Once],
+    dependencies=[Idempotent],
     openapi_extra={"requestBody": {"required": True, "content": {GEOJSON: {"schema": {"type": "object"}}}}},
 )
 def import_zones(
@@ -99,7 +99,7 @@ def list_zones(
     session: InTransaction,
     cycle: Annotated[Id, Path()],
     paging: Paging,
-) -> Page[ZoneShown]:
+) -> Page[ZoneOut]:
     """List a cycle's zones; one with several shapes for different grades stands there once for each."""
     read_cycle(session, cycle)
     asked = select(Zone).options(defer(Zone.shape)).where(Zone.cycle_id == cycle)
@@ -155,8 +155,8 @@ def _area_of(row: Zone) -> Area:
     return row.id, None if row.grades is None else tuple(row.grades)
 
 
-def _zone_shown(row: Zone) -> ZoneShown:
-    return ZoneShown(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
+def _zone_shown(row: Zone) -> ZoneOut:
+    return ZoneOut(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
 
 
 def _told(faults: Sequence[Fault], say: Say) -> list[ImportFault]:

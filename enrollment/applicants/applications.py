@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import Partner
 from enrollment.applicants.family_locks import TAG_BYTES, Bringing
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
-from enrollment.applicants.schemas import ApplicantBody
+from enrollment.applicants.schemas import ApplicantIn
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
@@ -94,12 +94,12 @@ def _application(partner: Partner, *, cycle: str, reference: str) -> Select[Appl
     )
 
 
-def hold_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
+def lock_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant | None:
     """Return a partner's application, withdrawn or not, locked with its child; None if there is none."""
-    return hold_application(session, _application(partner, cycle=cycle, reference=reference))
+    return lock_application(session, _application(partner, cycle=cycle, reference=reference))
 
 
-def hold_application(session: Session, asked: Select[Applicant]) -> Applicant | None:
+def lock_application(session: Session, asked: Select[Applicant]) -> Applicant | None:
     """Return the application that a query asks for, locked after its child; None if there is none.
 
     The child comes first, because whoever acts on anything of a child's holds the child (docs/explanation/locks.md).
@@ -111,7 +111,7 @@ def hold_application(session: Session, asked: Select[Applicant]) -> Applicant | 
     ).one_or_none()
 
 
-def bringing(settings: Settings, cycle: Cycle, reference: str, body: ApplicantBody) -> Bringing:
+def bringing(settings: Settings, cycle: Cycle, reference: str, body: ApplicantIn) -> Bringing:
     """Return what an application needs locked.
 
     Raises:
@@ -130,7 +130,7 @@ def put_applicant(
     partner: Partner,
     cycle: Cycle,
     reference: str,
-    body: ApplicantBody,
+    body: ApplicantIn,
     *,
     found: Applicant | None,
     settings: Settings,
@@ -143,7 +143,7 @@ def put_applicant(
         cycle: where.
         reference: the partner's own.
         body: all of it.
-        found: what `hold_applicant` found.
+        found: what `lock_applicant` found.
         settings: keys the digest of a SIS id.
 
     Raises:
@@ -221,7 +221,7 @@ def _locked_child(session: Session, cycle: Cycle, digest: bytes) -> Child:
 
 def _fill(
     applicant: Applicant,
-    body: ApplicantBody,
+    body: ApplicantIn,
     *,
     child: Child,
     zones: tuple[list[str], str, str | None],
@@ -237,7 +237,7 @@ def _fill(
     applicant.version += 1
 
 
-def _person(applicant_id: uuid.UUID, body: ApplicantBody) -> Person:
+def _person(applicant_id: uuid.UUID, body: ApplicantIn) -> Person:
     return Person(
         applicant_id=applicant_id,
         given_name=body.child.given_name,
@@ -248,7 +248,7 @@ def _person(applicant_id: uuid.UUID, body: ApplicantBody) -> Person:
     )
 
 
-def _zones(session: Session, cycle: Cycle, body: ApplicantBody) -> tuple[list[str], str, str | None]:
+def _zones(session: Session, cycle: Cycle, body: ApplicantIn) -> tuple[list[str], str, str | None]:
     points = [
         (address.point.longitude, address.point.latitude) for address in body.addresses if address.point is not None
     ]
@@ -259,7 +259,7 @@ def _zones(session: Session, cycle: Cycle, body: ApplicantBody) -> tuple[list[st
     return list(found.zones), method, found.vintage
 
 
-def _household(session: Session, partner: Partner, cycle: Cycle, body: ApplicantBody) -> Household | None:
+def _household(session: Session, partner: Partner, cycle: Cycle, body: ApplicantIn) -> Household | None:
     if body.household_code is not None:
         found = session.scalars(
             select(Household).where(Household.cycle_id == cycle.id, Household.code == body.household_code)

@@ -7,10 +7,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff, refuse_stranger
-from enrollment.applicants.applications import commit_facts, hold_application
+from enrollment.applicants.applications import commit_facts, lock_application
 from enrollment.applicants.models import Applicant, Child, Claim
-from enrollment.applicants.schemas import ClaimBody, ClaimDecision
-from enrollment.cycles.locks import hold_between_rounds
+from enrollment.applicants.schemas import ClaimDecision, ClaimIn
+from enrollment.cycles.locks import lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import School
@@ -32,7 +32,7 @@ class ClaimedAlready(Conflict):
     detail = sentence("It is {claim}, and {status}.")
 
 
-def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: ClaimBody, *, actor: str) -> Claim:
+def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: ClaimIn, *, actor: str) -> Claim:
     """Make a claim that waits for its decision.
 
     Raises:
@@ -96,7 +96,7 @@ class ClaimDecided(Conflict):
     )
 
 
-def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match: str | None) -> Claim:
+def lock_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match: str | None) -> Claim:
     """Return a claim that a member of the staff may decide on now; its cycle and its child are locked.
 
     Args:
@@ -116,8 +116,8 @@ def hold_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match:
     if claim is None:
         raise NotFound
     _refuse_stranger(session, staff, claim)
-    hold_between_rounds(session, claim.cycle_id)
-    hold_application(session, select(Applicant).where(Applicant.id == claim.applicant_id))
+    lock_cycle_between_rounds(session, claim.cycle_id)
+    lock_application(session, select(Applicant).where(Applicant.id == claim.applicant_id))
     session.refresh(claim)  # it may have been decided on while its child was waited for
     if claim.status != "pending" and if_match is None:
         raise ClaimDecided(status=claim.status)

@@ -16,7 +16,7 @@ Basis = Literal["verified", "imported", "override"]
 ClaimStatus = Literal["pending", "approved", "denied"]
 
 
-class ChildBody(Wire):
+class ChildIn(Wire):
     """The child. These words are stored apart and no match reads them."""
 
     given_name: Annotated[Text, Field(examples=["Ada"])]
@@ -33,7 +33,7 @@ class Guardian(Wire):
     phone: Contact | None = None
 
 
-class PointBody(Wire):
+class PointIn(Wire):
     """A point, WGS84, in degrees."""
 
     longitude: Degrees
@@ -45,14 +45,14 @@ class Address(Wire):
 
     text: Text
     postal_code: Text | None = None
-    point: PointBody | None = None
+    point: PointIn | None = None
 
 
-class ApplicantBody(Wire):
+class ApplicantIn(Wire):
     """An application, under the partner's own reference."""
 
     grade: Annotated[Id, Field(examples=["KG"])]
-    child: ChildBody
+    child: ChildIn
     attends: Annotated[Id | None, Field(description="The present school's id.")] = None
     guardians: Annotated[list[Guardian], Field(default_factory=list, max_length=10)]
     addresses: Annotated[
@@ -70,13 +70,13 @@ class ApplicantBody(Wire):
     ] = None
 
     @model_validator(mode="after")
-    def _has_one_household(self) -> "ApplicantBody":
+    def _has_one_household(self) -> "ApplicantIn":
         if self.household is not None and self.household_code is not None:
             raise PydanticCustomError("one_household", "must have household or household_code, not both")
         return self
 
 
-class ChildShown(Wire):
+class ChildOut(Wire):
     """The child, as stored."""
 
     given_name: str
@@ -84,7 +84,7 @@ class ChildShown(Wire):
     birth_date: date
 
 
-class GuardianShown(BaseModel):
+class GuardianOut(BaseModel):
     """Somebody who answers for the child, as stored."""
 
     model_config = ConfigDict(frozen=True)
@@ -95,7 +95,7 @@ class GuardianShown(BaseModel):
     phone: StoredText = None
 
 
-class AddressShown(BaseModel):
+class AddressOut(BaseModel):
     """Where the child lives, as stored."""
 
     model_config = ConfigDict(frozen=True)
@@ -105,7 +105,7 @@ class AddressShown(BaseModel):
     point: StoredPoint = None
 
 
-class ClaimShown(Wire):
+class ClaimOut(Wire):
     """A claim and what was decided."""
 
     id: uuid.UUID
@@ -119,24 +119,24 @@ class ClaimShown(Wire):
     version: Annotated[int, Field(description="To change a decision, send it as If-Match.")]
 
 
-class ApplicantShown(Wire):
+class ApplicantOut(Wire):
     """An application as its partner sees it."""
 
     cycle: str
     reference: str
     ticket: Annotated[str, Field(description="The child's id in the lottery of this cycle; its number hangs on it.")]
     grade: str
-    child: ChildShown
+    child: ChildOut
     attends: str | None
-    guardians: list[GuardianShown]
-    addresses: list[AddressShown]
+    guardians: list[GuardianOut]
+    addresses: list[AddressOut]
     zones: StoredTexts
     zone_method: Annotated[str, Field(description="point, border, no zone, no address, or override.")]
     zone_vintage: str | None
     household_code: Annotated[str | None, Field(description="Lets another guardian's application join the household.")]
     together: bool
     language: str
-    claims: list[ClaimShown]
+    claims: list[ClaimOut]
     ranking_version: int | None
     version: int
 
@@ -151,7 +151,7 @@ class ApplicantListed(Wire):
     withdrawn: bool
 
 
-class ClaimBody(Wire):
+class ClaimIn(Wire):
     """A fact that may give priority."""
 
     fact: Annotated[Id, Field(examples=["sibling"])]
@@ -168,12 +168,10 @@ class ClaimDecision(Wire):
 class ClaimToDecide(Wire):
     """A claim with what is needed to decide on it."""
 
-    claim: ClaimShown
+    claim: ClaimOut
     ticket: str
     grade: str
-    child: Annotated[
-        ChildShown | None, Field(description="null for auditors, and where the application was withdrawn.")
-    ]
+    child: Annotated[ChildOut | None, Field(description="null for auditors, and where the application was withdrawn.")]
 
 
 class TransferCode(Wire):
@@ -182,7 +180,7 @@ class TransferCode(Wire):
     transfer_code: str | None
 
 
-class TransferBody(Wire):
+class TransferIn(Wire):
     """A family's code, and the receiving partner's own reference for the child."""
 
     code: Annotated[str, StringConstraints(min_length=8, max_length=100)]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.derived_keys import id_of_secret, ids_of_secrets, keys_of
 from enrollment.applicants.models import Child
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.problems import Problem, sentence
 from enrollment.settings import Settings
@@ -77,7 +77,7 @@ def unused_keys(session: Session, settings: Settings) -> Sequence[str]:
 
 def take_newest_key(session: Session, cycle_id: str, settings: Settings) -> bool:
     """Have a cycle keep SIS ids under the newest secret, if it has none yet; say whether it does so now."""
-    cycle = hold_for_change(session, cycle_id).cycle
+    cycle = lock_cycle(session, cycle_id).cycle
     if session.execute(select(Child.id).where(Child.cycle_id == cycle.id, Child.sis_digest.is_not(None))).first():
         return False
     cycle.sis_key = id_of_secret(settings)

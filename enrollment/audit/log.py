@@ -25,7 +25,7 @@ SEQUENCER = 0x656E726F6C6C
 RECENT = timedelta(minutes=2)
 """How far back an ordinary pass looks; a whole pass looks at every entry."""
 
-MOST_A_PASS = 50_000
+MAX_A_PASS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _pending() -> Select[int, bytes]:
         .outerjoin(LogLeaf, LogLeaf.entry_id == LogEntry.id)
         .where(LogLeaf.entry_id.is_(None))
         .order_by(LogEntry.id)
-        .limit(MOST_A_PASS)
+        .limit(MAX_A_PASS)
     )
 
 

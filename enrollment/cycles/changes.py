@@ -7,9 +7,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
-from enrollment.cycles.locks import Held, hold_for_change, rfc3339
+from enrollment.cycles.locks import CycleNow, lock_cycle, rfc3339
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.schemas import Calendar, CycleBody, CycleChange, Policy, Terms
+from enrollment.cycles.schemas import Calendar, CycleChangeIn, CycleIn, Policy, Terms
 from enrollment.problems import Conflict, Fault, MalformedBody, sentence
 from lottery.market.canonical import Json
 
@@ -44,7 +44,7 @@ class CycleFixed(Conflict):
     detail = sentence("Leave what is listed as it is. Nothing was changed.")
 
 
-def make_cycle(session: Session, body: CycleBody, *, actor: str, sis_key: str) -> Held:
+def make_cycle(session: Session, body: CycleIn, *, actor: str, sis_key: str) -> CycleNow:
     """Make a cycle, and tell the log.
 
     Args:
@@ -62,19 +62,19 @@ def make_cycle(session: Session, body: CycleBody, *, actor: str, sis_key: str) -
     made = session.execute(insert(Cycle).values(row).on_conflict_do_nothing().returning(Cycle.id)).one_or_none()
     if made is None:
         raise CycleIdTaken(cycle=body.id)
-    held = hold_for_change(session, body.id)
+    held = lock_cycle(session, body.id)
     append(session, "cycle.put", cycle=body.id, actor=actor, fields=cycle_in_full(held.cycle))
     return held
 
 
 def change_cycle(
-    session: Session, held: Held, body: CycleChange, *, grades_offered: Collection[str], actor: str
+    session: Session, held: CycleNow, body: CycleChangeIn, *, grades_offered: Collection[str], actor: str
 ) -> None:
     """Change a cycle that is held for it, and tell the log; a deadline that moves is an entry of its own.
 
     Args:
         session: the transaction in which it is held.
-        held: the cycle, from `hold_for_change`.
+        held: the cycle, from `lock_cycle`.
         body: the whole cycle as it shall be.
         grades_offered: grades at which programs have been offered.
         actor: who acts, as the log names them.
@@ -107,11 +107,11 @@ def _told(value: "datetime | Json") -> Json:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-def _columns(body: CycleBody | CycleChange) -> "dict[str, datetime | Json]":
+def _columns(body: CycleIn | CycleChangeIn) -> "dict[str, datetime | Json]":
     return {name: getattr(body, name) for name in (*CALENDAR, *POLICY, *TERMS)}
 
 
-def _refuse_contradictions(body: CycleBody | CycleChange) -> None:
+def _refuse_contradictions(body: CycleIn | CycleChangeIn) -> None:
     faults = [*_out_of_order(body), *_windows(body), *_lists(body)]
     if faults:
         raise CycleContradictsItself(faults=faults)
@@ -168,7 +168,7 @@ def _repeated(name: str, entries: Sequence[str]) -> Iterator[Fault]:
             yield Fault(f"/{name}/{place}", "repeated", detail, {"entry": entry})
 
 
-def _fixed_parts(held: Held, body: CycleChange) -> Iterator[Fault]:
+def _fixed_parts(held: CycleNow, body: CycleChangeIn) -> Iterator[Fault]:
     if not held.has_opened:
         return
     cycle = held.cycle
@@ -189,7 +189,7 @@ def _fixed_parts(held: Held, body: CycleChange) -> Iterator[Fault]:
         yield from _moved_deadline(held, body)
 
 
-def _moved_deadline(held: Held, body: CycleChange) -> Iterator[Fault]:
+def _moved_deadline(held: CycleNow, body: CycleChangeIn) -> Iterator[Fault]:
     if held.cycle.main_round is not None:
         yield Fault("/deadline", "main-round-frozen", sentence("the main round is frozen; the deadline stays"))
     elif body.deadline <= held.now:
@@ -197,13 +197,13 @@ def _moved_deadline(held: Held, body: CycleChange) -> Iterator[Fault]:
         yield Fault("/deadline", "deadline-passed", sentence("must be still to come, if it is moved"))
 
 
-def _lost_grades(body: CycleChange, grades_offered: Collection[str]) -> Iterator[Fault]:
+def _lost_grades(body: CycleChangeIn, grades_offered: Collection[str]) -> Iterator[Fault]:
     for grade in sorted(set(grades_offered) - set(body.grades)):
         detail = sentence("{grade} has programs that were offered; put it back")
         yield Fault("/grades", "grade-offered", detail, {"grade": grade})
 
 
-def _agreement(cycle: Cycle, body: CycleChange) -> Iterator[Fault]:
+def _agreement(cycle: Cycle, body: CycleChangeIn) -> Iterator[Fault]:
     if body.agreement != cycle.agreement and body.agreement_version == cycle.agreement_version:
         detail = sentence("must be a new version, because the agreement's text is new and schools accepted the old one")
         yield Fault("/agreement_version", "same-version", detail)

@@ -75,7 +75,7 @@ class MainRoundFrozen(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CycleNow:
     """A cycle whose row is locked until the transaction ends, and the time."""
 
     cycle: Cycle
@@ -93,7 +93,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class OpenCycle:
     """A cycle that takes applications and rankings now, locked until the transaction ends."""
 
     cycle: Cycle
@@ -120,7 +120,7 @@ def phase_at(cycle: Cycle, now: datetime) -> Phase:
     return Phase.CLOSED
 
 
-def hold_open(session: Session, cycle_id: str) -> Taking:
+def lock_open_cycle(session: Session, cycle_id: str) -> OpenCycle:
     """Lock a cycle for sharing, if it takes applications and rankings now; one statement.
 
     Its agreement is not read along; it would be read when asked for.
@@ -133,7 +133,7 @@ def hold_open(session: Session, cycle_id: str) -> Taking:
     return taking(_held(session, _at(cycle_id).options(defer(Cycle.agreement)).with_for_update(read=True, of=Cycle)))
 
 
-def taking(held: Held) -> Taking:
+def taking(held: CycleNow) -> OpenCycle:
     """Return a held cycle as one that takes applications and rankings now.
 
     Raises:
@@ -147,28 +147,28 @@ def taking(held: Held) -> Taking:
         raise CycleNotOpenYet(cycle=cycle.id, opens=rfc3339(cycle.opens_at))
     if phase is Phase.CLOSED:
         raise CycleClosed(cycle=cycle.id, opens=rfc3339(cycle.opens_at), until=rfc3339(_last_window(held)))
-    return as_it_stands(held)
+    return in_any_phase(held)
 
 
-def as_it_stands(held: Held) -> Taking:
+def in_any_phase(held: CycleNow) -> OpenCycle:
     """Return a held cycle for an act on rankings that is taken in any season: seats are given up in any."""
-    return Taking(held.cycle, held.now, late=held.now >= held.cycle.deadline)
+    return OpenCycle(held.cycle, held.now, late=held.now >= held.cycle.deadline)
 
 
-def hold_between_rounds(session: Session, cycle_id: str) -> Held:
+def lock_cycle_between_rounds(session: Session, cycle_id: str) -> CycleNow:
     """Lock a cycle for sharing, for an act that changes what a match reads, open or not.
 
     Raises:
         CycleNotFound: if there is none.
         RoundRunning: if a round is frozen.
     """
-    held = hold_shared(session, cycle_id)
+    held = lock_cycle_shared(session, cycle_id)
     if held.cycle.running_round is not None:
         raise _running(held.cycle)
     return held
 
 
-def hold_shared(session: Session, cycle_id: str) -> Held:
+def lock_cycle_shared(session: Session, cycle_id: str) -> CycleNow:
     """Lock a cycle for sharing, whatever it is doing: for an act that a running round does not read.
 
     Raises:
@@ -177,7 +177,7 @@ def hold_shared(session: Session, cycle_id: str) -> Held:
     return _held(session, _at(cycle_id).with_for_update(read=True, of=Cycle))
 
 
-def hold_before_freeze(session: Session, cycle_id: str) -> Held:
+def lock_cycle_before_freeze(session: Session, cycle_id: str) -> CycleNow:
     """Lock a cycle for sharing, for an act that the freeze of the main round ends: who takes part, with what seats.
 
     Raises:
@@ -185,13 +185,13 @@ def hold_before_freeze(session: Session, cycle_id: str) -> Held:
         RoundRunning: if a round is frozen.
         MainRoundFrozen: if the main round has been frozen, and is not void.
     """
-    held = hold_between_rounds(session, cycle_id)
+    held = lock_cycle_between_rounds(session, cycle_id)
     if held.cycle.main_round is not None:
         raise MainRoundFrozen(cycle=held.cycle.id, round=held.cycle.main_round)
     return held
 
 
-def hold_for_change(session: Session, cycle_id: str) -> Held:
+def lock_cycle(session: Session, cycle_id: str) -> CycleNow:
     """Lock a cycle alone: every act in flight has ended, and none begins before this transaction ends.
 
     Raises:
@@ -200,7 +200,7 @@ def hold_for_change(session: Session, cycle_id: str) -> Held:
     return _held(session, _at(cycle_id).with_for_update(key_share=True, of=Cycle))
 
 
-def read_cycle(session: Session, cycle_id: str) -> Held:
+def read_cycle(session: Session, cycle_id: str) -> CycleNow:
     """Read a cycle, with the time, and no lock.
 
     Raises:
@@ -218,20 +218,20 @@ def _at(cycle_id: str) -> Select[Cycle, datetime]:
     return select(Cycle, func.clock_timestamp()).where(Cycle.id == cycle_id)
 
 
-def _held(session: Session, asked: Select[Cycle, datetime]) -> Held:
+def _held(session: Session, asked: Select[Cycle, datetime]) -> CycleNow:
     # What this session read before may be stale by the time that the lock is had.
     found = session.execute(asked.execution_options(populate_existing=True)).one_or_none()
     if found is None:
         raise CycleNotFound
     cycle, now = found
-    return Held(cycle, now)
+    return CycleNow(cycle, now)
 
 
 def _running(cycle: Cycle) -> RoundRunning:
     return RoundRunning(cycle=cycle.id, round=cycle.running_round or "")
 
 
-def _last_window(held: Held) -> datetime:
+def _last_window(held: CycleNow) -> datetime:
     """Return when the last window that is over ended."""
     ends: Sequence[datetime | None] = (held.cycle.deadline, held.cycle.late_until, held.cycle.backfill_until)
     return max(end for end in ends if end is not None and end <= held.now)

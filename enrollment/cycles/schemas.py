@@ -9,8 +9,8 @@ from enrollment.cycles.locks import Phase
 from enrollment.field_types import Id, Reason, Text, Time, Wire, plain_text
 from enrollment.stored_values import StoredTexts
 
-MOST_AGREEMENT = 50_000
-MOST_NAMES = 100
+MAX_AGREEMENT = 50_000
+MAX_NAMES = 100
 LONGEST_ID = 40
 """Of a cycle. The ids of its rounds add to it, and an id has at most 64 characters."""
 
@@ -25,10 +25,10 @@ def _plain_lines(text: str) -> str:
 CalendarTime = Annotated[Time, Field(ge=FIRST, le=LAST, examples=["2027-01-31T23:59:00-05:00"])]
 """A time of a calendar, between the years 2000 and 2200."""
 
-Lines = Annotated[str, StringConstraints(min_length=1, max_length=MOST_AGREEMENT), AfterValidator(_plain_lines)]
+Lines = Annotated[str, StringConstraints(min_length=1, max_length=MAX_AGREEMENT), AfterValidator(_plain_lines)]
 """Words of a person, in several lines."""
 
-Names = Annotated[list[Id], Field(max_length=MOST_NAMES)]
+Names = Annotated[list[Id], Field(max_length=MAX_NAMES)]
 
 
 class Policy(Wire):
@@ -38,7 +38,7 @@ class Policy(Wire):
         list[Id],
         Field(
             min_length=1,
-            max_length=MOST_NAMES,
+            max_length=MAX_NAMES,
             description="Grades offered, youngest first. One may be added later, and none taken away that is offered.",
             examples=[["PK4", "KG", "01", "02"]],
         ),
@@ -104,13 +104,13 @@ class Terms(Wire):
     agreement: Annotated[Lines, Field(examples=["A school that takes part keeps its rules as published."])]
 
 
-class CycleChange(Terms, Calendar, Policy):
+class CycleChangeIn(Terms, Calendar, Policy):
     """A cycle, as an administrator sets it."""
 
     reason: Annotated[Reason | None, Field(description="Why; asked for once the cycle has opened.")] = None
 
 
-class CycleBody(Terms, Calendar, Policy):
+class CycleIn(Terms, Calendar, Policy):
     """A cycle, as an administrator makes it."""
 
     id: Annotated[
@@ -121,7 +121,7 @@ class CycleBody(Terms, Calendar, Policy):
     ]
 
 
-class CalendarShown(Wire):
+class CycleCalendarOut(Wire):
     """When what happens, as stored."""
 
     opens_at: datetime
@@ -135,7 +135,7 @@ class CalendarShown(Wire):
     transfers_frozen_until: datetime | None
 
 
-class CycleShown(CalendarShown):
+class CycleOut(CycleCalendarOut):
     """A cycle."""
 
     id: str
@@ -157,7 +157,7 @@ class CycleShown(CalendarShown):
     zones_vintage: Annotated[str | None, Field(description="The newest vintage among its zones.")]
 
 
-class CycleListed(CalendarShown):
+class CycleListed(CycleCalendarOut):
     """A cycle in the list."""
 
     id: str

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from enrollment.demo.api_client import Person, Refused
-from enrollment.demo.city import Family, Invented, Taking
+from enrollment.demo.city import Family, Invented, ParticipatingSchool
 from enrollment.demo.setup import CYCLE, Cast
 from enrollment.demo.terminal import Step, Teller
 from lottery.generate.dice import Dice, key_of
@@ -22,7 +22,7 @@ ROWS_A_BATCH = 100
 ONE_BY_ONE = 1_500
 """Families of the city portal that apply with a request for each step, as a site does; the others come in batches."""
 
-MOST_CLAIMS = 5_000
+MAX_CLAIMS = 5_000
 """Each is two requests and two people; in a large city the rest is left out."""
 
 DENIED, UNDECIDED = 12, 15
@@ -152,7 +152,7 @@ def refuse_the_same_child_twice(cast: Cast, family: Family, tell: Teller) -> Non
 def decide_claims(cast: Cast, city: Invented, tell: Teller, *, families: Sequence[Family]) -> None:
     """Have partners claim what gives priority; schools decide on theirs, administrators on facts about the child."""
     claims = [(family, fact, school) for family in families for fact, school in family.claims if not _gone(family)]
-    claims = claims[:MOST_CLAIMS]
+    claims = claims[:MAX_CLAIMS]
     schools = {school.id: school for school in city.schools}
 
     def claim(one: tuple[Family, str, str | None]) -> None:
@@ -175,7 +175,7 @@ def _gone(family: Family) -> bool:
     return bool(family.ranking) and family.number % 150 == 7  # noqa: PLR2004
 
 
-def leave(cast: Cast, school: Taking, tell: Teller) -> None:
+def leave(cast: Cast, school: ParticipatingSchool, tell: Teller) -> None:
     """Have a school leave after the opening; the partners of those who ranked it are told."""
     cast.of(school).change(
         f"{CYCLE}/schools/{school.id}/participation",
@@ -185,7 +185,7 @@ def leave(cast: Cast, school: Taking, tell: Teller) -> None:
     tell.line(f"{school.body['name']} leaves. Partners are warned of {warned} families who ranked it.")
 
 
-def order_applicants(cast: Cast, school: Taking, tell: Teller) -> None:
+def order_applicants(cast: Cast, school: ParticipatingSchool, tell: Teller) -> None:
     """Have a screened school hand in its own order of those who rank it; an administrator approves the change."""
     office, program = cast.of(school), str(school.programs[0]["id"])
     seen = office.get(f"{CYCLE}/programs/{program}/applicants")["applicants"]

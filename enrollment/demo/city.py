@@ -65,7 +65,7 @@ LANGUAGES = ("en", "en", "en", "es", "ar")
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class ParticipatingSchool:
     """A school as the demo has it act."""
 
     id: str
@@ -100,7 +100,7 @@ class Family:
 class Invented:
     """The city of the demo."""
 
-    schools: Sequence[Taking]
+    schools: Sequence[ParticipatingSchool]
     families: Sequence[Family]
     zones: Mapping[str, object]
     operator_rules: Mapping[str, dict[str, Json]]
@@ -113,7 +113,7 @@ def invent(*, schools: int, children: int) -> Invented:
     seats = seats_of(city, SEED, children)
     operator_rules = _operator_rules(city, rules)
     taking = [
-        _taking(school, rule, seats, number, operator_rules)
+        _participating_school(school, rule, seats, number, operator_rules)
         for number, (school, rule) in enumerate(zip(city.schools, rules, strict=True))
     ]
     return Invented(taking, list(_families(city, rules, taking, children)), _zones(city, rules), operator_rules)
@@ -133,17 +133,17 @@ def _operator_rules(city: City, rules: Sequence[Rules]) -> dict[str, dict[str, J
     return said
 
 
-def _taking(
+def _participating_school(
     school: School,
     rule: Rules,
     seats: Mapping[str, int],
     number: int,
     operator_rules: Mapping[str, dict[str, Json]],
-) -> Taking:
+) -> ParticipatingSchool:
     operator = _operator_of(school)
     longitude, latitude = _degrees(school.x, school.y)
     said = {name: part for name, part in _said(school, rule).items() if operator_rules[operator].get(name) != part}
-    return Taking(
+    return ParticipatingSchool(
         id=school.id,
         operator=operator,
         body={
@@ -270,7 +270,9 @@ def _feature(name: str, shape: shapely.Geometry) -> dict[str, object]:
     }
 
 
-def _families(city: City, rules: Sequence[Rules], taking: Sequence[Taking], children: int) -> Iterator[Family]:
+def _families(
+    city: City, rules: Sequence[Rules], taking: Sequence[ParticipatingSchool], children: int
+) -> Iterator[Family]:
     invented = Families(city, rules, seed=SEED, longest=LONGEST_LIST, siblings=True)
     homes = _Homes(city, rules)
     offered = {str(program["id"]) for school in taking if school.takes_part for program in school.programs}

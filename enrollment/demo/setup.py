@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from enrollment.demo.api_client import App, Person
-from enrollment.demo.city import ALONE, CHILD_FACTS, DISTRICT, NETWORK, OPERATORS, SCHOOL_FACTS, Invented, Taking
+from enrollment.demo.city import (
+    ALONE,
+    CHILD_FACTS,
+    DISTRICT,
+    NETWORK,
+    OPERATORS,
+    SCHOOL_FACTS,
+    Invented,
+    ParticipatingSchool,
+)
 from enrollment.demo.terminal import Teller
 from lottery.generate.city import GRADES
 from lottery.market.canonical import Json
@@ -38,7 +47,7 @@ class Cast:
     partners: Mapping[str, Person]
     secrets: Mapping[str, str]
 
-    def of(self, school: Taking) -> Person:
+    def of(self, school: ParticipatingSchool) -> Person:
         """Return who acts for a school: its own office, or its operator's."""
         return self.offices.get(school.id) or self.operators[school.operator]
 
@@ -103,7 +112,7 @@ def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
     )
 
 
-def _with_office(city: Invented) -> Sequence[Taking]:
+def _with_office(city: Invented) -> Sequence[ParticipatingSchool]:
     """Return schools with an office of their own: those that choose by a list, and some of each operator."""
     taking = [school for school in city.schools if school.takes_part]
     screened = [school for school in taking if school.screened][:2]

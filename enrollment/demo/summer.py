@@ -21,13 +21,13 @@ from lottery.market.canonical import Json
 DECLINING, ANSWERING = 10, 60
 """Of a hundred families, so many decline their offer; from there to the second number, so many accept it."""
 
-MOST_ANSWERS = 1_200
+MAX_ANSWERS = 1_200
 """Each is a request of its own; in a large city the rest answer later."""
 
 LATECOMERS = 3
 FIRST_NIGHT, SECOND = "2027-backfill-1", "2027-backfill-2"
 WORTH_TELLING = 6
-MOST_LOOKED_AT = 60
+MAX_LOOKED_AT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def answer(cast_: Cast, tell: Teller) -> None:
     ]
     offered = sorted(offered, key=lambda one: one.reference)
     thrown = {one.offer: Dice(key_of(3, "answer", one.reference)).below(100) for one in offered}
-    answering = [one for one in offered if thrown[one.offer] < ANSWERING][:MOST_ANSWERS]
+    answering = [one for one in offered if thrown[one.offer] < ANSWERING][:MAX_ANSWERS]
 
     def tell_answer(one: Offered) -> None:
         how = "decline" if thrown[one.offer] < DECLINING else "accept"
@@ -120,7 +120,7 @@ def tell_of_a_move(cast_: Cast, tell: Teller) -> None:
     partner = cast_.partners["city-portal"]
     moves = wait(lambda: {"moves": cast("Json", _noticed(partner, "waitlist.moved"))}, lambda told: bool(told["moves"]))
     references = [str(about["reference"]) for about in cast("list[Mapping[str, object]]", moves["moves"])]
-    for reference in list(dict.fromkeys(reversed(references)))[:MOST_LOOKED_AT]:
+    for reference in list(dict.fromkeys(reversed(references)))[:MAX_LOOKED_AT]:
         path = f"{CYCLE}/applicants/{reference}/waitlists/history"
         history = cast("list[Mapping[str, object]]", partner.get(path)["data"])
         told = [_in_words(move) for move in history if _by_others(move)]

@@ -9,15 +9,15 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.directory.schemas import (
-    OperatorBody,
-    OperatorChange,
-    ProgramBody,
-    ProgramChange,
-    SchoolBody,
-    SchoolChange,
+    OperatorChangeIn,
+    OperatorIn,
+    ProgramChangeIn,
+    ProgramIn,
+    SchoolChangeIn,
+    SchoolIn,
 )
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.stored_values import PointShown
+from enrollment.stored_values import PointOut
 
 
 class DirectoryConflict(Conflict):
@@ -43,7 +43,7 @@ class OperatorFixed(Conflict):
     detail = sentence("Leave the operator of {school} as it is until {cycle} is over.")
 
 
-def make_operator(session: Session, body: OperatorBody) -> Operator:
+def make_operator(session: Session, body: OperatorIn) -> Operator:
     """Make an operator.
 
     Raises:
@@ -56,7 +56,7 @@ def make_operator(session: Session, body: OperatorBody) -> Operator:
     return made
 
 
-def hold_operator(session: Session, operator_id: str) -> Operator:
+def lock_operator(session: Session, operator_id: str) -> Operator:
     """Return an operator, locked for a change.
 
     Raises:
@@ -68,14 +68,14 @@ def hold_operator(session: Session, operator_id: str) -> Operator:
     return operator
 
 
-def change_operator(session: Session, operator: Operator, body: OperatorChange) -> None:
+def change_operator(session: Session, operator: Operator, body: OperatorChangeIn) -> None:
     """Change an operator's name."""
     operator.name = body.name
     operator.version += 1
     session.flush()
 
 
-def make_school(session: Session, body: SchoolBody) -> School:
+def make_school(session: Session, body: SchoolIn) -> School:
     """Make a school.
 
     Raises:
@@ -89,7 +89,7 @@ def make_school(session: Session, body: SchoolBody) -> School:
     return made
 
 
-def hold_school(session: Session, school_id: str) -> School:
+def lock_school(session: Session, school_id: str) -> School:
     """Return a school, locked for a change.
 
     Raises:
@@ -101,7 +101,7 @@ def hold_school(session: Session, school_id: str) -> School:
     return school
 
 
-def change_school(session: Session, school: School, body: SchoolChange) -> None:
+def change_school(session: Session, school: School, body: SchoolChangeIn) -> None:
     """Change a school; its operator only while no cycle is under way in which it was offered.
 
     Raises:
@@ -128,14 +128,14 @@ def _with_nces(nces_id: str, *, but: str) -> Select[str]:
     return select(School.id).where(School.nces_id == nces_id, School.id != but)
 
 
-def point_of(school: School) -> PointShown | None:
+def point_of(school: School) -> PointOut | None:
     """Return where a school is."""
     if school.longitude is None or school.latitude is None:
         return None
-    return PointShown(longitude=school.longitude, latitude=school.latitude)
+    return PointOut(longitude=school.longitude, latitude=school.latitude)
 
 
-def make_program(session: Session, body: ProgramBody) -> Program:
+def make_program(session: Session, body: ProgramIn) -> Program:
     """Make a program.
 
     Raises:
@@ -149,7 +149,7 @@ def make_program(session: Session, body: ProgramBody) -> Program:
     return made
 
 
-def hold_program(session: Session, program_id: str) -> Program:
+def lock_program(session: Session, program_id: str) -> Program:
     """Return a program, locked for a change.
 
     Raises:
@@ -161,7 +161,7 @@ def hold_program(session: Session, program_id: str) -> Program:
     return program
 
 
-def change_program(session: Session, program: Program, body: ProgramChange) -> None:
+def change_program(session: Session, program: Program, body: ProgramChangeIn) -> None:
     """Change a program; all but its name only until it is offered.
 
     Raises:
@@ -179,7 +179,7 @@ def change_program(session: Session, program: Program, body: ProgramChange) -> N
     session.flush()
 
 
-def _school_columns(body: SchoolChange) -> dict[str, str | float | None]:
+def _school_columns(body: SchoolChangeIn) -> dict[str, str | float | None]:
     return {
         "operator_id": body.operator,
         "name": body.name,
@@ -190,7 +190,7 @@ def _school_columns(body: SchoolChange) -> dict[str, str | float | None]:
     }
 
 
-def _program_columns(body: ProgramChange) -> dict[str, str | None]:
+def _program_columns(body: ProgramChangeIn) -> dict[str, str | None]:
     return {"school_id": body.school, "grade": body.grade, "track": body.track, "name": body.name}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from enrollment.field_types import Id, Text, Wire
-from enrollment.stored_values import PointShown, StoredTexts
+from enrollment.stored_values import PointOut, StoredTexts
 
 Sector = Literal["district", "charter"]
 
@@ -20,26 +20,26 @@ class Point(Wire):
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[38.91])]
 
 
-class OperatorChange(Wire):
+class OperatorChangeIn(Wire):
     """Who runs schools: a district, a charter network, a stand-alone charter's board."""
 
     name: Annotated[Text, Field(examples=["City school district"])]
 
 
-class OperatorBody(OperatorChange):
+class OperatorIn(OperatorChangeIn):
     """An operator, as an administrator makes it."""
 
     id: Annotated[Id, Field(examples=["district"])]
 
 
-class OperatorShown(Wire):
+class OperatorOut(Wire):
     """An operator."""
 
     id: str
     name: str
 
 
-class SchoolChange(Wire):
+class SchoolChangeIn(Wire):
     """A school of the directory, whether it takes part or not."""
 
     operator: Annotated[Id, Field(description="Who runs it.", examples=["district"])]
@@ -49,13 +49,13 @@ class SchoolChange(Wire):
     point: Annotated[Point | None, Field(description="Where it is.")] = None
 
 
-class SchoolBody(SchoolChange):
+class SchoolIn(SchoolChangeIn):
     """A school, as an administrator makes it."""
 
     id: Annotated[Id, Field(examples=["lincoln"])]
 
 
-class SchoolShown(Wire):
+class SchoolOut(Wire):
     """A school."""
 
     id: str
@@ -63,10 +63,10 @@ class SchoolShown(Wire):
     name: str
     sector: str
     nces_id: str | None
-    point: PointShown | None
+    point: PointOut | None
 
 
-class ProgramChange(Wire):
+class ProgramChangeIn(Wire):
     """One school's seats at one grade, and one track where the school has several."""
 
     school: Annotated[Id, Field(examples=["lincoln"])]
@@ -75,13 +75,13 @@ class ProgramChange(Wire):
     name: Annotated[Text, Field(examples=["Lincoln kindergarten, dual language"])]
 
 
-class ProgramBody(ProgramChange):
+class ProgramIn(ProgramChangeIn):
     """A program, as an administrator makes it."""
 
     id: Annotated[Id, Field(examples=["lincoln-kg-dual"])]
 
 
-class ProgramShown(Wire):
+class ProgramOut(Wire):
     """A program."""
 
     id: str
@@ -94,7 +94,7 @@ class ProgramShown(Wire):
 Takes = Literal["in", "out", "undecided"]
 
 
-class GradeShown(Wire):
+class OfferedGradeOut(Wire):
     """Whether a school takes part in a cycle with a grade."""
 
     grade: str
@@ -102,15 +102,15 @@ class GradeShown(Wire):
     reason: Annotated[str | None, Field(description="Why it is out, where it gave a reason.")]
 
 
-class SchoolInCycle(SchoolShown):
+class SchoolInCycle(SchoolOut):
     """A school as a cycle shows it."""
 
     takes_part: Annotated[bool, Field(description="Whether it takes part with any grade.")]
-    grades: Annotated[list[GradeShown], Field(description="The cycle's grades at which it has programs.")]
+    grades: Annotated[list[OfferedGradeOut], Field(description="The cycle's grades at which it has programs.")]
     zones: Annotated[StoredTexts, Field(description="Its own zones.")]
 
 
-class ProgramInCycle(ProgramShown):
+class ProgramInCycle(ProgramOut):
     """A program as a cycle shows it."""
 
     school_name: str

@@ -31,8 +31,8 @@ SisIdIn: TypeAlias = Literal["identifier", "sourcedId"]
 
 Row: TypeAlias = Mapping[str, str]
 
-MOST_UNPACKED: Final = 1 << 30
-MOST_MEMBERS: Final = 1000
+MAX_UNPACKED: Final = 1 << 30
+MAX_MEMBERS: Final = 1000
 ENCRYPTED: Final = 0x1
 
 FILES: Final = (
@@ -156,9 +156,9 @@ def _members(package: ZipFile, faults: Faults) -> dict[str, ZipInfo]:
         faults.add([], "encrypted", sentence("the zip has a password; send it without one, over this connection"))
     if any(one.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for one in listed):
         faults.add([], "compression", sentence("the zip is packed in a way that is not read here; use plain zip"))
-    if sum(one.file_size for one in listed) > MOST_UNPACKED or len(listed) > MOST_MEMBERS:
+    if sum(one.file_size for one in listed) > MAX_UNPACKED or len(listed) > MAX_MEMBERS:
         detail = sentence("unpacked, the zip is larger than {most} bytes; send some schools at a time")
-        faults.add([], "too-large-unpacked", detail, most=MOST_UNPACKED)
+        faults.add([], "too-large-unpacked", detail, most=MAX_UNPACKED)
     faults.refuse()
     return members
 

@@ -28,7 +28,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Participation, Program
 from enrollment.exchange.rosters import Enrolled, Roster
 from enrollment.exchange.schemas import (
-    MOST_LISTED,
+    MAX_LISTED,
     EnrolledWithoutOffer,
     Listed,
     NotCompared,
@@ -58,7 +58,7 @@ class _List(Generic[Shown]):
         self._more = 0
 
     def add(self, row: Shown) -> None:
-        if len(self._data) < MOST_LISTED:
+        if len(self._data) < MAX_LISTED:
             self._data.append(row)
         else:
             self._more += 1

@@ -19,9 +19,9 @@ from enrollment.problems import Fault, Problem, sentence
 
 Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
 
-MOST_FAULTS: Final = 200
-MOST_LINES: Final = 10_000_000
-MOST_ENROLLED: Final = 2_000_000
+MAX_FAULTS: Final = 200
+MAX_LINES: Final = 10_000_000
+MAX_ENROLLED: Final = 2_000_000
 LONGEST_LINE: Final = 1 << 20
 LONGEST_ID: Final = 500
 
@@ -60,7 +60,7 @@ class Faults:
             UnusableRoster: if as many are found as are listed.
         """
         self.found.append(Fault("".join(f"/{part}" for part in place), code, detail, values))
-        if len(self.found) >= MOST_FAULTS:
+        if len(self.found) >= MAX_FAULTS:
             self.refuse()
 
     def end(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> NoReturn:
@@ -70,7 +70,7 @@ class Faults:
             UnusableRoster: always.
         """
         self.add(place, code, detail, **values)
-        raise UnusableRoster(faults=self.found, most=MOST_FAULTS)
+        raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
 
     def refuse(self) -> None:
         """Refuse the roster if anything is wrong with it.
@@ -79,7 +79,7 @@ class Faults:
             UnusableRoster: naming what is.
         """
         if self.found:
-            raise UnusableRoster(faults=self.found, most=MOST_FAULTS)
+            raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +163,11 @@ class Roll:
         """Put a child on the roll, unless the same row was there before; two grades at one school are a fault."""
         former = self._there.setdefault((row.child, row.school), row)
         if former is row:
-            if len(self._there) > MOST_ENROLLED:
+            if len(self._there) > MAX_ENROLLED:
                 detail = sentence(
                     "is beyond the {most} children that are compared at once; send some schools at a time"
                 )
-                self._faults.end([row.file, row.line], "too-many-children", detail, most=MOST_ENROLLED)
+                self._faults.end([row.file, row.line], "too-many-children", detail, most=MAX_ENROLLED)
             return
         if former.grade == row.grade:
             self.left_out["repeated"] += 1
@@ -281,9 +281,9 @@ def _lines(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[str]:
         number += 1
         if len(raw) == LONGEST_LINE:
             faults.end([file, number], "long-line", sentence("is longer than a line of a roster is; export it again"))
-        if number > MOST_LINES:
+        if number > MAX_LINES:
             detail = sentence("is beyond the {most} lines that are read; send some schools at a time")
-            faults.end([file, number], "too-many-lines", detail, most=MOST_LINES)
+            faults.end([file, number], "too-many-lines", detail, most=MAX_LINES)
         try:
             yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:

@@ -12,7 +12,7 @@ Shown = TypeVar("Shown")
 WhyWithout = Literal["no-application", "no-offer", "declined", "expired", "withdrawn", "other-school"]
 WhyEmpty = Literal["not-on-roster", "elsewhere", "no-sis-id"]
 
-MOST_LISTED = 10_000
+MAX_LISTED = 10_000
 
 
 class Listed(Wire, Generic[Shown]):
@@ -22,7 +22,7 @@ class Listed(Wire, Generic[Shown]):
     more: Annotated[int, Field(description="How many further rows there are that are not listed.")]
 
 
-class RowShown(Wire):
+class RosterRowOut(Wire):
     """A row of the roster, by its place in what was sent."""
 
     file: Annotated[str, Field(examples=["roles.csv"])]
@@ -31,7 +31,7 @@ class RowShown(Wire):
     grade: Annotated[str, Field(description="As the roster has it.")]
 
 
-class EnrolledWithoutOffer(RowShown):
+class EnrolledWithoutOffer(RosterRowOut):
     """A child on a school's roll that holds no seat there."""
 
     ticket: Annotated[str | None, Field(description="Null: the cycle has no application with this SIS id.")]
@@ -46,7 +46,7 @@ class EnrolledWithoutOffer(RowShown):
     seat_at: Annotated[str | None, Field(description="With `other-school`: the school where the seat is.")]
 
 
-class OtherGrade(RowShown):
+class OtherGrade(RosterRowOut):
     """A child that holds a seat at the school where it is, in another grade than it is in."""
 
     ticket: str

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from enrollment.cycles.models import Cycle
 from enrollment.directory.changes import point_of
 from enrollment.directory.models import Offering, Participation, Program, School
-from enrollment.directory.schemas import GradeShown, ProgramInCycle, SchoolInCycle, Sector, Takes
+from enrollment.directory.schemas import OfferedGradeOut, ProgramInCycle, SchoolInCycle, Sector, Takes
 from enrollment.zones.models import Zone
 
 
@@ -87,7 +87,7 @@ def _of_school(cycle: Cycle, filters: Filters) -> list[ColumnElement[bool]]:
     return asked
 
 
-def _grades(session: Session, cycle: Cycle, schools: Sequence[str]) -> Mapping[str, list[GradeShown]]:
+def _grades(session: Session, cycle: Cycle, schools: Sequence[str]) -> Mapping[str, list[OfferedGradeOut]]:
     said = and_(
         Participation.cycle_id == cycle.id,
         Participation.school_id == Program.school_id,
@@ -99,9 +99,9 @@ def _grades(session: Session, cycle: Cycle, schools: Sequence[str]) -> Mapping[s
         .where(Program.school_id.in_(schools), Program.grade.in_(cycle.grades))
         .distinct()
     ).all()
-    found: dict[str, list[GradeShown]] = {}
+    found: dict[str, list[OfferedGradeOut]] = {}
     for school, grade, status, reason in sorted(rows, key=lambda row: cycle.grades.index(row.grade)):
-        shown = GradeShown(grade=grade, status=_takes(status), reason=reason)
+        shown = OfferedGradeOut(grade=grade, status=_takes(status), reason=reason)
         found.setdefault(school, []).append(shown)
     return found
 
@@ -119,7 +119,7 @@ def _zones(session: Session, cycle: Cycle, schools: Sequence[str]) -> Mapping[st
     return found
 
 
-def _school_shown(school: School, grades: list[GradeShown], zones: list[str]) -> SchoolInCycle:
+def _school_shown(school: School, grades: list[OfferedGradeOut], zones: list[str]) -> SchoolInCycle:
     return SchoolInCycle(
         id=school.id,
         operator=school.operator_id,

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
-from enrollment.cycles.locks import Held
+from enrollment.cycles.locks import CycleNow
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Participation, ParticipationVersion, Program
 from enrollment.directory.offerings import lock_programs
@@ -23,7 +23,7 @@ from enrollment.rules.in_force import (
 from enrollment.rules.levels import Subject, part_of, read_levels, said_now
 from enrollment.rules.model import RulesPart, Seats
 from enrollment.rules.proposals import ReasonNeeded, save_rules
-from enrollment.rules.schemas import GradeSaid, ParticipationBody
+from enrollment.rules.schemas import GradeInput, ParticipationIn
 
 
 class AgreementStale(Conflict):
@@ -46,11 +46,11 @@ def version_of_participation(session: Session, cycle: str, school: str) -> int:
     return found.version if found else 0
 
 
-def put_participation(session: Session, held: Held, school: str, body: ParticipationBody, act: Act) -> None:
+def put_participation(session: Session, held: CycleNow, school: str, body: ParticipationIn, act: Act) -> None:
     """Store how a school takes part, its programs' seats and rules, and tell the log.
 
     Args:
-        session: a transaction that holds the cycle and its rules (`hold_rules`).
+        session: a transaction that holds the cycle and its rules (`lock_rules`).
         held: the cycle and the time.
         school: the school's id.
         body: what it says.
@@ -76,7 +76,7 @@ def put_participation(session: Session, held: Held, school: str, body: Participa
 
 
 def _tell(
-    session: Session, held: Held, school: str, body: ParticipationBody, *, grades: Sequence[GradeSaid], actor: str
+    session: Session, held: CycleNow, school: str, body: ParticipationIn, *, grades: Sequence[GradeInput], actor: str
 ) -> None:
     append(
         session,
@@ -93,10 +93,10 @@ def _tell(
     )
 
 
-def _grades(offered: Sequence[str], programs: Sequence[Program], body: ParticipationBody) -> list[GradeSaid]:
+def _grades(offered: Sequence[str], programs: Sequence[Program], body: ParticipationIn) -> list[GradeInput]:
     had = {program.grade for program in programs}
     if body.grades is None:
-        said = [GradeSaid(grade=grade) for grade in offered if grade in had]
+        said = [GradeInput(grade=grade) for grade in offered if grade in had]
         if not said:
             raise GradesRefused(
                 faults=[Fault("/grades", "no-programs", sentence("the school has no program at a grade of the cycle"))]
@@ -123,11 +123,11 @@ def _grades(offered: Sequence[str], programs: Sequence[Program], body: Participa
 
 def _write(
     session: Session,
-    held: Held,
+    held: CycleNow,
     school: str,
-    body: ParticipationBody,
+    body: ParticipationIn,
     *,
-    grades: Sequence[GradeSaid],
+    grades: Sequence[GradeInput],
     programs: Sequence[Program],
     actor: str,
 ) -> None:
@@ -152,7 +152,7 @@ def _write(
 
 
 def _commit_seats(
-    session: Session, held: Held, grades: Sequence[GradeSaid], programs: Sequence[Program], act: Act
+    session: Session, held: CycleNow, grades: Sequence[GradeInput], programs: Sequence[Program], act: Act
 ) -> None:
     """Put the seats that came with a grade into its program's own rules, unless the rules have as many already."""
     levels = read_levels(session, held.cycle.id, programs)
@@ -172,7 +172,7 @@ def _commit_seats(
                 ) from None
 
 
-def _save_seats(session: Session, held: Held, program: Program, seats: Seats, act: Act) -> None:
+def _save_seats(session: Session, held: CycleNow, program: Program, seats: Seats, act: Act) -> None:
     subject = Subject(held.cycle.id, "program", program.id)
     former = said_now(session, subject)
     said = (part_of(former.said) if former else RulesPart()).model_copy(update={"seats": seats})

@@ -5,18 +5,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from enrollment.applicants.schemas import ApplicantBody
+from enrollment.applicants.schemas import ApplicantIn
 from enrollment.field_types import Id, Wire
 from enrollment.stored_values import StoredTexts
 
-MOST_PROGRAMS = 500
-MOST_ROWS = 200
+MAX_PROGRAMS = 500
+MAX_ROWS = 200
 
 
-class RankingBody(Wire):
+class RankingIn(Wire):
     """A family's ranking, best first."""
 
-    programs: Annotated[list[Id], Field(max_length=MOST_PROGRAMS, examples=[["lincoln-kg", "adams-kg"]])]
+    programs: Annotated[list[Id], Field(max_length=MAX_PROGRAMS, examples=[["lincoln-kg", "adams-kg"]])]
     draft: Annotated[bool, Field(description="True: kept, and does not count.")] = False
 
 
@@ -34,7 +34,7 @@ class Sealed(Wire):
     leaf_hash: Annotated[str, Field(description="Of the log's entry, in hex; find it in /v1/log/entries.")]
 
 
-class RankingShown(Wire):
+class RankingOut(Wire):
     """A ranking in one version."""
 
     version: int
@@ -48,7 +48,7 @@ class RankingShown(Wire):
     warnings: list[Warned]
 
 
-class FaultShown(Wire):
+class FaultOut(Wire):
     """What is wrong with a ranking, and where."""
 
     pointer: str
@@ -60,7 +60,7 @@ class Validated(Wire):
     """What would be said to a ranking if it were sent."""
 
     usable: bool
-    errors: list[FaultShown]
+    errors: list[FaultOut]
 
 
 class BatchRow(Wire):
@@ -68,17 +68,17 @@ class BatchRow(Wire):
 
     cycle: Id
     reference: Id
-    applicant: ApplicantBody | None = None
-    ranking: RankingBody | None = None
+    applicant: ApplicantIn | None = None
+    ranking: RankingIn | None = None
 
 
 class Batch(Wire):
     """Many rows; each is done or refused by itself."""
 
-    rows: Annotated[list[BatchRow], Field(min_length=1, max_length=MOST_ROWS)]
+    rows: Annotated[list[BatchRow], Field(min_length=1, max_length=MAX_ROWS)]
 
 
-class RowShown(Wire):
+class RankingRowOut(Wire):
     """What became of a row."""
 
     reference: str
@@ -86,15 +86,15 @@ class RowShown(Wire):
     status: int
     code: Annotated[str | None, Field(description="Of the problem, where it was refused.")]
     detail: str | None
-    errors: list[FaultShown]
+    errors: list[FaultOut]
     version: int | None
     confirmation: str | None
 
 
-class BatchShown(Wire):
+class BatchOut(Wire):
     """What became of each row, in order."""
 
-    rows: list[RowShown]
+    rows: list[RankingRowOut]
 
 
 class WarnedApplicant(Wire):

@@ -15,12 +15,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from enrollment.access.callers import Partner
 from enrollment.access.tokens import Client
-from enrollment.cycles.locks import CycleNotFound, Held, Taking, taking
+from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, taking
 from enrollment.cycles.models import Cycle
 from enrollment.database import said_no
 from enrollment.preconditions import refuse_stale
 from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
-from enrollment.rankings.schemas import RankingBody
+from enrollment.rankings.schemas import RankingIn
 from enrollment.rankings.versions import KnownProgram, Ranker, Ranking, RankingRefused, Sealed, faults_in, seal
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
@@ -77,7 +77,7 @@ STORE = """
 
 
 async def put_ranking(
-    pool: Pool, client: Client, *, cycle: str, reference: str, body: RankingBody, if_match: str | None
+    pool: Pool, client: Client, *, cycle: str, reference: str, body: RankingIn, if_match: str | None
 ) -> Ranking:
     """Submit a ranking, or keep a draft, in a transaction of its own that is committed when this returns.
 
@@ -108,7 +108,7 @@ async def put_ranking(
 
 async def _look(
     connection: AsyncConnection[Row], client: Client, cycle: str, reference: str, programs: Sequence[str]
-) -> tuple[Taking, Ranker, Mapping[str, KnownProgram]]:
+) -> tuple[OpenCycle, Ranker, Mapping[str, KnownProgram]]:
     """Lock the cycle for sharing and then the child, and read what there is to decide on: one round trip."""
     named = {
         "cycle": cycle,
@@ -127,7 +127,7 @@ async def _look(
         raise Unauthenticated
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
-    held = taking(Held(Cycle(**dict(zip(CYCLE, columns, strict=True))), now))
+    held = taking(CycleNow(Cycle(**dict(zip(CYCLE, columns, strict=True))), now))
     if child is None:
         raise NotFound
     applicant, child_id, grade, tag, last_leaf, in_force = child

@@ -14,7 +14,7 @@ from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import Entry, entry_of
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import Taking
+from enrollment.cycles.locks import OpenCycle
 from enrollment.directory.models import Offering, Program
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.models import RankingVersion
@@ -83,7 +83,7 @@ class Sealed:
     salt: bytes
 
 
-def seal(actor: str, taking: Taking, ranker: Ranker, kind: str, programs: Sequence[str]) -> Sealed:
+def seal(actor: str, taking: OpenCycle, ranker: Ranker, kind: str, programs: Sequence[str]) -> Sealed:
     """Make the next version of a ranking that is submitted or withdrawn, and the entry that commits to it."""
     version, salt = ranker.next_version, secrets.token_bytes(SALT_BYTES)
     type_ = "ranking.put" if kind == "submitted" else "ranking.withdraw"
@@ -112,7 +112,7 @@ def _confirmation() -> str:
     return "".join(letters)
 
 
-def hold_ranker(session: Session, partner: Partner, *, cycle: str, reference: str) -> Ranker:
+def lock_ranker(session: Session, partner: Partner, *, cycle: str, reference: str) -> Ranker:
     """Return a partner's live application with its newest ranking, locked.
 
     Raises:
@@ -145,7 +145,7 @@ def _ranker() -> Select[uuid.UUID, uuid.UUID, str, bytes, bytes | None, int | No
     )
 
 
-def hold_ranker_of(session: Session, child: uuid.UUID) -> Ranker | None:
+def lock_ranker_of(session: Session, child: uuid.UUID) -> Ranker | None:
     """Return a child's live application with its newest ranking, locked, whoever brought it; None if it has none."""
     row = session.execute(_ranker().where(Child.id == child)).one_or_none()
     return Ranker(*row, newest_of(session, row[0])) if row else None
@@ -219,7 +219,7 @@ def faults_in(
 
 
 def submit_ranking(
-    session: Session, partner: Partner, taking: Taking, ranker: Ranker, programs: Sequence[str]
+    session: Session, partner: Partner, taking: OpenCycle, ranker: Ranker, programs: Sequence[str]
 ) -> Ranking:
     """Store a ranking as the newest version, in force, and promise a receipt.
 
@@ -232,7 +232,9 @@ def submit_ranking(
     return _store(session, partner.actor, taking, ranker, "submitted", programs)
 
 
-def keep_draft(session: Session, partner: Partner, taking: Taking, ranker: Ranker, programs: Sequence[str]) -> Ranking:
+def keep_draft(
+    session: Session, partner: Partner, taking: OpenCycle, ranker: Ranker, programs: Sequence[str]
+) -> Ranking:
     """Keep a draft, which does not count; what is in force stays.
 
     Raises:
@@ -254,7 +256,7 @@ def keep_draft(session: Session, partner: Partner, taking: Taking, ranker: Ranke
     return Ranking(version, "draft", list(programs), taking.late, None, None, taking.now)
 
 
-def withdraw_ranking(session: Session, actor: str, taking: Taking, ranker: Ranker) -> Ranking:
+def withdraw_ranking(session: Session, actor: str, taking: OpenCycle, ranker: Ranker) -> Ranking:
     """Withdraw the ranking in force.
 
     Raises:
@@ -265,7 +267,7 @@ def withdraw_ranking(session: Session, actor: str, taking: Taking, ranker: Ranke
     return _store(session, actor, taking, ranker, "withdrawn", [])
 
 
-def drop_program(session: Session, actor: str, taking: Taking, ranker: Ranker, program: str) -> bool:
+def drop_program(session: Session, actor: str, taking: OpenCycle, ranker: Ranker, program: str) -> bool:
     """Take one program out of the ranking in force, as a version of its own; say whether it was in it."""
     if ranker.in_force is None:
         return False
@@ -281,7 +283,7 @@ def drop_program(session: Session, actor: str, taking: Taking, ranker: Ranker, p
     return True
 
 
-def withdraw_applicant(session: Session, actor: str, taking: Taking, ranker: Ranker) -> None:
+def withdraw_applicant(session: Session, actor: str, taking: OpenCycle, ranker: Ranker) -> None:
     """Withdraw an application, and its ranking if one is in force, and erase who the child is.
 
     The child's row keeps the tag, and rankings, claims and the log stay: none of them has a name, a date or an address.
@@ -296,14 +298,18 @@ def withdraw_applicant(session: Session, actor: str, taking: Taking, ranker: Ran
     )
 
 
-def _refuse_faults(session: Session, taking: Taking, ranker: Ranker, programs: Sequence[str], *, draft: bool) -> None:
+def _refuse_faults(
+    session: Session, taking: OpenCycle, ranker: Ranker, programs: Sequence[str], *, draft: bool
+) -> None:
     cycle = taking.cycle
     faults = faults_of(session, programs, cycle=cycle.id, grade=ranker.grade, most=cycle.most_ranks, draft=draft)
     if faults:
         raise RankingRefused(faults=faults)
 
 
-def _store(session: Session, actor: str, taking: Taking, ranker: Ranker, kind: str, programs: Sequence[str]) -> Ranking:
+def _store(
+    session: Session, actor: str, taking: OpenCycle, ranker: Ranker, kind: str, programs: Sequence[str]
+) -> Ranking:
     sealed = seal(actor, taking, ranker, kind, programs)
     made, entry = sealed.ranking, sealed.entry
     session.execute(

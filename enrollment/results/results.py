@@ -16,16 +16,16 @@ from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.results.extracts import extract_of, last_of
 from enrollment.results.schemas import (
     ApplicantsAt,
-    ChoiceShown,
-    CutoffShown,
-    GradeShown,
-    LastShown,
-    NameShown,
+    ChoiceOut,
+    CutoffOut,
+    GradeReportOut,
+    LastOut,
+    NameOut,
     PlacedAt,
-    PlacementShown,
-    ReportShown,
+    PlacementOut,
+    ReportOut,
     StandsAt,
-    WaitingShown,
+    WaitingOut,
     WaitsAt,
 )
 from enrollment.results.suppression import SMALLEST, suppress
@@ -110,7 +110,7 @@ def ticket_of(session: Session, applicant: Applicant) -> str:
     return session.get_one(Child, applicant.child_id).tag.hex()
 
 
-def placement_of(session: Session, round_: Round, ticket: str) -> PlacementShown | None:
+def placement_of(session: Session, round_: Round, ticket: str) -> PlacementOut | None:
     """Return the seat that a round gave a child."""
     row = session.execute(
         select(Placed.program_id, Program.name, School.id, School.name, Placed.seat_group, Placed.choice)
@@ -121,7 +121,7 @@ def placement_of(session: Session, round_: Round, ticket: str) -> PlacementShown
     if row is None:
         return None
     program, program_name, school, school_name, group, choice = row
-    return PlacementShown(
+    return PlacementOut(
         program=program,
         program_name=program_name,
         school=school,
@@ -139,7 +139,7 @@ def excluded_from(session: Session, round_: Round, ticket: str) -> str | None:
     return exclusion.reason if exclusion else "too-late"
 
 
-def places_of(session: Session, round_: Round, ticket: str) -> list[WaitingShown]:
+def places_of(session: Session, round_: Round, ticket: str) -> list[WaitingOut]:
     """Return a child's places on waitlists, by program and group."""
     rows = session.execute(
         select(WaitingPlace.program_id, Program.name, WaitingPlace.seat_group, WaitingPlace.place, CutoffRow.waiting)
@@ -154,7 +154,7 @@ def places_of(session: Session, round_: Round, ticket: str) -> list[WaitingShown
         .order_by(WaitingPlace.program_id, WaitingPlace.seat_group)
     )
     return [
-        WaitingShown(program=program, program_name=name, group=group, place=place, waiting=waiting)
+        WaitingOut(program=program, program_name=name, group=group, place=place, waiting=waiting)
         for program, name, group, place, waiting in rows
     ]
 
@@ -288,7 +288,7 @@ def _standing_at(
     return stands
 
 
-def _who(session: Session, cycle: str, tickets: Sequence[str]) -> tuple[Mapping[str, str], Mapping[str, NameShown]]:
+def _who(session: Session, cycle: str, tickets: Sequence[str]) -> tuple[Mapping[str, str], Mapping[str, NameOut]]:
     rows = session.execute(
         select(Child.tag, Applicant.partner_id, Person.given_name, Person.family_name, Person.birth_date)
         .join(Applicant, Applicant.child_id == Child.id)
@@ -302,13 +302,13 @@ def _who(session: Session, cycle: str, tickets: Sequence[str]) -> tuple[Mapping[
     return (
         {tag.hex(): partner for tag, partner, *_ in rows},
         {
-            tag.hex(): NameShown(given_name=given, family_name=family, birth_date=born.isoformat())
+            tag.hex(): NameOut(given_name=given, family_name=family, birth_date=born.isoformat())
             for tag, _, given, family, born in rows
         },
     )
 
 
-def cutoffs_shown(session: Session, round_: Round) -> list[CutoffShown]:
+def cutoffs_shown(session: Session, round_: Round) -> list[CutoffOut]:
     """Return a round's cutoffs as they are published: small cells hidden, numbers cut short."""
     rows = session.scalars(
         select(CutoffRow)
@@ -318,7 +318,7 @@ def cutoffs_shown(session: Session, round_: Round) -> list[CutoffShown]:
     filled = suppress({(row.program_id, row.seat_group): row.filled for row in rows})
     waiting = suppress({(row.program_id, row.seat_group): row.waiting for row in rows})
     return [
-        CutoffShown(
+        CutoffOut(
             program=row.program_id,
             group=row.seat_group,
             seats=row.seats,
@@ -330,11 +330,11 @@ def cutoffs_shown(session: Session, round_: Round) -> list[CutoffShown]:
     ]
 
 
-def _last_shown(row: CutoffRow) -> LastShown | None:
+def _last_shown(row: CutoffRow) -> LastOut | None:
     last = last_of(row)
     if last is None or row.filled < SMALLEST:
         return None
-    return LastShown(
+    return LastOut(
         holder=last.holder,
         meets=last.meets,
         late=last.late,
@@ -344,7 +344,7 @@ def _last_shown(row: CutoffRow) -> LastShown | None:
     )
 
 
-def report_shown(round_: Round) -> ReportShown:
+def report_shown(round_: Round) -> ReportOut:
     """Return a round's report as it is published: small cells hidden.
 
     Raises:
@@ -356,7 +356,7 @@ def report_shown(round_: Round) -> ReportShown:
         raise ReportUnreadable from None
 
 
-def _report_shown(round_: Round) -> ReportShown:
+def _report_shown(round_: Round) -> ReportOut:
     report = json.loads(json.dumps(round_.report))
     choices = suppress({one["choice"]: one["applicants"] for one in report["by_choice"]})
     grades = {one["name"]: one for one in report["by_grade"]}
@@ -364,15 +364,15 @@ def _report_shown(round_: Round) -> ReportShown:
     applicants = suppress({name: one["applicants"] for name, one in grades.items()})
     placed = suppress({name: one["placed"] for name, one in grades.items()}, telling=few_left)
     first_choice = suppress({name: one["first_choice"] for name, one in grades.items()})
-    return ReportShown(
+    return ReportOut(
         round=round_.id,
         applicants=report["applicants"],
         placed=report["placed"],
         unplaced=report["unplaced"],
         seats=report["seats"],
-        by_choice=[ChoiceShown(choice=choice, applicants=number) for choice, number in choices.items()],
+        by_choice=[ChoiceOut(choice=choice, applicants=number) for choice, number in choices.items()],
         by_grade=[
-            GradeShown(
+            GradeReportOut(
                 grade=name,
                 applicants=applicants[name],
                 placed=placed[name],
@@ -384,7 +384,7 @@ def _report_shown(round_: Round) -> ReportShown:
     )
 
 
-def in_a_sentence(placement: PlacementShown | None, excluded: str | None, say: Say) -> str:
+def in_a_sentence(placement: PlacementOut | None, excluded: str | None, say: Say) -> str:
     """Say a result in one sentence."""
     if excluded is not None:
         return say(EXCLUDED[excluded])

@@ -11,7 +11,7 @@ from enrollment.stored_values import StoredFields
 HIDDEN = "null where it would be of fewer than 10 children, or give such a number away."
 
 
-class PlacementShown(Wire):
+class PlacementOut(Wire):
     """A seat."""
 
     program: str
@@ -22,7 +22,7 @@ class PlacementShown(Wire):
     choice: Annotated[int | None, Field(description="Which place of the ranking; null: a held seat not ranked.")]
 
 
-class ResultShown(Wire):
+class ResultOut(Wire):
     """What a round gave a child."""
 
     round: str
@@ -30,12 +30,12 @@ class ResultShown(Wire):
     published_at: datetime
     reference: str
     ticket: str
-    placement: PlacementShown | None
+    placement: PlacementOut | None
     excluded: Annotated[str | None, Field(description="Why the child was not in the round, if it was not.")]
     detail: Annotated[str, Field(description="The same in a sentence.")]
 
 
-class WaitingShown(Wire):
+class WaitingOut(Wire):
     """A place on a waitlist."""
 
     program: str
@@ -48,15 +48,15 @@ class WaitingShown(Wire):
     ] = True
 
 
-class WaitlistsShown(Wire):
+class WaitlistsOut(Wire):
     """A child's places on waitlists: as they stand now, or as a round left them."""
 
     round: Annotated[str | None, Field(description="The round that was asked for; null: now.")]
     reference: str
-    places: list[WaitingShown]
+    places: list[WaitingOut]
 
 
-class ExplanationShown(Wire):
+class ExplanationOut(Wire):
     """Why a child got what it got: in sentences, and the facts that they are made of."""
 
     round: str
@@ -68,7 +68,7 @@ class ExplanationShown(Wire):
     facts: dict[str, JsonValue]
 
 
-class NameShown(Wire):
+class NameOut(Wire):
     """Who a placed child is, for the school that it is placed at."""
 
     given_name: str
@@ -90,7 +90,7 @@ class StandsAt(Wire):
 class PlacedAt(StandsAt):
     """A child with a seat at a program."""
 
-    child: Annotated[NameShown | None, Field(description="Not for auditors.")]
+    child: Annotated[NameOut | None, Field(description="Not for auditors.")]
     partner: str | None
 
 
@@ -124,7 +124,7 @@ class WaitlistAt(Wire):
     waiting: list[WaitsAt]
 
 
-class LastShown(Wire):
+class LastOut(Wire):
     """Where the last one admitted to a full group stood."""
 
     holder: bool
@@ -135,7 +135,7 @@ class LastShown(Wire):
     position: int | None
 
 
-class CutoffShown(Wire):
+class CutoffOut(Wire):
     """One seat group's line of the published cutoffs."""
 
     program: str
@@ -143,17 +143,17 @@ class CutoffShown(Wire):
     seats: int
     filled: Annotated[int | None, Field(description=HIDDEN)]
     waiting: Annotated[int | None, Field(description=HIDDEN)]
-    last: Annotated[LastShown | None, Field(description="null where the group is not full, or is too small.")]
+    last: Annotated[LastOut | None, Field(description="null where the group is not full, or is too small.")]
 
 
-class CutoffsShown(Wire):
+class CutoffsOut(Wire):
     """A published round's cutoffs."""
 
     round: str
-    cutoffs: list[CutoffShown]
+    cutoffs: list[CutoffOut]
 
 
-class FrozenRulesShown(Wire):
+class FrozenRulesOut(Wire):
     """A program's rules as they were in force in a round."""
 
     program: str
@@ -166,14 +166,14 @@ class FrozenRulesShown(Wire):
     why_not_detail: Annotated[str | None, Field(description="The same in a sentence.")]
 
 
-class ChoiceShown(Wire):
+class ChoiceOut(Wire):
     """How many children have their nth choice."""
 
     choice: Annotated[int | None, Field(description="null: a held seat that was not ranked.")]
     applicants: Annotated[int | None, Field(description=HIDDEN)]
 
 
-class GradeShown(Wire):
+class GradeReportOut(Wire):
     """One grade's line of the report."""
 
     grade: str
@@ -183,7 +183,7 @@ class GradeShown(Wire):
     seats: int
 
 
-class ReportShown(Wire):
+class ReportOut(Wire):
     """A published round in numbers; every share can be taken of the numbers that stand here."""
 
     round: str
@@ -191,5 +191,5 @@ class ReportShown(Wire):
     placed: int
     unplaced: int
     seats: int
-    by_choice: list[ChoiceShown]
-    by_grade: list[GradeShown]
+    by_choice: list[ChoiceOut]
+    by_grade: list[GradeReportOut]

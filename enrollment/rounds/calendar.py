@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append
-from enrollment.cycles.locks import hold_for_change, read_cycle, rfc3339
+from enrollment.cycles.locks import lock_cycle, read_cycle, rfc3339
 from enrollment.database import clock, transaction
 from enrollment.failures import for_each, not_waiting
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, MalformedBody, NotFound, Problem, sentence
 from enrollment.rounds.freeze import freeze
 from enrollment.rounds.lifecycle import MATCH, GateClosed, draw, publish
-from enrollment.rounds.locks import hold_round, make_round
+from enrollment.rounds.locks import lock_round_and_cycle, make_round
 from enrollment.rounds.models import Round, RoundCalendar
-from enrollment.rounds.schemas import CalendarBody
+from enrollment.rounds.schemas import CalendarIn
 from enrollment.seats.models import Vacancy
 from enrollment.seats.vacancies import FREE
 from lottery.market.model import Kind
@@ -72,7 +72,7 @@ def live_calendar(session: Session, cycle: str) -> RoundCalendar:
     return found
 
 
-def ask_for_calendar(session: Session, cycle: str, body: CalendarBody, *, staff: Staff) -> RoundCalendar:
+def ask_for_calendar(session: Session, cycle: str, body: CalendarIn, *, staff: Staff) -> RoundCalendar:
     """Ask for backfill rounds on the calendar; they begin once a second administrator approves.
 
     Raises:
@@ -106,7 +106,7 @@ def approve_calendar(session: Session, cycle: str, *, staff: Staff) -> RoundCale
         NotFound: if the cycle has none.
         OwnCalendar, CalendarApproved, AccountConfirmedLater, SponsorCannotApprove: as they say.
     """
-    hold_for_change(session, cycle)
+    lock_cycle(session, cycle)
     calendar = live_calendar(session, cycle)
     if calendar.approved_by is not None:
         raise CalendarApproved(next=rfc3339(calendar.next_at))
@@ -122,7 +122,7 @@ def stop_calendar(session: Session, cycle: str, *, staff: Staff) -> None:
     Raises:
         NotFound: if the cycle has none.
     """
-    hold_for_change(session, cycle)
+    lock_cycle(session, cycle)
     calendar = live_calendar(session, cycle)
     calendar.stopped_at = clock(session)
     _tell(session, calendar, "stopped", staff)
@@ -184,7 +184,7 @@ def _go_on_one(sessions: "sessionmaker[Session]", round_id: str) -> None:
 def _begin(session: Session, calendar_id: uuid.UUID) -> None:
     """Make and freeze a calendar's round in the transaction in which its next time is set: it is made once."""
     calendar = session.get_one(RoundCalendar, calendar_id)
-    held = hold_for_change(session, calendar.cycle_id)
+    held = lock_cycle(session, calendar.cycle_id)
     session.refresh(calendar)
     if calendar.stopped_at is not None or calendar.approved_by is None or held.now < calendar.next_at:
         return
@@ -206,7 +206,7 @@ def _freeze_new(session: Session, calendar: RoundCalendar) -> str:
         with session.begin_nested():
             round_ = make_round(session, calendar.cycle_id, Kind.BACKFILL, calendar=calendar.id)
             dice_after = timedelta(minutes=calendar.dice_in_minutes)
-            freeze(session, hold_round(session, round_.id), dice_after=dice_after, actor=ACTOR)
+            freeze(session, lock_round_and_cycle(session, round_.id), dice_after=dice_after, actor=ACTOR)
     except Problem as refusal:
         return refusal.code()
     return round_.id
@@ -222,7 +222,7 @@ def _next(calendar: RoundCalendar, now: datetime) -> datetime:
 
 def _go_on(session: Session, round_id: str) -> None:
     """Take a calendar's round one step on, if the step needs nobody."""
-    held = hold_round(session, round_id)
+    held = lock_round_and_cycle(session, round_id)
     round_ = held.round
     calendar = session.get_one(RoundCalendar, round_.calendar_id)
     if round_.void_asked_by is not None or calendar.approved_by is None:

@@ -18,7 +18,7 @@ from enrollment.cycles.locks import rfc3339
 from enrollment.database import copy_rows
 from enrollment.directory.models import Offering
 from enrollment.problems import Conflict, Fault, sentence
-from enrollment.rounds.locks import HeldRound, SeatNotFree, refuse_other_state
+from enrollment.rounds.locks import LockedRound, SeatNotFree, refuse_other_state
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
 from enrollment.rounds.snapshot import Snapshot, count_rows, take_snapshot
 from enrollment.rules.backfill import OneSeat
@@ -34,7 +34,7 @@ from lottery.transparency_log.commitments import digest, keyed
 from lottery.transparency_log.merkle import leaf_hash, root
 
 SALT_BYTES = 32
-MOST_NAMED = 20
+MAX_NAMED = 20
 ROWS_AT_ONCE = 5_000
 
 
@@ -54,12 +54,12 @@ class CannotFreeze(Conflict):
     )
 
 
-def freeze(session: Session, held: HeldRound, *, dice_after: timedelta, actor: str) -> None:
+def freeze(session: Session, held: LockedRound, *, dice_after: timedelta, actor: str) -> None:
     """Freeze a held round: take the snapshot, commit to it in the log, and close the cycle to what a match reads.
 
     Args:
         session: a transaction that holds the round and its cycle, so nothing that the snapshot reads is in flight.
-        held: the round, from `hold_round`.
+        held: the round, from `lock_round_and_cycle`.
         dice_after: how long after the freeze the dice are rolled in public.
         actor: who freezes it, as the log names them.
 
@@ -78,7 +78,7 @@ def freeze(session: Session, held: HeldRound, *, dice_after: timedelta, actor: s
     snapshot = take_snapshot(session, cycle, market_round, now=held.now, one=one_seat(session, round_))
     faults = [*faults_of(snapshot), *programs_without_rules(session, cycle.id)]
     if faults:
-        raise CannotFreeze(faults=faults[:MOST_NAMED], cycle=cycle.id)
+        raise CannotFreeze(faults=faults[:MAX_NAMED], cycle=cycle.id)
     _store(session, round_, snapshot)
     round_.draws = draws(snapshot.market)
     round_.log_size = tree_head(session).size
@@ -121,7 +121,7 @@ def faults_of(snapshot: Snapshot) -> Iterator[Fault]:
         )
     if not snapshot.market.applicants:
         yield Fault("", "no-applicants", sentence("no ranking is in force; there is nobody to place"))
-    for tag in snapshot.astray[:MOST_NAMED]:
+    for tag in snapshot.astray[:MAX_NAMED]:
         detail = sentence(
             "the tables and the log do not agree about the ticket {ticket}; restore the database from a copy of the "
             "time before, or have it looked into"
@@ -198,7 +198,7 @@ def _refuse_unreadable(session: Session, round_: Round) -> None:
                     sentence("{place}: {problem}; {remedy}"),
                     _values(fault.path, fault.problem, fault.remedy),
                 )
-                for fault in refusal.faults[:MOST_NAMED]
+                for fault in refusal.faults[:MAX_NAMED]
             ],
             cycle=round_.cycle_id,
         ) from None

@@ -9,7 +9,7 @@ from enrollment.cycles.locks import rfc3339
 from enrollment.database import clock
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, Problem, sentence
-from enrollment.rounds.locks import RUNNING, HeldRound, OtherState, refuse_other_state
+from enrollment.rounds.locks import RUNNING, LockedRound, OtherState, refuse_other_state
 from enrollment.rounds.models import Round
 from enrollment.rounds.publish import give_seats_of
 from lottery.market.model import Kind
@@ -124,7 +124,7 @@ def ask_for_match(session: Session, round_: Round, *, staff: str) -> None:
     enqueue(session, MATCH, round_.id)
 
 
-def publish_in_person(session: Session, held: HeldRound, *, staff: Staff) -> None:
+def publish_in_person(session: Session, held: LockedRound, *, staff: Staff) -> None:
     """Publish a matched round, as the second administrator.
 
     Raises:
@@ -138,7 +138,7 @@ def publish_in_person(session: Session, held: HeldRound, *, staff: Staff) -> Non
     publish(session, held, staff=staff.id, actor=staff.actor_for(RoleKind.ADMINISTRATOR))
 
 
-def publish(session: Session, held: HeldRound, *, staff: str, actor: str) -> None:
+def publish(session: Session, held: LockedRound, *, staff: str, actor: str) -> None:
     """Publish a matched round, as the second administrator; from now on everybody sees their part of it.
 
     Its seats are offered in the same transaction, and the ledger of vacancies says what became of each.
@@ -181,7 +181,7 @@ def refuse_closed_gates(round_: Round) -> None:
         raise GateClosed(faults=faults)
 
 
-def void(session: Session, held: HeldRound, *, staff: Staff, reason: str) -> None:
+def void(session: Session, held: LockedRound, *, staff: Staff, reason: str) -> None:
     """Ask for a running round to be void, or, as the second administrator, make it so. What was drawn stays visible.
 
     Raises:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.problems import Conflict, NotFound, sentence
 from enrollment.rounds.models import Round
@@ -60,7 +60,7 @@ class OtherState(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRound:
+class LockedRound:
     """A round and its cycle, both locked until the transaction ends, and the time."""
 
     round: Round
@@ -86,7 +86,7 @@ def make_round(
         MainRoundMissing: if it is a backfill round before the main round.
         SeatNotFree: if it is for a seat that is none of the free ones.
     """
-    cycle = hold_for_change(session, cycle_id).cycle
+    cycle = lock_cycle(session, cycle_id).cycle
     rounds = session.scalars(select(Round).where(Round.cycle_id == cycle_id)).all()
     for other in rounds:
         over = other.state in ("published", "void")
@@ -125,7 +125,7 @@ def _id_of(cycle: str, kind: Kind, attempt: int) -> str:
     return f"{cycle}-main" if attempt == 1 else f"{cycle}-main.{attempt}"
 
 
-def hold_round(session: Session, round_id: str) -> HeldRound:
+def lock_round_and_cycle(session: Session, round_id: str) -> LockedRound:
     """Lock a round's cycle and then the round, for a step that also changes what the cycle takes.
 
     Raises:
@@ -134,8 +134,8 @@ def hold_round(session: Session, round_id: str) -> HeldRound:
     cycle_id = session.scalar(select(Round.cycle_id).where(Round.id == round_id))
     if cycle_id is None:
         raise RoundNotFound
-    held = hold_for_change(session, cycle_id)
-    return HeldRound(lock_round(session, round_id), held.cycle, held.now)
+    held = lock_cycle(session, cycle_id)
+    return LockedRound(lock_round(session, round_id), held.cycle, held.now)
 
 
 def lock_round(session: Session, round_id: str) -> Round:

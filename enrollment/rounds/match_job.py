@@ -29,7 +29,7 @@ from lottery.match.verify import verify
 FAST_ENOUGH = 6
 """zlib's level: an outcome is hex for the most part, and more effort does not make it smaller."""
 
-MOST_COMPLAINTS = 20
+MAX_COMPLAINTS = 20
 
 
 def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
@@ -63,7 +63,7 @@ def store_if_right(
     """Verify an outcome of a drawn round, which matches it a second time, and store it, or what is wrong with it."""
     complaints = verify(market, outcome, seeds=seeds)
     if complaints:
-        _complain(sessions, round_id, "; ".join(str(complaint) for complaint in complaints[:MOST_COMPLAINTS]))
+        _complain(sessions, round_id, "; ".join(str(complaint) for complaint in complaints[:MAX_COMPLAINTS]))
         return
     with transaction(sessions) as session:
         findings = findings_of(session, Matched(read_round(session, round_id), market, outcome, seeds))

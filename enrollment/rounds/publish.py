@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
 from enrollment.directory.models import Program, School
-from enrollment.rounds.locks import HeldRound
+from enrollment.rounds.locks import LockedRound
 from enrollment.rounds.models import CutoffRow, FrozenProgram, Placed, Round, WaitingPlace
 from enrollment.rules.levels import part_of
-from enrollment.rules.model import BackfillSaid
+from enrollment.rules.model import BackfillInput
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import read_back
 from enrollment.seats import publish_offers as giving
@@ -22,7 +22,7 @@ from lottery.market.canonical import Json
 from lottery.market.model import Kind
 
 
-def give_seats_of(session: Session, held: HeldRound) -> None:
+def give_seats_of(session: Session, held: LockedRound) -> None:
     """Offer the seats of a round that is being published, and have its waitlists go on from there."""
     round_ = held.round
     one = (round_.only_program, round_.only_vacancy)
@@ -72,7 +72,7 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
             "school": f"school:{school.id}",
             "program": f"program:{frozen.program_id}",
         }
-        backfill = said.backfill or BackfillSaid()
+        backfill = said.backfill or BackfillInput()
         # A main round may have more seats than the rules say, where some were given outside the lottery before it.
         document = json.loads(frozen.document) if round_.kind == Kind.MAIN else rules.market
         program = read_back(cast("Mapping[str, Json]", document))

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Claim
-from enrollment.cycles.locks import Held, Phase, phase_at, read_cycle, rfc3339
+from enrollment.cycles.locks import CycleNow, Phase, phase_at, read_cycle, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.languages import Say
 from enrollment.problems import Fault, sentence
@@ -17,7 +17,7 @@ from enrollment.rounds.schemas import Finding, Readiness
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from enrollment.rules.in_force import InForce
 from enrollment.rules.model import NEIGHBORHOOD
-from enrollment.rules.models import RulesSaid
+from enrollment.rules.models import RulesVersion
 from enrollment.rules.sentences import WHY_NOT
 from enrollment.seats.acceptance import overflowing
 from lottery.market.model import Kind, Market, Round
@@ -62,7 +62,7 @@ def _finding(fault: Fault, number: int, say: Say, *, blocks: bool) -> Finding:
     )
 
 
-def _times(held: Held, kind: Kind) -> Iterator[Fault]:
+def _times(held: CycleNow, kind: Kind) -> Iterator[Fault]:
     cycle = held.cycle
     if cycle.running_round is not None:
         detail = sentence("the round {round} is frozen and not over yet; publish or void it first")
@@ -76,7 +76,7 @@ Note = tuple[int, Fault]
 """How many it is about, and what it is."""
 
 
-def _notes(session: Session, held: Held, snapshot: Snapshot) -> Iterator[Note]:
+def _notes(session: Session, held: CycleNow, snapshot: Snapshot) -> Iterator[Note]:
     cycle = held.cycle
     yield from _overflow(session, held)
     yield from _pending_claims(session, cycle)
@@ -98,7 +98,7 @@ def _notes(session: Session, held: Held, snapshot: Snapshot) -> Iterator[Note]:
             yield 1, Fault(program.id, f"does-not-fill-{why_not}", WHY_NOT[why_not])
 
 
-def _overflow(session: Session, held: Held) -> Iterator[Note]:
+def _overflow(session: Session, held: CycleNow) -> Iterator[Note]:
     for targets in overflowing(session, held.cycle, held.now):
         detail = sentence("more children have accepted a seat than the {enrollment} that the school means to enroll")
         yield targets.overflow, Fault(targets.program, "overflow", detail, {"enrollment": targets.enrollment})
@@ -119,9 +119,9 @@ def _pending_claims(session: Session, cycle: Cycle) -> Iterator[Note]:
 
 def _proposed_rules(session: Session, cycle: Cycle) -> Iterator[Note]:
     asked = (
-        select(RulesSaid.subject_id)
-        .where(RulesSaid.cycle_id == cycle.id, RulesSaid.status == "proposed")
-        .order_by(RulesSaid.level, RulesSaid.subject_id)
+        select(RulesVersion.subject_id)
+        .where(RulesVersion.cycle_id == cycle.id, RulesVersion.status == "proposed")
+        .order_by(RulesVersion.level, RulesVersion.subject_id)
     )
     for subject in session.scalars(asked):
         detail = sentence("a change of rules waits for an administrator; the freeze takes the rules before it")

@@ -34,7 +34,7 @@ REHEARSE = "rehearse"
 
 SEED_BYTES = 32
 
-MOST_LINES = 20
+MAX_LINES = 20
 """Of what the lottery has against a market."""
 
 UNUSABLE_MARKET = sentence("The lottery refused the market: {problem}")
@@ -93,7 +93,7 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
     try:
         totals = _totals(sessions, rehearsal_id)
     except UnusableInput as refusal:
-        problem = "\n".join(refusal.lines()[:MOST_LINES])
+        problem = "\n".join(refusal.lines()[:MAX_LINES])
         _end(sessions, rehearsal_id, reason=_reason(UNUSABLE_MARKET, {"problem": problem}))
     except Problem as refusal:
         if is_lost(refusal):

@@ -21,7 +21,7 @@ class SeatOfRound(Wire):
     vacancy: Annotated[int, Field(ge=1, le=1_000_000, description="Its number in the program's ledger of vacancies.")]
 
 
-class RoundBody(Wire):
+class RoundIn(Wire):
     """A round to be made; nothing is fixed by it."""
 
     kind: Literal["main", "backfill"] = "main"
@@ -30,7 +30,7 @@ class RoundBody(Wire):
     ] = None
 
 
-class CalendarBody(Wire):
+class CalendarIn(Wire):
     """Backfill rounds that come by themselves."""
 
     every: Literal["day", "week"]
@@ -43,7 +43,7 @@ class CalendarBody(Wire):
     ]
 
 
-class CalendarShown(Wire):
+class RoundCalendarOut(Wire):
     """A cycle's calendar of backfill rounds."""
 
     cycle: str
@@ -58,7 +58,7 @@ class CalendarShown(Wire):
     ]
 
 
-class FreezeBody(Wire):
+class FreezeIn(Wire):
     """How the draw follows."""
 
     dice_in_minutes: Annotated[
@@ -72,7 +72,7 @@ class FreezeBody(Wire):
     ]
 
 
-class DrawBody(Wire):
+class DrawIn(Wire):
     """The dice, as they were rolled in public."""
 
     dice: Annotated[
@@ -85,20 +85,20 @@ class DrawBody(Wire):
     ] = None
 
 
-class VoidBody(Wire):
+class VoidIn(Wire):
     """Why a round shall be void."""
 
     reason: Reason
 
 
-class SeatShown(Wire):
+class SeatOut(Wire):
     """The one seat that a round is for."""
 
     program: str
     vacancy: int
 
 
-class RoundShown(Wire):
+class RoundOut(Wire):
     """A round, as anybody may see it."""
 
     id: str
@@ -108,7 +108,7 @@ class RoundShown(Wire):
     state: State
     made_at: datetime
     frozen_at: datetime | None
-    seat: Annotated[SeatShown | None, Field(description="The one seat that it is for; null: all that are free.")]
+    seat: Annotated[SeatOut | None, Field(description="The one seat that it is for; null: all that are free.")]
     by_calendar: Annotated[bool, Field(description="Whether the calendar made it.")]
     draws: Annotated[bool | None, Field(description="Whether some number hangs on its seed; known from the freeze on.")]
     dice_at: Annotated[datetime | None, Field(description="When the dice are to be rolled in public.")]
@@ -129,7 +129,7 @@ class RoundShown(Wire):
 class RoundReview(Wire):
     """What administrators and auditors look at before a round is published, and ever after."""
 
-    round: RoundShown
+    round: RoundOut
     match_asked_by: str | None
     published_by: str | None
     void_asked_by: str | None
@@ -141,7 +141,7 @@ class RoundReview(Wire):
     report: Annotated[StoredFields | None, Field(description="In full; the public one hides small cells.")]
 
 
-class RehearsalShown(Wire):
+class RehearsalOut(Wire):
     """A rehearsal: totals only, and never the result."""
 
     id: uuid.UUID

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from enrollment.rules.model import BackfillSaid, RulesPart
+from enrollment.rules.model import BackfillInput, RulesPart
 from lottery.market.rules import OPEN, BackfillRule, Order, Program, VacatedReserves
 
 
@@ -60,7 +60,7 @@ def for_backfill(
         waiting: says how many who hold no seat there may have one in each group; asked only where a limit keeps the
             round from filling every free seat, which then goes to a group in which somebody waits.
     """
-    rule = said.backfill or BackfillSaid()
+    rule = said.backfill or BackfillInput()
     target = said.seats.target_on(on) if said.seats else program.seats
     why_not = why_not_filling(rule, program, on=on, one=one)
     if why_not is None and sum(held.values()) > target:
@@ -92,7 +92,7 @@ def with_seats_for(program: Program, held: Mapping[str, int]) -> Program:
     )
 
 
-def why_not_filling(rule: BackfillSaid, program: Program, *, on: date, one: OneSeat | None = None) -> WhyNot | None:
+def why_not_filling(rule: BackfillInput, program: Program, *, on: date, one: OneSeat | None = None) -> WhyNot | None:
     """Say why a program fills no seat in a round of a day, or None if it fills."""
     last = rule.last_date_by_grade.get(program.grade, rule.last_date)
     if rule.never:
@@ -106,7 +106,7 @@ def why_not_filling(rule: BackfillSaid, program: Program, *, on: date, one: OneS
 
 def _seats_to_fill(
     program: Program,
-    rule: BackfillSaid,
+    rule: BackfillInput,
     *,
     target: int,
     held: Mapping[str, int],

@@ -20,7 +20,7 @@ from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import faults_resolved, faults_said, program_document, read_back
 from lottery.market.canonical import Json
 
-MOST_FAULTS = 100
+MAX_FAULTS = 100
 
 
 class RulesCannotWork(Conflict):
@@ -124,7 +124,7 @@ def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program
         # The body that is refused need not have what the fault is about.
         faults += naming(program.id, [Fault("", one.code, one.detail, one.values) for one in found], pointer="")
     if faults:
-        raise RulesCannotWork(faults=faults[:MOST_FAULTS])
+        raise RulesCannotWork(faults=faults[:MAX_FAULTS])
 
 
 def naming(program: str, faults: Sequence[Fault], *, pointer: str) -> list[Fault]:
@@ -141,7 +141,7 @@ def settle(
     """Give every program that takes part, and whose rules came out otherwise than before, a new version, and log it.
 
     Args:
-        session: a transaction that holds the cycle and its rules (`hold_rules`).
+        session: a transaction that holds the cycle and its rules (`lock_rules`).
         cycle: the cycle.
         programs: those that a change may have reached; their rules have no faults.
         act: who made the change.

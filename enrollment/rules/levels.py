@@ -12,7 +12,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Operator, Program, School
 from enrollment.problems import NotFound
 from enrollment.rules.model import Resolved, RulesPart, StoredRulesUnreadable, resolve
-from enrollment.rules.models import RulesSaid
+from enrollment.rules.models import RulesVersion
 from enrollment.rules.to_market import Known, Place
 from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
@@ -68,8 +68,8 @@ def read_levels(session: Session, cycle: str, programs: Sequence[Program]) -> Le
     operators = dict(session.execute(select(School.id, School.operator_id).where(School.id.in_(schools))).all())
     subjects = {program.id for program in programs} | schools | set(operators.values())
     said = session.execute(
-        select(RulesSaid.level, RulesSaid.subject_id, RulesSaid.said).where(
-            RulesSaid.cycle_id == cycle, RulesSaid.status == "in force", RulesSaid.subject_id.in_(subjects)
+        select(RulesVersion.level, RulesVersion.subject_id, RulesVersion.said).where(
+            RulesVersion.cycle_id == cycle, RulesVersion.status == "in force", RulesVersion.subject_id.in_(subjects)
         )
     )
     zones: dict[str, list[tuple[str, Sequence[str] | None]]] = {}
@@ -92,22 +92,22 @@ def known_to(session: Session, cycle: Cycle) -> Known:
     )
 
 
-def hold_rules(session: Session, cycle: str) -> None:
+def lock_rules(session: Session, cycle: str) -> None:
     """Let rules of a cycle be saved one after another; who looks at a version looks after this."""
     session.execute(select(func.pg_advisory_xact_lock(RULES_LOCK, func.hashtext(cycle))))
 
 
-def said_now(session: Session, subject: Subject) -> RulesSaid | None:
+def said_now(session: Session, subject: Subject) -> RulesVersion | None:
     """Return what a level says now, or None."""
     return _newest(session, subject, "in force")
 
 
-def proposal_of(session: Session, subject: Subject) -> RulesSaid | None:
+def proposal_of(session: Session, subject: Subject) -> RulesVersion | None:
     """Return the change that waits, or None."""
     return _newest(session, subject, "proposed")
 
 
-def last_change(session: Session, subject: Subject) -> RulesSaid | None:
+def last_change(session: Session, subject: Subject) -> RulesVersion | None:
     """Return the change that waits, or else the one that was refused, if nothing was saved since; or None."""
     refused, now = _newest(session, subject, "refused"), said_now(session, subject)
     if refused and now and now.version > refused.version:
@@ -118,29 +118,29 @@ def last_change(session: Session, subject: Subject) -> RulesSaid | None:
 def changes_of(session: Session, subject: Subject) -> int | None:
     """Return how often a level's rules were saved, proposed or decided on, which is their ETag; None: never."""
     saved, decided = session.execute(
-        select(func.count(), func.count(RulesSaid.decided_at)).where(*_rows_of(subject))
+        select(func.count(), func.count(RulesVersion.decided_at)).where(*_rows_of(subject))
     ).one()
     return saved + decided or None
 
 
 def next_version(session: Session, subject: Subject) -> int:
     """Return the number of the next version that a level saves or proposes."""
-    return session.execute(select(func.count() + 1).select_from(RulesSaid).where(*_rows_of(subject))).scalar_one()
+    return session.execute(select(func.count() + 1).select_from(RulesVersion).where(*_rows_of(subject))).scalar_one()
 
 
 def _rows_of(subject: Subject) -> tuple[ColumnElement[bool], ...]:
     return (
-        RulesSaid.cycle_id == subject.cycle,
-        RulesSaid.level == subject.level,
-        RulesSaid.subject_id == subject.id,
+        RulesVersion.cycle_id == subject.cycle,
+        RulesVersion.level == subject.level,
+        RulesVersion.subject_id == subject.id,
     )
 
 
-def _newest(session: Session, subject: Subject, status: str) -> RulesSaid | None:
+def _newest(session: Session, subject: Subject, status: str) -> RulesVersion | None:
     return session.scalars(
-        select(RulesSaid)
-        .where(*_rows_of(subject), RulesSaid.status == status)
-        .order_by(RulesSaid.version.desc())
+        select(RulesVersion)
+        .where(*_rows_of(subject), RulesVersion.status == status)
+        .order_by(RulesVersion.version.desc())
         .limit(1)
     ).one_or_none()
 

@@ -14,9 +14,9 @@ from enrollment.problems import Conflict, sentence
 NEIGHBORHOOD = "neighborhood"
 """The class or the reserve that the neighborhood rule makes."""
 
-MOST_SEATS = 100_000
-MOST_PARTS = 50
-MOST_NAMES = 500
+MAX_SEATS = 100_000
+MAX_PARTS = 50
+MAX_NAMES = 500
 
 Condition = Annotated[
     dict[str, JsonValue],
@@ -31,30 +31,30 @@ class LaterTarget(Wire):
 
     name: Annotated[Id, Field(examples=["first-day"])]
     begins: Annotated[date, Field(strict=False, description="The first day on which it counts.")]
-    seats: Annotated[int, Field(ge=0, le=MOST_SEATS)]
+    seats: Annotated[int, Field(ge=0, le=MAX_SEATS)]
 
 
 class Seats(Wire):
     """How many seats the match may fill, and how many children the school means to enroll in the end."""
 
     match: Annotated[
-        int, Field(ge=0, le=MOST_SEATS, description="The match target: seats that the main round fills.", examples=[40])
+        int, Field(ge=0, le=MAX_SEATS, description="The match target: seats that the main round fills.", examples=[40])
     ]
     enrollment: Annotated[
-        int | None, Field(ge=0, le=MOST_SEATS, description="The enrollment target; null: what the match target says.")
+        int | None, Field(ge=0, le=MAX_SEATS, description="The enrollment target; null: what the match target says.")
     ] = None
     over_offer: Annotated[
         int | None,
         Field(
             ge=0,
-            le=MOST_SEATS,
+            le=MAX_SEATS,
             description="How many seats of the match target are offered beyond what the school means to enroll, since "
             "some families decline. They are not filled again; null: none.",
         ),
     ] = None
     later: Annotated[
         list[LaterTarget] | None,
-        Field(max_length=MOST_PARTS, description="Targets of later days; a backfill round goes by the newest begun."),
+        Field(max_length=MAX_PARTS, description="Targets of later days; a backfill round goes by the newest begun."),
     ] = None
 
     @property
@@ -73,7 +73,7 @@ class Seats(Wire):
         return max(begun, key=lambda target: target.begins).seats if begun else self.refilled
 
 
-class ClassSaid(Wire):
+class ClassInput(Wire):
     """A priority class: who meets an earlier one of the list comes before who does not."""
 
     name: Annotated[Id, Field(examples=["sibling"])]
@@ -90,7 +90,7 @@ class NeighborhoodPriority(Wire):
     """Children of the neighborhood are a priority class."""
 
     rule: Literal["priority"]
-    zones: Annotated[list[Id] | None, Field(max_length=MOST_NAMES, description="null: the school's own zones.")] = None
+    zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
     before: Annotated[Id | None, Field(description="The class it comes right before; null: after them all.")] = None
 
 
@@ -100,14 +100,14 @@ class NeighborhoodReserve(Wire):
     rule: Literal["reserve"]
     percent: Annotated[int, Field(ge=0, le=100)]
     filled: Literal["open-seats-first", "reserved-seats-first"]
-    zones: Annotated[list[Id] | None, Field(max_length=MOST_NAMES, description="null: the school's own zones.")] = None
+    zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
 
 
 class NeighborhoodGuarantee(Wire):
     """Children of the neighborhood come first at every seat."""
 
     rule: Literal["guarantee"]
-    zones: Annotated[list[Id] | None, Field(max_length=MOST_NAMES, description="null: the school's own zones.")] = None
+    zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
     when_more_than_seats: Annotated[
         Literal["raise-seats", "will-not-raise"] | None,
         Field(description="What the school does if more of them rank it than it has seats; readiness asks."),
@@ -118,7 +118,7 @@ class NeighborhoodOnly(Wire):
     """Nobody else is considered."""
 
     rule: Literal["only"]
-    zones: Annotated[list[Id] | None, Field(max_length=MOST_NAMES, description="null: the school's own zones.")] = None
+    zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
 
 
 Neighborhood = Annotated[
@@ -127,40 +127,40 @@ Neighborhood = Annotated[
 ]
 
 
-class ReserveSaid(Wire):
+class ReserveInput(Wire):
     """Seats for which those who meet a condition come first (open) or alone (closed)."""
 
     name: Id
-    seats: Annotated[int | None, Field(ge=0, le=MOST_SEATS)] = None
+    seats: Annotated[int | None, Field(ge=0, le=MAX_SEATS)] = None
     percent: Annotated[int | None, Field(ge=0, le=100)] = None
     when: Condition
     overflow: Literal["open", "closed"] = "open"
-    classes: Annotated[list[ClassSaid] | None, Field(max_length=MOST_PARTS, description="null: the program's own.")] = (
+    classes: Annotated[list[ClassInput] | None, Field(max_length=MAX_PARTS, description="null: the program's own.")] = (
         None
     )
 
     @model_validator(mode="after")
-    def _has_one_size(self) -> "ReserveSaid":
+    def _has_one_size(self) -> "ReserveInput":
         if (self.seats is None) == (self.percent is None):
             raise PydanticCustomError("one_size", "must have exactly one of seats and percent")
         return self
 
 
-class RankedSaid(Wire):
+class RankedInput(Wire):
     """A screened school's own order, best first, by ticket."""
 
-    ranked: Annotated[list[Id], Field(max_length=MOST_SEATS)]
+    ranked: Annotated[list[Id], Field(max_length=MAX_SEATS)]
 
 
-class BackfillSaid(Wire):
+class BackfillInput(Wire):
     """What becomes of seats that open after the main round."""
 
     never: bool = False
-    entry_grades: Annotated[list[Id], Field(max_length=MOST_PARTS, description="Always filled.")] = Field(
+    entry_grades: Annotated[list[Id], Field(max_length=MAX_PARTS, description="Always filled.")] = Field(
         default_factory=list
     )
     grades: Annotated[
-        list[Id] | None, Field(max_length=MOST_PARTS, description="Grades that fill besides; null: all.")
+        list[Id] | None, Field(max_length=MAX_PARTS, description="Grades that fill besides; null: all.")
     ] = None
     last_date: Annotated[
         Annotated[date, Field(strict=False)] | None, Field(description="After it nothing is filled.")
@@ -169,7 +169,7 @@ class BackfillSaid(Wire):
     vacated_reserved_seats: Literal["keep", "release"] = "keep"
     order: Literal["waitlist", "reverse", "fresh"] = "waitlist"
     at_most: Annotated[
-        int | None, Field(ge=0, le=MOST_SEATS, description="Free seats filled at most in one round; null: all.")
+        int | None, Field(ge=0, le=MAX_SEATS, description="Free seats filled at most in one round; null: all.")
     ] = None
     hours_to_answer: Annotated[int, Field(ge=1, le=24 * 60)] = 48
 
@@ -179,15 +179,15 @@ class RulesPart(Wire):
 
     seats: Seats | None = None
     eligible: Condition | None = None
-    classes: Annotated[list[ClassSaid] | None, Field(max_length=MOST_PARTS)] = None
+    classes: Annotated[list[ClassInput] | None, Field(max_length=MAX_PARTS)] = None
     neighborhood: Neighborhood | None = None
-    reserves: Annotated[list[ReserveSaid] | None, Field(max_length=MOST_PARTS)] = None
+    reserves: Annotated[list[ReserveInput] | None, Field(max_length=MAX_PARTS)] = None
     precedence: Annotated[
         list[Id] | None,
-        Field(max_length=MOST_PARTS, description="The order in which groups are filled, each once, with open."),
+        Field(max_length=MAX_PARTS, description="The order in which groups are filled, each once, with open."),
     ] = None
-    tie_break: Literal["single", "multiple"] | RankedSaid | None = None
-    backfill: BackfillSaid | None = None
+    tie_break: Literal["single", "multiple"] | RankedInput | None = None
+    backfill: BackfillInput | None = None
 
 
 class StoredRulesUnreadable(Conflict):
@@ -216,7 +216,7 @@ DEFAULTS = RulesPart(
     classes=[],
     neighborhood=NoNeighborhood(rule="none"),
     reserves=[],
-    backfill=BackfillSaid(),
+    backfill=BackfillInput(),
 )
 
 

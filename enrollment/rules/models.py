@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from enrollment.database import Document, Table
 
 
-class RulesSaid(Table):
+class RulesVersion(Table):
     """What one level (operator, school, program) says of its rules in a cycle; every save is a version."""
 
     __tablename__ = "rules_said"

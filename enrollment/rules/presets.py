@@ -13,7 +13,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.schemas import Policy
 from enrollment.field_types import Id, Text, Wire
 from enrollment.problems import NotFound
-from enrollment.rules.model import MOST_SEATS, BackfillSaid, LaterTarget, RulesPart, Seats
+from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTarget, RulesPart, Seats
 
 FILES = Path(__file__).parent / "preset_files"
 
@@ -31,7 +31,7 @@ class LaterEachYear(Wire):
 
     name: Id
     month_day: MonthDay
-    seats: Annotated[int, Field(ge=0, le=MOST_SEATS)]
+    seats: Annotated[int, Field(ge=0, le=MAX_SEATS)]
 
 
 class Variant(Wire):
@@ -132,7 +132,7 @@ def _settled(variant: Variant, cycle: Cycle) -> Variant:
     rules = variant.rules
     if variant.last_date_each_year is not None:
         last = first_after(variant.last_date_each_year, main_round_over(cycle))
-        backfill = (rules.backfill or BackfillSaid()).model_copy(update={"last_date": last})
+        backfill = (rules.backfill or BackfillInput()).model_copy(update={"last_date": last})
         rules = rules.model_copy(update={"backfill": backfill})
     if rules.seats is not None and variant.later_each_year:
         rules = rules.model_copy(update={"seats": _with_later(rules.seats, variant, cycle.deadline.date())})

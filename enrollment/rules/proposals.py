@@ -8,19 +8,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.two_people import refuse_second_person
-from enrollment.cycles.locks import Held, hold_between_rounds
+from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Program
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.rules.in_force import MOST_FAULTS, Act, Approval, RulesCannotWork, naming, settle
+from enrollment.rules.in_force import MAX_FAULTS, Act, Approval, RulesCannotWork, naming, settle
 from enrollment.rules.levels import (
     Levels,
     SaidLevel,
     Subject,
     document_of,
-    hold_rules,
     known_to,
+    lock_rules,
     next_version,
     part_of,
     programs_under,
@@ -29,7 +29,7 @@ from enrollment.rules.levels import (
     said_now,
 )
 from enrollment.rules.model import RulesPart
-from enrollment.rules.models import RulesSaid
+from enrollment.rules.models import RulesVersion
 from enrollment.rules.to_market import faults_resolved, faults_said
 
 BODY = "/rules"
@@ -67,14 +67,14 @@ class ChangeDecided(Conflict):
     detail = sentence("GET /v1/cycles/{cycle}/rules-changes lists those that still wait.")
 
 
-def save_rules(session: Session, held: Held, subject: Subject, said: RulesPart, act: Act) -> RulesSaid:
+def save_rules(session: Session, held: CycleNow, subject: Subject, said: RulesPart, act: Act) -> RulesVersion:
     """Put rules in force, or propose them once the cycle is open.
 
     A program's seats alone take force at once until the freeze of the main round: families see them, and no tuning of
     rules to who applied hides in them.
 
     Args:
-        session: a transaction that holds the cycle and its rules (`hold_rules`).
+        session: a transaction that holds the cycle and its rules (`lock_rules`).
         held: the cycle and the time.
         subject: whose rules.
         said: all that the level says from now on.
@@ -99,11 +99,11 @@ def save_rules(session: Session, held: Held, subject: Subject, said: RulesPart, 
     return saved
 
 
-def approve(session: Session, held: Held, proposed: RulesSaid, *, staff: str, approval: Approval) -> None:
+def approve(session: Session, held: CycleNow, proposed: RulesVersion, *, staff: str, approval: Approval) -> None:
     """Put a proposed change in force.
 
     Args:
-        session: a transaction that holds the proposal (`hold_proposal`).
+        session: a transaction that holds the proposal (`lock_proposal`).
         held: the cycle and the time.
         proposed: the change.
         staff: the account of who approves.
@@ -129,12 +129,12 @@ def approve(session: Session, held: Held, proposed: RulesSaid, *, staff: str, ap
     settle(session, held.cycle, programs, act, approval)
 
 
-def refuse(session: Session, proposed: RulesSaid, decision: Approval) -> None:
+def refuse(session: Session, proposed: RulesVersion, decision: Approval) -> None:
     """Refuse a proposed change; the former rules stand, and the reason is shown beside them."""
     _decide(session, proposed, "refused", decision)
 
 
-def hold_proposal(session: Session, proposal: uuid.UUID) -> tuple[Held, RulesSaid]:
+def lock_proposal(session: Session, proposal: uuid.UUID) -> tuple[CycleNow, RulesVersion]:
     """Return a proposal that waits, and its cycle, with the cycle and its rules locked.
 
     Raises:
@@ -142,19 +142,19 @@ def hold_proposal(session: Session, proposal: uuid.UUID) -> tuple[Held, RulesSai
         RoundRunning: if a round is frozen.
         ChangeDecided: if it waits no more.
     """
-    cycle = session.scalar(select(RulesSaid.cycle_id).where(RulesSaid.id == proposal))
+    cycle = session.scalar(select(RulesVersion.cycle_id).where(RulesVersion.id == proposal))
     if cycle is None:
         raise NotFound
-    held = hold_between_rounds(session, cycle)
-    hold_rules(session, cycle)
-    found = session.get_one(RulesSaid, proposal)
+    held = lock_cycle_between_rounds(session, cycle)
+    lock_rules(session, cycle)
+    found = session.get_one(RulesVersion, proposal)
     if found.status != "proposed":
         raise ChangeDecided(cycle=cycle)
     return held, found
 
 
-def _store(session: Session, subject: Subject, said: RulesPart, act: Act, *, status: str) -> RulesSaid:
-    saved = RulesSaid(
+def _store(session: Session, subject: Subject, said: RulesPart, act: Act, *, status: str) -> RulesVersion:
+    saved = RulesVersion(
         id=uuid.uuid4(),
         cycle_id=subject.cycle,
         level=subject.level,
@@ -172,20 +172,20 @@ def _store(session: Session, subject: Subject, said: RulesPart, act: Act, *, sta
     return saved
 
 
-def _replace(session: Session, former: RulesSaid | None) -> None:
+def _replace(session: Session, former: RulesVersion | None) -> None:
     if former:
         former.status = "replaced"
         session.flush()
 
 
-def _decide(session: Session, proposed: RulesSaid, status: str, decision: Approval) -> None:
+def _decide(session: Session, proposed: RulesVersion, status: str, decision: Approval) -> None:
     now = clock(session)
     proposed.status, proposed.decided_by, proposed.decided_at = status, decision.actor, now
     proposed.decision_reason = decision.reason
     session.flush()
 
 
-def _only_seats_change(subject: Subject, former: RulesSaid | None, said: RulesPart) -> bool:
+def _only_seats_change(subject: Subject, former: RulesVersion | None, said: RulesPart) -> bool:
     before = part_of(former.said) if former else RulesPart()
     same = said.model_copy(update={"seats": None}) == before.model_copy(update={"seats": None})
     return subject.level == "program" and same
@@ -208,7 +208,7 @@ def _refuse_unworkable(
             if program.grade in cycle.grades and (offering is None or offering.status == "in"):
                 faults += _faults_at(program, levels, subject, said, offering)
     if faults:
-        raise RulesCannotWork(faults=faults[:MOST_FAULTS])
+        raise RulesCannotWork(faults=faults[:MAX_FAULTS])
 
 
 def _faults_at(

@@ -8,18 +8,18 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from enrollment.field_types import Id, Reason, Wire
-from enrollment.rules.model import MOST_SEATS, Level, RulesPart
+from enrollment.rules.model import MAX_SEATS, Level, RulesPart
 from enrollment.stored_values import StoredFields
 
 
-class GradeSaid(Wire):
+class GradeInput(Wire):
     """A grade that a school takes part with or leaves, and the seats that it commits, if it says them here."""
 
     grade: Annotated[Id, Field(examples=["KG"])]
-    seats: Annotated[int | None, Field(ge=0, le=MOST_SEATS, examples=[40])] = None
+    seats: Annotated[int | None, Field(ge=0, le=MAX_SEATS, examples=[40])] = None
 
 
-class ParticipationBody(Wire):
+class ParticipationIn(Wire):
     """Take part, by accepting the agreement in force, or leave."""
 
     model_config = ConfigDict(
@@ -36,7 +36,7 @@ class ParticipationBody(Wire):
         None
     )
     grades: Annotated[
-        list[GradeSaid] | None,
+        list[GradeInput] | None,
         Field(min_length=1, max_length=50, description="null: every grade of the cycle that the school has."),
     ] = None
     reason: Annotated[Reason | None, Field(description="Why it leaves; needed once the cycle is open.")] = None
@@ -54,7 +54,7 @@ class ParticipationOfGrade(Wire):
     at: datetime | None
 
 
-class ParticipationShown(Wire):
+class ParticipationOut(Wire):
     """How a school takes part in a cycle, and what it commits: both sides see the same."""
 
     cycle: str
@@ -71,7 +71,7 @@ class ParticipationShown(Wire):
     grades: list[ParticipationOfGrade]
 
 
-class RulesBody(Wire):
+class RulesIn(Wire):
     """What a level says of its rules; once the cycle is open, with the reason for the change."""
 
     model_config = ConfigDict(
@@ -94,7 +94,7 @@ class RulesBody(Wire):
     reason: Annotated[Reason | None, Field(description="Needed once the cycle is open.")] = None
 
 
-class RulesChangeShown(Wire):
+class RulesChangeOut(Wire):
     """A change of rules that waits for an administrator, or on which one has decided."""
 
     id: uuid.UUID
@@ -110,7 +110,7 @@ class RulesChangeShown(Wire):
     decision_reason: str | None
 
 
-class SaidShown(Wire):
+class LevelRulesOut(Wire):
     """What one level says now."""
 
     cycle: str
@@ -121,11 +121,11 @@ class SaidShown(Wire):
         Literal["in force", "nothing said"], Field(description="Whether the level says anything that is in force.")
     ]
     change: Annotated[
-        RulesChangeShown | None, Field(description="A change that waits, or the last one if it was refused.")
+        RulesChangeOut | None, Field(description="A change that waits, or the last one if it was refused.")
     ]
 
 
-class ProgramRulesShown(Wire):
+class ProgramRulesOut(Wire):
     """A program's rules: what it says itself, and what is in force with its school's and operator's part."""
 
     cycle: str
@@ -140,11 +140,11 @@ class ProgramRulesShown(Wire):
     version: Annotated[int | None, Field(description="Of the rules in force; null while it does not take part.")]
     missing: Annotated[list[str], Field(description="Parts that must still be said, such as seats.")]
     change: Annotated[
-        RulesChangeShown | None, Field(description="A change that waits, or the last one if it was refused.")
+        RulesChangeOut | None, Field(description="A change that waits, or the last one if it was refused.")
     ]
 
 
-class RulesVersionShown(Wire):
+class RulesVersionOut(Wire):
     """One version of a program's rules in force."""
 
     version: int

@@ -6,12 +6,12 @@ from enrollment.languages import CATALOGUES
 from enrollment.problems import sentence
 from enrollment.rules.backfill import WhyNot
 from enrollment.rules.model import (
-    BackfillSaid,
+    BackfillInput,
     NeighborhoodGuarantee,
     NeighborhoodOnly,
     NeighborhoodPriority,
     NeighborhoodReserve,
-    RankedSaid,
+    RankedInput,
     RulesPart,
     Seats,
 )
@@ -72,15 +72,15 @@ def _sentences(rules: RulesPart, program: Program, here: Language, conditions: L
             name=here.name(priority.name),
             condition=condition_in_words(priority.when, conditions),
         )
-    if not isinstance(rules.tie_break, RankedSaid):
+    if not isinstance(rules.tie_break, RankedInput):
         yield here.say(sentence("Within a class the lottery number decides; the lower one comes first."))
     yield from _neighborhood(rules, program, here)
     yield from _groups(program, here, conditions)
-    if isinstance(rules.tie_break, RankedSaid):
+    if isinstance(rules.tie_break, RankedInput):
         yield here.say(sentence("The school's own list of applicants stands in the place of lottery numbers."))
     elif rules.tie_break == "multiple":
         yield here.say(sentence("Each child draws a number of its own at this school."))
-    yield from _backfill(rules.backfill or BackfillSaid(), program.grade, here)
+    yield from _backfill(rules.backfill or BackfillInput(), program.grade, here)
 
 
 def _targets(seats: Seats | None, here: Language) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _groups(program: Program, here: Language, conditions: Language) -> Iterator[
         yield here.say(sentence("Seats are filled in this order: {groups}."), groups=here.all_of(names))
 
 
-def _backfill(said: BackfillSaid, grade: str, here: Language) -> Iterator[str]:
+def _backfill(said: BackfillInput, grade: str, here: Language) -> Iterator[str]:
     fills = said.grades is None or grade in said.grades or grade in said.entry_grades
     if said.never or not fills:
         yield here.say(sentence("Seats that open later stay empty."))

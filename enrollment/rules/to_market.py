@@ -7,14 +7,14 @@ from typing import cast
 from enrollment.problems import Fault, sentence
 from enrollment.rules.model import (
     NEIGHBORHOOD,
-    BackfillSaid,
-    ClassSaid,
+    BackfillInput,
+    ClassInput,
     NeighborhoodGuarantee,
     NeighborhoodOnly,
     NeighborhoodPriority,
     NeighborhoodReserve,
     NoNeighborhood,
-    RankedSaid,
+    RankedInput,
     RulesPart,
     Seats,
     StoredRulesUnreadable,
@@ -65,7 +65,9 @@ def program_document(rules: RulesPart, place: Place) -> dict[str, Json]:
         "priorities": classes,
         "reserves": list(_reserves(rules, in_zone)),
         "precedence": precedence_of(rules),
-        "tie_break": {"ranked": rules.tie_break.ranked} if isinstance(rules.tie_break, RankedSaid) else rules.tie_break,
+        "tie_break": {"ranked": rules.tie_break.ranked}
+        if isinstance(rules.tie_break, RankedInput)
+        else rules.tie_break,
     }
 
 
@@ -94,7 +96,7 @@ def _eligible(rules: RulesPart, in_zone: dict[str, Json]) -> Json:
     return said
 
 
-def _class_documents(classes: Sequence[ClassSaid]) -> list[Json]:
+def _class_documents(classes: Sequence[ClassInput]) -> list[Json]:
     return [{"name": said.name, "when": cast("Json", said.when)} for said in classes]
 
 
@@ -147,7 +149,7 @@ def faults_said(said: RulesPart, known: Known) -> list[Fault]:
 
 
 def _grade_faults(said: RulesPart, known: Known) -> Iterator[Fault]:
-    backfill = said.backfill or BackfillSaid()
+    backfill = said.backfill or BackfillInput()
     named: dict[str, Sequence[str]] = {
         "entry_grades": backfill.entry_grades,
         "grades": backfill.grades or [],

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
 from enrollment.cycles.changes import cycle_in_full
-from enrollment.cycles.locks import Held, hold_for_change
+from enrollment.cycles.locks import CycleNow, lock_cycle
 from enrollment.database import copy_rows
 from enrollment.rules.in_force import Act, settle_cycle
-from enrollment.rules.levels import hold_rules
+from enrollment.rules.levels import lock_rules
 from enrollment.zones.geojson import ZoneShape
 from enrollment.zones.models import Zone
 from enrollment.zones.points import refuse_opened
@@ -18,7 +18,7 @@ from enrollment.zones.points import refuse_opened
 ZONE_COLUMNS = ("cycle_id", "id", "part", "name", "school_id", "grades", "vintage", "shape")
 
 
-def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, sha256: bytes, act: Act) -> Held:
+def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, sha256: bytes, act: Act) -> CycleNow:
     """Put zones in the place of all that a cycle has, and tell the log, with the hash of the file.
 
     Rules hang on zones, so those of every program that takes part are settled anew.
@@ -28,7 +28,7 @@ def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], 
         ZonesFixed: if it has opened.
         RulesCannotWork: if some program's rules name a zone that is gone.
     """
-    held = hold_for_change(session, cycle_id)
+    held = lock_cycle(session, cycle_id)
     refuse_opened(held)
     cycle = held.cycle
     session.execute(delete(Zone).where(Zone.cycle_id == cycle_id))
@@ -42,7 +42,7 @@ def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], 
         "sha256": sha256.hex(),
     }
     append(session, "cycle.put", cycle=cycle_id, actor=act.actor, fields={**cycle_in_full(cycle), "zones": told})
-    hold_rules(session, cycle_id)
+    lock_rules(session, cycle_id)
     settle_cycle(session, cycle, act)
     return held
 

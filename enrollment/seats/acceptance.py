@@ -14,7 +14,7 @@ from enrollment.rules.in_force import InForce, rules_in_force, rules_of_program
 from enrollment.rules.levels import part_of
 from enrollment.rules.model import Seats
 from enrollment.seats.models import Offer, Vacancy
-from enrollment.seats.schemas import Acceptance, TargetsShown
+from enrollment.seats.schemas import Acceptance, TargetsOut
 from enrollment.seats.vacancies import FREE
 
 ANSWERED = ("accepted", "declined", "expired")
@@ -31,13 +31,13 @@ class Tried:
     enrollment: int | None
 
 
-def targets_of(session: Session, cycle: Cycle, program: Program, tried: Tried, now: datetime) -> TargetsShown | None:
+def targets_of(session: Session, cycle: Cycle, program: Program, tried: Tried, now: datetime) -> TargetsOut | None:
     """Return a program's targets and how its seats stand; None if it does not take part with seats."""
     rules = rules_of_program(session, cycle.id, program.id)
     return _shown(session, cycle, program, rules, tried, now) if rules else None
 
 
-def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsShown]:
+def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsOut]:
     """Return the programs at which more children have accepted a seat than the school means to enroll."""
     accepted = dict(
         session.execute(
@@ -55,9 +55,7 @@ def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsSh
     return found
 
 
-def _shown(
-    session: Session, cycle: Cycle, program: Program, rules: InForce, tried: Tried, now: datetime
-) -> TargetsShown:
+def _shown(session: Session, cycle: Cycle, program: Program, rules: InForce, tried: Tried, now: datetime) -> TargetsOut:
     said = part_of(rules.rules).seats or Seats(match=0)
     match = said.match if tried.match is None else tried.match
     enrollment = said.to_enroll if tried.enrollment is None else tried.enrollment
@@ -76,7 +74,7 @@ def _shown(
     acceptance = past_acceptance(session, cycle, program)
     rate = acceptance.accepted / acceptance.offered if acceptance else None
     accepted = counts.get("accepted", 0)
-    return TargetsShown(
+    return TargetsOut(
         program=program.id,
         match=match,
         enrollment=enrollment,

@@ -9,19 +9,19 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.access.two_people import refuse_second_person
 from enrollment.applicants.models import Applicant, Child
-from enrollment.cycles.locks import Held, hold_between_rounds, rfc3339
+from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.directory.offerings import lock_programs
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.rankings.versions import Ranker, hold_ranker_of
+from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
 from enrollment.seats.models import Offer, OutsidePlacement
 from enrollment.seats.offers import live_offer
 from enrollment.seats.publish_offers import REPLACED, remind_at
-from enrollment.seats.schemas import IN_ANY_SEASON, PlacementBody, PlacementCount, PlacementCounts
+from enrollment.seats.schemas import IN_ANY_SEASON, PlacementCount, PlacementCounts, PlacementIn
 from enrollment.seats.seat_log import NONE, OUTSIDE, Change, Seat, tell_change, tell_placement
 from enrollment.seats.vacancies import (
     Decision,
@@ -82,7 +82,7 @@ class OwnPlacement(Conflict):
     detail = sentence("Ask another administrator.")
 
 
-def ask_for_placement(session: Session, body: PlacementBody, *, staff: Staff) -> OutsidePlacement:
+def ask_for_placement(session: Session, body: PlacementIn, *, staff: Staff) -> OutsidePlacement:
     """Ask for a placement, as the first administrator; nothing changes before a second one approves it.
 
     Raises:
@@ -91,7 +91,7 @@ def ask_for_placement(session: Session, body: PlacementBody, *, staff: Staff) ->
         PlacementRefused: naming what does not fit.
         TransfersFrozen, PlacementAsked: as they say.
     """
-    held = hold_between_rounds(session, body.cycle)
+    held = lock_cycle_between_rounds(session, body.cycle)
     ranker, program = _fitting(session, held.cycle, body)
     _refuse_frozen(session, held, ranker, program, body.reason_code)
     asked = insert(OutsidePlacement).values(
@@ -114,12 +114,12 @@ def ask_for_placement(session: Session, body: PlacementBody, *, staff: Staff) ->
     return placement
 
 
-def _fitting(session: Session, cycle: Cycle, body: PlacementBody) -> tuple[Ranker, Program]:
+def _fitting(session: Session, cycle: Cycle, body: PlacementIn) -> tuple[Ranker, Program]:
     faults: list[Fault] = []
     child = session.scalar(
         select(Child.id).where(Child.cycle_id == cycle.id, func.encode(Child.tag, "hex") == body.ticket)
     )
-    ranker = hold_ranker_of(session, child) if child else None
+    ranker = lock_ranker_of(session, child) if child else None
     if ranker is None:
         faults.append(Fault("/ticket", "unknown-ticket", sentence("is of no live application in this cycle")))
     groups = _groups(session, cycle, body.program)
@@ -141,7 +141,7 @@ def _fitting(session: Session, cycle: Cycle, body: PlacementBody) -> tuple[Ranke
     return ranker, program
 
 
-def _refuse_frozen(session: Session, held: Held, ranker: Ranker, program: Program, reason: str) -> None:
+def _refuse_frozen(session: Session, held: CycleNow, ranker: Ranker, program: Program, reason: str) -> None:
     """Refuse a transfer in the window in which transfers are frozen, unless its reason is one of those that may be."""
     opens, until = held.cycle.transfers_frozen_from, held.cycle.transfers_frozen_until
     if opens is None or until is None or not opens <= held.now < until or reason in IN_ANY_SEASON:
@@ -201,15 +201,15 @@ def refuse_placement(session: Session, placement_id: uuid.UUID, *, staff: Staff,
     return placement
 
 
-def _hold(session: Session, placement_id: uuid.UUID) -> tuple[OutsidePlacement, Held, Ranker | None]:
+def _hold(session: Session, placement_id: uuid.UUID) -> tuple[OutsidePlacement, CycleNow, Ranker | None]:
     """Lock a placement's cycle, its child, and the placement, in this order; return also who ranks."""
     found = session.execute(
         select(OutsidePlacement.cycle_id, OutsidePlacement.child_id).where(OutsidePlacement.id == placement_id)
     ).one_or_none()
     if found is None:
         raise NotFound
-    held = hold_between_rounds(session, found.cycle_id)
-    ranker = hold_ranker_of(session, found.child_id)
+    held = lock_cycle_between_rounds(session, found.cycle_id)
+    ranker = lock_ranker_of(session, found.child_id)
     locked = {"key_share": True}
     placement = session.get_one(OutsidePlacement, placement_id, with_for_update=locked, populate_existing=True)
     if placement.status != "asked":
@@ -219,7 +219,7 @@ def _hold(session: Session, placement_id: uuid.UUID) -> tuple[OutsidePlacement, 
 
 def _refuse_unfit(
     session: Session,
-    held: Held,
+    held: CycleNow,
     placement: OutsidePlacement,
     ranker: Ranker | None,
     program: Program,
@@ -245,7 +245,7 @@ def _groups(session: Session, cycle: Cycle, program: str) -> tuple[str, ...]:
     return read_back(rules.market).precedence if rules else ()
 
 
-def _take(session: Session, held: Held, placement: OutsidePlacement, *, actor: str) -> None:
+def _take(session: Session, held: CycleNow, placement: OutsidePlacement, *, actor: str) -> None:
     """Take a free seat from the ledger, or add one. Before the main round there is no ledger yet to take one from."""
     cycle, program = held.cycle.id, placement.program_id
     if held.cycle.main_round is None:
@@ -263,7 +263,7 @@ def _take(session: Session, held: Held, placement: OutsidePlacement, *, actor: s
 
 
 def _leave(
-    session: Session, held: Held, former: Offer, ranker: Ranker, placement: OutsidePlacement, *, actor: str
+    session: Session, held: CycleNow, former: Offer, ranker: Ranker, placement: OutsidePlacement, *, actor: str
 ) -> None:
     """Close the offer of the seat that the child leaves, and open a vacancy for it."""
     seat = Seat(held.cycle.id, former.child_id, ranker.tag.hex(), former.program_id, former.seat_group)
@@ -277,7 +277,7 @@ def _leave(
         open_seats(session, held.cycle.id, opened, held.now, actor=actor)
 
 
-def _give(session: Session, held: Held, placement: OutsidePlacement, ranker: Ranker) -> Offer:
+def _give(session: Session, held: CycleNow, placement: OutsidePlacement, ranker: Ranker) -> Offer:
     offer = Offer(
         id=uuid.uuid4(),
         cycle_id=held.cycle.id,

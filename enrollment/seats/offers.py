@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child
-from enrollment.cycles.locks import Held, as_it_stands, hold_between_rounds, hold_shared, rfc3339
+from enrollment.cycles.locks import CycleNow, in_any_phase, lock_cycle_between_rounds, lock_cycle_shared, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.database import transaction
 from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
-from enrollment.rankings.versions import Ranker, drop_program, hold_ranker_of
+from enrollment.rankings.versions import Ranker, drop_program, lock_ranker_of
 from enrollment.seats.models import LIVE, Offer
 from enrollment.seats.seat_log import Change, Seat, tell_change
 from enrollment.seats.vacancies import Opened, open_seats
@@ -49,7 +49,7 @@ class OfferRanOut(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOffer:
+class LockedOffer:
     """An offer whose child is locked until the transaction ends."""
 
     offer: Offer
@@ -72,7 +72,7 @@ def accept(session: Session, partner: Partner, offer_id: uuid.UUID) -> Offer:
         OfferAnswered: if it was given up, or another seat took its place.
         OfferRanOut: if its time is over.
     """
-    held = _hold(session, partner, offer_id, hold_shared(session, _cycle_of(session, partner, offer_id)))
+    held = _hold(session, partner, offer_id, lock_cycle_shared(session, _cycle_of(session, partner, offer_id)))
     if held.offer.status == "accepted":
         return held.offer
     _refuse_closed(held)
@@ -89,19 +89,19 @@ def decline(session: Session, partner: Partner, offer_id: uuid.UUID) -> Offer:
         OfferAnswered: if it was given up before.
         OfferRanOut: if it was not accepted in time.
     """
-    held = _hold(session, partner, offer_id, hold_between_rounds(session, _cycle_of(session, partner, offer_id)))
+    held = _hold(session, partner, offer_id, lock_cycle_between_rounds(session, _cycle_of(session, partner, offer_id)))
     if held.offer.status != "accepted":
         _refuse_closed(held)
     give_up(session, held, "declined", cause="offer.decline", code="family", actor=partner.actor)
     return held.offer
 
 
-def give_up(session: Session, held: HeldOffer, became: str, *, cause: str, code: str, actor: str) -> None:
+def give_up(session: Session, held: LockedOffer, became: str, *, cause: str, code: str, actor: str) -> None:
     """Take a seat from its child, open a vacancy for it, and take its program out of the child's ranking."""
     offer = held.offer
     if became != "withdrawn":
         # Otherwise the next round would offer the same seat again.
-        taking = as_it_stands(Held(held.cycle, held.now))
+        taking = in_any_phase(CycleNow(held.cycle, held.now))
         drop_program(session, actor, taking, held.ranker, offer.program_id)
     _become(session, held, became, cause=cause, code=code, actor=actor)
     open_vacancy(session, offer, became, held.now, actor=actor)
@@ -113,11 +113,11 @@ def open_vacancy(session: Session, offer: Offer, by: str, now: datetime, *, acto
     open_seats(session, offer.cycle_id, [Opened(offer.program_id, offer.seat_group, by)], now, actor=actor)
 
 
-def withdraw_seat(session: Session, cycle: Held, ranker: Ranker, *, actor: str) -> None:
+def withdraw_seat(session: Session, cycle: CycleNow, ranker: Ranker, *, actor: str) -> None:
     """Give up the seat of a child whose application is withdrawn, if it holds one; the child is locked."""
     offer = live_offer(session, ranker.child_id)
     if offer is not None:
-        held = HeldOffer(offer, ranker, cycle.cycle, cycle.now)
+        held = LockedOffer(offer, ranker, cycle.cycle, cycle.now)
         give_up(session, held, "withdrawn", cause="withdraw", code="application", actor=actor)
 
 
@@ -205,13 +205,13 @@ def _about(offer: uuid.UUID, reference: str, answer_by: datetime) -> dict[str, s
 
 def _expire(session: Session, offer_id: uuid.UUID) -> None:
     found = session.execute(select(Offer.cycle_id, Offer.child_id).where(Offer.id == offer_id)).one()
-    held = hold_shared(session, found.cycle_id)
-    ranker = hold_ranker_of(session, found.child_id)
+    held = lock_cycle_shared(session, found.cycle_id)
+    ranker = lock_ranker_of(session, found.child_id)
     offer = session.get_one(Offer, offer_id, populate_existing=True)
     # It may have been answered, or a round frozen, since it was found.
     if ranker is None or offer.status != "open" or held.cycle.running_round or held.now < offer.answer_by:
         return
-    holding = HeldOffer(offer, ranker, held.cycle, held.now)
+    holding = LockedOffer(offer, ranker, held.cycle, held.now)
     if held.cycle.silence == "accept":
         _become(session, holding, "accepted", cause="offer.expire", code="silence-accepts", actor=SERVICE)
     else:
@@ -223,7 +223,7 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
     notify(session, [Noticed(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
 
 
-def _become(session: Session, held: HeldOffer, status: str, *, cause: str, code: str, actor: str) -> None:
+def _become(session: Session, held: LockedOffer, status: str, *, cause: str, code: str, actor: str) -> None:
     offer = held.offer
     tell_change(session, held.seat, Change(offer.status, status, cause, code, actor, held.now))
     offer.status, offer.closed_at = status, held.now
@@ -233,7 +233,7 @@ def _become(session: Session, held: HeldOffer, status: str, *, cause: str, code:
     session.flush()
 
 
-def _refuse_closed(held: HeldOffer) -> None:
+def _refuse_closed(held: LockedOffer) -> None:
     if held.offer.status != "open":
         raise OfferAnswered(status=held.offer.status)
     if held.now >= held.offer.answer_by:
@@ -256,10 +256,10 @@ def _cycle_of(session: Session, partner: Partner, offer_id: uuid.UUID) -> str:
     return cycle
 
 
-def _hold(session: Session, partner: Partner, offer_id: uuid.UUID, held: Held) -> HeldOffer:
+def _hold(session: Session, partner: Partner, offer_id: uuid.UUID, held: CycleNow) -> LockedOffer:
     child = session.scalars(select(Offer.child_id).where(Offer.id == offer_id)).one()
-    ranker = hold_ranker_of(session, child)
+    ranker = lock_ranker_of(session, child)
     # It may have been moved to another partner, or withdrawn, while its lock was waited for.
     if ranker is None or session.get_one(Applicant, ranker.id, populate_existing=True).partner_id != partner.id:
         raise NotFound
-    return HeldOffer(session.get_one(Offer, offer_id, populate_existing=True), ranker, held.cycle, held.now)
+    return LockedOffer(session.get_one(Offer, offer_id, populate_existing=True), ranker, held.cycle, held.now)

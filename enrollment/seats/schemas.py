@@ -28,7 +28,7 @@ IN_ANY_SEASON = frozenset({"court-order", "safety", "hardship"})
 """Reasons for which a child may change schools while other transfers are frozen."""
 
 
-class OfferShown(Wire):
+class OfferOut(Wire):
     """An offered seat, and what became of it."""
 
     id: uuid.UUID
@@ -49,13 +49,13 @@ class OfferShown(Wire):
     detail: Annotated[str, Field(description="The same in a sentence.")]
 
 
-class OffersShown(Wire):
+class OffersOut(Wire):
     """A child's offers, the newest first; at most one of them is open or accepted."""
 
-    data: list[OfferShown]
+    data: list[OfferOut]
 
 
-class ReasonShown(Wire):
+class ReasonOut(Wire):
     """A reason for a move on a waitlist."""
 
     code: str
@@ -64,7 +64,7 @@ class ReasonShown(Wire):
     detail: str
 
 
-class MoveShown(Wire):
+class MoveOut(Wire):
     """A move on a waitlist, and why."""
 
     program: str
@@ -73,10 +73,10 @@ class MoveShown(Wire):
     was: Annotated[int | None, Field(description="null: it was not on it.")]
     became: Annotated[int | None, Field(description="null: it is not on it any more.")]
     detail: str
-    reasons: list[ReasonShown]
+    reasons: list[ReasonOut]
 
 
-class VacancyShown(Wire):
+class VacancyOut(Wire):
     """A seat that opened, and what its school's own rule made of it."""
 
     school: str
@@ -140,7 +140,7 @@ class SeatAt(Wire):
     child: Annotated[SeatedChild | None, Field(description="null for auditors, and where the application is gone.")]
 
 
-class PlacementBody(Wire):
+class PlacementIn(Wire):
     """A placement outside the lottery, as the first administrator asks for it."""
 
     cycle: Id
@@ -156,7 +156,7 @@ class PlacementBody(Wire):
     ] = False
 
 
-class PlacementShown(Wire):
+class AdministrativePlacementOut(Wire):
     """A placement outside the lottery."""
 
     id: uuid.UUID
@@ -193,7 +193,7 @@ class PlacementCounts(Wire):
     by_reason: Annotated[dict[str, int], Field(description="Of the whole city.")]
 
 
-class NoticeShown(Wire):
+class NoticeOut(Wire):
     """Something to tell a family: ids only."""
 
     id: int
@@ -212,7 +212,7 @@ class Acceptance(Wire):
     cycle: str
 
 
-class TargetsShown(Wire):
+class TargetsOut(Wire):
     """A program's targets, how its seats stand, and how likely over-offers are to overflow."""
 
     program: str
@@ -231,8 +231,8 @@ class TargetsShown(Wire):
     ]
 
 
-class OverflowShown(Wire):
+class OverflowOut(Wire):
     """Programs with more accepted seats than they mean to enroll."""
 
     cycle: str
-    data: list[TargetsShown]
+    data: list[TargetsOut]

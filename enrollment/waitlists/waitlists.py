@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
-from enrollment.cycles.locks import Held, as_it_stands
+from enrollment.cycles.locks import CycleNow, in_any_phase
 from enrollment.directory.models import Program
 from enrollment.problems import NotFound
 from enrollment.rankings.versions import Ranker, drop_program
@@ -58,7 +58,7 @@ def waiting_now(session: Session, cycle: str, program: str) -> Sequence[Row[Wait
     ).all()
 
 
-def leave_waitlist(session: Session, held: Held, ranker: Ranker, program: str, *, actor: str) -> None:
+def leave_waitlist(session: Session, held: CycleNow, ranker: Ranker, program: str, *, actor: str) -> None:
     """Take a program out of a child's ranking, so that it waits there no more; the seat that it holds stays.
 
     Raises:
@@ -66,5 +66,5 @@ def leave_waitlist(session: Session, held: Held, ranker: Ranker, program: str, *
     """
     offer: Offer | None = live_offer(session, ranker.child_id)
     holds_it = offer is not None and offer.program_id == program
-    if holds_it or not drop_program(session, actor, as_it_stands(held), ranker, program):
+    if holds_it or not drop_program(session, actor, in_any_phase(held), ranker, program):
         raise NotFound

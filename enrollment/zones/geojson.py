@@ -22,9 +22,9 @@ from enrollment.problems import BadRequest, Fault, Problem, sentence
 from lottery.market.canonical import Json
 from lottery.market.json_reader import is_identifier
 
-MOST_POSITIONS = 2_000_000
+MAX_POSITIONS = 2_000_000
 MAX_FEATURES = 10_000
-MOST_FAULTS = 200
+MAX_FAULTS = 200
 LONGEST_NAME = 200
 FEWEST_POSITIONS = 4
 
@@ -143,7 +143,7 @@ def read_zones(
     shapes = list(reading.collection(_members(raw)))
     reading.refuse_overlapping_ids(shapes)
     if reading.faults:
-        raise UnusableZones(faults=reading.faults[:MOST_FAULTS])
+        raise UnusableZones(faults=reading.faults[:MAX_FAULTS])
     return [shape for _, shape in shapes]
 
 
@@ -223,7 +223,7 @@ class _Reading:
 
     def _is_over(self) -> bool:
         """Say whether reading on would find nothing that is told."""
-        return self._positions > MOST_POSITIONS or len(self.faults) >= MOST_FAULTS
+        return self._positions > MAX_POSITIONS or len(self.faults) >= MAX_FAULTS
 
     def _feature(self, at: str, feature: Json, vintage: Json) -> ZoneShape | None:
         before = len(self.faults)
@@ -319,9 +319,9 @@ class _Reading:
             self.refuse(at, "short-ring", sentence("must have at least four positions, the last one the first again"))
             return []
         self._positions += len(ring)
-        if self._positions > MOST_POSITIONS:
+        if self._positions > MAX_POSITIONS:
             detail = sentence("the file has over {most} positions; simplify the areas")
-            self.refuse(at, "too-many-positions", detail, most=MOST_POSITIONS)
+            self.refuse(at, "too-many-positions", detail, most=MAX_POSITIONS)
             return []
         positions = [_position(position) for position in ring]
         if None in positions:

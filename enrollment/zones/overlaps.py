@@ -8,7 +8,7 @@ import shapely
 from enrollment.problems import Fault, sentence
 from enrollment.zones.geojson import ZoneShape
 
-MOST_NOTES = 200
+MAX_NOTES = 200
 OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
 NOT_COMPARED = sentence("from this area on, areas were not compared with each other; more may lie over each other")
 INTERIORS_MEET = "T********"
@@ -20,7 +20,7 @@ def overlaps(
 ) -> list[Fault]:
     """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake.
 
-    At most `MOST_NOTES` are noted; a note of its own says if more may follow, or if the time was over before the end.
+    At most `MAX_NOTES` are noted; a note of its own says if more may follow, or if the time was over before the end.
     `checking` is told the number of each feature before it is compared with those before it.
     """
     noted: list[Fault] = []
@@ -35,7 +35,7 @@ def overlaps(
         for other in sorted(own[int(near)] for near in trees[shape.school].query(shape.shape)):
             if other >= place:
                 break
-            if len(noted) == MOST_NOTES or time.process_time() > until:
+            if len(noted) == MAX_NOTES or time.process_time() > until:
                 return [*noted, Fault(f"/features/{place}/geometry", "not-compared", NOT_COMPARED)]
             if _share_a_grade(shape, shapes[other]) and _meet(shape, shapes[other]):
                 values = {"zone": shape.zone, "other": shapes[other].zone}

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.cycles.locks import CycleNotFound, Held
+from enrollment.cycles.locks import CycleNotFound, CycleNow
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import School
 from enrollment.problems import Conflict, sentence
 from enrollment.zones.geojson import Area, ZoneIndex, ZoneShape
 from enrollment.zones.models import Zone
 
-MOST_INDEXES = 8
+MAX_INDEXES = 8
 
 
 class ZonesFixed(Conflict):
@@ -62,7 +62,7 @@ class _Indexes:
         with self._lock:
             self._kept[key] = index
             self._kept.move_to_end(key)
-            while len(self._kept) > MOST_INDEXES:
+            while len(self._kept) > MAX_INDEXES:
                 self._kept.popitem(last=False)
         return index
 
@@ -116,7 +116,7 @@ def known_schools(session: Session) -> tuple[str, ...]:
     return tuple(session.scalars(select(School.id)))
 
 
-def refuse_opened(held: Held) -> None:
+def refuse_opened(held: CycleNow) -> None:
     """Refuse new zones once the cycle has opened.
 
     Raises:

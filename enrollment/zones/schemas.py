@@ -10,7 +10,7 @@ from enrollment.stored_values import StoredTexts
 Found = Literal["point", "border", "no zone", "no zones"]
 
 
-class ZoneShown(Wire):
+class ZoneOut(Wire):
     """A zone of a cycle, or one of its shapes where it has several for different grades."""
 
     zone: str
@@ -33,7 +33,7 @@ class ZonesAtPoint(Wire):
             "in none of the cycle's zones; `no zones`: the cycle has none."
         ),
     ]
-    zones: list[ZoneShown]
+    zones: list[ZoneOut]
     detail: Annotated[str, Field(description="The same in a sentence, in the reader's language.")]
 
 

@@ -20,7 +20,7 @@ from lottery.progress import Track, untracked
 DONE, REFUSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; the answer is no; unusable input; interrupted."""
 
-MOST_COMPLAINTS = 10
+MAX_COMPLAINTS = 10
 """Complaints that are printed of each rule; the rest are counted."""
 
 
@@ -88,10 +88,10 @@ def run_verify(options: argparse.Namespace) -> int:
     for rule in [Rule.SEED, *(CHECKS if Rule.SEED not in broken else ())]:
         print(f"{'NO ' if rule in broken else 'yes'}  {rule}")
         of_rule = [complaint for complaint in complaints if complaint.rule is rule]
-        for complaint in of_rule[:MOST_COMPLAINTS]:
+        for complaint in of_rule[:MAX_COMPLAINTS]:
             print(f"       {complaint.without_rule()}")
-        if len(of_rule) > MOST_COMPLAINTS:
-            print(f"       and {len(of_rule) - MOST_COMPLAINTS} more")
+        if len(of_rule) > MAX_COMPLAINTS:
+            print(f"       and {len(of_rule) - MAX_COMPLAINTS} more")
     if complaints:
         print(f"The outcome is refused: {len(complaints)} complaints.")
         return REFUSED

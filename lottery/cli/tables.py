@@ -8,7 +8,7 @@ from rich.table import Table
 
 from lottery.explain.report import Report
 
-MOST_ASKED_FOR = 10
+MAX_ASKED_FOR = 10
 PLAIN_WIDTH = 100
 """Columns where the output is no terminal."""
 
@@ -72,7 +72,7 @@ def _by_class(report: Report) -> Table:
 
 
 def _demand(report: Report) -> Table:
-    shown = report.demand[:MOST_ASKED_FOR]
+    shown = report.demand[:MAX_ASKED_FOR]
     return _table(
         f"Most asked for: {len(shown)} of {len(report.demand):,} programs",
         ("program", "seats", "filled", "first choices", "rankings", "waiting"),

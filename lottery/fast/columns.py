@@ -31,7 +31,7 @@ class FactSet(Collection[str], Hashable, Protocol):
     """Facts without repeats, in any hashable form."""
 
 
-class Held(Protocol):
+class CycleNow(Protocol):
     """A held seat, as it is in a market or in a file."""
 
     @property
@@ -75,7 +75,7 @@ class Row(Protocol):
     def late(self) -> bool: ...  # noqa: D102
 
     @property
-    def holds(self) -> Held | None: ...  # noqa: D102
+    def holds(self) -> CycleNow | None: ...  # noqa: D102
 
     @property
     def drawn_in(self) -> str: ...  # noqa: D102

@@ -39,7 +39,7 @@ HALF_MILE = 805
 _SIDE_FOR_A_SCHOOL = 1_100
 _SMALLEST_SIDE = 3_200
 _SCHOOLS_FOR_A_ZONE = 5
-_MOST_ZONES = 99
+_MAX_ZONES = 99
 _SCHOOLS_FOR_A_NETWORK = 18
 _ZONES_AROUND_A_SCHOOL = 2
 
@@ -224,7 +224,7 @@ def _spans() -> Iterator[_Span]:
 
 def _city(seed: int, spans: Sequence[_Span]) -> City:
     side = max(_SMALLEST_SIDE, _SIDE_FOR_A_SCHOOL * isqrt(len(spans)))
-    zones = _zones(seed, side, min(_MOST_ZONES, len(spans) // _SCHOOLS_FOR_A_ZONE + 1))
+    zones = _zones(seed, side, min(_MAX_ZONES, len(spans) // _SCHOOLS_FOR_A_ZONE + 1))
     zone_of = tuple(_nearest(zones, _middle_of(block, side)) for block in range(BLOCKS * BLOCKS))
     homes = Weighted(range(BLOCKS * BLOCKS), (zones[zone].density for zone in zone_of))
     places = [homes.pick(Dice(key_of(seed, "school", number))) for number in range(len(spans))]

@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 from lottery.market.canonical import Json
 
-MOST_TICKETS = 3
+MAX_TICKETS = 3
 """Tickets that a finding shows of those it concerns; the rest are counted."""
 
 
@@ -161,7 +161,7 @@ def _as_one(alike: Sequence[Finding]) -> Finding:
 
 def few_of(tickets: Iterable[str]) -> tuple[str, ...]:
     """Return the first few of some tickets, sorted, so that they hang on no order."""
-    return tuple(nsmallest(MOST_TICKETS, tickets))
+    return tuple(nsmallest(MAX_TICKETS, tickets))
 
 
 def counted(number: int, one: str, many: str) -> str:

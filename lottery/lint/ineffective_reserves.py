@@ -21,7 +21,7 @@ from lottery.progress import Track, untracked
 SEED = hashlib.sha256(b"lottery lint").digest()
 """So that the same market is always told the same."""
 
-MOST_CHANGES = 20
+MAX_CHANGES = 20
 """Changes of each kind that are simulated; with more reserves than this in a grade, several are changed at a time."""
 
 IDLE_PART = 4
@@ -103,7 +103,7 @@ def idle_reserves(
 ) -> Iterator[Finding]:
     """Find reserves filled before `open` that add almost no seats for their children, though filled last they would.
 
-    Held seats of a backfill round come of draws that are past, so nothing is simulated there.
+    CycleNow seats of a backfill round come of draws that are past, so nothing is simulated there.
     """
     suspects = [suspect for look in looks for suspect in _suspects(look)]
     if not suspects or draws == 0:
@@ -150,7 +150,7 @@ def _in_turns(suspects: Iterable[Suspect]) -> Sequence[Sequence[Suspect]]:
     turns: defaultdict[int, list[Suspect]] = defaultdict(list)
     for alike in of_grade.values():
         for place, suspect in enumerate(alike):
-            turns[place % MOST_CHANGES].append(suspect)
+            turns[place % MAX_CHANGES].append(suspect)
     return list(turns.values())
 
 

@@ -9,7 +9,7 @@ from lottery.market.rules import AllOf, AnyOf, AttendsIn, Condition, Everyone, N
 Table: TypeAlias = int
 """A set of cases: bit w is set where a condition holds in case w."""
 
-MOST_CASES = 1 << 12
+MAX_CASES = 1 << 12
 """Cases up to which rules are reasoned about; of a program with more, nothing is said by logic alone."""
 
 
@@ -83,7 +83,7 @@ def every_case(leaves: tuple[Condition, ...]) -> Cases | None:
     """
     patterns = [0]
     for ways in _ways(leaves):
-        if len(patterns) * len(ways) > MOST_CASES:
+        if len(patterns) * len(ways) > MAX_CASES:
             return None
         patterns = [pattern | way for pattern in patterns for way in ways]
     return Cases(leaves, patterns)
@@ -115,6 +115,6 @@ def _any_number_of(kinds: Iterable[int]) -> Sequence[int]:
     ways = {0}
     for kind in sorted(kinds):
         ways |= {way | kind for way in ways}
-        if len(ways) > MOST_CASES:
+        if len(ways) > MAX_CASES:
             break
     return sorted(ways)

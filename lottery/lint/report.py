@@ -11,7 +11,7 @@ from lottery.market.canonical import Json
 WIDTH = 100
 INDENT = " " * 8
 CYCLE = "All schools"
-MOST_PROGRAMS = 4
+MAX_PROGRAMS = 4
 """Programs that are named of those with the same finding; the rest are counted."""
 
 
@@ -47,8 +47,8 @@ def _title(finding: Finding) -> str:
     programs = finding.programs
     if not programs:
         return title
-    more = f" and {len(programs) - MOST_PROGRAMS} more" if len(programs) > MOST_PROGRAMS else ""
-    return f"{title}, at {', '.join(programs[:MOST_PROGRAMS])}{more}"
+    more = f" and {len(programs) - MAX_PROGRAMS} more" if len(programs) > MAX_PROGRAMS else ""
+    return f"{title}, at {', '.join(programs[:MAX_PROGRAMS])}{more}"
 
 
 def _tickets(finding: Finding) -> str:

@@ -27,7 +27,7 @@ LONGEST_LINE = 1 << 20
 UNPACKED_FREELY = 64 << 20
 """Bytes that a zip may always unpack to."""
 
-MOST_GROWTH = 250
+MAX_GROWTH = 250
 """Times its packed size that a larger zip may unpack to.
 
 Cities deflate to a sixth or a tenth; programs with the same rules at every school, the most repetitive, to a ninetieth.
@@ -208,7 +208,7 @@ def _refuse_odd_zip(archive: zipfile.ZipFile, path: Path) -> None:
         seen.add(member.filename)
     for part in sorted({HEAD, APPLICANTS} - seen):
         reader.refuse(((None, str(path)), part), "is missing", "pack it into the zip")
-    most = max(UNPACKED_FREELY, MOST_GROWTH * path.stat().st_size)
+    most = max(UNPACKED_FREELY, MAX_GROWTH * path.stat().st_size)
     if sum(member.file_size for member in archive.infolist()) > most:
         reader.refuse((None, str(path)), f"unpacks to more than {most} bytes", "use the unpacked folder")
     reader.finish()

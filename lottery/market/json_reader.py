@@ -15,10 +15,10 @@ from typing import TypeAlias, TypeGuard, TypeVar, cast
 
 from lottery.market.canonical import Json
 
-MOST_FAULTS = 1_000
+MAX_FAULTS = 1_000
 """Faults that are kept in full; the rest are counted, so that a hopeless file costs no memory."""
 
-MOST_COUNTED = 50_000
+MAX_COUNTED = 50_000
 """Further faults after which reading stops, so that a hopeless file costs no time either."""
 
 LARGEST_INTEGER = 2**53 - 1
@@ -30,8 +30,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_MOST_KEY_SHOWN = 64
-_MOST_DIGITS = 20
+_MAX_KEY_SHOWN = 64
+_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class UnusableInput(ValueError):
 
     def lines(self) -> list[str]:
         """Return one line per fault."""
-        stopped = ", where reading stopped" if self.more == MOST_COUNTED else ""
+        stopped = ", where reading stopped" if self.more == MAX_COUNTED else ""
         return [*map(str, self.faults), *([f"and {self.more} more faults{stopped}"] if self.more else [])]
 
 
@@ -98,7 +98,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _integer(digits: str) -> int | NotAnInteger:
-    return int(digits) if len(digits) <= _MOST_DIGITS else NotAnInteger()
+    return int(digits) if len(digits) <= _MAX_DIGITS else NotAnInteger()
 
 
 def _no_float(_: str) -> NotAnInteger:
@@ -153,9 +153,9 @@ class Reader:
         Raises:
             UnusableInput: if there are so many that reading on is of no use.
         """
-        if len(self.faults) == MOST_FAULTS:
+        if len(self.faults) == MAX_FAULTS:
             self.more += 1
-            if self.more == MOST_COUNTED:
+            if self.more == MAX_COUNTED:
                 self.finish()
             return
         file, path = spell(where)
@@ -296,4 +296,4 @@ def _spell_step(step: str | int) -> str:
         return f"[{step}]"
     if _PLAIN_KEY.fullmatch(step):
         return f".{step}"
-    return f"[{json.dumps(step[:_MOST_KEY_SHOWN])}]"
+    return f"[{json.dumps(step[:_MAX_KEY_SHOWN])}]"

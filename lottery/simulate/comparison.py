@@ -129,7 +129,7 @@ class Counts:
 def with_change(market: MarketInColumns, name: str) -> MarketInColumns:
     """Return a market under the rules that a change of `lottery.simulate.rule_changes.CHANGES` makes of its own.
 
-    Held seats stay in the groups that they are in.
+    CycleNow seats stay in the groups that they are in.
 
     Raises:
         Incomparable: if seats are held in a group that is then gone, or more than it then has.

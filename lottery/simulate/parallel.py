@@ -12,7 +12,7 @@ from typing import Protocol, Self, TypeVar, cast
 
 from lottery.progress import Track, untracked
 
-MOST_DRAWS, MOST_ENTRIES = 25, 25_000_000
+MAX_DRAWS, MAX_ENTRIES = 25, 25_000_000
 """Draws of a block at most, and entries of rankings that are gone through in one: well below a second's work."""
 
 
@@ -64,7 +64,7 @@ def blocks_of(draws: int, entries: int) -> Sequence[range]:
     """
     if draws < 1:
         raise ValueError("there is nothing to be learnt from no draws")
-    size = max(1, min(MOST_DRAWS, MOST_ENTRIES // max(1, entries)))
+    size = max(1, min(MAX_DRAWS, MAX_ENTRIES // max(1, entries)))
     return [range(first, min(first + size, draws)) for first in range(0, draws, size)]
 
 

@@ -16,7 +16,7 @@ FORMAT = "lottery-comparison/1"
 PLAIN_WIDTH = 120
 """Columns where the output is no terminal."""
 
-MOST_ROWS = 12
+MAX_ROWS = 12
 """Rows of a table for people; the rest are counted, and are all in the JSON."""
 
 SEATED, FIRST, FARES = range(3)
@@ -145,7 +145,7 @@ def _of_all(rows: Iterable[Labelled]) -> list[Labelled]:
 
 
 def _most_changed(rows: Iterable[Row], change: Callable[[Row], Change]) -> list[Row]:
-    return sorted(rows, key=lambda row: -abs(change(row).difference))[:MOST_ROWS]
+    return sorted(rows, key=lambda row: -abs(change(row).difference))[:MAX_ROWS]
 
 
 def _cells_of_kind(row: OfKind) -> tuple[str, ...]:

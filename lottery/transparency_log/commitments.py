@@ -10,7 +10,7 @@ NONE = bytes(32)
 """Stands in a seed for what a round does not use: no dice, no beacon."""
 
 FEWEST_DICE = 20
-MOST_DICE = 1_000
+MAX_DICE = 1_000
 
 _BETWEEN = re.compile(r"[ \t\r\n-]+")
 
@@ -45,8 +45,8 @@ def dice_digits(typed: str) -> str:
     for place, mark in enumerate(digits, start=1):
         if mark not in "0123456789":
             raise UnusableDice(f"digit {place} is none of 0 to 9; type the dice again")
-    if not FEWEST_DICE <= len(digits) <= MOST_DICE:
-        raise UnusableDice(f"there are {len(digits)} digits; roll at least {FEWEST_DICE} dice, at most {MOST_DICE}")
+    if not FEWEST_DICE <= len(digits) <= MAX_DICE:
+        raise UnusableDice(f"there are {len(digits)} digits; roll at least {FEWEST_DICE} dice, at most {MAX_DICE}")
     return digits
 
 

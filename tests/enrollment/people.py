@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.accounts import roles_in, set_roles
 from enrollment.access.callers import STAFF_SCOPES, digest_of
 from enrollment.access.models import AuthenticatorApp, SessionUse, StaffAccount, StaffToken
-from enrollment.access.partners import hold_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerBody, PartnerScope, RoleBody
+from enrollment.access.partners import lock_partner, make_partner, make_secret
+from enrollment.access.schemas import PartnerIn, PartnerScope, RoleIn
 from enrollment.access.second_factors import seal
 from enrollment.app import JOBS, LOOPS, create_app
 from enrollment.database import clock, transaction
@@ -122,7 +122,7 @@ class Caller:
         return self._client.delete(path, headers={**self._headers, **match})
 
 
-def add_staff(session: Session, name: str, roles: Sequence[RoleBody], *, settings: Settings) -> None:
+def add_staff(session: Session, name: str, roles: Sequence[RoleIn], *, settings: Settings) -> None:
     """Add an account that its owner confirmed long ago; an administrator's has an authenticator app."""
     session.add(StaffAccount(id=name, name=name, password=QUICK_HASH, confirmed_at=LONG_AGO, active=True, version=1))
     session.flush()
@@ -195,21 +195,21 @@ class Service:
 
     def administrator(self, name: str = "ann") -> Caller:
         """Return an administrator, signed in."""
-        return self.staff(name, RoleBody(role="administrator"))
+        return self.staff(name, RoleIn(role="administrator"))
 
     def auditor(self, name: str = "otto") -> Caller:
         """Return an auditor, signed in."""
-        return self.staff(name, RoleBody(role="auditor"))
+        return self.staff(name, RoleIn(role="auditor"))
 
     def school_staff(self, school: str, name: str | None = None) -> Caller:
         """Return a member of a school's staff, signed in; the school must be there."""
-        return self.staff(name or f"{school}.office", RoleBody(role="school", school=school))
+        return self.staff(name or f"{school}.office", RoleIn(role="school", school=school))
 
     def operator_staff(self, operator: str, name: str | None = None) -> Caller:
         """Return a member of an operator's staff, signed in; the operator must be there."""
-        return self.staff(name or f"{operator}.office", RoleBody(role="operator", operator=operator))
+        return self.staff(name or f"{operator}.office", RoleIn(role="operator", operator=operator))
 
-    def staff(self, name: str, role: RoleBody) -> Caller:
+    def staff(self, name: str, role: RoleIn) -> Caller:
         """Return a new member of the staff, signed in, with an authenticator app if the role needs one."""
         token = secrets.token_urlsafe(32)
         with transaction(self.sessions) as session:
@@ -225,8 +225,8 @@ class Service:
     def partner(self, name: str = "city-portal") -> Caller:
         """Return a new partner with every scope, with an access token."""
         with transaction(self.sessions) as session:
-            make_partner(session, PartnerBody(id=name, name=name, scopes=ALL_PARTNER_SCOPES))
-            _, secret = make_secret(session, hold_partner(session, name))
+            make_partner(session, PartnerIn(id=name, name=name, scopes=ALL_PARTNER_SCOPES))
+            _, secret = make_secret(session, lock_partner(session, name))
         answer = self._client.post("/v1/oauth/token", data={"grant_type": "client_credentials"}, auth=(name, secret))
         assert answer.status_code == 200, answer.text
         return Caller(self._client, answer.json()["access_token"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx2
 from sqlalchemy import text
 
-from enrollment.access.schemas import RoleBody
+from enrollment.access.schemas import RoleIn
 from enrollment.database import Table, transaction
 from lottery.market.canonical import Json
 from people import Caller, Service
@@ -170,7 +170,7 @@ def make_whole(service: Service) -> Whole:
         "factor": str(factors["data"][0]["id"]),
         "ticket": city.tickets()["child-00"],
     }
-    elsewhere = service.staff("network.office", RoleBody(role="operator", operator="network"))
+    elsewhere = service.staff("network.office", RoleIn(role="operator", operator="network"))
     return Whole(city, names, network, elsewhere)
 
 

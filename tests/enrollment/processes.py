@@ -16,7 +16,7 @@ import pytest
 MAX_LOOKS = 3_000
 """Looks at all processes of the machine; each takes some milliseconds at least."""
 
-MOST_SECONDS = 240
+MAX_SECONDS = 240
 """For a process to end on a busy machine, before it counts as hung."""
 
 
@@ -43,7 +43,7 @@ class Started:
 
     def ended(self) -> tuple[int, str]:
         """Wait until it has ended, and all that may write where it writes; return its exit code and what it said."""
-        told, _ = self.process.communicate(timeout=MOST_SECONDS)
+        told, _ = self.process.communicate(timeout=MAX_SECONDS)
         return self.process.returncode, told
 
     def until_nothing_is_left(self) -> None:

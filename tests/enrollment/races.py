@@ -12,7 +12,7 @@ from sqlalchemy import text
 from enrollment.database import transaction
 from people import Service
 
-MOST_LOOKS = 100_000
+MAX_LOOKS = 100_000
 
 Act = Callable[[], httpx2.Response]
 
@@ -38,7 +38,7 @@ def until_somebody_waits(service: Service) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    for _ in range(MOST_LOOKS):
+    for _ in range(MAX_LOOKS):
         with transaction(service.sessions) as session:
             if session.execute(waiting).scalar_one():
                 return

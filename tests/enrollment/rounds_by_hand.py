@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import httpx2
 
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json
 from people import Caller, Service
@@ -38,7 +38,7 @@ class City:
     def close(self) -> None:
         """Let the deadline pass."""
         with transaction(self.service.sessions) as session:
-            hold_for_change(session, "2027").cycle.deadline = clock(session)
+            lock_cycle(session, "2027").cycle.deadline = clock(session)
 
     def freeze(self, round_: str = MAIN) -> httpx2.Response:
         """Freeze a round, dice at once."""
@@ -148,6 +148,6 @@ def apply(partner: Caller, reference: str, programs: Sequence[str], **more: Json
 def a_day_later(service: Service) -> None:
     """Open the backfill window now."""
     with transaction(service.sessions) as session:
-        cycle = hold_for_change(session, "2027").cycle
+        cycle = lock_cycle(session, "2027").cycle
         now = clock(session)
         cycle.backfill_opens, cycle.backfill_until = now, now + timedelta(days=30)

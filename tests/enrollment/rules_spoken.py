@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from enrollment.rules.in_force import rules_in_force
 from enrollment.zones.models import Zone
@@ -56,7 +56,7 @@ def join(caller: Caller, school: str, grade: str, seats: int = 20) -> None:
 def open_now(service: Service) -> None:
     """Have the cycle open."""
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.opens_at = clock(session)
+        lock_cycle(session, "2027").cycle.opens_at = clock(session)
 
 
 def say(rules: Mapping[str, Json], reason: str | None = None) -> dict[str, Json]:

@@ -14,7 +14,7 @@ import httpx
 
 from people import METRICS_TOKEN, SECRET
 
-MOST_LOOKS = 3_000
+MAX_LOOKS = 3_000
 """Looks until it is up, or a job is done; each takes a few milliseconds at least."""
 
 
@@ -105,7 +105,7 @@ def start(
 
 def _wait_until_ready(started: Running) -> None:
     with httpx.Client(base_url=started.address, transport=httpx.HTTPTransport(retries=8), timeout=10) as client:
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             if started.process.poll() is not None:
                 break
             try:

@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from databases import new_database
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import Table, clock, transaction
 from enrollment.seats.seat_log import Change, Seat, committed
 from lottery.market.canonical import Json
@@ -213,7 +213,7 @@ def _join(school: Caller, name: str, said: Json) -> None:
 
 def _set_cycle(service: Service, what: str) -> None:
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027")
+        lock_cycle(session, "2027")
         session.execute(text(f"UPDATE cycle SET {what}"))  # noqa: S608 - a test's own words
 
 

@@ -20,7 +20,7 @@ from log_entries import entries
 from lottery.market.canonical import Json
 from people import Service, add_session
 from rounds_by_hand import CHILD, CYCLE, DICE, MAIN, City, make_city
-from servers import MOST_LOOKS, Running, running
+from servers import MAX_LOOKS, Running, running
 
 LOADERS = 4
 ENOUGH = 60
@@ -58,7 +58,7 @@ def signed_in(service: Service, up: Running, name: str) -> Iterator[Staff]:
 
 
 def until_matched(administrator: Staff) -> None:
-    for _ in range(MOST_LOOKS):
+    for _ in range(MAX_LOOKS):
         if administrator.state() == "matched":
             return
     pytest.fail("nobody took the match up again")
@@ -124,7 +124,7 @@ def until_somebody_waits(city: City) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    for _ in range(MOST_LOOKS * 10):
+    for _ in range(MAX_LOOKS * 10):
         with transaction(city.service.sessions) as session:
             if session.execute(waiting).scalar_one():
                 return
@@ -209,7 +209,7 @@ def expired(city: City) -> int:
 
 
 def until_expired(city: City, *, at_least: int) -> None:
-    for _ in range(MOST_LOOKS * 10):
+    for _ in range(MAX_LOOKS * 10):
         if expired(city) >= at_least:
             return
     pytest.fail("nobody lets offers run out")

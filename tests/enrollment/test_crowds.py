@@ -16,7 +16,7 @@ from enrollment.lanes import Lane, lane_of, shares_of
 from lottery.market.canonical import Json
 from people import METRICS_TOKEN, Service
 from rounds_by_hand import CHILD, CYCLE, City, make_city
-from servers import MOST_LOOKS, Running, running
+from servers import MAX_LOOKS, Running, running
 
 FEW = {"ENROLLMENT_CONNECTIONS": "6"}
 HASTY = {**FEW, "ENROLLMENT_QUEUE_SECONDS": "0.3"}
@@ -90,7 +90,7 @@ def nobody_gets_at(city: City, table: str) -> Iterator[psycopg.Connection]:
 def until_waiting(city: City, number: int) -> None:
     """Return once so many connections wait for a lock."""
     asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(MOST_LOOKS * 10):
+    for _ in range(MAX_LOOKS * 10):
         if counted(city, asked) >= number:
             return
     pytest.fail("nobody waits for the lock")
@@ -116,7 +116,7 @@ def test_who_waits_too_long_is_told_to_come_again_and_nothing_is_done(city: City
 
 def until_shed(up: Running, number: int) -> None:
     """Return once the service's own count says that so many were sent away; `/metrics` never waits."""
-    for _ in range(MOST_LOOKS):
+    for _ in range(MAX_LOOKS):
         told = httpx.get(f"{up.address}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).text
         if f'enrollment_requests_shed_total{{lane="ordinary"}} {float(number)}' in told:
             return

@@ -53,7 +53,7 @@ ACTS = 30
 ROUND_EVERY = 10
 """A round begins after so many acts of the first thread."""
 
-MOST_STEPS = 100
+MAX_STEPS = 100
 """Of one round."""
 
 NEVER_TOLD = {"in-the-way", "act-in-flight", "unavailable", "broken"}
@@ -205,7 +205,7 @@ class Crowd:
         self.rounds += 1
         self.summer.write("UPDATE round_calendar SET next_at = clock_timestamp()")
         keep_calendars(self.sessions)
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             if self.summer.round_now() is None:
                 return
             self.step()

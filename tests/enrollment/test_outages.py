@@ -16,14 +16,14 @@ import pytest
 from procrastinate.jobs import Job as QueuedJob
 
 from database_proxy import Proxy
-from enrollment.access.schemas import RoleBody
+from enrollment.access.schemas import RoleIn
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.jobs import BrokenOff, DatabaseLost, Retry
 from enrollment.rounds.models import Round
 from people import Service, add_session, add_staff, settings_for
 from rounds_by_hand import CYCLE, apply, make_city
 from rows import add_cycle
-from servers import MOST_LOOKS, Running, start, starting
+from servers import MAX_LOOKS, Running, start, starting
 
 REHEARSALS = "/v1/rounds/2027-main/rehearsals"
 TRACEBACK = "Traceback"
@@ -46,14 +46,14 @@ def put_round(database: str) -> None:
     with transaction(sessions_of(engine)) as session:
         add_cycle(session)
         session.add(Round(id="2027-main", cycle_id="2027", kind="main", attempt=1))
-        add_staff(session, "ann", [RoleBody(role="administrator")], settings=settings_for(database))
+        add_staff(session, "ann", [RoleIn(role="administrator")], settings=settings_for(database))
         add_session(session, "ann", TOKEN)
     engine.dispose()
 
 
 def until(true: Callable[[], bool], what: str) -> None:
     """Look until something is so."""
-    for _ in range(MOST_LOOKS * 10):
+    for _ in range(MAX_LOOKS * 10):
         if true():
             return
     pytest.fail(f"never: {what}")

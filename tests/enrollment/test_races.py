@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from enrollment.access.callers import Partner
 from enrollment.audit.log import read_entries
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_open
+from enrollment.cycles.locks import lock_open_cycle
 from enrollment.database import transaction
 from enrollment.directory.models import Offering
-from enrollment.rankings.versions import hold_ranker, submit_ranking
+from enrollment.rankings.versions import lock_ranker, submit_ranking
 from enrollment.rounds.freeze import freeze
-from enrollment.rounds.locks import hold_round
+from enrollment.rounds.locks import lock_round_and_cycle
 from enrollment.rounds.models import FrozenRow
 from lottery.market.canonical import Json
 from people import Service
@@ -42,8 +42,8 @@ def city(service: Service) -> City:
 
 def submit(session: Session, reference: str, programs: Sequence[str]) -> None:
     """Submit a ranking in a transaction of the test's own."""
-    taking = hold_open(session, "2027")
-    submit_ranking(session, PORTAL, taking, hold_ranker(session, PORTAL, cycle="2027", reference=reference), programs)
+    taking = lock_open_cycle(session, "2027")
+    submit_ranking(session, PORTAL, taking, lock_ranker(session, PORTAL, cycle="2027", reference=reference), programs)
 
 
 def test_a_ranking_in_flight_lands_wholly_before_the_freeze(city: City) -> None:
@@ -67,7 +67,12 @@ def test_a_ranking_after_the_freeze_began_is_refused(city: City) -> None:
     etag = city.portal.get(ranking).headers["ETag"]
     with ThreadPoolExecutor(1) as pool:
         with transaction(city.service.sessions) as session:
-            freeze(session, hold_round(session, "2027-main"), dice_after=timedelta(0), actor="staff:administrator")
+            freeze(
+                session,
+                lock_round_and_cycle(session, "2027-main"),
+                dice_after=timedelta(0),
+                actor="staff:administrator",
+            )
             refused = pool.submit(city.portal.put, ranking, {"programs": ["adams-kg"]}, etag)
             until_somebody_waits(city.service)
         answer = refused.result()

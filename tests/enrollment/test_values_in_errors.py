@@ -14,7 +14,7 @@ from enrollment.database import transaction
 from enrollment.json_log import frames_of
 from people import Service
 from rounds_by_hand import CYCLE, City, make_city
-from servers import MOST_LOOKS, running
+from servers import MAX_LOOKS, running
 
 NAME = "Lovelace"
 BROKEN = "UPDATE cycle SET tie_break = 'Lovelace'"
@@ -55,7 +55,7 @@ def test_what_breaks_off_in_the_web_process_and_in_the_worker_is_logged_without_
 
 def until_logged(log: Path, *words: str) -> None:
     """Return once a line of the log has all these words."""
-    for _ in range(MOST_LOOKS * 100):
+    for _ in range(MAX_LOOKS * 100):
         if any(all(word in line for word in words) for line in log.read_text(encoding="utf-8").splitlines()):
             return
     pytest.fail(f"no line of the log has {words}")

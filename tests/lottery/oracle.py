@@ -52,7 +52,7 @@ class Program(TypedDict, total=False):
     backfill: Backfill
 
 
-class Held(TypedDict, total=False):
+class CycleNow(TypedDict, total=False):
     program: str
     group: str
 
@@ -68,7 +68,7 @@ class Applicant(TypedDict, total=False):
     household: str | None
     together: bool
     late: bool
-    holds: Held | None
+    holds: CycleNow | None
     drawn_in: str
 
 
@@ -151,7 +151,7 @@ def applicant_written_out(raw: Applicant, this_round: str) -> Applicant:
         "late": False,
         "drawn_in": this_round,
     }
-    held: Held = {"group": "open"}
+    held: CycleNow = {"group": "open"}
     holds = raw.get("holds")
     return {
         **applicant,

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 from authenticators import PRESENT, Authenticator
 from enrollment.access.models import AuthenticatorApp, StaffToken
 from enrollment.access.one_time_codes import ALPHABET
-from enrollment.access.schemas import RoleBody
+from enrollment.access.schemas import RoleIn
 from enrollment.access.second_factors import unseal
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json
@@ -294,7 +294,7 @@ def test_a_passkey_of_another_account_is_refused(service: Service) -> None:
 
 
 def test_a_setting_asks_a_second_factor_of_all_staff(service: Service) -> None:
-    otto = service.staff("otto", RoleBody(role="auditor"))
+    otto = service.staff("otto", RoleIn(role="auditor"))
     service.app.state.settings = service.settings.model_copy(update={"second_factor": "staff"})
     assert otto.get("/v1/tokens").json()["code"] == "second-factor-missing"
     assert service.stranger().sign_in("otto").json()["needs"] == "second-factor-setup"

@@ -35,7 +35,7 @@ from servers import running
 
 NEW_SECRET = "tests only: " + "y" * 40
 NEXT = "/v1/cycles/2028"
-MOST_LOOKS = 3_000
+MAX_LOOKS = 3_000
 
 
 def settings_of(database: str, secret: str, second: str | None = None) -> Settings:
@@ -283,7 +283,7 @@ def test_a_process_that_lacks_a_secret_says_so_when_it_starts(rollout: Rollout, 
     put(rollout.before.partner("first"), "a1", "s-1")
     lacking, knowing = tmp_path / "lacking", tmp_path / "knowing"
     with running(rollout.before.database, settings={"ENROLLMENT_SECRET": NEW_SECRET}, log=lacking):
-        (line,) = next(found for _ in range(MOST_LOOKS) if (found := warnings_in(lacking, rollout)))
+        (line,) = next(found for _ in range(MAX_LOOKS) if (found := warnings_in(lacking, rollout)))
     assert (line["cycles"], line["authenticator_apps"], line["level"]) == (["2027"], 1, "warning")
     both = {"ENROLLMENT_SECRET": NEW_SECRET, "ENROLLMENT_SECOND_SECRET": SECRET}
     with running(rollout.before.database, settings=both, log=knowing):
@@ -303,14 +303,14 @@ def test_a_process_that_ends_while_it_looks_for_a_missing_secret_leaves_no_conne
         holding.execute("LOCK TABLE cycle IN ACCESS EXCLUSIVE MODE")
         service.__enter__()
         waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'cycle'::regclass"
-        assert any(looking.execute(waiting).fetchone() is not None for _ in range(MOST_LOOKS))
+        assert any(looking.execute(waiting).fetchone() is not None for _ in range(MAX_LOOKS))
         ending = Thread(target=service.__exit__, args=[None, None, None])
         ending.start()
         open_ = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        assert any(looking.execute(open_).rowcount and service.app.state.pool.closed for _ in range(MOST_LOOKS))
+        assert any(looking.execute(open_).rowcount and service.app.state.pool.closed for _ in range(MAX_LOOKS))
         holding.rollback()
         ending.join()
-        assert any(looking.execute(open_).fetchone() == (2,) for _ in range(MOST_LOOKS))
+        assert any(looking.execute(open_).fetchone() == (2,) for _ in range(MAX_LOOKS))
 
 
 @pytest.mark.parametrize("value", ["", "short"])

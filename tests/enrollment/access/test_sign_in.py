@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 
 from enrollment.access.models import SessionUse, StaffAccount, StaffToken
 from enrollment.access.passwords import HASHER, refuse_guessable
-from enrollment.access.schemas import RoleBody
+from enrollment.access.schemas import RoleIn
 from enrollment.database import clock, transaction
 from enrollment.problems import MalformedBody
 from lottery.market.canonical import Json
@@ -209,7 +209,7 @@ def test_a_request_notes_the_use_of_its_session_and_waits_for_nobody(service: Se
 
 def test_an_account_that_was_closed_comes_in_nowhere(service: Service) -> None:
     ann = service.administrator()
-    caller = service.staff("dora", RoleBody(role="auditor"))
+    caller = service.staff("dora", RoleIn(role="auditor"))
     body: Json = {"name": "Dora", "roles": [{"role": "auditor"}], "active": False}
     assert ann.change("/v1/staff/dora", body).status_code == 200
     assert caller.get("/v1/tokens").status_code == 401

@@ -3,8 +3,8 @@
 import pytest
 
 from enrollment.access.callers import PARTNER_SCOPES, STAFF_SCOPES
-from enrollment.access.partners import hold_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerBody
+from enrollment.access.partners import lock_partner, make_partner, make_secret
+from enrollment.access.schemas import PartnerIn
 from enrollment.database import transaction
 from people import Caller, Service
 from permissions import OWNED, Operation, Whole, make_whole, operations, scopes_of
@@ -172,8 +172,8 @@ def partner_without(service: Service, scope: str) -> Caller:
     name = "without-" + scope.replace(":", "-")
     with transaction(service.sessions) as session:
         scopes = [one for one in PARTNER_SCOPES if one != scope]
-        make_partner(session, PartnerBody.model_validate({"id": name, "name": name, "scopes": scopes}))
-        _, secret = make_secret(session, hold_partner(session, name))
+        make_partner(session, PartnerIn.model_validate({"id": name, "name": name, "scopes": scopes}))
+        _, secret = make_secret(session, lock_partner(session, name))
     form = {"grant_type": "client_credentials", "client_id": name, "client_secret": secret}
     return service.with_token(service.stranger().post_form("/v1/oauth/token", form).json()["access_token"])
 

@@ -25,7 +25,7 @@ FAMILY: Mapping[str, Json] = {
     "addresses": [{"text": "17 Marigold Passage"}],
 }
 PATH = f"{CYCLE}/applicants/quillon"
-MOST_LOOKS = 10_000
+MAX_LOOKS = 10_000
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_whoever_reads_an_application_while_it_is_withdrawn_gets_404(city: City)
         holding.execute(text("LOCK TABLE security_event IN SHARE MODE"))
         reading.start()
         waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'security_event'::regclass")
-        assert any(looking.execute(waits).scalar_one() for _ in range(MOST_LOOKS))
+        assert any(looking.execute(waits).scalar_one() for _ in range(MAX_LOOKS))
         withdraw(city)
     reading.join()
     assert [answer.status_code for answer in answers] == [404]

@@ -13,9 +13,9 @@ from enrollment.cycles.locks import (
     MainRoundFrozen,
     Phase,
     RoundRunning,
-    hold_before_freeze,
-    hold_between_rounds,
-    hold_open,
+    lock_cycle_before_freeze,
+    lock_cycle_between_rounds,
+    lock_open_cycle,
     phase_at,
     rfc3339,
 )
@@ -298,17 +298,17 @@ def test_a_cycle_is_held_only_while_it_takes_applications(service: Service) -> N
         add_cycle(session, "over", opens_at=now - 3 * DAY, deadline=now - 2 * DAY, late_until=now - DAY)
         add_cycle(session, "run", running_round="run-main", main_round="run-main")
     with transaction(service.sessions) as session:
-        assert not hold_open(session, "now").late
-        assert hold_open(session, "late").late
+        assert not lock_open_cycle(session, "now").late
+        assert lock_open_cycle(session, "late").late
         with pytest.raises(CycleNotOpenYet):
-            hold_open(session, "soon")
+            lock_open_cycle(session, "soon")
         with pytest.raises(CycleClosed) as refused:
-            hold_open(session, "over")
+            lock_open_cycle(session, "over")
         assert refused.value.values["until"] == rfc3339(now - DAY)
         with pytest.raises(RoundRunning):
-            hold_open(session, "run")
+            lock_open_cycle(session, "run")
         with pytest.raises(CycleNotFound):
-            hold_open(session, "nowhere")
+            lock_open_cycle(session, "nowhere")
 
 
 def test_schools_act_until_the_freeze_and_other_facts_change_between_rounds(service: Service) -> None:
@@ -317,14 +317,14 @@ def test_schools_act_until_the_freeze_and_other_facts_change_between_rounds(serv
         add_cycle(session, "run", running_round="run-main", main_round="run-main")
         add_cycle(session, "after", main_round="after-main")
     with transaction(service.sessions) as session:
-        assert hold_before_freeze(session, "before").has_opened
-        assert hold_between_rounds(session, "after").phase is Phase.OPEN
+        assert lock_cycle_before_freeze(session, "before").has_opened
+        assert lock_cycle_between_rounds(session, "after").phase is Phase.OPEN
         with pytest.raises(RoundRunning):
-            hold_before_freeze(session, "run")
+            lock_cycle_before_freeze(session, "run")
         with pytest.raises(RoundRunning):
-            hold_between_rounds(session, "run")
+            lock_cycle_between_rounds(session, "run")
         with pytest.raises(MainRoundFrozen):
-            hold_before_freeze(session, "after")
+            lock_cycle_before_freeze(session, "after")
 
 
 def test_a_cycle_that_was_read_before_is_read_again_when_it_is_held(service: Service) -> None:
@@ -337,7 +337,7 @@ def test_a_cycle_that_was_read_before_is_read_again_when_it_is_held(service: Ser
             assert frozen is not None
             frozen.running_round = "2027-main"
         with pytest.raises(RoundRunning):
-            hold_open(session, "2027")
+            lock_open_cycle(session, "2027")
 
 
 def test_cycles_are_listed_page_by_page(service: Service) -> None:

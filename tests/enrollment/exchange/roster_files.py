@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import Table, clock, transaction
 from enrollment.directory.models import School
 from enrollment.seats.models import Offer
@@ -355,5 +355,5 @@ def make_city_with_rolls(service: Service) -> City:
     city = make_city(service, children=0, lincoln=9, adams=9)
     with transaction(service.sessions) as session:
         session.get_one(School, "lincoln").nces_id = NCES
-        hold_for_change(session, "2027").cycle.opens_at = datetime(2026, 1, 10, 12, tzinfo=UTC)
+        lock_cycle(session, "2027").cycle.opens_at = datetime(2026, 1, 10, 12, tzinfo=UTC)
     return city

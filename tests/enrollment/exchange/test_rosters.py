@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from enrollment.access.models import GivenAnswer
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from enrollment.directory.models import Program
 from log_entries import entries
@@ -109,7 +109,7 @@ def test_an_application_that_was_withdrawn_and_brought_again_is_without_the_seat
     path = f"{CYCLE}/applicants/ref-s-1"
     assert city.portal.delete(path, city.portal.get(path).headers["ETag"]).status_code == 204
     with transaction(city.service.sessions) as session:
-        cycle = hold_for_change(session, "2027").cycle
+        cycle = lock_cycle(session, "2027").cycle
         cycle.deadline = clock(session) + timedelta(days=1)
     apply(city.portal, "again", [], sis_id="s-1")
     assert reasons(compared(city, rows("s-1,lincoln,KG", "s-1,adams,KG"))) == {2: "withdrawn", 3: "no-offer"}

@@ -19,7 +19,7 @@ from rows import add_cycle
 
 NOTICES = "/v1/cycles/2027/notices"
 WRITERS, ACTS = 4, 12
-MOST_LOOKS = 2_000
+MAX_LOOKS = 2_000
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_reader_misses_nothing_while_many_write_and_several_workers_number(ser
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
         writing = [pool.submit(write_some, writer) for writer in range(WRITERS)]
         seen, cursor = read_to_the_end(portal, limit=7)
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             if all(one.done() for one in writing):
                 break
             more, cursor = read_to_the_end(portal, cursor, limit=7)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from enrollment.directory.models import Program
 from enrollment.rules.in_force import rules_in_force
@@ -36,7 +36,7 @@ def city(service: Service, *, opened: bool = True) -> None:
 def freeze(service: Service) -> None:
     """Have the cycle's main round frozen and published."""
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.main_round = "main-1"
+        lock_cycle(session, "2027").cycle.main_round = "main-1"
 
 
 def say_in(*grades: Mapping[str, Json], **more: Json) -> dict[str, Json]:
@@ -270,7 +270,7 @@ def test_after_the_freeze_of_the_main_round_nobody_joins_leaves_or_changes_seats
 def test_while_a_round_runs_nothing_changes(service: Service) -> None:
     city(service)
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.running_round = "main-1"
+        lock_cycle(session, "2027").cycle.running_round = "main-1"
     assert service.school_staff("lincoln").change(PATH, say_in(KG)).json()["code"] == "round-running"
 
 
@@ -343,7 +343,7 @@ def test_inherited_rules_that_cannot_work_here_are_refused_by_the_programs_name(
         {"rules": {"seats": {"match": 20}, "classes": [{"name": "sibling", "when": {"at_school": "sibling"}}]}},
     )
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.school_facts = []
+        lock_cycle(session, "2027").cycle.school_facts = []
     answer = service.school_staff("lincoln").change(PATH, say_in({"grade": "KG"}))
     assert {code for _, code in faults(answer)} == {"cannot-work-at", "unknown-fact"}
     assert "lincoln-kg" in answer.json()["errors"][0]["detail"]
@@ -379,7 +379,7 @@ def test_who_leaves_while_the_freeze_is_under_way_is_refused_when_it_is_done(ser
 
     leaving = Thread(target=leave)
     with transaction(service.sessions) as freezing:
-        cycle = hold_for_change(freezing, "2027").cycle
+        cycle = lock_cycle(freezing, "2027").cycle
         leaving.start()
         while leaving.is_alive() and not anybody_waits(service):
             pass

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 
 from enrollment.applicants.models import Applicant, Child
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from enrollment.rankings.models import RankingVersion
 from log_entries import entries
@@ -98,7 +98,7 @@ def test_what_cannot_be_ranked_is_refused_by_name_all_at_once_and_nothing_is_sto
 
 def test_a_ranking_is_no_longer_than_the_cycle_says(city: City) -> None:
     with transaction(city.service.sessions) as session:
-        hold_for_change(session, "2027").cycle.most_ranks = 1
+        lock_cycle(session, "2027").cycle.most_ranks = 1
     assert rank(city, ["adams-kg", "lincoln-kg"]).json()["errors"][0]["code"] == "too-many"
 
 
@@ -147,7 +147,7 @@ def test_what_is_in_force_may_be_sent_again_when_a_program_of_it_has_left(city: 
 def move(city: City, **by: timedelta) -> None:
     """Set times of the cycle, counted from now by the database's clock."""
     with transaction(city.service.sessions) as session:
-        cycle = hold_for_change(session, "2027").cycle
+        cycle = lock_cycle(session, "2027").cycle
         now = clock(session)
         for name, delta in by.items():
             setattr(cycle, name, now + delta)

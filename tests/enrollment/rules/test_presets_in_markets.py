@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrollment.rules.backfill import WhyNot, for_backfill
-from enrollment.rules.model import RankedSaid, RulesPart, Seats, resolve
+from enrollment.rules.model import RankedInput, RulesPart, Seats, resolve
 from enrollment.rules.presets import (
     Preset,
     read_preset,
@@ -297,7 +297,7 @@ def test_nyc_a_screened_program_goes_by_its_own_list_within_each_kind_of_seat(se
     first, second, third, unlisted, *with_needs = drawn(6)
     best_first = [*with_needs, third, first, second]
     rules = rules_of("nyc", "screened", seats=sum(seats), general_education=general, special_education=special)
-    rules = rules.model_copy(update={"tie_break": RankedSaid(ranked=best_first)})
+    rules = rules.model_copy(update={"tie_break": RankedInput(ranked=best_first)})
     children = [
         *(child(one, grade="09") for one in (first, second, third, unlisted)),
         *(child(one, grade="09", flags=["sped"]) for one in with_needs),
@@ -312,7 +312,7 @@ def test_nyc_seats_of_one_kind_stay_empty_rather_than_go_to_the_other(variant: s
     rules = rules_of("nyc", variant, seats=4, general_education=2, special_education=2)
     tickets = drawn(5)
     if variant == "screened":
-        rules = rules.model_copy(update={"tie_break": RankedSaid(ranked=tickets)})
+        rules = rules.model_copy(update={"tie_break": RankedInput(ranked=tickets)})
     found = matched("nyc", [program(rules, grade="09")], [child(one, grade="09") for one in tickets])
     assert set(found.schools()) == set(tickets[:2])
 

@@ -1,6 +1,6 @@
 """Once a cycle is open, rules change by an administrator's approval; seats alone by the school's own act."""
 
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import transaction
 from people import Service
 from rules_spoken import (
@@ -138,7 +138,7 @@ def test_a_programs_seats_alone_change_at_once_until_the_freeze(service: Service
     assert rules_put(service)[0]["reason"] == WHY
     assert put(school, SCHOOL, {"seats": {"match": 30}}, WHY).status_code == 202
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.main_round = "main-1"
+        lock_cycle(session, "2027").cycle.main_round = "main-1"
     assert put(school, PROGRAM, {"seats": {"match": 26}}, WHY).status_code == 202
     assert school.get(PROGRAM).json()["market"]["seats"] == 25
 
@@ -172,7 +172,7 @@ def test_while_a_round_runs_no_rule_is_saved_or_decided_on(service: Service) -> 
     school = service.school_staff("lincoln")
     change = propose(school, SCHOOL, {"classes": [SIBLING]})
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.running_round = "main-1"
+        lock_cycle(session, "2027").cycle.running_round = "main-1"
     assert put(school, PROGRAM, {"seats": {"match": 30}}, WHY).json()["code"] == "round-running"
     answer = service.administrator().post(f"/v1/rules-changes/{change}/approve", {"reason": WHY})
     assert answer.json()["code"] == "round-running"

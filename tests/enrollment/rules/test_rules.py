@@ -8,10 +8,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete, select
 
 from enrollment.audit.models import LogEntry
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import transaction
 from enrollment.rules.in_force import Act, RulesCannotWork, rules_in_force, settle_cycle
-from enrollment.rules.levels import hold_rules
+from enrollment.rules.levels import lock_rules
 from enrollment.zones.models import Zone
 from lottery.market.canonical import Json
 from people import PASSWORD, Caller, Service
@@ -353,8 +353,8 @@ def test_zones_that_change_are_settled_into_the_rules_that_hang_on_them(service:
     city(service)
     put(service.school_staff("lincoln"), PROGRAM, {"seats": {"match": 20}, "neighborhood": {"rule": "only"}})
     with transaction(service.sessions) as session:
-        held = hold_for_change(session, "2027")
-        hold_rules(session, "2027")
+        held = lock_cycle(session, "2027")
+        lock_rules(session, "2027")
         add_zone(session, "lincoln-annex", "lincoln", None)
         settle_cycle(session, held.cycle, ADMINISTRATOR)
     newest = rules_put(service)[-1]
@@ -368,7 +368,7 @@ def test_zones_that_rules_cannot_do_without_are_not_taken_away(service: Service)
     city(service)
     put(service.school_staff("lincoln"), PROGRAM, {"seats": {"match": 20}, "neighborhood": {"rule": "only"}})
     with transaction(service.sessions) as session:
-        held = hold_for_change(session, "2027")
+        held = lock_cycle(session, "2027")
         session.execute(delete(Zone))
         with pytest.raises(RulesCannotWork):
             settle_cycle(session, held.cycle, ADMINISTRATOR)

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from backfill_by_hand import first_at
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from log_entries import entries
 from lottery.market.canonical import Json
@@ -98,7 +98,7 @@ def test_a_child_that_is_placed_elsewhere_leaves_its_seat_to_the_ledger(city: Ci
 
 def freeze_transfers(city: City) -> None:
     with transaction(city.service.sessions) as session:
-        cycle, now = hold_for_change(session, "2027").cycle, clock(session)
+        cycle, now = lock_cycle(session, "2027").cycle, clock(session)
         cycle.transfers_frozen_from = now - timedelta(days=1)
         cycle.transfers_frozen_until = now + timedelta(days=1)
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import clock, transaction
 from enrollment.seats.models import Offer, SeatChange
 from log_entries import entries
@@ -35,7 +35,7 @@ def let_run_out(city: City, reference: str) -> None:
 def be_silent(city: City, silence: str) -> None:
     """Say what silence means in the cycle."""
     with transaction(city.service.sessions) as session:
-        hold_for_change(session, "2027").cycle.silence = silence
+        lock_cycle(session, "2027").cycle.silence = silence
 
 
 def ranking_of(city: City, reference: str) -> list[str]:

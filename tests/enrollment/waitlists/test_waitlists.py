@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from backfill_by_hand import first_at, say
-from enrollment.cycles.locks import hold_for_change
+from enrollment.cycles.locks import lock_cycle
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from people import Caller, Service
@@ -77,7 +77,7 @@ def test_an_approved_claim_moves_a_child_up_and_the_others_are_told_why(city: Ci
 def test_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Service) -> None:
     city = make_city(service)
     with transaction(service.sessions) as session:
-        hold_for_change(session, "2027").cycle.late = "within"
+        lock_cycle(session, "2027").cycle.late = "within"
     say(city, "lincoln", classes=SIBLING)
     city.run_main()
     a_day_later(service)

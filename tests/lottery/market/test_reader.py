@@ -12,7 +12,7 @@ from hypothesis import given, settings
 import lottery
 from lottery.market.canonical import Json, canonical_line
 from lottery.market.files import LONGEST_LINE, save_market
-from lottery.market.json_reader import MOST_COUNTED, MOST_FAULTS
+from lottery.market.json_reader import MAX_COUNTED, MAX_FAULTS
 from markets import backfill_markets, main_markets
 
 FAULTS = Path(__file__).parents[1] / "faults"
@@ -75,20 +75,20 @@ def test_nesting_without_end_is_refused(end: str, tmp_path: Path) -> None:
 def test_a_hopeless_file_gives_the_first_faults_and_the_number_of_the_rest(tmp_path: Path) -> None:
     document = case("zero_capacity")
     path = tmp_path / "hopeless.json"
-    path.write_text(json.dumps({**document, "applicants": [{}] * MOST_FAULTS}), encoding="utf-8")
+    path.write_text(json.dumps({**document, "applicants": [{}] * MAX_FAULTS}), encoding="utf-8")
 
     lines = faults_of(path)
 
-    assert len(lines) == MOST_FAULTS + 1
-    assert lines[-1] == f"and {2 * MOST_FAULTS} more faults"
+    assert len(lines) == MAX_FAULTS + 1
+    assert lines[-1] == f"and {2 * MAX_FAULTS} more faults"
 
 
 def test_a_file_without_end_of_faults_is_not_read_to_its_end(tmp_path: Path) -> None:
     document = case("zero_capacity")
     save_market(tmp_path / "city", {key: document[key] for key in document if key != "applicants"}, [])
-    (tmp_path / "city" / "applicants.jsonl").write_bytes(b"\n" * 2 * (MOST_FAULTS + MOST_COUNTED))
+    (tmp_path / "city" / "applicants.jsonl").write_bytes(b"\n" * 2 * (MAX_FAULTS + MAX_COUNTED))
 
-    assert faults_of(tmp_path / "city")[-1] == f"and {MOST_COUNTED} more faults, where reading stopped"
+    assert faults_of(tmp_path / "city")[-1] == f"and {MAX_COUNTED} more faults, where reading stopped"
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
