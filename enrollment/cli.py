@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import SecretStr, ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from enrollment.access.access_changes import reset_from_command_line
 from enrollment.access.accounts import AdministratorsThere, make_first_administrator
@@ -52,6 +53,11 @@ def main() -> None:
         raise SystemExit(UNUSABLE) from None
     except OperationalError as error:
         typer.echo(f"enrollment: the database cannot be used: {str(error.orig).splitlines()[0]}", err=True)
+        raise SystemExit(UNUSABLE) from None
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable | UndefinedColumn):
+            raise
+        typer.echo("enrollment: the database does not have this version's tables. Run enrollment migrate.", err=True)
         raise SystemExit(UNUSABLE) from None
 
 

@@ -6,6 +6,7 @@ No address, no body, no parameter is in any of them: they may be a child's.
 import os
 import time
 import uuid
+from http import HTTPStatus
 from pathlib import Path
 
 import structlog
@@ -15,6 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOWHERE = "none"
 """The route of a request that no route matched."""
+
+CALLER_GONE = 499
+"""Told as the status of a request whose caller closed the connection before there was an answer. Nobody is sent it."""
 
 
 class Metrics:
@@ -67,7 +71,7 @@ class Observed:
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         began = time.perf_counter()
-        status = 500
+        status = CALLER_GONE
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -78,8 +82,11 @@ class Observed:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
         finally:
-            self._tell(scope, status=status, seconds=time.perf_counter() - began)
+            self._tell(scope, status=int(status), seconds=time.perf_counter() - began)
 
     def _tell(self, scope: Scope, *, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", NOWHERE)

@@ -3,17 +3,31 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 SHORTEST_SECRET = 32
+
+
+NO_ADDRESS = "must be the address of a PostgreSQL database: postgresql://name:password@host/database"
 
 
 def _postgresql(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
-        raise ValueError("must be the address of a PostgreSQL database: postgresql://name:password@host/database")
-    return f"postgresql://{rest}"
+        raise ValueError(NO_ADDRESS)
+    address = f"postgresql://{rest}"
+    try:
+        conninfo_to_dict(address)
+        make_url(address)
+    except (ProgrammingError, ValueError, ArgumentError):
+        # What they say quotes the address, which may have a password in it.
+        raise ValueError(NO_ADDRESS) from None
+    return address
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})

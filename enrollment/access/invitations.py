@@ -1,12 +1,15 @@
 """Invitations: a one-time code with which the owner of an account, and nobody else, sets its password."""
 
+import hashlib
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import NoReturn
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from enrollment.access.attempt_limits import AttemptLimit, count_attempt, keep_and_refuse
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.passwords import hash_of, refuse_guessable
@@ -82,13 +85,21 @@ def accept_invitation(session: Session, body: AcceptInvitation, *, address: str)
         )
     ).one_or_none()
     if staff is None or not staff.active or invitation is None or not _is_right(invitation, body):
-        raise InvitationRefused
+        _refuse(session, body.id, address, now, known=staff is not None)
     refuse_guessable(body.password, account=staff.id, name=staff.name)
     staff.password, staff.confirmed_at, staff.sponsor = hash_of(body.password), now, invitation.sponsor
     staff.version += 1
     invitation.used_at = now
     session.flush()
     record(session, Event.INVITATION_ACCEPTED, Somebody(f"staff:{staff.id}", address))
+
+
+def _refuse(session: Session, name: str, address: str, now: datetime, *, known: bool) -> NoReturn:
+    """Refuse a code; record the first one in 15 minutes from an address, if there is such an account."""
+    limit = AttemptLimit(hashlib.sha256(f"invitation\n{name}\n{address}".encode()).digest()[:16], most=1)
+    if known and count_attempt(session, limit, now, forgiven=None) is None:
+        record(session, Event.INVITATION_FAILED, Somebody(f"staff:{name}", address))
+    keep_and_refuse(session, InvitationRefused())
 
 
 def _is_right(invitation: Invitation, body: AcceptInvitation) -> bool:

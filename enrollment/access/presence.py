@@ -130,7 +130,9 @@ def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[
     passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
     if passed is not None:
         seconds = seconds_until(passed.until, now)
-        raise TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds)
+        if passed.first:
+            record(session, Event.PROOF_LIMITED, by)
+        keep_and_refuse(session, TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds))
     return account, limit, now
 
 

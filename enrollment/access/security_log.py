@@ -34,6 +34,7 @@ class Event(StrEnum):
     SESSIONS_ENDED = "sessions-ended"
     PROVED = "presence-proved"
     PROOF_FAILED = "presence-failed"
+    PROOF_LIMITED = "presence-limited"
     TOKEN_MADE = "token-made"  # noqa: S105 - an event, not a token
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 - likewise
     CLIENT_FAILED = "client-failed"
@@ -48,6 +49,7 @@ class Event(StrEnum):
     CHANGE_REFUSED = "access-change-refused"
     INVITATION_MADE = "invitation-made"
     INVITATION_ACCEPTED = "invitation-accepted"
+    INVITATION_FAILED = "invitation-failed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - likewise
     FACTOR_ADDED = "second-factor-added"
     FACTOR_REMOVED = "second-factor-removed"

@@ -190,6 +190,8 @@ def _refuse_code(
     passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
     if passed is not None:
         seconds = seconds_until(passed.until, now)
+        if passed.first:
+            record(session, Event.PROOF_LIMITED, somebody)
         return TooManySignIns(headers={"Retry-After": str(seconds)}, seconds=seconds)
     if not app_code_is_right(session, account.id, code, settings):
         record(session, Event.PROOF_FAILED, somebody, {"by": "code"})

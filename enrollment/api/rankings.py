@@ -22,7 +22,7 @@ from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
+from enrollment.preconditions import IfMatch, VersionMissing, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
 from enrollment.rankings import submission as submitting
 from enrollment.rankings.models import RankingVersion
@@ -220,20 +220,13 @@ def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -
 
 
 def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RankingRowOut:
-    ranking = None
+    settings = request.app.state.settings
     try:
-        with session.begin_nested():
-            taking = lock_open_cycle(session, row.cycle)
-            if row.applicant is not None:
-                found = lock_applicant(session, partner, cycle=row.cycle, reference=row.reference)
-                settings = request.app.state.settings
-                put_applicant(
-                    session, partner, taking.cycle, row.reference, row.applicant, found=found, settings=settings
-                )
-            if row.ranking is not None:
-                ranker = lock_ranker(session, partner, cycle=row.cycle, reference=row.reference)
-                act = keep_draft if row.ranking.draft else submit_ranking
-                ranking = act(session, partner, taking, ranker, row.ranking.programs)
+        try:
+            ranking = _put_row(session, partner, settings, row)
+        except VersionMissing:
+            # Another request made the application a moment ago. A row changes what is there.
+            ranking = _put_row(session, partner, settings, row)
     except Problem as problem:
         return _refused(row, problem, in_language(reader_language(request)))
     return RankingRowOut(
@@ -246,6 +239,19 @@ def _row(session: Session, partner: Partner, request: Request, row: BatchRow) ->
         version=ranking.version if ranking else None,
         confirmation=ranking.confirmation if ranking else None,
     )
+
+
+def _put_row(session: Session, partner: Partner, settings: Settings, row: BatchRow) -> Ranking | None:
+    with session.begin_nested():
+        taking = lock_open_cycle(session, row.cycle)
+        if row.applicant is not None:
+            found = lock_applicant(session, partner, cycle=row.cycle, reference=row.reference)
+            put_applicant(session, partner, taking.cycle, row.reference, row.applicant, found=found, settings=settings)
+        if row.ranking is None:
+            return None
+        ranker = lock_ranker(session, partner, cycle=row.cycle, reference=row.reference)
+        act = keep_draft if row.ranking.draft else submit_ranking
+        return act(session, partner, taking, ranker, row.ranking.programs)
 
 
 def _refused(row: BatchRow, problem: Problem, say: Say) -> RankingRowOut:

@@ -88,7 +88,7 @@ def read_readiness(
 
 @router.post("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_calendar(
-    session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()], body: CalendarIn
+    session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()], body: CalendarIn
 ) -> RoundCalendarOut:
     """Ask for nightly or weekly backfill rounds; they begin once a second administrator approves."""
     return _calendar_shown(ask_for_calendar(session, cycle, body, staff=staff))
@@ -163,7 +163,7 @@ def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: Roun
 
 
 @router.post("/v1/rounds/{round}/match", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
-def match_drawn_round(session: InTransaction, staff: RunsRounds, round_id: RoundId) -> RoundReview:
+def match_drawn_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId) -> RoundReview:
     """Have a drawn round matched and verified by a worker; another administrator then publishes it."""
     round_ = lock_round(session, round_id)
     ask_for_match(session, round_, staff=staff.id)

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind
+from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind, refuse_absent
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
@@ -182,7 +182,11 @@ def _put(
     refuse_stale(if_match, changes_of(session, subject))
     act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
     saved = save_rules(session, held, subject, body.rules, act)
-    response.status_code = status.HTTP_202_ACCEPTED if saved.status == "proposed" else status.HTTP_200_OK
+    proposed = saved.status == "proposed"
+    if proposed and acting.staff.is_administrator:
+        # Otherwise one administrator could propose it with another's personal token, and approve it.
+        refuse_absent(acting.staff)
+    response.status_code = status.HTTP_202_ACCEPTED if proposed else status.HTTP_200_OK
     return _read(session, response, subject)
 
 

@@ -262,7 +262,7 @@ def list_overflow(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, 
 
 
 @router.post("/v1/placements", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
-def ask_for_placement(session: InTransaction, staff: Places, body: PlacementIn) -> AdministrativePlacementOut:
+def ask_for_placement(session: InTransaction, staff: PresentToPlace, body: PlacementIn) -> AdministrativePlacementOut:
     """Ask for a placement outside the lottery; it is made when a second administrator approves it."""
     return _placement_shown(session, placing.ask_for_placement(session, body, staff=staff))
 

@@ -17,6 +17,7 @@ from enrollment.applicants.schemas import ApplicantIn
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
 from enrollment.cycles.models import Cycle
+from enrollment.preconditions import VersionMissing
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.settings import Settings
 from enrollment.zones.points import ZonesFound, zones_at
@@ -148,6 +149,7 @@ def put_applicant(
 
     Raises:
         GradeNotOffered, GradeHeldByRanking, GradeHeldBySeat, UnknownHousehold, OtherChild, SameChildTwice: as they say.
+        VersionMissing: if another request of the partner made the application a moment ago.
     """
     if body.grade not in cycle.grades:
         raise GradeNotOffered(
@@ -174,10 +176,22 @@ def put_applicant(
             session.flush()
             session.merge(_person(applicant.id, body))
     except IntegrityError:
+        if found is None and _own_application(session, partner, cycle.id, reference) is not None:
+            # Another request of this partner made this application a moment ago.
+            raise VersionMissing from None
         # Another application of the same child was first, perhaps a moment ago, by another partner.
         raise SameChildTwice(cycle=cycle.id) from None
     commit_facts(session, applicant, child, actor=partner.actor, basis="imported", reason="application")
     return applicant
+
+
+def _own_application(session: Session, partner: Partner, cycle: str, reference: str) -> uuid.UUID | None:
+    """Return the id of a partner's application, also of one that was withdrawn."""
+    return session.scalars(
+        select(Applicant.id).where(
+            Applicant.cycle_id == cycle, Applicant.partner_id == partner.id, Applicant.reference == reference
+        )
+    ).one_or_none()
 
 
 def _child(session: Session, cycle: Cycle, found: Applicant | None, digest: bytes | None) -> Child:

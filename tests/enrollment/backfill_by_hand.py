@@ -1,15 +1,7 @@
 """What tests of backfill rounds do with a published main round."""
 
-import pytest
-
 from lottery.market.canonical import Json
-from people import Service
-from rounds_by_hand import CYCLE, City, make_city
-
-
-@pytest.fixture
-def city(service: Service) -> City:
-    return make_city(service)
+from rounds_by_hand import CYCLE, City
 
 
 def say(city: City, school: str, **parts: Json) -> None:

@@ -156,6 +156,29 @@ def test_batches_in_opposite_orders_are_all_carried_out(city: City) -> None:
     assert deadlocks(city.service) == 0
 
 
+@pytest.mark.postgresql_errors("duplicate key")
+def test_a_batch_changes_an_application_that_another_request_makes_at_once(city: City) -> None:
+    for turn in range(12):
+        applicant: Json = {"grade": "KG", "child": dict(CHILD)}
+        row: Json = {"cycle": "2027", "reference": f"lone-{turn}", "applicant": applicant}
+        made, batch = at_once(
+            partial(city.portal.put, f"{CYCLE}/applicants/lone-{turn}", applicant),
+            partial(city.portal.post, "/v1/applicants:batch", {"rows": [row]}),
+        )
+        assert made.status_code in (201, 428), made.text
+        assert [one["done"] for one in batch.json()["rows"]] == [True], batch.text
+
+
+@pytest.mark.postgresql_errors("duplicate key")
+def test_of_two_requests_that_make_one_application_at_once_the_second_has_to_look_at_it(city: City) -> None:
+    for turn in range(6):
+        send = partial(city.portal.put, f"{CYCLE}/applicants/twin-{turn}", {"grade": "KG", "child": dict(CHILD)})
+        answers = at_once(send, send)
+        assert statuses(answers) == {201: 1, 428: 1}
+        (lost,) = [answer for answer in answers if answer.status_code == 428]
+        assert lost.json()["code"] == "version-missing"
+
+
 def test_of_an_approval_and_a_denial_of_one_claim_at_once_one_is_refused(city: City) -> None:
     for number in range(6):
         made = claim(city.portal, "sibling", "lincoln", f"child-{number:02}")

@@ -16,6 +16,7 @@ import pytest
 from procrastinate.jobs import Job as QueuedJob
 
 from database_proxy import Proxy
+from databases import new_database
 from enrollment.access.schemas import RoleIn
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.jobs import BrokenOff, DatabaseLost, Retry
@@ -209,11 +210,25 @@ def test_a_worker_that_starts_before_its_database_says_so_in_one_line_and_waits(
             worker.wait()
 
 
-def test_a_worker_with_wrong_settings_ends_and_names_them(database: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "address", ["mysql://host/city", "postgresql://ann:pass@host:port/city", "postgresql://ann:pass@host/city?pass=1"]
+)
+def test_a_worker_with_wrong_settings_ends_and_names_them(address: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    worker = start(database.replace("postgresql", "mysql", 1), "worker", settings=IMPATIENT, log=log)
+    worker = start(address, "worker", settings=IMPATIENT, log=log)
     assert worker.wait(LONGEST) == 2
-    assert log.read_text().startswith("enrollment: the setting DATABASE_URL: ")
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("enrollment: the setting DATABASE_URL: ")
+    assert "ann" not in line
+
+
+@pytest.mark.postgresql_errors("does not exist")
+def test_a_command_on_a_database_without_tables_says_so_in_one_line(server: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with new_database(server, "template0") as empty:
+        assert start(empty, "rotate-secret", log=log).wait(LONGEST) == 2
+    (line,) = log.read_text().splitlines()
+    assert line.endswith("Run enrollment migrate.")
 
 
 def test_a_database_that_hangs_is_given_up_and_found_again(database: str, proxy: Proxy, tmp_path: Path) -> None:

@@ -171,6 +171,30 @@ def test_a_personal_token_never_does_what_needs_presence(service: Service) -> No
     assert token.post("/v1/presence", {"code": service.code()}).json()["code"] == "session-needed"
 
 
+def test_nobody_is_the_first_of_two_people_by_a_personal_token(service: Service) -> None:
+    city = make_city(service, children=1)
+    scopes = ["records:read", "rounds:run", "rounds:publish", "placements:write", "schools:write"]
+    made = city.bea.post("/v1/tokens", {"name": "all", "scopes": scopes, "days": 1})
+    token = service.with_token(made.json()["token"])
+    rules: Json = {"rules": {"seats": {"match": 3}, "tie_break": "multiple"}, "reason": "As our board decided"}
+    placement: Json = {
+        "cycle": "2027",
+        "ticket": city.tickets()["child-00"],
+        "program": "adams-kg",
+        "reason_code": "hardship",
+        "document": "Form 12",
+    }
+    calendar: Json = {"every": "day", "first_at": "2199-01-01T02:00:00Z", "dice_in_minutes": 0}
+    asked = [
+        token.change(f"{CYCLE}/programs/lincoln-kg/rules", rules),
+        token.post("/v1/placements", placement),
+        token.post(f"{CYCLE}/round-calendar", calendar),
+        token.post(f"{MAIN}/match"),
+    ]
+    assert [answer.json().get("code") for answer in asked] == ["presence-needed"] * len(asked)
+    assert city.ann.get(f"{CYCLE}/rules-changes").json()["data"] == []
+
+
 def test_the_last_second_factor_of_an_administrator_stays(service: Service) -> None:
     ann = service.administrator()
     (app,) = ann.get(FACTORS).json()["data"]

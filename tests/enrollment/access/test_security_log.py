@@ -10,7 +10,7 @@ from enrollment.access.models import SecurityEvent
 from enrollment.access.security_log import Event, Somebody, record
 from enrollment.database import transaction
 from lottery.market.canonical import Json
-from people import Caller, Service
+from people import PASSWORD, Caller, Service
 from rounds_by_hand import CYCLE, make_city
 
 LOG = "/v1/security-log"
@@ -45,6 +45,24 @@ def test_sign_ins_failures_limits_sessions_and_tokens_are_told_with_account_and_
     assert addresses["sign-in-failed"] == addresses["sign-in-limited"] != addresses["signed-in"]
     assert "203.0.113.66" not in json.dumps(told)
     assert [row["event"] for row in events(ann, "event=unlocked")] == ["unlocked"]
+
+
+def test_wrong_codes_of_invitations_and_too_many_wrong_proofs_are_told_once(service: Service) -> None:
+    ann = service.administrator()
+    ann.post("/v1/staff", {"id": "dora", "name": "Dora", "roles": [{"role": "auditor"}]})
+    for staff in ("dora", "dora", "nobody"):
+        wrong: Json = {"id": staff, "invitation_code": "wrong", "password": PASSWORD}
+        assert service.stranger().post("/v1/invitations/accept", wrong).status_code == 401
+    for _ in range(13):
+        ann.post("/v1/presence", {"recovery_code": "wrong"})
+    failed = [
+        (row["event"], row["account"]) for row in events(ann) if str(row["event"]).endswith(("failed", "limited"))
+    ]
+    assert failed == [
+        ("invitation-failed", "staff:dora"),
+        *[("presence-failed", "staff:ann")] * 10,
+        ("presence-limited", "staff:ann"),
+    ]
 
 
 def test_partners_secrets_accounts_and_denied_acts_are_told(service: Service) -> None:

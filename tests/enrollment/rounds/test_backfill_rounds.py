@@ -16,6 +16,11 @@ from rounds_by_hand import CYCLE, DICE, City, a_day_later, apply, make_city
 BACKFILL = "/v1/rounds/2027-backfill-1"
 
 
+@pytest.fixture
+def city(service: Service) -> City:
+    return make_city(service)
+
+
 def run_main(city: City) -> None:
     city.run_main()
     a_day_later(city.service)
