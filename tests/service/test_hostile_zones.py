@@ -3,13 +3,17 @@
 import json
 import math
 import resource
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from acting import Service
@@ -17,6 +21,7 @@ from databases import TEMPLATE, new_database
 from enrollment.bodies import Upload
 from enrollment.schools.zone_check import CheckedZones, check_zones
 from lottery.canonical import Json
+from processes import MAX_LOOKS, MOST_SECONDS
 from running import Running, running
 from test_zones_over_http import a_cycle, at, bring, collection, square, zones
 
@@ -135,6 +140,33 @@ def test_the_area_whose_comparison_takes_too_long_is_named_with_the_bound(place:
     (fault,) = place.bring(raw).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
     assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 1024 MiB of memory"))
+
+
+ONE_CHECK = """
+import sys
+from enrollment.bodies import Upload
+from enrollment.schools.zone_check import check_zones
+with open(sys.argv[1], "rb") as file:
+    check_zones(Upload(file, 1 << 20, b""), known_schools=["lincoln"], known_grades=["KG"], seconds=600)
+"""
+
+
+def test_a_check_ends_when_the_process_that_asked_for_it_is_killed(tmp_path: Path) -> None:
+    hostile = tmp_path / "zones.json"
+    hostile.write_bytes(collection(star(300_000)))
+    with subprocess.Popen([sys.executable, "-c", ONE_CHECK, str(hostile)], stderr=subprocess.DEVNULL) as asking:
+        check = the_check_of(psutil.Process(asking.pid))
+        asking.kill()
+    assert psutil.wait_procs([check], timeout=MOST_SECONDS)[1] == []
+
+
+def the_check_of(asking: psutil.Process) -> psutil.Process:
+    """Look until a process has started a check that is well under way, and return the check."""
+    for _ in range(MAX_LOOKS):
+        for check in asking.children():
+            if check.cpu_times().user > 1:
+                return check
+    pytest.fail("no check began")
 
 
 def test_a_file_of_too_many_features_is_refused_with_their_most(place: Place) -> None:
