@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.codes import digest_of_code, new_code
 from enrollment.access.models import Invitation, StaffAccount
-from enrollment.access.passwords import hash_of, refuse_guessable
+from enrollment.access.passwords import hash_of, places_of_staff, refuse_guessable
 from enrollment.access.schemas import AcceptInvitation
 from enrollment.access.security_log import Actor, Event, Somebody, record
 from enrollment.database import clock
@@ -83,7 +83,7 @@ def accept_invitation(session: Session, body: AcceptInvitation, *, address: str)
     ).one_or_none()
     if staff is None or not staff.active or invitation is None or not _is_right(invitation, body):
         raise InvitationRefused
-    refuse_guessable(body.password, account=staff.id, name=staff.name)
+    refuse_guessable(body.password, account=staff.id, name=staff.name, places=places_of_staff(session))
     staff.password, staff.confirmed_at, staff.sponsor = hash_of(body.password), now, invitation.sponsor
     staff.version += 1
     invitation.used_at = now

@@ -18,7 +18,7 @@ from enrollment.access.limits import (
 )
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
-from enrollment.access.passwords import hash_of, is_right, refuse_guessable
+from enrollment.access.passwords import hash_of, is_right, places_of_staff, refuse_guessable
 from enrollment.access.schemas import PasskeyBody, PasswordChange, Proof
 from enrollment.access.second_factors import (
     SecondFactorRefused,
@@ -157,7 +157,13 @@ def change_password(session: Session, body: PasswordChange, *, by: Staff, settin
         record(session, Event.PROOF_FAILED, by, {"by": "password"})
         keep_and_refuse(session, PasswordRefused())
     clear_attempts(session, limit)
-    refuse_guessable(body.new_password, account=account.id, name=account.name, pointer="/new_password")
+    refuse_guessable(
+        body.new_password,
+        account=account.id,
+        name=account.name,
+        places=places_of_staff(session),
+        pointer="/new_password",
+    )
     account.password = hash_of(body.new_password)
     end_tokens(session, account.id, but=by.token)
     session.flush()
