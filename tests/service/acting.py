@@ -105,8 +105,10 @@ class Caller:
         headers = {**self._headers, "Idempotency-Key": key or uuid.uuid4().hex}
         if if_match:
             headers["If-Match"] = if_match
-        sent = {} if body is None else {"json": body}
-        answer = self._client.post(path, headers=headers, **sent)
+        if body is None:
+            answer = self._client.post(path, headers=headers)
+        else:
+            answer = self._client.post(path, json=body, headers=headers)
         if answer.is_success and path in GIVES_NEW_TOKEN:
             self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
         return answer
