@@ -102,14 +102,30 @@ def _told_of_cycle(one: CycleKey, rotated: Rotated) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MissingSecrets:
+    """What needs a secret that is not set: cycles with the id of the secret, and how many authenticator apps."""
+
+    cycles: Sequence[CycleKey]
+    apps: int
+
+
+def missing_secrets(session: Session, settings: Settings) -> MissingSecrets:
+    """Return what is in use and needs a secret that is not set."""
+    cycles = [one for one in missing_keys(session, settings) if not one.over]
+    apps = session.scalars(select(AuthenticatorApp).order_by(AuthenticatorApp.staff_id)).all()
+    return MissingSecrets(
+        cycles, sum(unseal(app.sealed, staff_id=app.staff_id, settings=settings) is None for app in apps)
+    )
+
+
 def warn_of_missing_secrets(sessions: "sessionmaker[Session]", settings: Settings) -> None:
     """Write a line to the log if something in use needs a secret that is not set. The tables may not be there yet."""
     try:
         with transaction(sessions) as session:
-            cycles = [one.cycle for one in missing_keys(session, settings) if not one.over]
-            apps = session.scalars(select(AuthenticatorApp).order_by(AuthenticatorApp.staff_id)).all()
-            unreadable = sum(unseal(app.sealed, staff_id=app.staff_id, settings=settings) is None for app in apps)
+            missing = missing_secrets(session, settings)
     except (SQLAlchemyError, OutcomeUnknown):
         return
-    if cycles or unreadable:
-        structlog.get_logger().warning("a secret is not set", cycles=cycles, authenticator_apps=unreadable)
+    cycles = [one.cycle for one in missing.cycles]
+    if cycles or missing.apps:
+        structlog.get_logger().warning("a secret is not set", cycles=cycles, authenticator_apps=missing.apps)

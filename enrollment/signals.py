@@ -64,12 +64,12 @@ def noted_signals(note: Callable[[int], object]) -> Iterator[None]:
         signal.raise_signal(noted[0])
 
 
-def end_with_input() -> None:
-    """End this process when its standard input ends, as it does when the process at the pipe's other end is gone."""
+def end_with_input(descriptor: int = 0) -> None:
+    """End this process when its standard input, or another pipe, ends: the process at the pipe's other end is gone."""
 
     def wait() -> None:
         with suppress(OSError):
-            while os.read(0, CHUNK):
+            while os.read(descriptor, CHUNK):
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
 

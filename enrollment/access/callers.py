@@ -195,6 +195,8 @@ class SignedIn:
     has_factor: bool
     must_have_factor: bool
     address: str | None
+    digest: bytes
+    """Of the token that the request came with."""
 
     @property
     def account(self) -> str:
@@ -366,6 +368,7 @@ def the_session(session: InTransaction, request: Request, _: Annotated[object, S
         has_factor=row.has_factor,
         must_have_factor=must_have_factor(roles, request.app.state.settings),
         address=address_of(request),
+        digest=digest_of(_token(request)),
     )
 
 

@@ -3,12 +3,19 @@
 import structlog
 from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
+from enrollment.access.attempt_limits import AttemptLimit, count_attempt
 from enrollment.access.callers import Partner, Staff
+from enrollment.access.client_addresses import keyed
 from enrollment.access.security_log import Event, record
-from enrollment.database import transaction
+from enrollment.database import clock, transaction
 from enrollment.error_handlers import answer_problem
 from enrollment.problems import Forbidden, Problem
+from enrollment.settings import Settings
+
+MAX_RECORDED = 20
+"""Events for one account and one act in 15 minutes; more of them fill the log and tell nothing new."""
 
 
 def record_denied_acts(app: FastAPI) -> None:
@@ -20,9 +27,19 @@ def record_denied_acts(app: FastAPI) -> None:
             route = getattr(request.scope.get("route"), "path", "")
             try:
                 with transaction(request.app.state.sessions) as session:
-                    record(session, Event.DENIED, caller, {"act": f"{request.method} {route}"})
+                    _record(session, caller, f"{request.method} {route}", request.app.state.settings)
             except DBAPIError as failed:
                 structlog.get_logger().warning("denied act not recorded", error=type(failed).__name__)
         return answer_problem(request, error if isinstance(error, Problem) else Forbidden(needs=""))
 
     app.add_exception_handler(Forbidden, on_forbidden)
+
+
+def _record(session: Session, caller: Partner | Staff, act: str, settings: Settings) -> None:
+    """Record a denied act; of many in 15 minutes only the first ones, and then once that there are more."""
+    limit = AttemptLimit(keyed(settings, "attempts", f"denied\n{caller.account}\n{act}"), MAX_RECORDED)
+    passed = count_attempt(session, limit, clock(session), forgiven=None)
+    if passed is None:
+        record(session, Event.DENIED, caller, {"act": act})
+    elif passed.first:
+        record(session, Event.DENIED, caller, {"act": act, "more_until": passed.until.isoformat()})

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt, keep_and_refuse
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
-from enrollment.access.passwords import hash_of, refuse_guessable
+from enrollment.access.passwords import hash_of, places_of_staff, refuse_guessable
 from enrollment.access.schemas import AcceptInvitation
 from enrollment.access.security_log import Actor, Event, Somebody, record
 from enrollment.database import clock
@@ -86,7 +86,7 @@ def accept_invitation(session: Session, body: AcceptInvitation, *, address: str)
     ).one_or_none()
     if staff is None or not staff.active or invitation is None or not _is_right(invitation, body):
         _refuse(session, body.id, address, now, known=staff is not None)
-    refuse_guessable(body.password, account=staff.id, name=staff.name)
+    refuse_guessable(body.password, account=staff.id, name=staff.name, places=places_of_staff(session))
     staff.password, staff.confirmed_at, staff.sponsor = hash_of(body.password), now, invitation.sponsor
     staff.version += 1
     invitation.used_at = now

@@ -1,11 +1,15 @@
 """Passwords: how they are kept, which are refused, and how owners change their own."""
 
+from collections.abc import Iterable
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 from zxcvbn import zxcvbn
 
+from enrollment.access.models import StaffRole
 from enrollment.problems import Fault, MalformedBody, sentence
 
 MIN_LENGTH, MAX_LENGTH = 12, 128
@@ -15,6 +19,12 @@ MIN_SCORE = 3
 
 MAX_JUDGED = 72
 """Characters that zxcvbn looks at; what follows can only make a password better."""
+
+MAX_PLACES = 1_000
+"""Operators and schools whose ids are looked for in a password."""
+
+CONTEXT_WORDS = ("enrollment", "lottery", "common", "school", "schools", "district", "charter", "city", "administrator")
+"""Words that anybody who guesses a password of this service would try."""
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 """Argon2id with 19 MiB, as OWASP recommends: many sign-ins at once take little memory."""
@@ -45,8 +55,17 @@ def needs_new_hash(known: str) -> bool:
     return HASHER.check_needs_rehash(known)
 
 
-def refuse_guessable(password: str, *, account: str, name: str, pointer: str = "/password") -> None:
-    """Refuse a password that is easily guessed: common, a pattern, repeated, or made of the account's own names.
+def refuse_guessable(
+    password: str, *, account: str, name: str, places: Iterable[str] = (), pointer: str = "/password"
+) -> None:
+    """Refuse a password that is easily guessed: common, a pattern, repeated, or made of names and words known here.
+
+    Args:
+        password: what the owner chose.
+        account: the account's id.
+        name: the account's name.
+        places: ids of operators and schools.
+        pointer: where the body has the password.
 
     Raises:
         MalformedBody: with the place of the password.
@@ -55,8 +74,15 @@ def refuse_guessable(password: str, *, account: str, name: str, pointer: str = "
         detail = sentence("Use {least} to {most} characters.")
         values: dict[str, str | int] = {"least": MIN_LENGTH, "most": MAX_LENGTH}
         raise MalformedBody(faults=[Fault(pointer, "password-length", detail, values)])
-    own = [part for word in (account, name) for part in (word, *word.replace("-", ".").replace(" ", ".").split("."))]
-    words = [word[:MAX_JUDGED] for word in own if word]
+    known = (account, name, *places)
+    parts = [part for word in known for part in (word, *word.replace("-", ".").replace(" ", ".").split("."))]
+    words = [word[:MAX_JUDGED] for word in (*CONTEXT_WORDS, *parts) if word]
     if zxcvbn(password[:MAX_JUDGED], user_inputs=words)["score"] < MIN_SCORE:
         detail = sentence("This password is easily guessed. Use several unrelated words, or let a program make one.")
         raise MalformedBody(faults=[Fault(pointer, "password-guessable", detail)])
+
+
+def places_of_staff(session: Session) -> list[str]:
+    """Return ids of operators and schools that staff act for: no good words for a password."""
+    roles = select(StaffRole.operator_id, StaffRole.school_id).distinct().limit(MAX_PLACES)
+    return [place for row in session.execute(roles).all() for place in row if place]

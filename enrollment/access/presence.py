@@ -1,5 +1,7 @@
 """Proof of presence: the second factor again, before what must not be done by whoever found a session open."""
 
+import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
@@ -14,11 +16,11 @@ from enrollment.access.attempt_limits import (
     keep_and_refuse,
     seconds_until,
 )
-from enrollment.access.callers import SignedIn, Staff
+from enrollment.access.callers import SignedIn, Staff, digest_of
 from enrollment.access.client_addresses import keyed
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
-from enrollment.access.passwords import hash_of, is_right, refuse_guessable
+from enrollment.access.passwords import hash_of, is_right, places_of_staff, refuse_guessable
 from enrollment.access.schemas import PasskeyIn, PasswordChangeIn, Proof
 from enrollment.access.second_factors import (
     SecondFactorRefused,
@@ -30,11 +32,27 @@ from enrollment.access.second_factors import (
 )
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
-from enrollment.problems import Fault, MalformedBody, Problem, sentence
+from enrollment.problems import Fault, MalformedBody, Problem, Unauthenticated, sentence
 from enrollment.settings import Settings
 
 MAX_PROOFS = 10
 """Tries of the second factor in 15 minutes; only whoever has the password comes so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Until when a proof holds, and the session's new token."""
+
+    until: datetime
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Recovery codes that come with the first second factor, and the session's new token."""
+
+    recovery_codes: list[str] | None
+    token: str
 
 
 class TooManyProofs(Problem):
@@ -53,8 +71,8 @@ class PasswordRefused(Problem):
     detail = sentence("Check your present password. If you forgot it, ask an administrator for a new code.")
 
 
-def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Settings) -> datetime:
-    """Take a proof of presence; return until when it holds.
+def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Settings) -> Proved:
+    """Take a proof of presence; return until when it holds, and the session's new token.
 
     Raises:
         MalformedBody: if there is not one proof.
@@ -69,9 +87,9 @@ def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Se
     if not _is_proof(session, account, proof, by=by, settings=settings):
         _refuse(session, by, kind)
     clear_attempts(session, limit)
-    _mark(session, by, now)
+    token = _mark(session, by, now)
     record(session, Event.PROVED, by, {"by": kind})
-    return now + timedelta(minutes=settings.presence_minutes)
+    return Proved(now + timedelta(minutes=settings.presence_minutes), token)
 
 
 def _is_proof(session: Session, account: StaffAccount, proof: Proof, *, by: SignedIn, settings: Settings) -> bool:
@@ -85,7 +103,7 @@ def _is_proof(session: Session, account: StaffAccount, proof: Proof, *, by: Sign
     return not by.has_factor and is_right(account.password, proof.password or "")
 
 
-def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> list[str] | None:
+def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> Added:
     """Confirm the authenticator app that was begun, as a second factor; return recovery codes with the first one.
 
     Raises:
@@ -98,7 +116,7 @@ def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings)
     return _added(session, by, now)
 
 
-def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> list[str] | None:
+def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> Added:
     """Add a passkey as a second factor; return recovery codes with the first one.
 
     Raises:
@@ -111,15 +129,15 @@ def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings:
     return _added(session, by, now)
 
 
-def _added(session: Session, by: SignedIn, now: datetime) -> list[str] | None:
+def _added(session: Session, by: SignedIn, now: datetime) -> Added:
     """Count the new second factor as proved in this session; every other session has to prove it too."""
     session.execute(
         update(StaffToken).where(StaffToken.staff_id == by.id, StaffToken.id != by.token).values(proved_at=None)
     )
-    _mark(session, by, now)
+    token = _mark(session, by, now)
     if factors_of(session, by.id).recovery_codes:
-        return None
-    return new_recovery_codes(session, by.id, by=by)
+        return Added(None, token)
+    return Added(new_recovery_codes(session, by.id, by=by), token)
 
 
 def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[StaffAccount, AttemptLimit, datetime]:
@@ -141,9 +159,19 @@ def _refuse(session: Session, by: SignedIn, kind: str) -> NoReturn:
     keep_and_refuse(session, SecondFactorRefused())
 
 
-def _mark(session: Session, by: SignedIn, now: datetime) -> None:
-    session.get_one(StaffToken, by.token).proved_at = now
+def _mark(session: Session, by: SignedIn, now: datetime) -> str:
+    """Mark the session as proved, and give it a new token: whoever knows the former one is not let in by the proof.
+
+    Raises:
+        Unauthenticated: if another proof gave the session a new token in the meantime.
+    """
+    token = session.get_one(StaffToken, by.token, populate_existing=True)
+    if token.digest != by.digest or token.revoked_at is not None:
+        raise Unauthenticated
+    words = secrets.token_urlsafe(32)
+    token.proved_at, token.digest = now, digest_of(words)
     session.flush()
+    return words
 
 
 def change_password(session: Session, body: PasswordChangeIn, *, by: Staff, settings: Settings) -> None:
@@ -159,7 +187,13 @@ def change_password(session: Session, body: PasswordChangeIn, *, by: Staff, sett
         record(session, Event.PROOF_FAILED, by, {"by": "password"})
         keep_and_refuse(session, PasswordRefused())
     clear_attempts(session, limit)
-    refuse_guessable(body.new_password, account=account.id, name=account.name, pointer="/new_password")
+    refuse_guessable(
+        body.new_password,
+        account=account.id,
+        name=account.name,
+        places=places_of_staff(session),
+        pointer="/new_password",
+    )
     account.password = hash_of(body.new_password)
     end_tokens(session, account.id, but=by.token)
     session.flush()

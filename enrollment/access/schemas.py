@@ -319,6 +319,13 @@ class AppConfirmation(Wire):
     code: AppCode
 
 
+class FactorAdded(Wire):
+    """The session's new token, and recovery codes with the first second factor."""
+
+    recovery_codes: Annotated[list[str] | None, Field(description="With your first second factor; shown once.")]
+    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
+
+
 class Proof(Wire):
     """A proof of presence: one of these. The password alone counts only where there is no second factor."""
 
@@ -335,9 +342,10 @@ class Proof(Wire):
 
 
 class PresenceOut(Wire):
-    """Until when the proof of presence holds."""
+    """Until when the proof of presence holds, and the session's new token."""
 
     until: datetime
+    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
 
 
 class FactorOut(Wire):

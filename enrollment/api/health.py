@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy.orm import Session
 
@@ -22,8 +22,15 @@ from enrollment.health import (
     parts,
     runners,
 )
+from enrollment.secret_rotation import missing_secrets
+from enrollment.settings import Settings
 
 router = APIRouter(tags=["service"])
+
+REMEDY = (
+    "Set the former secret as ENROLLMENT_SECOND_SECRET and restart all processes. If it is lost, have the owners of "
+    "authenticator apps set up new ones."
+)
 
 
 class DatabaseHealth(Wire):
@@ -94,6 +101,22 @@ class LogHealth(Wire):
     last_sequencer_pass: datetime | None
 
 
+class CycleWithoutSecret(Wire):
+    """A cycle whose SIS ids need a secret that is not set."""
+
+    cycle: str
+    secret: Annotated[str, Field(description="The id of the secret, as `enrollment rotate-secret` names it.")]
+
+
+class SecretsHealth(Wire):
+    """Whether every secret that something in use needs is set."""
+
+    works: bool
+    cycles: list[CycleWithoutSecret]
+    authenticator_apps: Annotated[int, Field(description="How many apps are sealed under a secret that is not set.")]
+    remedy: Annotated[str | None, Field(description="What to do; None: every secret is set.")]
+
+
 class Health(Wire):
     """What works and since when, in all processes."""
 
@@ -104,21 +127,23 @@ class Health(Wire):
     jobs: JobHealth
     failures: Failures
     log: LogHealth
+    secrets: SecretsHealth
 
 
 @router.get("/v1/health")
-def read_health(session: InTransaction, _: WatchesService) -> Health:
+def read_health(request: Request, session: InTransaction, _: WatchesService) -> Health:
     """Read what works and since when: the database, each loop, jobs, the log; and the work that failed."""
-    return _health(session)
+    return _health(session, request.app.state.settings)
 
 
-def _health(session: Session) -> Health:
+def _health(session: Session, settings: Settings) -> Health:
+    secrets = _secrets(session, settings)
     found, jobs, failed = parts(session), _jobs(session), failure_count(session)
     unsealed = oldest_unsealed(session)
     sequencer = next((part for part in found if part.name == SEQUENCER_LOOP), None)
     return Health(
         at=clock(session),
-        works=bool(found) and all(part.works for part in found) and jobs.works and not failed,
+        works=bool(found) and all(part.works for part in found) and jobs.works and secrets.works and not failed,
         database=DatabaseHealth(works=True, since=database_since(session)),
         parts=[_part(part) for part in found],
         jobs=jobs,
@@ -127,6 +152,18 @@ def _health(session: Session) -> Health:
             oldest_unsealed_seconds=None if unsealed is None else unsealed.total_seconds(),
             last_sequencer_pass=sequencer.last_pass if sequencer else None,
         ),
+        secrets=secrets,
+    )
+
+
+def _secrets(session: Session, settings: Settings) -> SecretsHealth:
+    missing = missing_secrets(session, settings)
+    works = not missing.cycles and not missing.apps
+    return SecretsHealth(
+        works=works,
+        cycles=[CycleWithoutSecret(cycle=one.cycle, secret=one.key or "") for one in missing.cycles],
+        authenticator_apps=missing.apps,
+        remedy=None if works else REMEDY,
     )
 
 

@@ -14,6 +14,7 @@ from enrollment.access.models import AuthenticatorApp, Passkey, StaffToken
 from enrollment.access.schemas import (
     AppConfirmation,
     AppOut,
+    FactorAdded,
     FactorOut,
     FactorsOut,
     Options,
@@ -62,7 +63,8 @@ def options_for_presence(request: Request, session: InTransaction, by: InSession
 @router.post("/v1/presence")
 def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceOut:
     """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
-    return PresenceOut(until=presence.prove_presence(session, body, by=by, settings=request.app.state.settings))
+    proved = presence.prove_presence(session, body, by=by, settings=request.app.state.settings)
+    return PresenceOut(until=proved.until, token=proved.token)
 
 
 @router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
@@ -109,11 +111,11 @@ def begin_app(request: Request, response: Response, session: InTransaction, by: 
 @router.post(f"{FACTORS}/totp/confirm")
 def confirm_app(
     request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmation
-) -> RecoveryCodesOut:
+) -> FactorAdded:
     """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
-    codes = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
-    return RecoveryCodesOut(recovery_codes=codes)
+    added = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
+    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/passkeys/options")
@@ -125,11 +127,11 @@ def options_for_passkey(request: Request, session: InTransaction, by: InSession)
 @router.post(f"{FACTORS}/passkeys", status_code=status.HTTP_201_CREATED)
 def add_passkey(
     request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyIn
-) -> RecoveryCodesOut:
+) -> FactorAdded:
     """Add a passkey that the browser made; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
-    codes = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
-    return RecoveryCodesOut(recovery_codes=codes)
+    added = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
+    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])

@@ -16,6 +16,9 @@ TRIES = 6
 AGAIN = frozenset({"in-the-way", "unavailable", "act-in-flight"})
 """Problems that say: ask again in a moment."""
 
+GIVES_NEW_TOKEN = ("/v1/presence", "/v1/second-factors/totp/confirm")
+"""Where a session gets a new token in the place of the former."""
+
 Answer = dict[str, Json]
 
 STEP_SECONDS = 30
@@ -90,7 +93,10 @@ class Person:
         """Act, once."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         answer = self._ask("POST", path, headers=headers, body=body)
-        return cast("Answer", answer.json()) if answer.content else {}
+        told = cast("Answer", answer.json()) if answer.content else {}
+        if path in GIVES_NEW_TOKEN:
+            self._http.headers["Authorization"] = f"Bearer {told['token']}"
+        return told
 
     def put(self, path: str, body: object) -> Answer:
         """Put what is not there yet."""

@@ -9,7 +9,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from enrollment.json_depth import BodyTooDeep, body_too_deep
 from enrollment.problems import Fault, sentence
 from enrollment.request_bodies import Upload
+from enrollment.signals import end_with_input
 from enrollment.zones.geojson import UnusableZones, ZoneShape, read_zones
 from enrollment.zones.overlaps import overlaps
 
@@ -70,6 +72,8 @@ class Question(msgspec.Struct, frozen=True):
     """What a check must know besides the file."""
 
     file: int
+    parent: int
+    """The reading end of a pipe. The pipe ends when the web process that asked ends, however that process ends."""
     schools: list[str]
     grades: list[str]
     seconds: int
@@ -105,13 +109,24 @@ def check_zones(
         shapes = read_zones(upload.read(), known_schools=known_schools, known_grades=known_grades)
         return CheckedZones(shapes, overlaps(shapes, seconds=seconds))
     upload.file.seek(0)
-    question = Question(upload.file.fileno(), sorted(known_schools), sorted(known_grades), seconds)
-    answer = _ask(question)
+    with _lifeline() as parent:
+        answer = _ask(Question(upload.file.fileno(), parent, sorted(known_schools), sorted(known_grades), seconds))
     if answer.deep:
         raise body_too_deep()
     if answer.faults:
         raise UnusableZones(faults=list(map(_fault, answer.faults)))
     return CheckedZones(list(map(_shape, answer.areas)), list(map(_fault, answer.notes)))
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Yield the reading end of a pipe whose other end only this process has."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
 def _ask(question: Question) -> Answer:
@@ -120,7 +135,7 @@ def _ask(question: Question) -> Answer:
         ended = subprocess.run(  # noqa: S603 - this module itself
             command,
             input=msgspec.msgpack.encode(question),
-            pass_fds=[question.file],
+            pass_fds=[question.file, question.parent],
             capture_output=True,
             timeout=question.seconds + START_SECONDS,
             check=False,
@@ -163,6 +178,7 @@ def _area(shape: ZoneShape) -> Area:
 def main() -> None:
     """Answer the question on standard input; write which feature is being checked to standard error."""
     question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    end_with_input(question.parent)
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = int(used.ru_utime + used.ru_stime) + 1 + question.seconds
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))

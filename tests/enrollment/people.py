@@ -42,6 +42,9 @@ APP_SECRET = "JBSWY3DPEHPK3PXP" * 2
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 """When accounts were confirmed: before anything that they approve was begun."""
 
+GIVES_NEW_TOKEN = ("/v1/presence", "/v1/second-factors/totp/confirm", "/v1/second-factors/passkeys")
+"""Where a session gets a new token, which its caller uses from then on."""
+
 ALL_PARTNER_SCOPES: list[PartnerScope] = [
     "catalog:read",
     "applications:read",
@@ -102,9 +105,13 @@ class Caller:
         headers = {**self._headers, "Idempotency-Key": key or uuid.uuid4().hex}
         if if_match:
             headers["If-Match"] = if_match
-        return self._client.post(path, headers=headers) if body is None else self._client.post(
-            path, json=body, headers=headers
-        )  # fmt: skip
+        if body is None:
+            answer = self._client.post(path, headers=headers)
+        else:
+            answer = self._client.post(path, json=body, headers=headers)
+        if answer.is_success and path in GIVES_NEW_TOKEN:
+            self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        return answer
 
     def post_form(self, path: str, form: Mapping[str, str]) -> httpx2.Response:
         """Send a form."""

@@ -14,7 +14,7 @@ from people import Caller, Service
 from rounds_by_hand import CYCLE, MAIN, City, a_day_later, apply, make_city
 from rows import add_school
 
-KEPT_APART = frozenset({"given_answer", "security_event", "session_use"})
+KEPT_APART = frozenset({"attempts", "given_answer", "security_event", "session_use"})
 """Tables that may change when somebody is refused: what is kept of Idempotency-Keys, denied acts, use of sessions."""
 
 OWNED = frozenset(

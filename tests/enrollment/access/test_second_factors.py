@@ -160,6 +160,34 @@ def test_freeze_publish_void_and_changes_of_access_need_fresh_proof_and_reading_
     assert city.freeze().status_code == 200
 
 
+def test_a_proof_gives_the_session_a_new_token_and_ends_the_former(service: Service) -> None:
+    ann = service.administrator()
+    former = service.with_token(ann.headers["Authorization"].removeprefix("Bearer "))
+    listed = ann.get("/v1/tokens").json()["data"]
+    assert ann.post("/v1/presence", {"code": service.code()}).status_code == 200
+    assert former.get("/v1/tokens").status_code == 401
+    assert former.post("/v1/presence", {"code": service.code(later=1)}).status_code == 401
+    assert [row["id"] for row in ann.get("/v1/tokens").json()["data"]] == [row["id"] for row in listed]
+
+
+def test_of_two_proofs_of_one_session_at_once_one_is_taken(service: Service) -> None:
+    token = service.administrator().headers["Authorization"].removeprefix("Bearer ")
+    both = [service.with_token(token) for _ in range(2)]
+    codes, together, told = [service.code(), service.code(later=1)], Barrier(2), list[int]()
+
+    def prove(caller: Caller, code: str) -> None:
+        together.wait()
+        told.append(caller.post("/v1/presence", {"code": code}).status_code)
+
+    threads = [Thread(target=prove, args=pair) for pair in zip(both, codes, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) in ([200, 401], [200, 403])
+    assert sorted(caller.get("/v1/tokens").status_code for caller in both) == [200, 401]
+
+
 def test_a_personal_token_never_does_what_needs_presence(service: Service) -> None:
     city = make_city(service, children=2)
     scopes = ["records:read", "rounds:run", "rounds:publish", "access:manage"]

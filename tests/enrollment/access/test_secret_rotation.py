@@ -290,6 +290,22 @@ def test_a_process_that_lacks_a_secret_says_so_when_it_starts(rollout: Rollout, 
         assert warnings_in(knowing, rollout) == []
 
 
+def test_health_names_what_lacks_a_secret_and_what_to_do(rollout: Rollout) -> None:
+    ann = rollout.before.administrator("ann")
+    put(rollout.before.partner("first"), "a1", "s-1")
+    fine = ann.get("/v1/health").json()["secrets"]
+    assert fine == {"works": True, "cycles": [], "authenticator_apps": 0, "remedy": None}
+    alone = Settings(database_url=rollout.before.database, secret=SecretStr(NEW_SECRET), hosts=("testserver",))
+    rollout.after.app.state.settings = alone
+    ann = rollout.after.with_token(ann.headers["Authorization"].removeprefix("Bearer "))
+    told = ann.get("/v1/health").json()
+    assert told["works"] is False
+    secret = id_of_secret(rollout.before.settings)
+    assert told["secrets"]["cycles"] == [{"cycle": "2027", "secret": secret}]
+    assert told["secrets"]["authenticator_apps"] == 1
+    assert "ENROLLMENT_SECOND_SECRET" in told["secrets"]["remedy"]
+
+
 def warnings_in(log: Path, rollout: Rollout) -> list[dict[str, object]]:
     """Return the warnings of secrets in a log so far; asking a process takes a few milliseconds between two looks."""
     assert rollout.after.stranger().get("/healthz").status_code == 200

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from enrollment.access.denied_acts import MAX_RECORDED
 from enrollment.access.models import SecurityEvent
 from enrollment.access.security_log import Event, Somebody, record
 from enrollment.database import transaction
@@ -90,6 +91,19 @@ def test_partners_secrets_accounts_and_denied_acts_are_told(service: Service) ->
     ]
     denied = events(ann, "event=act-denied")
     assert [row["about"] for row in denied] == [{"act": "POST /v1/operators"}, {"act": "GET /v1/staff"}]
+
+
+def test_a_flood_of_denied_acts_is_a_bounded_number_of_events(service: Service) -> None:
+    ann, partner = service.administrator(), service.partner()
+    for _ in range(MAX_RECORDED + 15):
+        assert partner.get("/v1/staff").status_code == 403
+    assert partner.get(LOG).status_code == 403
+    told = [row["about"] for row in events(ann, "event=act-denied&account=partner:city-portal&limit=200")]
+    assert told.count({"act": "GET /v1/staff"}) == MAX_RECORDED
+    assert told.count({"act": f"GET {LOG}"}) == 1
+    (more,) = [about for about in told if isinstance(about, dict) and "more_until" in about]
+    assert more["act"] == "GET /v1/staff"
+    assert len(told) == MAX_RECORDED + 2
 
 
 def test_reads_of_children_s_names_are_told_and_no_name_is(service: Service) -> None:

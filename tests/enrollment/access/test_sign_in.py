@@ -13,6 +13,7 @@ from enrollment.database import clock, transaction
 from enrollment.problems import MalformedBody
 from lottery.market.canonical import Json
 from people import PASSWORD, Service
+from rounds_by_hand import make_city
 
 HOME, ELSEWHERE = "198.51.100.1", "203.0.113.66"
 
@@ -125,6 +126,18 @@ def test_a_password_that_is_easily_guessed_is_refused(password: str) -> None:
     with pytest.raises(MalformedBody) as refused:
         refuse_guessable(password, account="lincoln.office", name="Lincoln school, office")
     assert [fault.pointer for fault in refused.value.faults] == ["/password"]
+
+
+@pytest.mark.parametrize("password", ["washington-heights", "enrollmentlottery", "charterenrollment"])
+def test_a_password_of_words_and_places_of_this_service_is_refused(password: str) -> None:
+    with pytest.raises(MalformedBody):
+        refuse_guessable(password, account="otto", name="Otto", places=["washington-heights"])
+
+
+def test_a_school_that_staff_act_for_is_no_password(service: Service) -> None:
+    otto = make_city(service, children=0).otto
+    weak = otto.post("/v1/password", {"password": PASSWORD, "new_password": "LincolnLincoln9"})
+    assert [fault["code"] for fault in weak.json()["errors"]] == ["password-guessable"]
 
 
 LONG = "seven grey herons read the timetable aloud while nobody waits for the last tram to the harbor tonight"

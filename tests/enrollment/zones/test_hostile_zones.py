@@ -2,14 +2,21 @@
 
 import json
 import math
+import os
 import resource
+import select
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import httpx
+import psutil
 import pytest
 
 from databases import TEMPLATE, new_database
@@ -17,6 +24,7 @@ from enrollment.request_bodies import Upload
 from enrollment.zones.import_check import CheckedZones, check_zones
 from lottery.market.canonical import Json
 from people import Service
+from processes import MAX_LOOKS, MAX_SECONDS
 from servers import Running, running
 from zone_files import a_cycle, at, bring, collection, square, zones
 
@@ -135,6 +143,41 @@ def test_the_area_whose_comparison_takes_too_long_is_named_with_the_bound(place:
     (fault,) = place.bring(raw).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
     assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 1024 MiB of memory"))
+
+
+CHECK_OF_A_FILE_WITHOUT_AN_END = """
+import io, sys
+from enrollment.request_bodies import Upload
+from enrollment.zones.import_check import check_zones
+class Endless(io.FileIO):
+    def seek(self, *_):
+        return 0
+check_zones(Upload(Endless(sys.argv[1], "r+"), 1 << 20, b""), known_schools=[], known_grades=[], seconds=600)
+"""
+
+
+def test_a_check_ends_when_the_process_that_asked_for_it_is_killed(tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    os.mkfifo(endless)
+    command = [sys.executable, "-c", CHECK_OF_A_FILE_WITHOUT_AN_END, str(endless)]
+    with endless.open("r+b", buffering=0) as file, subprocess.Popen(command, stderr=subprocess.DEVNULL) as asking:
+        file.write(b"{")
+        try:
+            until_it_is_read(file)
+            checks = psutil.Process(asking.pid).children()
+        finally:
+            asking.kill()
+        assert len(checks) == 1
+        assert psutil.wait_procs(checks, timeout=MAX_SECONDS)[1] == []
+
+
+def until_it_is_read(file: IO[bytes]) -> None:
+    """Look until somebody has read all that was written to a pipe."""
+    for _ in range(MAX_LOOKS):
+        list(psutil.process_iter(["cmdline", "environ"]))
+        if not select.select([file], [], [], 0)[0]:
+            return
+    pytest.fail("nobody read it")
 
 
 def test_a_file_of_too_many_features_is_refused_with_their_most(place: Place) -> None:
