@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer
 from enrollment.access.callers import Administers, RoleKind
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
+from enrollment.api.schemas.zones import Found, ImportFaultOut, ZoneOut, ZonesAtPointOut, ZonesImportOut
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNotFound, read_cycle
 from enrollment.cycles.models import Cycle
@@ -22,11 +23,11 @@ from enrollment.problems import Fault, sentence
 from enrollment.rules.in_force import Act
 from enrollment.rules.zone_changes import replace_zones
 from enrollment.settings import Settings
-from enrollment.zones.geojson import Area, UnusableZones
+from enrollment.zones.areas import AreaKey
+from enrollment.zones.geojson import UnusableZones
 from enrollment.zones.import_check import check_zones
 from enrollment.zones.models import Zone
 from enrollment.zones.points import ZonesFound, known_schools, refuse_opened, zones_at
-from enrollment.zones.schemas import Found, ImportFault, ZoneOut, ZonesAtPoint, ZonesReport
 
 GEOJSON = "application/geo+json"
 
@@ -57,7 +58,7 @@ def import_zones(
     request: Request,
     cycle: Annotated[Id, Path()],
     apply: Annotated[bool, Query(description="False: a dry run, which changes nothing.")] = False,
-) -> ZonesReport:
+) -> ZonesImportOut:
     """Bring in a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB; a dry run unless `apply=true`.
 
     Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. The
@@ -79,11 +80,11 @@ def import_zones(
         if apply:
             raise
         faults = _told(unusable.faults, say)
-        return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
+        return ZonesImportOut(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
     if apply:
         act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
         replace_zones(session, cycle, checked.shapes, sha256=upload.sha256, act=act)
-    return ZonesReport(
+    return ZonesImportOut(
         cycle=cycle,
         applied=apply,
         usable=True,
@@ -115,13 +116,13 @@ def read_zones_at(
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
     cycle: Annotated[Id | None, Query(description="Without it, the cycle that opens last.")] = None,
     grade: Annotated[Id | None, Query(description="Only zones that are for this grade.")] = None,
-) -> ZonesAtPoint:
+) -> ZonesAtPointOut:
     """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
     found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
     refuse_other_grades(found, grade)
     located = zones_at(session, found.id, [(lon, lat)], grade)
     how = _how(located)
-    return ZonesAtPoint(
+    return ZonesAtPointOut(
         cycle=found.id,
         grade=grade,
         vintage=located.vintage,
@@ -151,7 +152,7 @@ def _rows_at(session: Session, cycle: Cycle, zones: Sequence[str]) -> Sequence[Z
     return session.scalars(asked.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
 
 
-def _area_of(row: Zone) -> Area:
+def _area_of(row: Zone) -> AreaKey:
     return row.id, None if row.grades is None else tuple(row.grades)
 
 
@@ -159,8 +160,8 @@ def _zone_shown(row: Zone) -> ZoneOut:
     return ZoneOut(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
 
 
-def _told(faults: Sequence[Fault], say: Say) -> list[ImportFault]:
+def _told(faults: Sequence[Fault], say: Say) -> list[ImportFaultOut]:
     return [
-        ImportFault(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        ImportFaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
         for fault in faults
     ]

@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
-from enrollment.directory.models import Offering, Operator, Program, School
-from enrollment.directory.schemas import (
+from enrollment.directory.inputs import (
     OperatorChangeIn,
     OperatorIn,
     ProgramChangeIn,
@@ -16,8 +15,8 @@ from enrollment.directory.schemas import (
     SchoolChangeIn,
     SchoolIn,
 )
+from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.stored_values import PointOut
 
 
 class DirectoryConflict(Conflict):
@@ -126,13 +125,6 @@ def change_school(session: Session, school: School, body: SchoolChangeIn) -> Non
 
 def _with_nces(nces_id: str, *, but: str) -> Select[str]:
     return select(School.id).where(School.nces_id == nces_id, School.id != but)
-
-
-def point_of(school: School) -> PointOut | None:
-    """Return where a school is."""
-    if school.longitude is None or school.latitude is None:
-        return None
-    return PointOut(longitude=school.longitude, latitude=school.latitude)
 
 
 def make_program(session: Session, body: ProgramIn) -> Program:

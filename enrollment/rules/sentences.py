@@ -12,8 +12,8 @@ from enrollment.rules.model import (
     NeighborhoodPriority,
     NeighborhoodReserve,
     RankedInput,
-    RulesPart,
-    Seats,
+    RulesInput,
+    SeatsInput,
 )
 from lottery.explain.language import Language
 from lottery.explain.sentences import condition_in_words
@@ -46,7 +46,7 @@ WHY_NOT: Mapping[WhyNot, str] = {
 """Why a program fills no seat in a backfill round."""
 
 
-def rules_in_words(rules: RulesPart, program: Program, code: str) -> list[str]:
+def rules_in_words(rules: RulesInput, program: Program, code: str) -> list[str]:
     """Return the sentences of a program's rules.
 
     Args:
@@ -57,7 +57,7 @@ def rules_in_words(rules: RulesPart, program: Program, code: str) -> list[str]:
     return list(_sentences(rules, program, Language(code, CATALOGUES), Language(code)))
 
 
-def _sentences(rules: RulesPart, program: Program, here: Language, conditions: Language) -> Iterator[str]:
+def _sentences(rules: RulesInput, program: Program, here: Language, conditions: Language) -> Iterator[str]:
     yield here.count("There is {number} seat.", "There are {number} seats.", program.seats)
     yield from _targets(rules.seats, here)
     if isinstance(program.eligible, Everyone):
@@ -83,7 +83,7 @@ def _sentences(rules: RulesPart, program: Program, here: Language, conditions: L
     yield from _backfill(rules.backfill or BackfillInput(), program.grade, here)
 
 
-def _targets(seats: Seats | None, here: Language) -> Iterator[str]:
+def _targets(seats: SeatsInput | None, here: Language) -> Iterator[str]:
     if seats is None:
         return
     if seats.over_offer:
@@ -108,7 +108,7 @@ def _targets(seats: Seats | None, here: Language) -> Iterator[str]:
         )
 
 
-def _neighborhood(rules: RulesPart, program: Program, here: Language) -> Iterator[str]:
+def _neighborhood(rules: RulesInput, program: Program, here: Language) -> Iterator[str]:
     match rules.neighborhood:
         case NeighborhoodPriority():
             yield here.say(sentence("Children of the neighborhood are a class of their own."))

@@ -19,7 +19,8 @@ from enrollment.json_depth import BodyTooDeep, body_too_deep
 from enrollment.problems import Fault, sentence
 from enrollment.request_bodies import Upload
 from enrollment.signals import end_with_input
-from enrollment.zones.geojson import UnusableZones, ZoneShape, read_zones
+from enrollment.zones.areas import ZoneShape
+from enrollment.zones.geojson import UnusableZones, read_zones
 from enrollment.zones.overlaps import overlaps
 
 SMALL = 1 << 13

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import shapely
 
 from enrollment.problems import Fault, sentence
-from enrollment.zones.geojson import ZoneShape
+from enrollment.zones.areas import ZoneShape
 
 MAX_NOTES = 200
 OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")

@@ -12,7 +12,7 @@ from enrollment.cycles.locks import CycleNotFound, CycleNow
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import School
 from enrollment.problems import Conflict, sentence
-from enrollment.zones.geojson import Area, ZoneIndex, ZoneShape
+from enrollment.zones.areas import AreaKey, ZoneIndex, ZoneShape
 from enrollment.zones.models import Zone
 
 MAX_INDEXES = 8
@@ -38,7 +38,7 @@ class ZonesFound:
     """Whether one of the points is on a border; then every zone that touches it is among them."""
     vintage: str | None
     """The newest vintage among the cycle's zones; None: it has none."""
-    areas: frozenset[Area] = frozenset()
+    areas: frozenset[AreaKey] = frozenset()
     """Which areas of these zones the points are in."""
 
 

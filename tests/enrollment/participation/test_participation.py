@@ -172,7 +172,7 @@ def test_grades_that_cannot_be_are_refused_by_name_all_at_once(service: Service)
         ("/grades/2/grade", "no-program"),
         ("/grades/4/grade", "named-twice"),
     }
-    assert "put the seats of each into its rules" in answer.json()["errors"][0]["detail"]
+    assert "set the seats in the rules of each program" in answer.json()["errors"][0]["detail"]
 
 
 def test_a_school_without_a_program_at_any_grade_of_the_cycle_cannot_take_part(service: Service) -> None:

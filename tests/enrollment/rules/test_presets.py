@@ -25,7 +25,8 @@ from enrollment.rules.presets import (
     settled_for,
 )
 from enrollment.rules.sentences import rules_in_words
-from enrollment.rules.to_market import Known, Place, faults_resolved, faults_said, program_document, read_back
+from enrollment.rules.to_market import ProgramContext, program_document, read_back
+from enrollment.rules.validation import KnownNames, input_faults, resolved_faults
 from lottery.market.canonical import Json
 from people import Service
 from preset_markets import DOCS, NOBODY, OWN, SUMMER, each_preset, each_variant, program, season
@@ -65,7 +66,7 @@ def test_there_is_no_other_preset() -> None:
 
 @each_variant
 def test_the_rules_of_a_preset_have_no_faults_and_a_market_form(preset: Preset, variant: Variant) -> None:
-    known = Known(
+    known = KnownNames(
         zones={OWN, *variant.zones},
         schools=(),
         school_facts=preset.cycle.school_facts,
@@ -75,9 +76,9 @@ def test_the_rules_of_a_preset_have_no_faults_and_a_market_form(preset: Preset, 
     for rules in (variant.rules, settled_for(preset, season(SUMMER)).variant(variant.name).rules):
         resolved = resolve(operator=None, school=None, program=rules).rules
         for grade in preset.cycle.grades:
-            place = Place(f"lincoln-{grade}", "lincoln", grade, [OWN])
-            assert faults_said(rules, known) == []
-            assert faults_resolved(resolved, place) == []
+            place = ProgramContext(f"lincoln-{grade}", "lincoln", grade, [OWN])
+            assert input_faults(rules, known) == []
+            assert resolved_faults(resolved, place) == []
             assert read_back(program_document(resolved, place)).grade == grade
 
 

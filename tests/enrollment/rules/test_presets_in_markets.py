@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrollment.rules.backfill import WhyNot, for_backfill
-from enrollment.rules.model import RankedInput, RulesPart, Seats, resolve
+from enrollment.rules.model import RankedInput, RulesInput, SeatsInput, resolve
 from enrollment.rules.presets import (
     Preset,
     read_preset,
@@ -254,7 +254,7 @@ def roles_of(children: Mapping[str, Document], tickets: set[str]) -> set[str]:
     return {role for role, one in children.items() if one["id"] in tickets}
 
 
-def chicago() -> RulesPart:
+def chicago() -> RulesInput:
     return rules_of("chicago", "choice-program", seats=10)
 
 
@@ -327,7 +327,7 @@ def test_nyc_takes_twelve_ranks() -> None:
     assert read_preset("nyc").cycle.most_ranks == 12
 
 
-def why_not(rules: RulesPart, grade: str, *, on: date = SUMMER) -> WhyNot | None:
+def why_not(rules: RulesInput, grade: str, *, on: date = SUMMER) -> WhyNot | None:
     return for_backfill(read_back(program(rules, grade=grade)), rules, on=on, held={}).why_not
 
 
@@ -358,7 +358,7 @@ def test_after_grade_4_one_schools_seat_stays_empty_and_the_others_is_filled(gra
 # ---- massachusetts
 
 
-def massachusetts() -> RulesPart:
+def massachusetts() -> RulesInput:
     settled = settled_for(read_preset("massachusetts"), season(date(2026, 5, 1))).variant("kindergarten-to-grade-7")
     return resolve(operator=None, school=None, program=settled.rules).rules
 
@@ -377,7 +377,7 @@ def test_massachusetts_need_not_fill_the_last_half_of_the_grades_offered() -> No
 
 @pytest.mark.parametrize(("on", "seated"), [(date(2027, 2, 15), 2), (date(2027, 2, 16), 1)])
 def test_massachusetts_a_seat_that_opens_is_filled_from_the_waitlist_until_then(on: date, seated: int) -> None:
-    rules = massachusetts().model_copy(update={"seats": Seats(match=2)})
+    rules = massachusetts().model_copy(update={"seats": SeatsInput(match=2)})
     tickets = drawn(4)
     children = [child(one) for one in tickets]
     main = matched("massachusetts", [program(rules)], children)
@@ -503,7 +503,7 @@ def test_chile_a_ranking_may_be_of_any_length() -> None:
 # ---- indianapolis
 
 
-def indianapolis() -> RulesPart:
+def indianapolis() -> RulesInput:
     settled = settled_for(read_preset("indianapolis"), season(date(2027, 1, 31))).variant("school")
     return resolve(operator=None, school=None, program=settled.rules).rules
 

@@ -1,11 +1,10 @@
-"""Operators, schools, programs on the wire; and how a cycle shows them."""
+"""What the verbs of the directory take: operators, schools and programs, new or changed."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from enrollment.field_types import Id, Text, Wire
-from enrollment.stored_values import PointOut, StoredTexts
 
 Sector = Literal["district", "charter"]
 
@@ -32,13 +31,6 @@ class OperatorIn(OperatorChangeIn):
     id: Annotated[Id, Field(examples=["district"])]
 
 
-class OperatorOut(Wire):
-    """An operator."""
-
-    id: str
-    name: str
-
-
 class SchoolChangeIn(Wire):
     """A school of the directory, whether it takes part or not."""
 
@@ -55,17 +47,6 @@ class SchoolIn(SchoolChangeIn):
     id: Annotated[Id, Field(examples=["lincoln"])]
 
 
-class SchoolOut(Wire):
-    """A school."""
-
-    id: str
-    operator: str
-    name: str
-    sector: str
-    nces_id: str | None
-    point: PointOut | None
-
-
 class ProgramChangeIn(Wire):
     """One school's seats at one grade, and one track where the school has several."""
 
@@ -79,44 +60,3 @@ class ProgramIn(ProgramChangeIn):
     """A program, as an administrator makes it."""
 
     id: Annotated[Id, Field(examples=["lincoln-kg-dual"])]
-
-
-class ProgramOut(Wire):
-    """A program."""
-
-    id: str
-    school: str
-    grade: str
-    track: str | None
-    name: str
-
-
-Takes = Literal["in", "out", "undecided"]
-
-
-class OfferedGradeOut(Wire):
-    """Whether a school takes part in a cycle with a grade."""
-
-    grade: str
-    status: Annotated[Takes, Field(description="`undecided`: it has not said yet.")]
-    reason: Annotated[str | None, Field(description="Why it is out, where it gave a reason.")]
-
-
-class SchoolInCycle(SchoolOut):
-    """A school as a cycle shows it."""
-
-    takes_part: Annotated[bool, Field(description="Whether it takes part with any grade.")]
-    grades: Annotated[list[OfferedGradeOut], Field(description="The cycle's grades at which it has programs.")]
-    zones: Annotated[StoredTexts, Field(description="Its own zones.")]
-
-
-class ProgramInCycle(ProgramOut):
-    """A program as a cycle shows it."""
-
-    school_name: str
-    sector: str
-    takes_part: bool
-    status: Takes
-    reason: Annotated[str | None, Field(description="Why it is out, where it left.")]
-    seats: Annotated[int | None, Field(description="Seats that the match may fill.")]
-    rules_version: Annotated[int | None, Field(description="The version of its rules in force; null: none yet.")]

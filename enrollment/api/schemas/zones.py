@@ -20,7 +20,7 @@ class ZoneOut(Wire):
     vintage: str
 
 
-class ZonesAtPoint(Wire):
+class ZonesAtPointOut(Wire):
     """The zones that a point is in."""
 
     cycle: str
@@ -37,7 +37,7 @@ class ZonesAtPoint(Wire):
     detail: Annotated[str, Field(description="The same in a sentence, in the reader's language.")]
 
 
-class ImportFault(Wire):
+class ImportFaultOut(Wire):
     """One thing that is wrong with a file."""
 
     pointer: Annotated[str, Field(description="JSON pointer into the file.", examples=["/features/12/geometry"])]
@@ -45,7 +45,7 @@ class ImportFault(Wire):
     detail: str
 
 
-class ZonesReport(Wire):
+class ZonesImportOut(Wire):
     """What became of a file of zones, or would become of it."""
 
     cycle: str
@@ -53,5 +53,5 @@ class ZonesReport(Wire):
     usable: bool
     zones: Annotated[int, Field(description="Zones in the file.")]
     shapes: Annotated[int, Field(description="Their shapes; a zone may have one for each band of grades.")]
-    faults: Annotated[list[ImportFault], Field(description="What to correct; with any, nothing is applied.")]
-    notes: Annotated[list[ImportFault], Field(description="What is allowed, and may still not be meant.")]
+    faults: Annotated[list[ImportFaultOut], Field(description="What to correct; with any, nothing is applied.")]
+    notes: Annotated[list[ImportFaultOut], Field(description="What is allowed, and may still not be meant.")]
