@@ -1,4 +1,4 @@
-"""The directory over HTTP: anybody reads it, administrators write it."""
+"""Routes of the directory: everybody can read it, and administrators change it."""
 
 from typing import Annotated
 
@@ -55,7 +55,7 @@ def list_operators(session: InTransaction, paging: Paging) -> Page[OperatorOut]:
 
 @router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_operator(session: InTransaction, _: Administers, response: Response, body: OperatorIn) -> OperatorOut:
-    """Make an operator; its schools inherit what it says of their rules."""
+    """Add an operator. Its schools inherit its rules."""
     operator = directory.make_operator(session, body)
     response.headers["Location"] = f"/v1/operators/{operator.id}"
     show_version(response, operator.version)
@@ -91,13 +91,13 @@ def put_operator(
 
 @router.get("/v1/schools")
 def list_schools(session: InTransaction, paging: Paging) -> Page[SchoolOut]:
-    """List the schools, whether they take part in a cycle or not."""
+    """List all schools of the directory."""
     return paging.read(session, select(School), by=[School.id]).show(_school_shown)
 
 
 @router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_school(session: InTransaction, _: Administers, response: Response, body: SchoolIn) -> SchoolOut:
-    """Make a school; it takes part in a cycle when it says so itself."""
+    """Add a school. The school decides later whether it takes part in a cycle."""
     school = directory.make_school(session, body)
     response.headers["Location"] = f"/v1/schools/{school.id}"
     show_version(response, school.version)
@@ -123,7 +123,7 @@ def put_school(
     body: SchoolChangeIn,
     if_match: IfMatch = None,
 ) -> SchoolOut:
-    """Change a school; send all of it. Its operator stays while a cycle is under way in which it was offered."""
+    """Change a school; send every field. The operator cannot change while a current cycle offers the school."""
     found = directory.lock_school(session, school)
     refuse_stale(if_match, found.version)
     directory.change_school(session, found, body)
@@ -133,13 +133,13 @@ def put_school(
 
 @router.get("/v1/programs")
 def list_programs(session: InTransaction, paging: Paging) -> Page[ProgramOut]:
-    """List the programs, whether they are offered in a cycle or not."""
+    """List all programs of the directory."""
     return paging.read(session, select(Program), by=[Program.id]).show(_program_shown)
 
 
 @router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_program(session: InTransaction, _: Administers, response: Response, body: ProgramIn) -> ProgramOut:
-    """Make a program: one school's seats at one grade and track."""
+    """Add a program: a school's seats at one grade and in one track."""
     program = directory.make_program(session, body)
     response.headers["Location"] = f"/v1/programs/{program.id}"
     show_version(response, program.version)
@@ -165,7 +165,7 @@ def put_program(
     body: ProgramChangeIn,
     if_match: IfMatch = None,
 ) -> ProgramOut:
-    """Change a program; send all of it. School, grade and track stay once it was offered."""
+    """Change a program; send every field. School, grade and track cannot change after a cycle offers the program."""
     found = directory.lock_program(session, program)
     refuse_stale(if_match, found.version)
     directory.change_program(session, found, body)

@@ -1,4 +1,4 @@
-"""What the verbs of the directory take: operators, schools and programs, new or changed."""
+"""Requests to add or change operators, schools and programs."""
 
 from typing import Annotated, Literal
 
@@ -13,42 +13,42 @@ NcesId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$"), Field(example
 
 
 class Point(Wire):
-    """A place on the map, WGS84, in degrees."""
+    """A point on the map in degrees (WGS84)."""
 
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, examples=[-77.03])]
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[38.91])]
 
 
 class OperatorChangeIn(Wire):
-    """Who runs schools: a district, a charter network, a stand-alone charter's board."""
+    """An organization that runs schools: a district, a charter network, or the board of a stand-alone charter."""
 
     name: Annotated[Text, Field(examples=["City school district"])]
 
 
 class OperatorIn(OperatorChangeIn):
-    """An operator, as an administrator makes it."""
+    """A new operator."""
 
     id: Annotated[Id, Field(examples=["district"])]
 
 
 class SchoolChangeIn(Wire):
-    """A school of the directory, whether it takes part or not."""
+    """A school of the directory. A school in the directory need not take part in a cycle."""
 
-    operator: Annotated[Id, Field(description="Who runs it.", examples=["district"])]
+    operator: Annotated[Id, Field(description="The organization that runs the school.", examples=["district"])]
     name: Annotated[Text, Field(examples=["Lincoln School"])]
     sector: Annotated[Sector, Field(examples=["district"])]
-    nces_id: Annotated[NcesId | None, Field(description="Twelve digits.")] = None
-    point: Annotated[Point | None, Field(description="Where it is.")] = None
+    nces_id: Annotated[NcesId | None, Field(description="The NCES id: twelve digits.")] = None
+    point: Annotated[Point | None, Field(description="The location of the school.")] = None
 
 
 class SchoolIn(SchoolChangeIn):
-    """A school, as an administrator makes it."""
+    """A new school."""
 
     id: Annotated[Id, Field(examples=["lincoln"])]
 
 
 class ProgramChangeIn(Wire):
-    """One school's seats at one grade, and one track where the school has several."""
+    """A school's seats at one grade, and in one track if the grade has more than one."""
 
     school: Annotated[Id, Field(examples=["lincoln"])]
     grade: Annotated[Id, Field(examples=["KG"])]
@@ -57,6 +57,6 @@ class ProgramChangeIn(Wire):
 
 
 class ProgramIn(ProgramChangeIn):
-    """A program, as an administrator makes it."""
+    """A new program."""
 
     id: Annotated[Id, Field(examples=["lincoln-kg-dual"])]

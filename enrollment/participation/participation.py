@@ -30,7 +30,9 @@ class AgreementStale(Conflict):
     """The request names an agreement that is not in force."""
 
     title = sentence("Agreement out of date")
-    detail = sentence("The agreement in force is version {version}. Read it, and send that version if the school accepts it.")
+    detail = sentence(
+        "The agreement in force is version {version}. Read it, and send that version if the school accepts it."
+    )
 
 
 class GradesRefused(Conflict):

@@ -40,28 +40,32 @@ ParticipationStatus = Literal["in", "out", "undecided"]
 
 
 class OfferedGradeOut(Wire):
-    """Whether a school takes part in a cycle with a grade."""
+    """A school's decision to take part in a cycle with a grade."""
 
     grade: str
-    status: Annotated[ParticipationStatus, Field(description="`undecided`: it has not said yet.")]
-    reason: Annotated[str | None, Field(description="Why it is out, where it gave a reason.")]
+    status: Annotated[ParticipationStatus, Field(description="`undecided`: the school has not decided yet.")]
+    reason: Annotated[str | None, Field(description="Why the school left, if it gave a reason.")]
 
 
 class SchoolInCycleOut(SchoolOut):
-    """A school as a cycle shows it."""
+    """A school in a cycle."""
 
-    takes_part: Annotated[bool, Field(description="Whether it takes part with any grade.")]
-    grades: Annotated[list[OfferedGradeOut], Field(description="The cycle's grades at which it has programs.")]
-    zones: Annotated[StoredTexts, Field(description="Its own zones.")]
+    takes_part: Annotated[bool, Field(description="Whether the school takes part with at least one grade.")]
+    grades: Annotated[
+        list[OfferedGradeOut], Field(description="The grades of the cycle at which the school has programs.")
+    ]
+    zones: Annotated[StoredTexts, Field(description="The zones of the school.")]
 
 
 class ProgramInCycleOut(ProgramOut):
-    """A program as a cycle shows it."""
+    """A program in a cycle."""
 
     school_name: str
     sector: str
     takes_part: bool
     status: ParticipationStatus
-    reason: Annotated[str | None, Field(description="Why it is out, where it left.")]
-    seats: Annotated[int | None, Field(description="Seats that the match may fill.")]
-    rules_version: Annotated[int | None, Field(description="The version of its rules in force; null: none yet.")]
+    reason: Annotated[str | None, Field(description="Why the program left, if it left.")]
+    seats: Annotated[int | None, Field(description="The seats that the match may fill.")]
+    rules_version: Annotated[
+        int | None, Field(description="The version of the rules in force; null: the program has no rules yet.")
+    ]

@@ -1,4 +1,4 @@
-"""Zones on the wire."""
+"""Answers about zones."""
 
 from typing import Annotated, Literal
 
@@ -11,17 +11,19 @@ Found = Literal["point", "border", "no zone", "no zones"]
 
 
 class ZoneOut(Wire):
-    """A zone of a cycle, or one of its shapes where it has several for different grades."""
+    """A zone of a cycle, or one area of a zone that has separate areas for different grades."""
 
     zone: str
     name: str | None
-    school: Annotated[str | None, Field(description="Whose zone it is; null: nobody's, such as a ring of distance.")]
-    grades: Annotated[StoredTexts | None, Field(description="The grades that it is for; null: all.")]
+    school: Annotated[
+        str | None, Field(description="The school that owns the zone; null: no school, such as a distance ring.")
+    ]
+    grades: Annotated[StoredTexts | None, Field(description="The grades of the zone; null: all grades.")]
     vintage: str
 
 
 class ZonesAtPointOut(Wire):
-    """The zones that a point is in."""
+    """The zones of a point."""
 
     cycle: str
     grade: str | None
@@ -29,29 +31,30 @@ class ZonesAtPointOut(Wire):
     found: Annotated[
         Found,
         Field(
-            description="`point`: inside; `border`: on a border, and every zone that touches it is listed; `no zone`: "
-            "in none of the cycle's zones; `no zones`: the cycle has none."
+            description="`point`: the point is inside the listed zones. `border`: the point is on a border, and the "
+            "list has every zone that touches it. `no zone`: the point is outside all zones of the cycle. `no zones`: "
+            "the cycle has no zones."
         ),
     ]
     zones: list[ZoneOut]
-    detail: Annotated[str, Field(description="The same in a sentence, in the reader's language.")]
+    detail: Annotated[str, Field(description="The result in a sentence, in the reader's language.")]
 
 
 class ImportFaultOut(Wire):
-    """One thing that is wrong with a file."""
+    """A fault of a file, or a note about it."""
 
-    pointer: Annotated[str, Field(description="JSON pointer into the file.", examples=["/features/12/geometry"])]
+    pointer: Annotated[str, Field(description="A JSON pointer into the file.", examples=["/features/12/geometry"])]
     code: str
     detail: str
 
 
 class ZonesImportOut(Wire):
-    """What became of a file of zones, or would become of it."""
+    """The result of an import of zones, or of its dry run."""
 
     cycle: str
-    applied: Annotated[bool, Field(description="False: this was a dry run, or there are faults; nothing was changed.")]
+    applied: Annotated[bool, Field(description="False: a dry run, or a file with faults; nothing changed.")]
     usable: bool
-    zones: Annotated[int, Field(description="Zones in the file.")]
-    shapes: Annotated[int, Field(description="Their shapes; a zone may have one for each band of grades.")]
-    faults: Annotated[list[ImportFaultOut], Field(description="What to correct; with any, nothing is applied.")]
-    notes: Annotated[list[ImportFaultOut], Field(description="What is allowed, and may still not be meant.")]
+    zones: Annotated[int, Field(description="The number of zones in the file.")]
+    shapes: Annotated[int, Field(description="The number of areas; a zone may have an area for each grade band.")]
+    faults: Annotated[list[ImportFaultOut], Field(description="Faults to correct; a file with faults is not imported.")]
+    notes: Annotated[list[ImportFaultOut], Field(description="Points that are allowed but may be mistakes.")]
