@@ -137,8 +137,8 @@ def _groups(program: Program, here: Language, conditions: Language) -> Iterator[
     written = program.seats_as_written()
     for reserve in program.reserves:
         yield here.count(
-            "Reserved seats “{name}”: {number} seat goes first to a child who {condition}.",
-            "Reserved seats “{name}”: {number} seats go first to a child who {condition}.",
+            "Reserved seats “{name}”: {number} seat. A child who {condition} comes first.",
+            "Reserved seats “{name}”: {number} seats. A child who {condition} comes first.",
             written[reserve.name],
             name=here.name(reserve.name),
             condition=condition_in_words(reserve.when, conditions),
@@ -146,7 +146,9 @@ def _groups(program: Program, here: Language, conditions: Language) -> Iterator[
         if reserve.closed:
             yield here.say(sentence("If too few of them apply, the remaining reserved seats stay empty."))
     if program.reserves:
-        names = [here.name(here.say(sentence("open")) if group == OPEN else group) for group in program.precedence]
+        names = [
+            here.name(here.say(sentence("open seats")) if group == OPEN else group) for group in program.precedence
+        ]
         yield here.say(sentence("Seats are filled in this order: {groups}."), groups=here.all_of(names))
 
 
