@@ -61,12 +61,12 @@ def program(rules: RulesInput, school: str = "lincoln", grade: str = "KG", zones
     return program_document(rules, ProgramContext(f"{school}-{grade}", school, grade, zones))
 
 
-def child(ticket: str, *ranking: str, grade: str = "KG", **said: Json) -> Document:
+def child(ticket: str, *ranking: str, grade: str = "KG", **facts: Json) -> Document:
     return {
         "id": ticket,
         "grade": grade,
         "ranking": [f"{school}-{grade}" for school in ranking or ("lincoln",)],
-        **said,
+        **facts,
     }
 
 
@@ -139,9 +139,9 @@ def backfilled(
             held.setdefault(placement.program, Counter())[placement.group] += 1
     grade = str(children[0]["grade"])
     documents: list[Document] = []
-    for school, said in rules.items():
-        made = read_back(program(said, school, grade))
-        settled = for_backfill(made, said, on=on, held=held.get(made.id, Counter()))
+    for school, own in rules.items():
+        made = read_back(program(own, school, grade))
+        settled = for_backfill(made, own, on=on, held=held.get(made.id, Counter()))
         documents.append(json.loads(json.dumps(whole_document(settled.program))))
     return documents
 
