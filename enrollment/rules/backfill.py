@@ -1,4 +1,4 @@
-"""What a program does in a backfill round, by its school's own rule (docs/reference/specification.md, section 7)."""
+"""Apply a school's backfill rule to a program in a backfill round (docs/reference/specification.md, section 7)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -167,7 +167,7 @@ class RankedInput(Wire):
 
 
 class BackfillInput(Wire):
-    """What happens to seats that open after the main round."""
+    """The rule for seats that open after the main round."""
 
     never: bool = False
     entry_grades: Annotated[

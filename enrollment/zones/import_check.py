@@ -69,7 +69,7 @@ class AreaMessage(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What a check must know besides the file."""
+    """The input of a check: the file, and the names that it may use."""
 
     file: int
     parent: int
