@@ -133,7 +133,7 @@ def test_a_point_is_inside_on_a_border_or_in_no_zone_and_the_answer_says_which(s
     assert (zones(border), border.json()["found"]) == (["east", "ring", "west"], "border")
     nowhere = at(service, -40, 5)
     assert (zones(nowhere), nowhere.json()["found"]) == ([], "no zone")
-    assert "no zone of 2027" in nowhere.json()["detail"]
+    assert "outside all zones of 2027" in nowhere.json()["detail"]
 
 
 def test_a_cycle_without_zones_says_so(service: Service) -> None:
