@@ -1,4 +1,4 @@
-"""Rules over HTTP: each level says its part, what cannot work is refused, and what is in force is shown resolved."""
+"""Rules over HTTP: each level sets its own, faulty rules are refused, and answers show the resolved rules."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
