@@ -1,30 +1,48 @@
-"""The directory over HTTP: anybody reads it, administrators write it."""
+"""Routes of the directory: everybody can read it, and administrators change it."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Response, status
 from sqlalchemy import select
 
 from enrollment.access.callers import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
-from enrollment.database import InTransaction
-from enrollment.directory import changes as directory
-from enrollment.directory.models import Operator, Program, School
-from enrollment.directory.schemas import (
-    OperatorChangeIn,
-    OperatorIn,
+from enrollment.api.filters import refuse_unknown_filters
+from enrollment.api.schemas.directory import (
+    OfferedGradeOut,
     OperatorOut,
-    ProgramChangeIn,
-    ProgramIn,
+    ParticipationStatus,
+    ProgramInCycleOut,
     ProgramOut,
-    SchoolChangeIn,
-    SchoolIn,
+    SchoolInCycleOut,
     SchoolOut,
 )
+from enrollment.cycles.locks import read_cycle
+from enrollment.database import InTransaction
+from enrollment.directory import changes as directory
+from enrollment.directory.inputs import (
+    OperatorChangeIn,
+    OperatorIn,
+    ProgramChangeIn,
+    ProgramIn,
+    SchoolChangeIn,
+    SchoolIn,
+    Sector,
+)
+from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
+from enrollment.participation.cycle_directory import (
+    Filters,
+    GradeOfSchool,
+    grades_by_school,
+    programs_in,
+    schools_in,
+    zones_by_school,
+)
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
+from enrollment.stored_values import PointOut
 
 router = APIRouter(route_class=IdempotentRoute, tags=["directory"])
 
@@ -37,7 +55,7 @@ def list_operators(session: InTransaction, paging: Paging) -> Page[OperatorOut]:
 
 @router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_operator(session: InTransaction, _: Administers, response: Response, body: OperatorIn) -> OperatorOut:
-    """Make an operator; its schools inherit what it says of their rules."""
+    """Add an operator. Its schools inherit its rules."""
     operator = directory.make_operator(session, body)
     response.headers["Location"] = f"/v1/operators/{operator.id}"
     show_version(response, operator.version)
@@ -73,13 +91,13 @@ def put_operator(
 
 @router.get("/v1/schools")
 def list_schools(session: InTransaction, paging: Paging) -> Page[SchoolOut]:
-    """List the schools, whether they take part in a cycle or not."""
+    """List all schools of the directory."""
     return paging.read(session, select(School), by=[School.id]).show(_school_shown)
 
 
 @router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_school(session: InTransaction, _: Administers, response: Response, body: SchoolIn) -> SchoolOut:
-    """Make a school; it takes part in a cycle when it says so itself."""
+    """Add a school. The school decides later whether it takes part in a cycle."""
     school = directory.make_school(session, body)
     response.headers["Location"] = f"/v1/schools/{school.id}"
     show_version(response, school.version)
@@ -105,7 +123,7 @@ def put_school(
     body: SchoolChangeIn,
     if_match: IfMatch = None,
 ) -> SchoolOut:
-    """Change a school; send all of it. Its operator stays while a cycle is under way in which it was offered."""
+    """Change a school; send every field. The operator cannot change while a current cycle offers the school."""
     found = directory.lock_school(session, school)
     refuse_stale(if_match, found.version)
     directory.change_school(session, found, body)
@@ -115,13 +133,13 @@ def put_school(
 
 @router.get("/v1/programs")
 def list_programs(session: InTransaction, paging: Paging) -> Page[ProgramOut]:
-    """List the programs, whether they are offered in a cycle or not."""
+    """List all programs of the directory."""
     return paging.read(session, select(Program), by=[Program.id]).show(_program_shown)
 
 
 @router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def add_program(session: InTransaction, _: Administers, response: Response, body: ProgramIn) -> ProgramOut:
-    """Make a program: one school's seats at one grade and track."""
+    """Add a program: a school's seats at one grade and in one track."""
     program = directory.make_program(session, body)
     response.headers["Location"] = f"/v1/programs/{program.id}"
     show_version(response, program.version)
@@ -147,12 +165,49 @@ def put_program(
     body: ProgramChangeIn,
     if_match: IfMatch = None,
 ) -> ProgramOut:
-    """Change a program; send all of it. School, grade and track stay once it was offered."""
+    """Change a program; send every field. School, grade and track cannot change after a cycle offers the program."""
     found = directory.lock_program(session, program)
     refuse_stale(if_match, found.version)
     directory.change_program(session, found, body)
     show_version(response, found.version)
     return _program_shown(found)
+
+
+def _filters(
+    grade: Annotated[Id | None, Query(description="Only this grade.")] = None,
+    school: Annotated[Id | None, Query(description="Only this school.")] = None,
+    sector: Annotated[Sector | None, Query(description="Only this sector.")] = None,
+    zone: Annotated[
+        Id | None, Query(description="Only schools that own this zone (for the grade, if you name one).")
+    ] = None,
+) -> Filters:
+    return Filters(grade=grade, school=school, sector=sector, zone=zone)
+
+
+CycleFilters = Annotated[Filters, Depends(_filters)]
+
+
+@router.get("/v1/cycles/{cycle}/schools")
+def list_schools_of_cycle(
+    session: InTransaction, filters: CycleFilters, paging: Paging, cycle: Annotated[Id, Path()]
+) -> Page[SchoolInCycleOut]:
+    """List the schools with programs at the cycle's grades. Schools that do not take part are listed and marked."""
+    found = read_cycle(session, cycle).cycle
+    refuse_unknown_filters(session, found, filters)
+    page = paging.read(session, schools_in(found, filters), by=[School.id])
+    ids = [school.id for (school,) in page.rows]
+    grades, zones = grades_by_school(session, found, ids), zones_by_school(session, found, ids)
+    return page.show(lambda school: _school_in_cycle_shown(school, grades.get(school.id, []), zones.get(school.id, [])))
+
+
+@router.get("/v1/cycles/{cycle}/programs")
+def list_programs_of_cycle(
+    session: InTransaction, filters: CycleFilters, paging: Paging, cycle: Annotated[Id, Path()]
+) -> Page[ProgramInCycleOut]:
+    """List the programs at the cycle's grades, with seats. Programs that do not take part are listed and marked."""
+    found = read_cycle(session, cycle).cycle
+    refuse_unknown_filters(session, found, filters)
+    return paging.read(session, programs_in(found, filters), by=[Program.id]).show(_program_in_cycle_shown)
 
 
 def _operator_shown(operator: Operator) -> OperatorOut:
@@ -166,7 +221,7 @@ def _school_shown(school: School) -> SchoolOut:
         name=school.name,
         sector=school.sector,
         nces_id=school.nces_id,
-        point=directory.point_of(school),
+        point=_point(school),
     )
 
 
@@ -174,3 +229,47 @@ def _program_shown(program: Program) -> ProgramOut:
     return ProgramOut(
         id=program.id, school=program.school_id, grade=program.grade, track=program.track, name=program.name
     )
+
+
+def _school_in_cycle_shown(school: School, grades: list[GradeOfSchool], zones: list[str]) -> SchoolInCycleOut:
+    return SchoolInCycleOut(
+        id=school.id,
+        operator=school.operator_id,
+        name=school.name,
+        sector=school.sector,
+        nces_id=school.nces_id,
+        point=_point(school),
+        takes_part=any(grade.status == "in" for grade in grades),
+        grades=[
+            OfferedGradeOut(grade=grade.grade, status=_participation(grade.status), reason=grade.reason)
+            for grade in grades
+        ],
+        zones=zones,
+    )
+
+
+def _program_in_cycle_shown(program: Program, school: School, offering: Offering | None) -> ProgramInCycleOut:
+    return ProgramInCycleOut(
+        id=program.id,
+        school=program.school_id,
+        grade=program.grade,
+        track=program.track,
+        name=program.name,
+        school_name=school.name,
+        sector=school.sector,
+        takes_part=offering is not None and offering.status == "in",
+        status=_participation(None if offering is None else offering.status),
+        reason=None if offering is None else offering.reason,
+        seats=None if offering is None else offering.seats,
+        rules_version=None if offering is None else offering.rules_version,
+    )
+
+
+def _point(school: School) -> PointOut | None:
+    if school.longitude is None or school.latitude is None:
+        return None
+    return PointOut(longitude=school.longitude, latitude=school.latitude)
+
+
+def _participation(status: str | None) -> ParticipationStatus:
+    return "undecided" if status is None else "in" if status == "in" else "out"

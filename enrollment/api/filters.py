@@ -1,4 +1,4 @@
-"""Filters of lists: a value that does not exist is refused, so that a misspelled id is not an empty list."""
+"""Refuse unknown values in the filters of lists, so that a misspelled id does not give an empty list."""
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -12,39 +12,39 @@ from enrollment.zones.models import Zone
 
 
 class UnknownFilterValue(BadRequest):
-    """A filter that names something that does not exist."""
+    """A filter has a value that does not exist."""
 
     title = sentence("Unknown filter value")
-    detail = sentence("Correct each parameter that is listed, or leave it out to see everything.")
+    detail = sentence("Correct each listed parameter, or leave it out to see the whole list.")
 
 
 def refuse_unknown_values(
     session: Session, cycle: str, *, school: str | None = None, program: str | None = None, zone: str | None = None
 ) -> None:
-    """Refuse filters that name a school, a program or a zone that does not exist; None is no filter.
+    """Refuse a school, a program or a zone that does not exist; None is no filter.
 
     Raises:
-        UnknownFilterValue: naming each.
+        UnknownFilterValue: with a fault for each.
     """
     faults = []
     if school is not None and not _exists(session, School.id == school):
-        detail = sentence("names no school; GET /v1/schools lists every school")
+        detail = sentence("is not a school of the directory; GET /v1/schools lists every school")
         faults.append(Fault("school", "unknown-school", detail, place="query"))
     if program is not None and not _exists(session, Program.id == program):
-        detail = sentence("names no program; GET /v1/programs lists every program")
+        detail = sentence("is not a program of the directory; GET /v1/programs lists every program")
         faults.append(Fault("program", "unknown-program", detail, place="query"))
     if zone is not None and not _exists(session, (Zone.cycle_id == cycle) & (Zone.id == zone)):
-        detail = sentence("names no zone of this cycle; GET /v1/cycles/{cycle}/zones lists every zone")
+        detail = sentence("is not a zone of this cycle; GET /v1/cycles/{cycle}/zones lists every zone")
         faults.append(Fault("zone", "unknown-zone", detail, {"cycle": cycle}, place="query"))
     if faults:
         raise UnknownFilterValue(faults=faults)
 
 
 def refuse_unknown_filters(session: Session, cycle: Cycle, filters: Filters) -> None:
-    """Refuse filters that name what does not exist.
+    """Refuse a grade, a school or a zone that does not exist.
 
     Raises:
-        GradeNotInCycle: if the cycle does not offer the grade.
+        GradeNotInCycle: if the cycle does not have the grade.
         UnknownFilterValue: if the school or the zone does not exist.
     """
     refuse_other_grades(cycle, filters.grade)

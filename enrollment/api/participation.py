@@ -1,4 +1,4 @@
-"""Participation over HTTP."""
+"""Routes of participation: a school takes part in a cycle or leaves it."""
 
 from typing import Annotated
 
@@ -7,18 +7,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.idempotency import IdempotentRoute
+from enrollment.api.schemas.participation import GradeParticipationOut, ParticipationOut
 from enrollment.cycles.locks import lock_cycle_before_freeze, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering, Participation, Program, School
 from enrollment.directory.school_access import ActsForSchool
 from enrollment.field_types import Id
+from enrollment.participation.inputs import ParticipationIn
 from enrollment.participation.participation import put_participation, version_of_participation
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.rules.in_force import Act
 from enrollment.rules.levels import lock_rules
-from enrollment.rules.schemas import ParticipationIn, ParticipationOfGrade, ParticipationOut
 
 router = APIRouter(route_class=IdempotentRoute, tags=["schools"])
 
@@ -27,7 +28,7 @@ router = APIRouter(route_class=IdempotentRoute, tags=["schools"])
 def read_participation(
     session: InTransaction, response: Response, cycle: Annotated[Id, Path()], school: Annotated[Id, Path()]
 ) -> ParticipationOut:
-    """Read how a school takes part, the agreement that it is asked to accept, and what it commits. For anybody."""
+    """Read a school's participation, the agreement in force and the committed seats. Open to everybody."""
     if session.get(School, school) is None:
         raise NotFound
     show_version(response, version_of_participation(session, cycle, school))
@@ -45,19 +46,19 @@ def change_participation(
     body: ParticipationIn,
     if_match: IfMatch = None,
 ) -> ParticipationOut:
-    """Take part with some grades or all, or leave, until the freeze of the main round.
+    """Take part with some or all grades, or leave. Both are possible until the freeze of the main round.
 
-    A school that says nothing but this takes part under its operator's rules, or else under the defaults: everybody is
-    considered, the lottery number decides. Seats may come with each grade; they become its program's own. Grades that
-    are left out stay as they are. Once the cycle is open, leaving needs a reason.
+    A school without rules of its own uses its operator's rules, or else the defaults: every child can get a seat, and
+    the lottery number decides. Seats of a grade become the seats of its program. Grades that you leave out do not
+    change. Once the cycle is open, leaving needs a reason.
     """
-    held = lock_cycle_before_freeze(session, cycle)
+    cycle_now = lock_cycle_before_freeze(session, cycle)
     lock_rules(session, cycle)
     refuse_stale(if_match, version_of_participation(session, cycle, school))
     act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
-    put_participation(session, held, school, body, act)
+    put_participation(session, cycle_now, school, body, act)
     show_version(response, version_of_participation(session, cycle, school))
-    return _shown(session, held.cycle, school)
+    return _shown(session, cycle_now.cycle, school)
 
 
 def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationOut:
@@ -96,12 +97,12 @@ def _shown(session: Session, cycle: Cycle, school: str) -> ParticipationOut:
 
 def _grade_shown(
     grade: str, row: Participation | None, programs: list[str], seats: dict[str, int]
-) -> ParticipationOfGrade:
+) -> GradeParticipationOut:
     if row is None:
-        return ParticipationOfGrade(
+        return GradeParticipationOut(
             grade=grade, status="never asked", agreement=None, programs=programs, seats=None, reason=None, at=None
         )
-    return ParticipationOfGrade(
+    return GradeParticipationOut(
         grade=grade,
         status="in" if row.status == "in" else "out",
         agreement=row.agreement_version,

@@ -51,7 +51,7 @@ from enrollment.results.schemas import (
 from enrollment.rounds.locks import latest_published, read_round
 from enrollment.rounds.models import FrozenProgram, Round
 from enrollment.rules.backfill import WhyNot
-from enrollment.rules.levels import part_of
+from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.model import StoredRulesUnreadable
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.sentences import WHY_NOT, rules_in_words
@@ -248,7 +248,7 @@ def read_rules_in_force(
     def show(frozen: FrozenProgram, rules: Document) -> FrozenRulesOut:
         market = json.loads(frozen.document)
         try:
-            sentences = rules_in_words(part_of(rules), read_back(market), code)
+            sentences = rules_in_words(read_stored_rules(rules), read_back(market), code)
         except StoredRulesUnreadable:
             sentences = []
         return FrozenRulesOut(

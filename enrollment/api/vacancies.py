@@ -12,6 +12,7 @@ from enrollment.access.callers import Places, PresentToPlace, ReadsRecords, Role
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
+from enrollment.api.schemas.rules import DecisionIn
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import append
 from enrollment.cycles.locks import read_cycle
@@ -23,7 +24,6 @@ from enrollment.field_types import Id
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Pager, Paging
 from enrollment.problems import NotFound
-from enrollment.rules.schemas import Decision
 from enrollment.seats import administrative_placements as placing
 from enrollment.seats.acceptance import Tried, overflowing, targets_of
 from enrollment.seats.models import Offer, OutsidePlacement, Vacancy
@@ -269,7 +269,7 @@ def ask_for_placement(session: InTransaction, staff: PresentToPlace, body: Place
 
 @router.post("/v1/placements/{placement}/approve", dependencies=[Idempotent])
 def approve_placement(
-    session: InTransaction, staff: PresentToPlace, placement: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: PresentToPlace, placement: Annotated[uuid.UUID, Path()], body: DecisionIn
 ) -> AdministrativePlacementOut:
     """Approve a placement, as a second administrator: it is an entry in the log, and counted in public."""
     return _placement_shown(session, placing.approve_placement(session, placement, staff=staff, reason=body.reason))
@@ -277,7 +277,7 @@ def approve_placement(
 
 @router.post("/v1/placements/{placement}/refuse", dependencies=[Idempotent])
 def refuse_placement(
-    session: InTransaction, staff: Places, placement: Annotated[uuid.UUID, Path()], body: Decision
+    session: InTransaction, staff: Places, placement: Annotated[uuid.UUID, Path()], body: DecisionIn
 ) -> AdministrativePlacementOut:
     """Refuse a placement, or take back one that you asked for; nothing changes."""
     return _placement_shown(session, placing.refuse_placement(session, placement, staff=staff, reason=body.reason))

@@ -1,4 +1,4 @@
-"""Zones over HTTP: an administrator brings a file of them in, anybody asks what zone a point is in."""
+"""Routes of zones: an administrator imports a file, and everybody can find the zones of a point."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer
 from enrollment.access.callers import Administers, RoleKind
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
+from enrollment.api.schemas.zones import Found, ImportFaultOut, ZoneOut, ZonesAtPointOut, ZonesImportOut
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNotFound, read_cycle
 from enrollment.cycles.models import Cycle
@@ -22,22 +23,24 @@ from enrollment.problems import Fault, sentence
 from enrollment.rules.in_force import Act
 from enrollment.rules.zone_changes import replace_zones
 from enrollment.settings import Settings
-from enrollment.zones.geojson import Area, UnusableZones
+from enrollment.zones.areas import AreaKey
+from enrollment.zones.geojson import UnusableZones
 from enrollment.zones.import_check import check_zones
 from enrollment.zones.models import Zone
 from enrollment.zones.points import ZonesFound, known_schools, refuse_opened, zones_at
-from enrollment.zones.schemas import Found, ImportFault, ZoneOut, ZonesAtPoint, ZonesReport
 
 GEOJSON = "application/geo+json"
 
-SAID: dict[Found, str] = {
-    "point": sentence("The point is in the zones listed."),
-    "border": sentence("The point is on a border: every zone that touches it is listed, and counts."),
-    "no zone": sentence(
-        "The point is in no zone of {cycle}, so priority by zone does not come into it. If you expected one, check "
-        "that longitude and latitude are not exchanged."
+IN_WORDS: dict[Found, str] = {
+    "point": sentence("The point is in the listed zones."),
+    "border": sentence(
+        "The point is on a border. The list has every zone that touches the point, and each of them counts."
     ),
-    "no zones": sentence("{cycle} has no zones, so priority by zone does not come into it."),
+    "no zone": sentence(
+        "The point is outside all zones of {cycle}, so zone priority does not apply. If you expected a zone, check "
+        "that longitude and latitude are not swapped."
+    ),
+    "no zones": sentence("{cycle} has no zones, so zone priority does not apply."),
 }
 
 
@@ -56,15 +59,15 @@ def import_zones(
     *,
     request: Request,
     cycle: Annotated[Id, Path()],
-    apply: Annotated[bool, Query(description="False: a dry run, which changes nothing.")] = False,
-) -> ZonesReport:
-    """Bring in a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB; a dry run unless `apply=true`.
+    apply: Annotated[bool, Query(description="False: a dry run that changes nothing.")] = False,
+) -> ZonesImportOut:
+    """Import a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB. Without `apply=true` this is a dry run.
 
     Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. The
-    file takes the place of all zones that the cycle has, wholly or not at all, and is refused once it has opened.
+    file replaces all zones of the cycle, or nothing if it has faults. Zones cannot change after the cycle opens.
     """
-    held = read_cycle(session, cycle)
-    refuse_opened(held)
+    cycle_now = read_cycle(session, cycle)
+    refuse_opened(cycle_now)
     upload = upload_of(request)
     settings: Settings = request.app.state.settings
     say = in_language(reader_language(request))
@@ -72,25 +75,25 @@ def import_zones(
         checked = check_zones(
             upload,
             known_schools=known_schools(session),
-            known_grades=held.cycle.grades,
+            known_grades=cycle_now.cycle.grades,
             seconds=settings.zone_seconds,
         )
     except UnusableZones as unusable:
         if apply:
             raise
-        faults = _told(unusable.faults, say)
-        return ZonesReport(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
+        faults = _faults_shown(unusable.faults, say)
+        return ZonesImportOut(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
     if apply:
         act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
         replace_zones(session, cycle, checked.shapes, sha256=upload.sha256, act=act)
-    return ZonesReport(
+    return ZonesImportOut(
         cycle=cycle,
         applied=apply,
         usable=True,
         zones=len({shape.zone for shape in checked.shapes}),
         shapes=len(checked.shapes),
         faults=[],
-        notes=_told(checked.notes, say),
+        notes=_faults_shown(checked.notes, say),
     )
 
 
@@ -100,10 +103,10 @@ def list_zones(
     cycle: Annotated[Id, Path()],
     paging: Paging,
 ) -> Page[ZoneOut]:
-    """List a cycle's zones; one with several shapes for different grades stands there once for each."""
+    """List a cycle's zones. A zone with separate areas for different grades is listed once for each area."""
     read_cycle(session, cycle)
-    asked = select(Zone).options(defer(Zone.shape)).where(Zone.cycle_id == cycle)
-    return paging.read(session, asked, by=[Zone.id, Zone.part]).show(_zone_shown)
+    query = select(Zone).options(defer(Zone.shape)).where(Zone.cycle_id == cycle)
+    return paging.read(session, query, by=[Zone.id, Zone.part]).show(_zone_shown)
 
 
 @router.get("/v1/zones")
@@ -113,21 +116,21 @@ def read_zones_at(
     request: Request,
     lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees.")],
     lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
-    cycle: Annotated[Id | None, Query(description="Without it, the cycle that opens last.")] = None,
-    grade: Annotated[Id | None, Query(description="Only zones that are for this grade.")] = None,
-) -> ZonesAtPoint:
-    """Find the zones that a point is in. The point is not kept, and is in no log of the service."""
+    cycle: Annotated[Id | None, Query(description="Without this parameter: the cycle that opens last.")] = None,
+    grade: Annotated[Id | None, Query(description="Only zones for this grade.")] = None,
+) -> ZonesAtPointOut:
+    """Find the zones of a point. The service does not store or log the point."""
     found = _newest(session) if cycle is None else read_cycle(session, cycle).cycle
     refuse_other_grades(found, grade)
     located = zones_at(session, found.id, [(lon, lat)], grade)
     how = _how(located)
-    return ZonesAtPoint(
+    return ZonesAtPointOut(
         cycle=found.id,
         grade=grade,
         vintage=located.vintage,
         found=how,
         zones=[_zone_shown(row) for row in _rows_at(session, found, located.zones) if _area_of(row) in located.areas],
-        detail=in_language(reader_language(request))(SAID[how], cycle=found.id),
+        detail=in_language(reader_language(request))(IN_WORDS[how], cycle=found.id),
     )
 
 
@@ -147,11 +150,11 @@ def _how(located: ZonesFound) -> Found:
 
 
 def _rows_at(session: Session, cycle: Cycle, zones: Sequence[str]) -> Sequence[Zone]:
-    asked = select(Zone).options(defer(Zone.shape)).order_by(Zone.id, Zone.part)
-    return session.scalars(asked.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
+    query = select(Zone).options(defer(Zone.shape)).order_by(Zone.id, Zone.part)
+    return session.scalars(query.where(Zone.cycle_id == cycle.id, Zone.id.in_(zones))).all()
 
 
-def _area_of(row: Zone) -> Area:
+def _area_of(row: Zone) -> AreaKey:
     return row.id, None if row.grades is None else tuple(row.grades)
 
 
@@ -159,8 +162,8 @@ def _zone_shown(row: Zone) -> ZoneOut:
     return ZoneOut(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
 
 
-def _told(faults: Sequence[Fault], say: Say) -> list[ImportFault]:
+def _faults_shown(faults: Sequence[Fault], say: Say) -> list[ImportFaultOut]:
     return [
-        ImportFault(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        ImportFaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
         for fault in faults
     ]

@@ -1,1 +1,1 @@
-"""The directory: operators, schools, and programs, and what a cycle offers of them."""
+"""The directory of operators, schools and programs, and the programs that a cycle offers."""

@@ -1,4 +1,4 @@
-"""The directory: make and change operators, schools, programs."""
+"""Add and change operators, schools and programs."""
 
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
-from enrollment.directory.models import Offering, Operator, Program, School
-from enrollment.directory.schemas import (
+from enrollment.directory.inputs import (
     OperatorChangeIn,
     OperatorIn,
     ProgramChangeIn,
@@ -16,38 +15,40 @@ from enrollment.directory.schemas import (
     SchoolChangeIn,
     SchoolIn,
 )
+from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.stored_values import PointOut
 
 
 class DirectoryConflict(Conflict):
-    """An id or a number that is taken, or one that names nothing."""
+    """An id is taken or unknown."""
 
-    title = sentence("The directory does not allow this")
-    detail = sentence("Correct what is listed and ask again; nothing was stored.")
+    title = sentence("Directory conflict")
+    detail = sentence("Correct every listed fault and try again. Nothing was stored.")
 
 
 class ProgramOffered(Conflict):
-    """A program that was offered keeps its school, grade and track."""
+    """A cycle offers the program already, so its school, grade and track cannot change."""
 
-    title = sentence("The program was offered already")
+    title = sentence("Program already offered")
     detail = sentence(
-        "Families may have ranked {program}, so its school, grade and track stay. Make another program in its place."
+        "Families may have ranked {program}, so its school, grade and track cannot change. Add a new program instead."
     )
 
 
 class OperatorFixed(Conflict):
-    """A school that is in a cycle keeps its operator, from which its rules come."""
+    """A cycle uses the rules of the school's operator, so the operator cannot change."""
 
-    title = sentence("The school takes part under its operator's rules")
-    detail = sentence("Leave the operator of {school} as it is until {cycle} is over.")
+    title = sentence("Operator cannot change during a cycle")
+    detail = sentence(
+        "Cycle {cycle} uses the rules of the operator of {school}. Change the operator after the cycle ends."
+    )
 
 
 def make_operator(session: Session, body: OperatorIn) -> Operator:
-    """Make an operator.
+    """Add an operator.
 
     Raises:
-        DirectoryConflict: if there is one of that id.
+        DirectoryConflict: if the id is taken.
     """
     row = {"id": body.id, "name": body.name}
     made = session.scalars(insert(Operator).values(row).on_conflict_do_nothing().returning(Operator)).one_or_none()
@@ -57,10 +58,10 @@ def make_operator(session: Session, body: OperatorIn) -> Operator:
 
 
 def lock_operator(session: Session, operator_id: str) -> Operator:
-    """Return an operator, locked for a change.
+    """Lock an operator for a change and return it.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the id does not exist.
     """
     operator = session.get(Operator, operator_id, with_for_update={"key_share": True})
     if operator is None:
@@ -76,10 +77,10 @@ def change_operator(session: Session, operator: Operator, body: OperatorChangeIn
 
 
 def make_school(session: Session, body: SchoolIn) -> School:
-    """Make a school.
+    """Add a school.
 
     Raises:
-        DirectoryConflict: if its id or its NCES id is taken, or there is no such operator.
+        DirectoryConflict: if the id or the NCES id is taken, or the operator does not exist.
     """
     _refuse_unknown_operator(session, body.operator)
     row = {"id": body.id, **_school_columns(body)}
@@ -90,10 +91,10 @@ def make_school(session: Session, body: SchoolIn) -> School:
 
 
 def lock_school(session: Session, school_id: str) -> School:
-    """Return a school, locked for a change.
+    """Lock a school for a change and return it.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the id does not exist.
     """
     school = session.get(School, school_id, with_for_update={"key_share": True})
     if school is None:
@@ -102,11 +103,11 @@ def lock_school(session: Session, school_id: str) -> School:
 
 
 def change_school(session: Session, school: School, body: SchoolChangeIn) -> None:
-    """Change a school; its operator only while no cycle is under way in which it was offered.
+    """Change a school. Its operator can change only while no current cycle offers the school.
 
     Raises:
-        DirectoryConflict: if its NCES id is taken, or there is no such operator.
-        OperatorFixed: if its rules come from its operator just now.
+        DirectoryConflict: if the NCES id is taken, or the operator does not exist.
+        OperatorFixed: if a current cycle uses the operator's rules.
     """
     _refuse_taken_nces_id(session, school, body.nces_id)
     if body.operator != school.operator_id:
@@ -128,18 +129,11 @@ def _with_nces(nces_id: str, *, but: str) -> Select[str]:
     return select(School.id).where(School.nces_id == nces_id, School.id != but)
 
 
-def point_of(school: School) -> PointOut | None:
-    """Return where a school is."""
-    if school.longitude is None or school.latitude is None:
-        return None
-    return PointOut(longitude=school.longitude, latitude=school.latitude)
-
-
 def make_program(session: Session, body: ProgramIn) -> Program:
-    """Make a program.
+    """Add a program.
 
     Raises:
-        DirectoryConflict: if its id is taken, or there is no such school.
+        DirectoryConflict: if the id is taken, or the school does not exist.
     """
     _refuse_unknown_school(session, body.school)
     row = {"id": body.id, **_program_columns(body)}
@@ -150,10 +144,10 @@ def make_program(session: Session, body: ProgramIn) -> Program:
 
 
 def lock_program(session: Session, program_id: str) -> Program:
-    """Return a program, locked for a change.
+    """Lock a program for a change and return it.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the id does not exist.
     """
     program = session.get(Program, program_id, with_for_update={"key_share": True})
     if program is None:
@@ -162,11 +156,11 @@ def lock_program(session: Session, program_id: str) -> Program:
 
 
 def change_program(session: Session, program: Program, body: ProgramChangeIn) -> None:
-    """Change a program; all but its name only until it is offered.
+    """Change a program. Only its name can change after a cycle offers the program.
 
     Raises:
-        DirectoryConflict: if there is no such school.
-        ProgramOffered: if it was offered in any cycle.
+        DirectoryConflict: if the school does not exist.
+        ProgramOffered: if a cycle offers the program.
     """
     columns = _program_columns(body)
     if any(getattr(program, name) != columns[name] for name in ("school_id", "grade", "track")):
@@ -195,7 +189,7 @@ def _program_columns(body: ProgramChangeIn) -> dict[str, str | None]:
 
 
 def _refuse_operator_change(session: Session, school: School) -> None:
-    """Refuse while a cycle is under way in which the school was offered: main round to come, or later ones."""
+    """Refuse while a current cycle offers the school: its main round, or a later round, is still to come."""
     under_way = or_(Cycle.main_round.is_(None), Cycle.running_round.is_not(None), Cycle.backfill_until > clock(session))
     cycle = session.scalars(
         select(Cycle.id)
@@ -209,7 +203,7 @@ def _refuse_operator_change(session: Session, school: School) -> None:
 
 
 def _refuse_taken_nces_id(session: Session, school: School, nces_id: str | None) -> None:
-    """Look before writing: two schools that exchange their ids at once would wait for each other for ever."""
+    """Look before writing: two schools that swap their ids at once would wait for each other forever."""
     if nces_id is None or nces_id == school.nces_id:
         return
     if session.scalar(select(School.id).where(School.nces_id == nces_id)) is not None:
@@ -218,19 +212,26 @@ def _refuse_taken_nces_id(session: Session, school: School, nces_id: str | None)
 
 def _refuse_unknown_operator(session: Session, operator: str) -> None:
     if session.get(Operator, operator) is None:
-        detail = sentence("there is no operator {id}; make it first, or correct the id")
+        detail = sentence("operator {id} does not exist; add it first, or correct the id")
         raise DirectoryConflict(faults=[Fault("/operator", "unknown-operator", detail, {"id": operator})])
 
 
 def _refuse_unknown_school(session: Session, school: str) -> None:
     if session.get(School, school) is None:
-        detail = sentence("there is no school {id}; make it first, or correct the id")
+        detail = sentence("school {id} does not exist; add it first, or correct the id")
         raise DirectoryConflict(faults=[Fault("/school", "unknown-school", detail, {"id": school})])
 
 
 def _taken(taken: str) -> Fault:
-    return Fault("/id", "id-taken", sentence("{id} is there already; choose another id, or change it"), {"id": taken})
+    return Fault(
+        "/id",
+        "id-taken",
+        sentence("the id {id} is taken; choose another id, or change the existing entry"),
+        {"id": taken},
+    )
 
 
 def _nces_taken() -> Fault:
-    return Fault("/nces_id", "nces-id-taken", sentence("another school has this NCES id; correct one of them"))
+    return Fault(
+        "/nces_id", "nces-id-taken", sentence("another school has this NCES id; correct the id of one of the schools")
+    )

@@ -1,4 +1,4 @@
-"""Operators, schools, programs; who takes part in a cycle, and what it offers."""
+"""The tables of operators, schools, programs, participation and offerings."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from enrollment.database import Table
 
 
 class Operator(Table):
-    """Who runs schools: a district, a charter network, a stand-alone charter's board."""
+    """An organization that runs schools: a district, a charter network, or the board of a stand-alone charter."""
 
     __tablename__ = "operator"
 
@@ -19,7 +19,7 @@ class Operator(Table):
 
 
 class School(Table):
-    """A school of the city's directory, whether it takes part or not."""
+    """A school of the city's directory. A school in the directory need not take part in a cycle."""
 
     __tablename__ = "school"
     __table_args__ = (
@@ -68,7 +68,7 @@ class Participation(Table):
 
 
 class ParticipationVersion(Table):
-    """How often a school's participation in a cycle was put: what its ETag counts."""
+    """How often a school's participation in a cycle changed; its ETag is this number."""
 
     __tablename__ = "participation_version"
 
@@ -89,7 +89,7 @@ class Offering(Table):
     grade: Mapped[str]
     status: Mapped[str]
     reason: Mapped[str | None]
-    """Why it is out, where it left."""
+    """Why the program left the cycle."""
     rules_version: Mapped[int | None]
-    """None: no rules that could be used yet."""
+    """None: the program has no usable rules yet."""
     seats: Mapped[int | None]

@@ -1,4 +1,4 @@
-"""Lock programs of a cycle: for a change of their seats or of their rules."""
+"""Lock the programs of a cycle before a change of their seats or rules."""
 
 from collections.abc import Collection
 
@@ -9,9 +9,9 @@ from enrollment.directory.models import Offering
 
 
 def lock_programs(session: Session, cycle: str, programs: Collection[str]) -> None:
-    """Lock programs of a cycle, in order of their ids; in the order of locks they come after the child.
+    """Lock programs of a cycle in order of their ids. Lock children before programs.
 
-    Ids are compared as Python compares them, whatever the database's language, so that sorted code locks in this order.
+    The query orders ids as Python does, in every database locale, so that code with sorted ids locks in this order.
     """
     session.execute(
         select(Offering.program_id)

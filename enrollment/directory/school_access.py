@@ -1,4 +1,4 @@
-"""Whose school, program or operator it is, as types that a route's signature names; looked at before any body is."""
+"""Access to a school, a program or an operator, as types for the signatures of routes. Checked before the body."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,7 +15,7 @@ from enrollment.field_types import Id
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """A member of the staff, and how the log names the role that they act in here."""
+    """A member of the staff, and the log's name for their role in this request."""
 
     staff: Staff
     actor: str
@@ -32,10 +32,10 @@ def _acting(staff: Staff, *, operator: str, school: str | None) -> Acting:
 def for_school(
     wanted: SecurityScopes, staff: AnyStaff, session: InTransaction, school: Annotated[Id, Path()]
 ) -> Acting:
-    """Let staff act for a school: its own, its operator's, an administrator.
+    """Allow the school's own staff, its operator's staff and administrators to act for a school.
 
     Raises:
-        NotFound: to anybody else, as if there were no such school.
+        NotFound: to everybody else, as if the school did not exist.
     """
     operator = session.scalar(select(School.operator_id).where(School.id == school))
     refuse_stranger(allowed=operator is not None and staff.acts_for_school(school, operator=operator))
@@ -46,10 +46,10 @@ def for_school(
 def for_operator(
     wanted: SecurityScopes, staff: AnyStaff, session: InTransaction, operator: Annotated[Id, Path()]
 ) -> Acting:
-    """Let staff act for an operator: its own, or an administrator.
+    """Allow the operator's own staff and administrators to act for an operator.
 
     Raises:
-        NotFound: to anybody else.
+        NotFound: to everybody else.
     """
     refuse_stranger(allowed=session.get(Operator, operator) is not None and staff.acts_for_operator(operator))
     refuse_scopes(staff.scopes, wanted)
@@ -59,10 +59,10 @@ def for_operator(
 def for_program(
     wanted: SecurityScopes, staff: AnyStaff, session: InTransaction, program: Annotated[Id, Path()]
 ) -> Acting:
-    """Let staff act for a program's school.
+    """Allow staff who may act for a program's school.
 
     Raises:
-        NotFound: to anybody else.
+        NotFound: to everybody else.
     """
     found = session.execute(
         select(School.id, School.operator_id).join(Program, Program.school_id == School.id).where(Program.id == program)
@@ -73,10 +73,10 @@ def for_program(
 
 
 def to_read_program(staff: AnyStaff, session: InTransaction, program: Annotated[Id, Path()]) -> Staff:
-    """Let staff read what a program's school sees; auditors too.
+    """Allow auditors, and staff who may act for a program's school, to read the program's records.
 
     Raises:
-        NotFound: to anybody else.
+        NotFound: to everybody else.
     """
     found = session.execute(
         select(School.id, School.operator_id).join(Program, Program.school_id == School.id).where(Program.id == program)

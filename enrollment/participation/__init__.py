@@ -1,1 +1,1 @@
-"""Schools take part in a cycle, or leave it."""
+"""A school takes part in a cycle, or leaves it."""

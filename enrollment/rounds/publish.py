@@ -11,7 +11,7 @@ from enrollment.applicants.models import Child
 from enrollment.directory.models import Program, School
 from enrollment.rounds.locks import LockedRound
 from enrollment.rounds.models import CutoffRow, FrozenProgram, Placed, Round, WaitingPlace
-from enrollment.rules.levels import part_of
+from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.model import BackfillInput
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import read_back
@@ -66,7 +66,7 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
         waiting.setdefault(cutoff.program_id, {})[cutoff.seat_group] = cutoff.waiting
     found = {}
     for frozen, rules, school in rows:
-        said, came_from = part_of(rules.rules), fields_of(rules.came_from)
+        said, came_from = read_stored_rules(rules.rules), fields_of(rules.came_from)
         levels = {
             "operator": f"operator:{school.operator_id}",
             "school": f"school:{school.id}",

@@ -23,7 +23,7 @@ from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import FrozenRow, Round
 from enrollment.rules.backfill import Backfilled, OneSeat, for_backfill, with_seats_for
 from enrollment.rules.in_force import InForce, rules_in_force
-from enrollment.rules.levels import part_of
+from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.to_market import read_back
 from enrollment.seats.models import LIVE, Offer
 from lottery.market.model import Applicant as Entry
@@ -172,7 +172,7 @@ def _settled(
     if round_.kind is Kind.BACKFILL:
         return for_backfill(
             program,
-            part_of(rules.rules),
+            read_stored_rules(rules.rules),
             on=now.date(),
             held=here,
             one=one,

@@ -1,1 +1,1 @@
-"""The rules that schools set: said by level, settled, proposed, approved, and put into market form."""
+"""Rules of schools: levels, resolution, proposals, market form, sentences and presets."""

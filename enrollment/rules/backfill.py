@@ -1,29 +1,29 @@
-"""What a program does in a backfill round: its school's own rule, settled in one place (lottery.md, section 7)."""
+"""Apply a school's backfill rule to a program in a backfill round (docs/reference/specification.md, section 7)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from enrollment.rules.model import BackfillInput, RulesPart
+from enrollment.rules.model import BackfillInput, RulesInput
 from lottery.market.rules import OPEN, BackfillRule, Order, Program, VacatedReserves
 
 
 class WhyNot(StrEnum):
-    """Why a program fills no seat in a backfill round: what of its school's own rule says so."""
+    """Why a program fills no seat in a backfill round, by its school's own rule."""
 
     NEVER = "never"
     GRADE = "grade"
     DATE = "date"
     OVER_TARGET = "over-target"
-    """More children hold its seats than its target has now: over-offers, or seats that were taken away."""
+    """More children hold its seats than its target allows: over-offers, or a lower target."""
     OTHER_SEAT = "other-seat"
-    """The round is for one seat, and it is another's."""
+    """The round is for one seat of another program."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneSeat:
-    """The seat that a round is for, where it is for one."""
+    """The one seat of a round that fills a single seat."""
 
     program: str
     group: str
@@ -31,37 +31,39 @@ class OneSeat:
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """A program as a backfill round has it."""
+    """A program in a backfill round."""
 
     program: Program
     why_not: WhyNot | None
-    """Why it fills no seat; None: it fills."""
+    """Why the program fills no seat; None: it fills seats."""
     target: int
-    """How many seats it may have filled in the end."""
+    """How many seats may be filled at the end of the round."""
 
 
 def for_backfill(
     program: Program,
-    said: RulesPart,
+    rules: RulesInput,
     *,
     on: date,
     held: Mapping[str, int],
     one: OneSeat | None = None,
     waiting: Callable[[], Mapping[str, int]] | None = None,
 ) -> Backfilled:
-    """Settle a program's backfill rule for a round: by grade, date, target and limit (lottery.md, section 7).
+    """Apply a program's backfill rule to a round: grade, date, target and limit.
+
+    The rule is in docs/reference/specification.md, section 7.
 
     Args:
-        program: as the main round has it.
-        said: the school's rules, resolved.
+        program: the program of the main round.
+        rules: the school's resolved rules.
         on: the day of the round.
-        held: how many seats are held, by seat group.
-        one: the seat that the round is for, if it is for one.
-        waiting: says how many who hold no seat there may have one in each group; asked only where a limit keeps the
-            round from filling every free seat, which then goes to a group in which somebody waits.
+        held: the number of held seats, by seat group.
+        one: the seat of the round, if the round is for one seat.
+        waiting: returns how many children without a seat there wait in each group. It is called only if a limit keeps
+            the round from filling every open seat; then groups with waiting children get the seats.
     """
-    rule = said.backfill or BackfillInput()
-    target = said.seats.target_on(on) if said.seats else program.seats
+    rule = rules.backfill or BackfillInput()
+    target = rules.seats.target_on(on) if rules.seats else program.seats
     why_not = why_not_filling(rule, program, on=on, one=one)
     if why_not is None and sum(held.values()) > target:
         why_not = WhyNot.OVER_TARGET
@@ -80,7 +82,7 @@ def for_backfill(
 
 
 def with_seats_for(program: Program, held: Mapping[str, int]) -> Program:
-    """Return a program with no fewer seats in any group than are held before its main round."""
+    """Return a program that has at least as many seats in each group as children hold before its main round."""
     written = program.seats_as_written()
     seats = {group: max(number, held.get(group, 0)) for group, number in written.items()}
     if seats == written:
@@ -93,7 +95,7 @@ def with_seats_for(program: Program, held: Mapping[str, int]) -> Program:
 
 
 def why_not_filling(rule: BackfillInput, program: Program, *, on: date, one: OneSeat | None = None) -> WhyNot | None:
-    """Say why a program fills no seat in a round of a day, or None if it fills."""
+    """Return why a program fills no seat in a round on a day, or None if it fills seats."""
     last = rule.last_date_by_grade.get(program.grade, rule.last_date)
     if rule.never:
         return WhyNot.NEVER
@@ -113,9 +115,9 @@ def _seats_to_fill(
     one: OneSeat | None,
     waiting: Callable[[], Mapping[str, int]] | None,
 ) -> dict[str, int]:
-    """Return each group's seats: those held, and as many free ones as target, limit and the round allow.
+    """Return the seats of each group: the held seats, and as many open seats as target, limit and round allow.
 
-    Seats may have been lowered since: who holds one keeps it, and a market has no fewer seats than holders.
+    A school may have lowered its seats since. Children keep their held seats, so a market has a seat for each of them.
     """
     left = max(target - sum(held.values()), 0)
     for limit in (rule.at_most, 1 if one else None):
@@ -125,7 +127,7 @@ def _seats_to_fill(
     if one:
         free = {group: left if group == one.group else 0 for group in within}
     elif waiting and sum(free.values()) > left and rule.vacated_reserved_seats == "keep":
-        # Otherwise a reserve for which nobody waits would have the limit to itself, round after round.
+        # Otherwise a reserve with no waiting children would use up the limit in every round.
         wanted = waiting()
         free = {group: min(number, wanted.get(group, 0)) for group, number in free.items()}
     seats: dict[str, int] = {}
@@ -137,9 +139,9 @@ def _seats_to_fill(
 
 
 def _groups_within(program: Program, target: int) -> dict[str, int]:
-    """Return each group's seats in precedence order for another target than the match's.
+    """Return the seats of each group in precedence order, for a target other than the match target.
 
-    What is fewer comes off the open seats first, and then off the reserves that are filled last.
+    A lower target takes away open seats first, then seats of the reserves that are filled last.
     """
     written = replace(program, seats=target).seats_as_written()
     missing = max(-written[OPEN], 0)

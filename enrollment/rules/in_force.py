@@ -1,4 +1,4 @@
-"""Settle the rules of programs that take part, in versions, and tell the log: what a freeze takes."""
+"""Put a program's resolved rules in force as a new version, and log them. A freeze reads the newest versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,28 +14,29 @@ from enrollment.database import Document, clock
 from enrollment.directory.models import Offering, ParticipationVersion, Program
 from enrollment.directory.offerings import lock_programs
 from enrollment.problems import Conflict, Fault, sentence
-from enrollment.rules.levels import Levels, document_of, known_to, read_levels
-from enrollment.rules.model import Resolved
+from enrollment.rules.levels import Levels, known_names, read_levels, rules_document
+from enrollment.rules.model import ResolvedRules
 from enrollment.rules.models import ProgramRules
-from enrollment.rules.to_market import faults_resolved, faults_said, program_document, read_back
+from enrollment.rules.to_market import program_document, read_back
+from enrollment.rules.validation import input_faults, resolved_faults
 from lottery.market.canonical import Json
 
 MAX_FAULTS = 100
 
 
 class RulesCannotWork(Conflict):
-    """Rules that cannot do what they say."""
+    """The rules have faults."""
 
-    title = sentence("The rules cannot work")
-    detail = sentence("Correct what is listed and save again; the former rules stand.")
+    title = sentence("Invalid rules")
+    detail = sentence("Correct every listed fault and save again. The earlier rules stay in force.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Who changes rules, and why.
+    """A person's change of rules, and the reason.
 
-    `actor` is how the log names them, and `staff` the account, so that nobody approves their own change; it is never
-    shown.
+    The log names the person by `actor`. `staff` is the account, so that nobody approves their own change; no answer
+    shows it.
     """
 
     actor: str
@@ -45,7 +46,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Who approved a change, by role, and why."""
+    """The role of the administrator who approved a change, and the reason."""
 
     actor: str
     reason: str
@@ -53,28 +54,28 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A program's rules in force, in the version that the log has."""
+    """A program's rules in force, in the version of the log."""
 
     program: str
     version: int
     market: Mapping[str, Json]
     """In market form, for a main round."""
     rules: Mapping[str, Json]
-    """As the school says them, every part settled; the backfill rule is only here."""
+    """In the school's form, resolved. Only this form has the backfill rule."""
 
 
 def rules_in_force(session: Session, cycle: str) -> list[InForce]:
-    """Return the rules of every program that takes part in a cycle and has rules, in order of the programs' ids."""
-    return [_in_force(row) for row in session.execute(_asked(cycle))]
+    """Return the rules in force of every program that takes part in a cycle, in order of program ids."""
+    return [_in_force(row) for row in session.execute(_query(cycle))]
 
 
 def rules_of_program(session: Session, cycle: str, program: str) -> InForce | None:
-    """Return a program's rules, if it takes part in a cycle and has rules."""
-    row = session.execute(_asked(cycle).where(ProgramRules.program_id == program)).one_or_none()
+    """Return a program's rules in force; None if the program does not take part or has no rules."""
+    row = session.execute(_query(cycle).where(ProgramRules.program_id == program)).one_or_none()
     return None if row is None else _in_force(row)
 
 
-def _asked(cycle: str) -> Select[str, int, Document, Document]:
+def _query(cycle: str) -> Select[str, int, Document, Document]:
     return (
         select(ProgramRules.program_id, ProgramRules.version, ProgramRules.market, ProgramRules.rules)
         .join(
@@ -94,10 +95,10 @@ def _in_force(row: Row[str, int, Document, Document]) -> InForce:
 
 
 def settle_cycle(session: Session, cycle: Cycle, act: Act) -> None:
-    """Settle the rules of all that take part, after a change of what rules hang on besides: the zones.
+    """Resolve the rules of every program that takes part again, after a change of the cycle's zones.
 
     Raises:
-        RulesCannotWork: if some program's rules no longer can; the change is then to be given up.
+        RulesCannotWork: if a program's rules have faults now; give up the change.
     """
     programs = session.scalars(
         select(Program)
@@ -111,41 +112,42 @@ def settle_cycle(session: Session, cycle: Cycle, act: Act) -> None:
 
 
 def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program], levels: Levels) -> None:
-    """Refuse rules that cannot work any more at some program, whoever said them and when.
+    """Refuse if the rules of any of these programs have faults, at any level.
 
     Raises:
-        RulesCannotWork: with every fault, and the program that it is at.
+        RulesCannotWork: with every fault and its program.
     """
-    known = known_to(session, cycle)
+    known = known_names(session, cycle)
     faults: list[Fault] = []
     for program in programs:
         rules = levels.resolved(program).rules
-        found = [*faults_said(rules, known), *faults_resolved(rules, levels.place(program))]
-        # The body that is refused need not have what the fault is about.
-        faults += naming(program.id, [Fault("", one.code, one.detail, one.values) for one in found], pointer="")
+        found = [*input_faults(rules, known), *resolved_faults(rules, levels.context(program))]
+        # The fault may be in rules that the body does not have, so it has no pointer.
+        unplaced = [Fault("", fault.code, fault.detail, fault.values) for fault in found]
+        faults += with_program(program.id, unplaced, pointer="")
     if faults:
         raise RulesCannotWork(faults=faults[:MAX_FAULTS])
 
 
-def naming(program: str, faults: Sequence[Fault], *, pointer: str) -> list[Fault]:
-    """Return faults after one that names the program that they are at, or nothing if there are none."""
+def with_program(program: str, faults: Sequence[Fault], *, pointer: str) -> list[Fault]:
+    """Return the faults after a first fault that names their program; an empty list if there are no faults."""
     if not faults:
         return []
-    detail = sentence("cannot work at {program}, for what is listed next")
+    detail = sentence("the rules have faults at {program}; the next entries list them")
     return [Fault(pointer, "cannot-work-at", detail, {"program": program}), *faults]
 
 
 def settle(
     session: Session, cycle: Cycle, programs: Sequence[Program], act: Act, approval: Approval | None = None
 ) -> None:
-    """Give every program that takes part, and whose rules came out otherwise than before, a new version, and log it.
+    """Give each program that takes part a new version of its rules if they changed, and log the version.
 
     Args:
-        session: a transaction that holds the cycle and its rules (`lock_rules`).
+        session: a transaction with the cycle and its rules locked (`lock_rules`).
         cycle: the cycle.
-        programs: those that a change may have reached; their rules have no faults.
-        act: who made the change.
-        approval: who approved it, if it waited for that.
+        programs: the programs that the change may affect; their rules have no faults.
+        act: the change.
+        approval: the approval, if the change needed one.
     """
     ids = [program.id for program in programs]
     lock_programs(session, cycle.id, ids)
@@ -159,12 +161,12 @@ def settle(
         .execution_options(populate_existing=True)
     )
     offered = {offering.program_id: offering for offering in offerings}
-    taking = [program for program in programs if program.id in offered]
-    levels = read_levels(session, cycle.id, taking)
-    for program in taking:
+    participating = [program for program in programs if program.id in offered]
+    levels = read_levels(session, cycle.id, participating)
+    for program in participating:
         resolved = levels.resolved(program)
         if resolved.rules.seats is not None:
-            market = program_document(resolved.rules, levels.place(program))
+            market = program_document(resolved.rules, levels.context(program))
             read_back(market)
             _put_in_force(session, offered[program.id], resolved, market, act, approval)
 
@@ -172,21 +174,21 @@ def settle(
 def _put_in_force(
     session: Session,
     offering: Offering,
-    resolved: Resolved,
+    resolved: ResolvedRules,
     market: dict[str, Json],
     act: Act,
     approval: Approval | None,
 ) -> None:
-    rules = document_of(resolved.rules)
+    rules = rules_document(resolved.rules)
     key = (offering.cycle_id, offering.program_id)
     former = session.get(ProgramRules, (*key, offering.rules_version)) if offering.rules_version else None
     if former and former.market == market and former.rules == rules:
         return
     version = (offering.rules_version or 0) + 1
-    told: dict[str, Json] = {"program": offering.program_id, "version": version, "rules": rules, "market": market}
+    fields: dict[str, Json] = {"program": offering.program_id, "version": version, "rules": rules, "market": market}
     if approval:
-        told |= {"approved_by": approval.actor, "approval_reason": approval.reason}
-    leaf = append(session, "rules.put", cycle=offering.cycle_id, actor=act.actor, reason=act.reason, fields=told)
+        fields |= {"approved_by": approval.actor, "approval_reason": approval.reason}
+    leaf = append(session, "rules.put", cycle=offering.cycle_id, actor=act.actor, reason=act.reason, fields=fields)
     session.add(
         ProgramRules(
             cycle_id=offering.cycle_id,
@@ -209,7 +211,7 @@ def _put_in_force(
 
 
 def count_participation(session: Session, cycle: str, school: str) -> None:
-    """Count a change of how a school takes part, or with how many seats: whoever saw it before has seen another."""
+    """Count a change of a school's participation or seats, so that the ETag of an earlier answer is out of date."""
     session.execute(
         insert(ParticipationVersion)
         .values(cycle_id=cycle, school_id=school, version=1)

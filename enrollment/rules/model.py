@@ -1,4 +1,4 @@
-"""A school's rules as a school says them. Every part may be left out; it is then inherited."""
+"""The rules that a school, its operator or a program sets. Each level inherits the parts that it leaves out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,68 +20,76 @@ MAX_NAMES = 500
 
 Condition = Annotated[
     dict[str, JsonValue],
-    Field(description="A test on settled facts (lottery/README.md).", examples=[{"at_school": "sibling"}]),
+    Field(description="A condition on facts about a child (lottery/README.md).", examples=[{"at_school": "sibling"}]),
 ]
 
-Level = Literal["default", "operator", "school", "program"]
+Level = Literal["operator", "school", "program"]
+"""A level that has rules of its own."""
+
+Origin = Literal["default", "operator", "school", "program"]
+"""The level that a part of resolved rules comes from."""
 
 
-class LaterTarget(Wire):
-    """A target that takes the place of the one before it on a day: for a second round, the first day of school."""
+class LaterTargetInput(Wire):
+    """A target that replaces the earlier target from one day on, such as the first day of school."""
 
     name: Annotated[Id, Field(examples=["first-day"])]
-    begins: Annotated[date, Field(strict=False, description="The first day on which it counts.")]
+    begins: Annotated[date, Field(strict=False, description="The first day of this target.")]
     seats: Annotated[int, Field(ge=0, le=MAX_SEATS)]
 
 
-class Seats(Wire):
-    """How many seats the match may fill, and how many children the school means to enroll in the end."""
+class SeatsInput(Wire):
+    """How many seats the match may fill, and how many children the school plans to enroll."""
 
     match: Annotated[
         int, Field(ge=0, le=MAX_SEATS, description="The match target: seats that the main round fills.", examples=[40])
     ]
     enrollment: Annotated[
-        int | None, Field(ge=0, le=MAX_SEATS, description="The enrollment target; null: what the match target says.")
+        int | None,
+        Field(ge=0, le=MAX_SEATS, description="The enrollment target; null: the match target without the over-offer."),
     ] = None
     over_offer: Annotated[
         int | None,
         Field(
             ge=0,
             le=MAX_SEATS,
-            description="How many seats of the match target are offered beyond what the school means to enroll, since "
-            "some families decline. They are not filled again; null: none.",
+            description="Seats of the match target that the school offers beyond its plan, because some families "
+            "decline. The school does not refill these seats; null: none.",
         ),
     ] = None
     later: Annotated[
-        list[LaterTarget] | None,
-        Field(max_length=MAX_PARTS, description="Targets of later days; a backfill round goes by the newest begun."),
+        list[LaterTargetInput] | None,
+        Field(
+            max_length=MAX_PARTS,
+            description="Targets that begin on later days. A backfill round uses the target that began last.",
+        ),
     ] = None
 
     @property
     def refilled(self) -> int:
-        """Return how many seats of the match target are filled again when they open: all but the over-offers."""
+        """Return how many seats of the match target the school refills: all except the over-offer."""
         return self.match - (self.over_offer or 0)
 
     @property
     def to_enroll(self) -> int:
-        """Return how many children the school means to enroll."""
+        """Return how many children the school plans to enroll."""
         return self.refilled if self.enrollment is None else self.enrollment
 
     def target_on(self, day: date) -> int:
-        """Return how many seats a backfill round of that day may have filled at its end."""
+        """Return how many seats may be filled at the end of a backfill round on that day."""
         begun = [target for target in self.later or [] if target.begins <= day]
         return max(begun, key=lambda target: target.begins).seats if begun else self.refilled
 
 
 class ClassInput(Wire):
-    """A priority class: who meets an earlier one of the list comes before who does not."""
+    """A priority class. Children in an earlier class of the list come before all others."""
 
     name: Annotated[Id, Field(examples=["sibling"])]
     when: Condition
 
 
 class NoNeighborhood(Wire):
-    """Where a child lives does not count."""
+    """A child's address does not matter."""
 
     rule: Literal["none"]
 
@@ -91,11 +99,14 @@ class NeighborhoodPriority(Wire):
 
     rule: Literal["priority"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
-    before: Annotated[Id | None, Field(description="The class it comes right before; null: after them all.")] = None
+    before: Annotated[
+        Id | None,
+        Field(description="The class that comes right after the neighborhood; null: the neighborhood is last."),
+    ] = None
 
 
 class NeighborhoodReserve(Wire):
-    """Some seats are for the neighborhood first. Which seats are filled first decides more than the percent does."""
+    """Some seats go to the neighborhood first. The order of filling matters more than the percentage."""
 
     rule: Literal["reserve"]
     percent: Annotated[int, Field(ge=0, le=100)]
@@ -110,34 +121,37 @@ class NeighborhoodGuarantee(Wire):
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
     when_more_than_seats: Annotated[
         Literal["raise-seats", "will-not-raise"] | None,
-        Field(description="What the school does if more of them rank it than it has seats; readiness asks."),
+        Field(
+            description="What the school does if more neighborhood children rank the school than it has seats. The "
+            "readiness check uses this answer."
+        ),
     ] = None
 
 
 class NeighborhoodOnly(Wire):
-    """Nobody else is considered."""
+    """Only children of the neighborhood can get a seat."""
 
     rule: Literal["only"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
 
 
-Neighborhood = Annotated[
+NeighborhoodInput = Annotated[
     NoNeighborhood | NeighborhoodPriority | NeighborhoodReserve | NeighborhoodGuarantee | NeighborhoodOnly,
     Field(discriminator="rule"),
 ]
 
 
 class ReserveInput(Wire):
-    """Seats for which those who meet a condition come first (open) or alone (closed)."""
+    """Seats for children who meet a condition: they come first (open overflow), or nobody else can (closed)."""
 
     name: Id
     seats: Annotated[int | None, Field(ge=0, le=MAX_SEATS)] = None
     percent: Annotated[int | None, Field(ge=0, le=100)] = None
     when: Condition
     overflow: Literal["open", "closed"] = "open"
-    classes: Annotated[list[ClassInput] | None, Field(max_length=MAX_PARTS, description="null: the program's own.")] = (
-        None
-    )
+    classes: Annotated[
+        list[ClassInput] | None, Field(max_length=MAX_PARTS, description="null: the program's own classes.")
+    ] = None
 
     @model_validator(mode="after")
     def _has_one_size(self) -> "ReserveInput":
@@ -147,71 +161,75 @@ class ReserveInput(Wire):
 
 
 class RankedInput(Wire):
-    """A screened school's own order, best first, by ticket."""
+    """A screened school's own order of applicants, by ticket, best first."""
 
     ranked: Annotated[list[Id], Field(max_length=MAX_SEATS)]
 
 
 class BackfillInput(Wire):
-    """What becomes of seats that open after the main round."""
+    """The rule for seats that open after the main round."""
 
     never: bool = False
-    entry_grades: Annotated[list[Id], Field(max_length=MAX_PARTS, description="Always filled.")] = Field(
-        default_factory=list
-    )
+    entry_grades: Annotated[
+        list[Id], Field(max_length=MAX_PARTS, description="Grades that always refill open seats.")
+    ] = Field(default_factory=list)
     grades: Annotated[
-        list[Id] | None, Field(max_length=MAX_PARTS, description="Grades that fill besides; null: all.")
+        list[Id] | None, Field(max_length=MAX_PARTS, description="Other grades that refill open seats; null: all.")
     ] = None
     last_date: Annotated[
-        Annotated[date, Field(strict=False)] | None, Field(description="After it nothing is filled.")
+        Annotated[date, Field(strict=False)] | None,
+        Field(description="The last day to refill seats. Seats that open later stay empty."),
     ] = None
     last_date_by_grade: dict[Id, Annotated[date, Field(strict=False)]] = Field(default_factory=dict)
     vacated_reserved_seats: Literal["keep", "release"] = "keep"
     order: Literal["waitlist", "reverse", "fresh"] = "waitlist"
     at_most: Annotated[
-        int | None, Field(ge=0, le=MAX_SEATS, description="Free seats filled at most in one round; null: all.")
+        int | None, Field(ge=0, le=MAX_SEATS, description="The most open seats to fill in one round; null: all.")
     ] = None
     hours_to_answer: Annotated[int, Field(ge=1, le=24 * 60)] = 48
 
 
-class RulesPart(Wire):
-    """What one level says: an operator for its schools, a school for its programs, or a program for itself."""
+class RulesInput(Wire):
+    """The rules of one level: an operator for its schools, a school for its programs, or a program for itself."""
 
-    seats: Seats | None = None
+    seats: SeatsInput | None = None
     eligible: Condition | None = None
     classes: Annotated[list[ClassInput] | None, Field(max_length=MAX_PARTS)] = None
-    neighborhood: Neighborhood | None = None
+    neighborhood: NeighborhoodInput | None = None
     reserves: Annotated[list[ReserveInput] | None, Field(max_length=MAX_PARTS)] = None
     precedence: Annotated[
         list[Id] | None,
-        Field(max_length=MAX_PARTS, description="The order in which groups are filled, each once, with open."),
+        Field(
+            max_length=MAX_PARTS,
+            description="The order in which seat groups are filled. Name every reserve and `open`, each once.",
+        ),
     ] = None
     tie_break: Literal["single", "multiple"] | RankedInput | None = None
     backfill: BackfillInput | None = None
 
 
 class StoredRulesUnreadable(Conflict):
-    """Rules in the database have a form that is not read today."""
+    """The database has rules in a form that this version cannot read."""
 
     title = sentence("Stored rules cannot be read")
     detail = sentence(
-        "Rules that were stored earlier have a form that this version does not read. Save the rules of the operator, "
-        "the school and the program again, then repeat the request."
+        "An earlier version stored rules in a form that this version cannot read. Save the rules of the operator, the "
+        "school and the program again, then repeat the request."
     )
 
 
-PARTS = tuple(RulesPart.model_fields)
+PARTS = tuple(RulesInput.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """Rules with every part settled, but seats, precedence and tie-break may stay open; and where each is from."""
+class ResolvedRules:
+    """Rules with a value for every part, and the origin of each part. Seats, precedence and tie-break may be empty."""
 
-    rules: RulesPart
-    came_from: Mapping[str, Level]
+    rules: RulesInput
+    came_from: Mapping[str, Origin]
 
 
-DEFAULTS = RulesPart(
+DEFAULTS = RulesInput(
     eligible={"everyone": True},
     classes=[],
     neighborhood=NoNeighborhood(rule="none"),
@@ -220,21 +238,21 @@ DEFAULTS = RulesPart(
 )
 
 
-def resolve(*, operator: RulesPart | None, school: RulesPart | None, program: RulesPart | None) -> Resolved:
-    """Settle each part by the nearest level that says it: the program, its school, the operator, the defaults."""
-    levels: list[tuple[Level, RulesPart | None]] = [
+def resolve(*, operator: RulesInput | None, school: RulesInput | None, program: RulesInput | None) -> ResolvedRules:
+    """Take each part from the nearest level that has it: the program, its school, the operator, the defaults."""
+    levels: list[tuple[Origin, RulesInput | None]] = [
         ("program", program),
         ("school", school),
         ("operator", operator),
         ("default", DEFAULTS),
     ]
-    came_from: dict[str, Level] = {}
-    settled = RulesPart()
+    came_from: dict[str, Origin] = {}
+    resolved = RulesInput()
     for part in PARTS:
-        for level, said in levels:
-            value = getattr(said, part) if said else None
+        for level, rules in levels:
+            value = getattr(rules, part) if rules else None
             if value is not None:
-                settled = settled.model_copy(update={part: value})
+                resolved = resolved.model_copy(update={part: value})
                 came_from[part] = level
                 break
-    return Resolved(settled, came_from)
+    return ResolvedRules(resolved, came_from)

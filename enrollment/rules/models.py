@@ -1,4 +1,4 @@
-"""The rules in every version."""
+"""The tables of rules, with every version."""
 
 import uuid
 from datetime import datetime
@@ -19,7 +19,7 @@ from enrollment.database import Document, Table
 
 
 class RulesVersion(Table):
-    """What one level (operator, school, program) says of its rules in a cycle; every save is a version."""
+    """The rules of one level (operator, school, program) in a cycle. Every save makes a version."""
 
     __tablename__ = "rules_said"
     __table_args__ = (
@@ -63,7 +63,7 @@ class RulesVersion(Table):
 
 
 class ProgramRules(Table):
-    """A program's rules in force, resolved, in one version: what the log has, and the freeze takes the last of."""
+    """One version of a program's resolved rules in force. The log has every version; a freeze takes the newest."""
 
     __tablename__ = "program_rules"
     __table_args__ = (ForeignKeyConstraint(["cycle_id", "program_id"], ["offering.cycle_id", "offering.program_id"]),)
@@ -72,12 +72,12 @@ class ProgramRules(Table):
     program_id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     rules: Mapped[Document]
-    """As the school says them, every part resolved."""
+    """In the school's form, resolved."""
     came_from: Mapped[dict[str, str]] = mapped_column(JSONB)
     market: Mapped[Document]
-    """The same in market form, for a main round."""
+    """In market form, for a main round."""
     leaf_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    """Of the entry that told of them."""
+    """The leaf hash of the log entry for this version."""
     actor: Mapped[str]
     reason: Mapped[str | None]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -1,4 +1,4 @@
-"""Presets: named, documented rule sets that a school or an operator starts from and edits. Each is a file."""
+"""Presets: documented sets of rules that a school or an operator copies and edits. Each preset is a file."""
 
 from collections.abc import Mapping
 from datetime import MAXYEAR, date
@@ -13,7 +13,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.cycles.schemas import Policy
 from enrollment.field_types import Id, Text, Wire
 from enrollment.problems import NotFound
-from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTarget, RulesPart, Seats
+from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTargetInput, RulesInput, SeatsInput
 
 FILES = Path(__file__).parent / "preset_files"
 
@@ -22,12 +22,12 @@ MonthDay = Annotated[
     StringConstraints(
         pattern=r"^((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))$"
     ),
-    Field(description="A day that every year has: month and day.", examples=["02-15"]),
+    Field(description="Month and day of a day that every year has.", examples=["02-15"]),
 ]
 
 
 class LaterEachYear(Wire):
-    """A later target whose day comes each year."""
+    """A later target that begins on the same day each year."""
 
     name: Id
     month_day: MonthDay
@@ -35,55 +35,45 @@ class LaterEachYear(Wire):
 
 
 class Variant(Wire):
-    """One rule set of a preset."""
+    """One set of rules of a preset."""
 
     name: Id
-    what: Annotated[Text, Field(description="What it does, in a line.")]
-    rules: Annotated[RulesPart, Field(description="As a program may say them; the numbers are examples to edit.")]
+    what: Annotated[Text, Field(description="What these rules do, in one line.")]
+    rules: Annotated[RulesInput, Field(description="Rules for a program. The numbers are examples to edit.")]
     zones: Annotated[
         list[Id],
-        Field(
-            description="Zones that the rules name and that stand for others: whoever takes them puts its own there."
-        ),
+        Field(description="Example zones that the rules name. Replace them with your own zones."),
     ] = Field(default_factory=list)
     last_date_each_year: Annotated[
-        MonthDay | None, Field(description="The backfill rule's last date, which comes each year; null: none.")
+        MonthDay | None, Field(description="The last date of the backfill rule, the same day each year; null: none.")
     ] = None
     later_each_year: Annotated[
-        list[LaterEachYear], Field(description="Later targets, whose days come each year, in the order of the season.")
+        list[LaterEachYear],
+        Field(description="Later targets that begin on the same days each year, in order of the season."),
     ] = Field(default_factory=list)
 
 
-class PresetListed(Wire):
-    """A preset in the list."""
+class Preset(Wire):
+    """A preset: the real system behind it, the cycle policy that it needs, and its sets of rules."""
 
     id: Id
     name: Text
-    system: Annotated[Text, Field(description="The real system that it is drawn from.")]
-    shows: Annotated[Text, Field(description="What it shows.")]
-
-
-class Preset(PresetListed):
-    """A preset: what it is drawn from, what of a cycle belongs to it, and its rule sets."""
-
-    source: Annotated[Text, Field(description="Where what is known of the real system is from.")]
+    system: Annotated[Text, Field(description="The real enrollment system that the preset follows.")]
+    shows: Annotated[Text, Field(description="What the preset shows.")]
+    source: Annotated[Text, Field(description="The sources about the real system.")]
     cycle: Annotated[
-        Policy, Field(description="The policy of a cycle that it is made for, with the facts that its rules name.")
+        Policy, Field(description="The cycle policy that the preset needs, with the facts that its rules name.")
     ]
     variants: Annotated[list[Variant], Field(min_length=1)]
-    notes: Annotated[list[Text], Field(description="What these rules do not say, and what to mind.")]
+    notes: Annotated[list[Text], Field(description="Limits of these rules, and points to watch.")]
 
     def variant(self, name: str) -> Variant:
-        """Return the rule set of that name.
+        """Return the set of rules with that name.
 
         Raises:
-            KeyError: if there is none.
+            KeyError: if the preset has no such set.
         """
         return {variant.name: variant for variant in self.variants}[name]
-
-    def listed(self) -> PresetListed:
-        """Return what the list shows of it."""
-        return PresetListed(id=self.id, name=self.name, system=self.system, shows=self.shows)
 
 
 @cache
@@ -97,7 +87,7 @@ def read_preset(preset_id: str) -> Preset:
     """Return a preset.
 
     Raises:
-        NotFound: if there is none of that id.
+        NotFound: if no preset has that id.
     """
     if preset_id not in presets():
         raise NotFound
@@ -105,25 +95,25 @@ def read_preset(preset_id: str) -> Preset:
 
 
 def first_after(month_day: str, day: date) -> date:
-    """Return the first day of that month and day after a day; in the last year of all, the day of that year."""
+    """Return the first date after a day that has this month and day; never later than the last year of `date`."""
     this_year = date.fromisoformat(f"{day.year:04}-{month_day}")
     return this_year if this_year > day else this_year.replace(year=min(day.year + 1, MAXYEAR))
 
 
 def main_round_over(cycle: Cycle) -> date:
-    """Return the day by which a cycle's main round is over, as far as its calendar says.
+    """Return the last known day of a cycle's main round.
 
-    With a deadline in January the next 15 February is still of the school year before; what comes after the deadline,
-    where the calendar has it, tells so.
+    After a January deadline, the next February 15 is still in the school year before. The calendar's later dates, if
+    it has any, show this.
     """
     times = (cycle.deadline, cycle.results_at, cycle.answer_by, cycle.backfill_opens)
     return max(time for time in times if time is not None).date()
 
 
 def settled_for(preset: Preset, cycle: Cycle) -> Preset:
-    """Return a preset whose yearly days have become a cycle's dates.
+    """Return a preset with the dates of a cycle in place of the yearly days.
 
-    A last date is the first such day after the main round; later targets come one after the other from the deadline on.
+    A last date is the first such day after the main round. Later targets follow each other from the deadline on.
     """
     return preset.model_copy(update={"variants": [_settled(variant, cycle) for variant in preset.variants]})
 
@@ -139,9 +129,9 @@ def _settled(variant: Variant, cycle: Cycle) -> Variant:
     return variant.model_copy(update={"rules": rules})
 
 
-def _with_later(seats: Seats, variant: Variant, day: date) -> Seats:
-    later: list[LaterTarget] = []
+def _with_later(seats: SeatsInput, variant: Variant, day: date) -> SeatsInput:
+    later: list[LaterTargetInput] = []
     for target in variant.later_each_year:
         day = first_after(target.month_day, day)
-        later.append(LaterTarget(name=target.name, begins=day, seats=target.seats))
+        later.append(LaterTargetInput(name=target.name, begins=day, seats=target.seats))
     return seats.model_copy(update={"later": later})

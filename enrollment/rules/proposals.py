@@ -1,4 +1,4 @@
-"""Save rules in versions: in force at once before the opening, afterwards proposed, and approved or refused."""
+"""Save rules: at once before the cycle opens; afterward as a proposal that an administrator approves or refuses."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,154 +13,162 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Program
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.rules.in_force import MAX_FAULTS, Act, Approval, RulesCannotWork, naming, settle
+from enrollment.rules.in_force import MAX_FAULTS, Act, Approval, RulesCannotWork, settle, with_program
 from enrollment.rules.levels import (
     Levels,
-    SaidLevel,
     Subject,
-    document_of,
-    known_to,
+    current_rules,
+    known_names,
     lock_rules,
     next_version,
-    part_of,
+    pending_change,
     programs_under,
-    proposal_of,
     read_levels,
-    said_now,
+    read_stored_rules,
+    rules_document,
 )
-from enrollment.rules.model import RulesPart
+from enrollment.rules.model import Level, RulesInput
 from enrollment.rules.models import RulesVersion
-from enrollment.rules.to_market import faults_resolved, faults_said
+from enrollment.rules.validation import input_faults, resolved_faults
 
 BODY = "/rules"
-"""Where in a body the rules stand."""
+"""The pointer to the rules in a request body."""
 
 
 class ReasonNeeded(Conflict):
-    """A change after opening without a reason."""
+    """A change after the opening has no reason."""
 
-    title = sentence("A change after the opening needs a reason")
-    detail = sentence("Send a reason: families have begun to rank, and are shown it.")
+    title = sentence("Reason missing")
+    detail = sentence("The cycle is open, so every change needs a reason. Send a reason; families can read it.")
 
     def __init__(self) -> None:
-        super().__init__(faults=[Fault("/reason", "reason-missing", sentence("is missing; say why"))])
+        super().__init__(
+            faults=[Fault("/reason", "reason-missing", sentence("is missing; give the reason for the change"))]
+        )
 
 
 class ProposalWaiting(Conflict):
-    """Another change of the same rules waits."""
+    """Another change of the same rules waits for a decision."""
 
-    title = sentence("Another change of these rules waits for an administrator")
-    detail = sentence("Have it approved or refused first.")
+    title = sentence("Another change is pending")
+    detail = sentence(
+        "Another change of these rules waits. Ask an administrator to approve or refuse it, then try again."
+    )
 
 
 class OwnProposal(Conflict):
-    """Somebody would approve their own change."""
+    """An administrator tried to approve their own change."""
 
-    title = sentence("A change is approved by somebody else than who proposed it")
-    detail = sentence("Ask another administrator.")
+    title = sentence("Approval by a second person needed")
+    detail = sentence("You proposed this change. Ask another administrator to approve it.")
 
 
 class ChangeDecided(Conflict):
-    """A change that was approved or refused already."""
+    """An administrator already approved or refused the change."""
 
-    title = sentence("The change was decided on already")
-    detail = sentence("GET /v1/cycles/{cycle}/rules-changes lists those that still wait.")
+    title = sentence("Change already decided")
+    detail = sentence(
+        "An administrator already approved or refused this change. GET /v1/cycles/{cycle}/rules-changes lists the "
+        "changes that wait."
+    )
 
 
-def save_rules(session: Session, held: CycleNow, subject: Subject, said: RulesPart, act: Act) -> RulesVersion:
-    """Put rules in force, or propose them once the cycle is open.
+def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: RulesInput, act: Act) -> RulesVersion:
+    """Put rules in force, or propose them if the cycle is open.
 
-    A program's seats alone take force at once until the freeze of the main round: families see them, and no tuning of
-    rules to who applied hides in them.
+    A change of a program's seats alone is in force at once until the freeze of the main round. Families see the number
+    of seats, and nobody can use it to favor certain applicants.
 
     Args:
-        session: a transaction that holds the cycle and its rules (`lock_rules`).
-        held: the cycle and the time.
-        subject: whose rules.
-        said: all that the level says from now on.
-        act: who says it, and why; a reason is needed after the opening.
+        session: a transaction with the cycle and its rules locked (`lock_rules`).
+        cycle_now: the cycle and the time.
+        subject: the operator, school or program.
+        rules: all rules of that level from now on.
+        act: the person and the reason; after the opening the reason is required.
 
     Raises:
-        RulesCannotWork, ReasonNeeded, ProposalWaiting: as they say.
+        RulesCannotWork: if the rules have faults.
+        ReasonNeeded: if the cycle is open and the act has no reason.
+        ProposalWaiting: if another change of these rules waits.
     """
-    if held.has_opened and act.reason is None:
+    if cycle_now.has_opened and act.reason is None:
         raise ReasonNeeded
-    former = said_now(session, subject)
+    former = current_rules(session, subject)
     programs = programs_under(session, subject)
-    _refuse_unworkable(session, held.cycle, subject, said, programs)
-    by_own_act = held.cycle.main_round is None and _only_seats_change(subject, former, said)
-    if held.has_opened and not by_own_act:
-        if proposal_of(session, subject):
+    _refuse_unworkable(session, cycle_now.cycle, subject, rules, programs)
+    by_own_act = cycle_now.cycle.main_round is None and _only_seats_change(subject, former, rules)
+    if cycle_now.has_opened and not by_own_act:
+        if pending_change(session, subject):
             raise ProposalWaiting
-        return _store(session, subject, said, act, status="proposed")
+        return _store(session, subject, rules, act, status="proposed")
     _replace(session, former)
-    saved = _store(session, subject, said, act, status="in force")
-    settle(session, held.cycle, programs, act)
+    saved = _store(session, subject, rules, act, status="in force")
+    settle(session, cycle_now.cycle, programs, act)
     return saved
 
 
-def approve(session: Session, held: CycleNow, proposed: RulesVersion, *, staff: str, approval: Approval) -> None:
+def approve(session: Session, cycle_now: CycleNow, proposed: RulesVersion, *, staff: str, approval: Approval) -> None:
     """Put a proposed change in force.
 
     Args:
-        session: a transaction that holds the proposal (`lock_proposal`).
-        held: the cycle and the time.
+        session: a transaction with the proposal locked (`lock_proposal`).
+        cycle_now: the cycle and the time.
         proposed: the change.
-        staff: the account of who approves.
-        approval: their role, and why.
+        staff: the approver's account.
+        approval: the approver's role, and the reason.
 
     Raises:
-        OwnProposal: if it is the approver's own.
+        OwnProposal: if the approver proposed the change.
         AccountConfirmedLater, SponsorCannotApprove: if the approver may be the proposer.
-        RulesCannotWork: if it no longer can.
+        RulesCannotWork: if the rules have faults now.
     """
     refuse_second_person(session, staff, asked_by=proposed.proposed_by, begun_at=proposed.at, same=OwnProposal)
-    subject = Subject(proposed.cycle_id, cast("SaidLevel", proposed.level), proposed.subject_id)
-    former, said = said_now(session, subject), part_of(proposed.said)
+    subject = Subject(proposed.cycle_id, cast("Level", proposed.level), proposed.subject_id)
+    former, rules = current_rules(session, subject), read_stored_rules(proposed.said)
     if former and former.version > proposed.version:
-        # Only seats can have been saved since it was proposed, and what a school said last of them stands.
-        said = said.model_copy(update={"seats": part_of(former.said).seats})
-        proposed.said = document_of(said)
+        # Since the proposal only seats can have been saved. The newest number of seats wins.
+        rules = rules.model_copy(update={"seats": read_stored_rules(former.said).seats})
+        proposed.said = rules_document(rules)
     programs = programs_under(session, subject)
-    _refuse_unworkable(session, held.cycle, subject, said, programs)
+    _refuse_unworkable(session, cycle_now.cycle, subject, rules, programs)
     _replace(session, former)
     _decide(session, proposed, "in force", approval)
     act = Act(actor=proposed.actor, staff=proposed.proposed_by, reason=proposed.reason)
-    settle(session, held.cycle, programs, act, approval)
+    settle(session, cycle_now.cycle, programs, act, approval)
 
 
 def refuse(session: Session, proposed: RulesVersion, decision: Approval) -> None:
-    """Refuse a proposed change; the former rules stand, and the reason is shown beside them."""
+    """Refuse a proposed change. The earlier rules stay in force, and answers show the reason for the refusal."""
     _decide(session, proposed, "refused", decision)
 
 
 def lock_proposal(session: Session, proposal: uuid.UUID) -> tuple[CycleNow, RulesVersion]:
-    """Return a proposal that waits, and its cycle, with the cycle and its rules locked.
+    """Lock a cycle, its rules and a proposal that waits, and return the cycle and the proposal.
 
     Raises:
-        NotFound: if there is no change of that id.
-        RoundRunning: if a round is frozen.
-        ChangeDecided: if it waits no more.
+        NotFound: if no change has that id.
+        RoundRunning: if a round of the cycle is running.
+        ChangeDecided: if the change no longer waits.
     """
     cycle = session.scalar(select(RulesVersion.cycle_id).where(RulesVersion.id == proposal))
     if cycle is None:
         raise NotFound
-    held = lock_cycle_between_rounds(session, cycle)
+    cycle_now = lock_cycle_between_rounds(session, cycle)
     lock_rules(session, cycle)
     found = session.get_one(RulesVersion, proposal)
     if found.status != "proposed":
         raise ChangeDecided(cycle=cycle)
-    return held, found
+    return cycle_now, found
 
 
-def _store(session: Session, subject: Subject, said: RulesPart, act: Act, *, status: str) -> RulesVersion:
+def _store(session: Session, subject: Subject, rules: RulesInput, act: Act, *, status: str) -> RulesVersion:
     saved = RulesVersion(
         id=uuid.uuid4(),
         cycle_id=subject.cycle,
         level=subject.level,
         subject_id=subject.id,
         version=next_version(session, subject),
-        said=document_of(said),
+        said=rules_document(rules),
         status=status,
         actor=act.actor,
         proposed_by=act.staff,
@@ -185,45 +193,47 @@ def _decide(session: Session, proposed: RulesVersion, status: str, decision: App
     session.flush()
 
 
-def _only_seats_change(subject: Subject, former: RulesVersion | None, said: RulesPart) -> bool:
-    before = part_of(former.said) if former else RulesPart()
-    same = said.model_copy(update={"seats": None}) == before.model_copy(update={"seats": None})
+def _only_seats_change(subject: Subject, former: RulesVersion | None, rules: RulesInput) -> bool:
+    before = read_stored_rules(former.said) if former else RulesInput()
+    same = rules.model_copy(update={"seats": None}) == before.model_copy(update={"seats": None})
     return subject.level == "program" and same
 
 
 def _refuse_unworkable(
-    session: Session, cycle: Cycle, subject: Subject, said: RulesPart, programs: Sequence[Program]
+    session: Session, cycle: Cycle, subject: Subject, rules: RulesInput, programs: Sequence[Program]
 ) -> None:
-    """Refuse rules that cannot work, by themselves or with what the other levels say of some program."""
-    known = known_to(session, cycle)
-    faults = [Fault(BODY + fault.pointer, fault.code, fault.detail, fault.values) for fault in faults_said(said, known)]
+    """Refuse rules with faults, alone or together with the rules of the other levels."""
+    known = known_names(session, cycle)
+    faults = [
+        Fault(BODY + fault.pointer, fault.code, fault.detail, fault.values) for fault in input_faults(rules, known)
+    ]
     if not faults:
-        levels = read_levels(session, cycle.id, programs).saying(subject, said)
+        levels = read_levels(session, cycle.id, programs).with_rules(subject, rules)
         ids = [program.id for program in programs]
         offerings = session.scalars(select(Offering).where(Offering.cycle_id == cycle.id, Offering.program_id.in_(ids)))
         offered = {offering.program_id: offering for offering in offerings}
         for program in programs:
             offering = offered.get(program.id)
-            # One that left is looked at again when it comes back.
+            # If a program left, its return checks the rules again.
             if program.grade in cycle.grades and (offering is None or offering.status == "in"):
-                faults += _faults_at(program, levels, subject, said, offering)
+                faults += _faults_at(program, levels, subject, rules, offering)
     if faults:
         raise RulesCannotWork(faults=faults[:MAX_FAULTS])
 
 
 def _faults_at(
-    program: Program, levels: Levels, subject: Subject, said: RulesPart, offering: Offering | None
+    program: Program, levels: Levels, subject: Subject, rules: RulesInput, offering: Offering | None
 ) -> list[Fault]:
-    rules = levels.resolved(program).rules
-    faults = faults_resolved(rules, levels.place(program))
-    if offering and offering.seats is not None and rules.seats is None:
-        detail = sentence("are missing, and the program takes part with some; say how many")
+    resolved = levels.resolved(program).rules
+    faults = resolved_faults(resolved, levels.context(program))
+    if offering and offering.seats is not None and resolved.seats is None:
+        detail = sentence("are missing, but the program takes part in the cycle; enter the number of seats")
         faults.append(Fault("/seats", "seats-missing", detail))
-    shown = [Fault(_pointer(fault, said), fault.code, fault.detail, fault.values) for fault in faults]
-    return shown if subject.level == "program" else naming(program.id, shown, pointer=BODY)
+    shown = [Fault(_pointer(fault, rules), fault.code, fault.detail, fault.values) for fault in faults]
+    return shown if subject.level == "program" else with_program(program.id, shown, pointer=BODY)
 
 
-def _pointer(fault: Fault, said: RulesPart) -> str:
-    """Return where a fault is in the body; what another level says does not stand in it."""
+def _pointer(fault: Fault, rules: RulesInput) -> str:
+    """Return the pointer to a fault in the body; the body does not have the parts of other levels."""
     part = fault.pointer.split("/")[1]
-    return BODY if getattr(said, part) is None else BODY + fault.pointer
+    return BODY if getattr(rules, part) is None else BODY + fault.pointer

@@ -1,4 +1,4 @@
-"""Replace the zones of a cycle, and settle the rules that name them."""
+"""Replace the zones of a cycle, and resolve the rules that depend on them again."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from enrollment.cycles.locks import CycleNow, lock_cycle
 from enrollment.database import copy_rows
 from enrollment.rules.in_force import Act, settle_cycle
 from enrollment.rules.levels import lock_rules
-from enrollment.zones.geojson import ZoneShape
+from enrollment.zones.areas import ZoneShape
 from enrollment.zones.models import Zone
 from enrollment.zones.points import refuse_opened
 
@@ -19,32 +19,32 @@ ZONE_COLUMNS = ("cycle_id", "id", "part", "name", "school_id", "grades", "vintag
 
 
 def replace_zones(session: Session, cycle_id: str, shapes: Sequence[ZoneShape], *, sha256: bytes, act: Act) -> CycleNow:
-    """Put zones in the place of all that a cycle has, and tell the log, with the hash of the file.
+    """Replace all zones of a cycle, and log the change with the hash of the file.
 
-    Rules hang on zones, so those of every program that takes part are settled anew.
+    Rules depend on zones, so the rules of every program that takes part are resolved again.
 
     Raises:
-        CycleNotFound: if there is no such cycle.
-        ZonesFixed: if it has opened.
-        RulesCannotWork: if some program's rules name a zone that is gone.
+        CycleNotFound: if the cycle does not exist.
+        ZonesFixed: if the cycle has opened.
+        RulesCannotWork: if a program's rules need a zone that the file does not have.
     """
-    held = lock_cycle(session, cycle_id)
-    refuse_opened(held)
-    cycle = held.cycle
+    cycle_now = lock_cycle(session, cycle_id)
+    refuse_opened(cycle_now)
+    cycle = cycle_now.cycle
     session.execute(delete(Zone).where(Zone.cycle_id == cycle_id))
     copy_rows(session, Zone, ZONE_COLUMNS, _rows(cycle_id, shapes))
     cycle.zones_version += 1
     cycle.zones_vintage = max((shape.vintage for shape in shapes), default=None)
     session.flush()
-    told = {
+    zones = {
         "count": len({shape.zone for shape in shapes}),
         "vintage": cycle.zones_vintage,
         "sha256": sha256.hex(),
     }
-    append(session, "cycle.put", cycle=cycle_id, actor=act.actor, fields={**cycle_in_full(cycle), "zones": told})
+    append(session, "cycle.put", cycle=cycle_id, actor=act.actor, fields={**cycle_in_full(cycle), "zones": zones})
     lock_rules(session, cycle_id)
     settle_cycle(session, cycle, act)
-    return held
+    return cycle_now
 
 
 def _rows(cycle_id: str, shapes: Sequence[ZoneShape]) -> list[tuple[str | int | bytes | list[str] | None, ...]]:

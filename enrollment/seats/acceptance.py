@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.rules.in_force import InForce, rules_in_force, rules_of_program
-from enrollment.rules.levels import part_of
-from enrollment.rules.model import Seats
+from enrollment.rules.levels import read_stored_rules
+from enrollment.rules.model import SeatsInput
 from enrollment.seats.models import Offer, Vacancy
 from enrollment.seats.schemas import Acceptance, TargetsOut
 from enrollment.seats.vacancies import FREE
@@ -48,7 +48,7 @@ def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsOu
     )
     found = []
     for rules in rules_in_force(session, cycle.id):
-        seats = part_of(rules.rules).seats
+        seats = read_stored_rules(rules.rules).seats
         if seats and accepted.get(rules.program, 0) > seats.to_enroll:
             program = session.get_one(Program, rules.program)
             found.append(_shown(session, cycle, program, rules, Tried(None, None), now))
@@ -56,7 +56,7 @@ def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsOu
 
 
 def _shown(session: Session, cycle: Cycle, program: Program, rules: InForce, tried: Tried, now: datetime) -> TargetsOut:
-    said = part_of(rules.rules).seats or Seats(match=0)
+    said = read_stored_rules(rules.rules).seats or SeatsInput(match=0)
     match = said.match if tried.match is None else tried.match
     enrollment = said.to_enroll if tried.enrollment is None else tried.enrollment
     counts = dict(

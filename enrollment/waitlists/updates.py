@@ -24,7 +24,7 @@ from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import Round
 from enrollment.rounds.snapshot import children_waiting, policy_of
 from enrollment.rules.in_force import InForce, rules_in_force
-from enrollment.rules.levels import part_of
+from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.to_market import read_back
 from enrollment.seats.models import LIVE, Offer, SeatChange, WaitlistLook, WaitlistMove, WaitlistPlace
 from lottery.market.model import Applicant as Entry
@@ -298,7 +298,7 @@ def _filling(rules: InForce) -> InMarket:
 
     A fresh order is not drawn yet; until then the numbers of the earlier draw stand for it.
     """
-    said = part_of(rules.rules).backfill
+    said = read_stored_rules(rules.rules).backfill
     order = Order.REVERSE if said and said.order == "reverse" else Order.WAITLIST
     return replace(read_back(rules.market), backfill=BackfillRule(order=order))
 

@@ -1,1 +1,1 @@
-"""Attendance zones of a cycle: brought in as GeoJSON, and found for a point."""
+"""Attendance zones of a cycle: import zones as GeoJSON, and find the zones of a point."""

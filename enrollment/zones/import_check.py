@@ -1,7 +1,7 @@
-"""Check a file of zones in a process of its own, which has only so much time and memory.
+"""Check a file of zones in a process of its own, with limits on time and memory.
 
-A polygon that crosses itself a hundred thousand times, or thousands of areas that lie over each other, take minutes to
-look through. Such a file would keep the web process from answering anybody. A small file cannot: it is checked here.
+A polygon that crosses itself a hundred thousand times, or thousands of overlapping areas, take minutes to check. Such a
+file would block the web process. A small file cannot, so the web process checks small files itself.
 """
 
 import os
@@ -19,36 +19,36 @@ from enrollment.json_depth import BodyTooDeep, body_too_deep
 from enrollment.problems import Fault, sentence
 from enrollment.request_bodies import Upload
 from enrollment.signals import end_with_input
-from enrollment.zones.geojson import UnusableZones, ZoneShape, read_zones
+from enrollment.zones.areas import ZoneShape
+from enrollment.zones.geojson import UnusableZones, read_zones
 from enrollment.zones.overlaps import overlaps
 
 SMALL = 1 << 13
-"""Bytes of a file that are checked in the web process. The worst file of this size takes a tenth of a second; two areas
-in a file of 64 KiB can cross each other so often that comparing them takes seconds and 600 MiB."""
+"""The largest file, in bytes, that the web process checks itself. The worst file of this size takes a tenth of a
+second. Two areas in a file of 64 KiB can cross so often that their comparison takes seconds and 600 MiB."""
 
 MEMORY = 1 << 30
-"""Bytes that a check may take."""
+"""The most memory for a check, in bytes."""
 
 NICE = 5
-"""How far a check stands back when requests want the same core."""
+"""The niceness of a check, so that requests on the same core go first."""
 
 START_SECONDS = 20
-"""How much longer than its own time a check may take altogether, with its start, while other work goes on."""
+"""Extra seconds for the start of a check and for waiting while other work uses the core."""
 
 OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
-"""How a check ends when it has used its seconds of a core."""
+"""The exit statuses of a check that ran out of processor time."""
 
 TOO_LONG = sentence(
-    "takes more than {seconds} seconds to check; simplify the areas in a map program, or remove areas that lie over "
-    "each other"
+    "takes more than {seconds} seconds to check; simplify the areas in a mapping program, or remove overlapping areas"
 )
 TOO_LARGE = sentence(
-    "takes more than {memory} MiB of memory to check; simplify the areas in a map program, or remove areas that lie "
-    "over each other"
+    "takes more than {memory} MiB of memory to check; simplify the areas in a mapping program, or remove overlapping "
+    "areas"
 )
 
 
-class Told(msgspec.Struct, frozen=True):
+class FaultMessage(msgspec.Struct, frozen=True):
     """A fault or a note, between the processes."""
 
     pointer: str
@@ -57,7 +57,7 @@ class Told(msgspec.Struct, frozen=True):
     values: dict[str, str | int]
 
 
-class Area(msgspec.Struct, frozen=True):
+class AreaMessage(msgspec.Struct, frozen=True):
     """An area of a zone, between the processes."""
 
     zone: str
@@ -69,28 +69,28 @@ class Area(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What a check must know besides the file."""
+    """The input of a check: the file, and the names that it may use."""
 
     file: int
     parent: int
-    """The reading end of a pipe. The pipe ends when the web process that asked ends, however that process ends."""
+    """The reading end of a pipe. The pipe closes when the web process ends, in whatever way it ends."""
     schools: list[str]
     grades: list[str]
     seconds: int
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a check found."""
+    """The result of a check."""
 
     deep: bool = False
-    faults: list[Told] = []
-    areas: list[Area] = []
-    notes: list[Told] = []
+    faults: list[FaultMessage] = []
+    areas: list[AreaMessage] = []
+    notes: list[FaultMessage] = []
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedZones:
-    """Areas that can be used, and what is noted about them."""
+    """Valid areas, and notes about them."""
 
     shapes: Sequence[ZoneShape]
     notes: Sequence[Fault]
@@ -99,11 +99,11 @@ class CheckedZones:
 def check_zones(
     upload: Upload, *, known_schools: Collection[str], known_grades: Collection[str], seconds: int
 ) -> CheckedZones:
-    """Read a file of zones, within some seconds.
+    """Read and check a file of zones within a time limit.
 
     Raises:
-        UnusableZones: with every fault; or that the file takes too long or too much memory to check.
-        BodyTooDeep: if the file nests lists and objects too deeply to be read.
+        UnusableZones: with every fault, or if the check takes too much time or memory.
+        BodyTooDeep: if the file nests lists and objects too deeply.
     """
     if upload.size <= SMALL:
         shapes = read_zones(upload.read(), known_schools=known_schools, known_grades=known_grades)
@@ -120,7 +120,7 @@ def check_zones(
 
 @contextmanager
 def _lifeline() -> Iterator[int]:
-    """Yield the reading end of a pipe whose other end only this process has."""
+    """Yield the reading end of a pipe; only this process has the writing end."""
     reading, writing = os.pipe()
     try:
         yield reading
@@ -150,33 +150,33 @@ def _ask(question: Question) -> Answer:
 
 
 def _given_up(progress: bytes, detail: str, **values: str | int) -> Answer:
-    """Name the feature that was being checked when the time or the memory ended."""
+    """Name the feature that the check had reached when time or memory ran out."""
     reached = [line for line in progress.decode(errors="replace").splitlines() if line.isdigit()]
     pointer = f"/features/{reached[-1]}" if reached else ""
-    return Answer(faults=[Told(pointer, "too-intricate", detail, values)])
+    return Answer(faults=[FaultMessage(pointer, "too-intricate", detail, values)])
 
 
-def _fault(told: Told) -> Fault:
-    return Fault(told.pointer, told.code, told.detail, told.values)
+def _fault(message: FaultMessage) -> Fault:
+    return Fault(message.pointer, message.code, message.detail, message.values)
 
 
-def _told(fault: Fault) -> Told:
-    return Told(fault.pointer, fault.code, fault.detail, dict(fault.values))
+def _message(fault: Fault) -> FaultMessage:
+    return FaultMessage(fault.pointer, fault.code, fault.detail, dict(fault.values))
 
 
-def _shape(area: Area) -> ZoneShape:
+def _shape(area: AreaMessage) -> ZoneShape:
     return ZoneShape.from_wkb(
         area.wkb, zone=area.zone, name=area.name, school=area.school, grades=area.grades, vintage=area.vintage
     )
 
 
-def _area(shape: ZoneShape) -> Area:
+def _area(shape: ZoneShape) -> AreaMessage:
     grades = None if shape.grades is None else list(shape.grades)
-    return Area(shape.zone, shape.name, shape.school, grades, shape.vintage, shape.wkb())
+    return AreaMessage(shape.zone, shape.name, shape.school, grades, shape.vintage, shape.wkb())
 
 
 def main() -> None:
-    """Answer the question on standard input; write which feature is being checked to standard error."""
+    """Answer the question on standard input; write the number of each feature to standard error."""
     question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
     end_with_input(question.parent)
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -194,12 +194,12 @@ def _answer(question: Question) -> Answer:
     try:
         shapes = read_zones(raw, known_schools=question.schools, known_grades=question.grades, checking=_say)
     except UnusableZones as unusable:
-        return Answer(faults=list(map(_told, unusable.faults)))
+        return Answer(faults=list(map(_message, unusable.faults)))
     except BodyTooDeep:
         return Answer(deep=True)
     del raw
     notes = overlaps(shapes, seconds=question.seconds / 2, checking=_say)
-    return Answer(areas=list(map(_area, shapes)), notes=list(map(_told, notes)))
+    return Answer(areas=list(map(_area, shapes)), notes=list(map(_message, notes)))
 
 
 def _say(feature: int) -> None:

@@ -19,11 +19,11 @@ class Zone(Table):
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
     part: Mapped[int] = mapped_column(primary_key=True)
-    """A zone may have several shapes, one a grade band."""
+    """The number of the area; a zone may have an area for each grade band."""
     name: Mapped[str | None]
     school_id: Mapped[str | None] = mapped_column(ForeignKey("school.id"), index=True)
     grades: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    """The grades that it is for; None: all."""
+    """The grades of the area; None: all grades."""
     vintage: Mapped[str]
     shape: Mapped[bytes] = mapped_column(LargeBinary)
     """Polygon or MultiPolygon as WKB, longitude before latitude."""

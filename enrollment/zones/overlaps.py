@@ -1,4 +1,4 @@
-"""Find zones of one school that lie over each other."""
+"""Find overlapping zones of the same school."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,25 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 import shapely
 
 from enrollment.problems import Fault, sentence
-from enrollment.zones.geojson import ZoneShape
+from enrollment.zones.areas import ZoneShape
 
 MAX_NOTES = 200
-OVERLAP = sentence("{zone} lies partly over {other}, a zone of the same school; a child there is in both")
-NOT_COMPARED = sentence("from this area on, areas were not compared with each other; more may lie over each other")
+OVERLAP = sentence("{zone} overlaps {other}, a zone of the same school; a child in the overlap is in both zones")
+NOT_COMPARED = sentence("this area and all later areas were not compared with each other; more areas may overlap")
 INTERIORS_MEET = "T********"
-"""Two areas that have more than a border in common, as DE-9IM writes it (OGC 06-103r4, 6.1.15)."""
+"""Two areas share more than a border, in the DE-9IM notation (OGC 06-103r4, 6.1.15)."""
 
 
 def overlaps(
     shapes: Sequence[ZoneShape], *, seconds: float, checking: Callable[[int], None] = lambda _: None
 ) -> list[Fault]:
-    """Note where two zones of one school lie over each other for the same grades: rings do, areas by mistake.
+    """Return a note for each pair of zones of one school that overlap for the same grades.
 
-    At most `MAX_NOTES` are noted; a note of its own says if more may follow, or if the time was over before the end.
-    `checking` is told the number of each feature before it is compared with those before it.
+    Distance rings overlap on purpose, but attendance areas by mistake. The list has at most `MAX_NOTES` notes. A last
+    note says if more may exist, or if the time ran out.
+
+    Args:
+        shapes: the areas of the file.
+        seconds: processor time for the comparison.
+        checking: receives the number of each feature before its comparison with earlier features.
     """
-    noted: list[Fault] = []
-    until = time.process_time() + seconds
+    notes: list[Fault] = []
+    deadline = time.process_time() + seconds
     of_school = _by_school(shapes)
     trees = {school: shapely.STRtree([shapes[place].shape for place in own]) for school, own in of_school.items()}
     for place, shape in enumerate(shapes):
@@ -35,12 +40,12 @@ def overlaps(
         for other in sorted(own[int(near)] for near in trees[shape.school].query(shape.shape)):
             if other >= place:
                 break
-            if len(noted) == MAX_NOTES or time.process_time() > until:
-                return [*noted, Fault(f"/features/{place}/geometry", "not-compared", NOT_COMPARED)]
+            if len(notes) == MAX_NOTES or time.process_time() > deadline:
+                return [*notes, Fault(f"/features/{place}/geometry", "not-compared", NOT_COMPARED)]
             if _share_a_grade(shape, shapes[other]) and _meet(shape, shapes[other]):
                 values = {"zone": shape.zone, "other": shapes[other].zone}
-                noted.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
-    return noted
+                notes.append(Fault(f"/features/{place}/geometry", "overlap", OVERLAP, values))
+    return notes
 
 
 def _by_school(shapes: Sequence[ZoneShape]) -> Mapping[str, list[int]]:

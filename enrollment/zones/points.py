@@ -1,4 +1,4 @@
-"""Find the zones that a point is in, from the zones of a cycle in the database."""
+"""Find the zones of a point among the zones of a cycle."""
 
 import threading
 from collections import OrderedDict
@@ -12,40 +12,40 @@ from enrollment.cycles.locks import CycleNotFound, CycleNow
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import School
 from enrollment.problems import Conflict, sentence
-from enrollment.zones.geojson import Area, ZoneIndex, ZoneShape
+from enrollment.zones.areas import AreaKey, ZoneIndex, ZoneShape
 from enrollment.zones.models import Zone
 
 MAX_INDEXES = 8
 
 
 class ZonesFixed(Conflict):
-    """The cycle has opened: children have been placed in its zones."""
+    """The cycle has opened, and families rank schools by its zones."""
 
-    title = sentence("The zones are fixed since the cycle opened")
+    title = sentence("Zones cannot change after the opening")
     detail = sentence(
-        "Families of {cycle} rank by these zones, so they stay. For one child, an administrator may set its zones with "
-        "a reason; put new zones into the next cycle."
+        "Families of {cycle} rank schools by these zones. An administrator can set the zones of one child, with a "
+        "reason. Import new zones into the next cycle."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ZonesFound:
-    """The zones that some points are in, together."""
+    """The zones of one or more points, together."""
 
     zones: tuple[str, ...]
-    """Ids in order, each once."""
+    """The ids in order, each once."""
     on_border: bool
-    """Whether one of the points is on a border; then every zone that touches it is among them."""
+    """Whether a point is on a border. Such a point is in every zone that touches it."""
     vintage: str | None
-    """The newest vintage among the cycle's zones; None: it has none."""
-    areas: frozenset[Area] = frozenset()
-    """Which areas of these zones the points are in."""
+    """The newest vintage among the cycle's zones; None: the cycle has no zones."""
+    areas: frozenset[AreaKey] = frozenset()
+    """The areas of these zones that contain the points."""
 
 
 class _Indexes:
-    """Indexes made of zones in the database, the last few that were asked for.
+    """A cache of the indexes that were used last.
 
-    They are kept under the version of a cycle's zones, so one that is out of date is never asked for again.
+    The key has the version of the cycle's zones, so an index that is out of date is never used.
     """
 
     def __init__(self) -> None:
@@ -73,17 +73,17 @@ _indexes = _Indexes()
 def zones_at(
     session: Session, cycle_id: str, points: Sequence[tuple[float, float]], grade: str | None = None
 ) -> ZonesFound:
-    """Find the zones that any of some points is in.
+    """Find the zones that contain at least one of some points.
 
     Args:
-        session: a transaction; a cycle that it holds already is not asked for again.
-        cycle_id: whose zones.
+        session: a transaction; a cycle that it has loaded is not read again.
+        cycle_id: the cycle of the zones.
         points: longitude and latitude, WGS84, in degrees.
-        grade: only zones that are for this grade; None: all.
+        grade: only zones for this grade; None: all zones.
 
     Raises:
-        CycleNotFound: if there is no such cycle.
-        UnusablePoint: if a point is none on Earth; it is not quoted.
+        CycleNotFound: if the cycle does not exist.
+        UnusablePoint: if the coordinates of a point are out of range; the error does not quote them.
     """
     cycle = session.get(Cycle, cycle_id)
     if cycle is None:
@@ -116,11 +116,11 @@ def known_schools(session: Session) -> tuple[str, ...]:
     return tuple(session.scalars(select(School.id)))
 
 
-def refuse_opened(held: CycleNow) -> None:
+def refuse_opened(cycle_now: CycleNow) -> None:
     """Refuse new zones once the cycle has opened.
 
     Raises:
-        ZonesFixed: if it has.
+        ZonesFixed: if the cycle has opened.
     """
-    if held.has_opened:
-        raise ZonesFixed(cycle=held.cycle.id)
+    if cycle_now.has_opened:
+        raise ZonesFixed(cycle=cycle_now.cycle.id)

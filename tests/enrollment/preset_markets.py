@@ -14,12 +14,12 @@ import pytest
 import lottery
 from enrollment.cycles.models import Cycle
 from enrollment.rules.backfill import for_backfill
-from enrollment.rules.model import RulesPart, Seats, resolve
+from enrollment.rules.model import RulesInput, SeatsInput, resolve
 from enrollment.rules.presets import (
     presets,
     read_preset,
 )
-from enrollment.rules.to_market import Place, program_document, read_back
+from enrollment.rules.to_market import ProgramContext, program_document, read_back
 from lottery.market.canonical import Json
 from lottery.market.model import FORMAT
 from lottery.market.model import program_document as whole_document
@@ -45,7 +45,7 @@ each_preset = pytest.mark.parametrize("preset", presets().values(), ids=list(pre
 # ---- markets of a preset's own rules
 
 
-def rules_of(preset: str, variant: str, *, seats: int | None = None, **reserved: int) -> RulesPart:
+def rules_of(preset: str, variant: str, *, seats: int | None = None, **reserved: int) -> RulesInput:
     """Return a rule set, resolved; its school may have edited its seats and those of reserves, and nothing else."""
     rules = resolve(operator=None, school=None, program=read_preset(preset).variant(variant).rules).rules
     if seats is None:
@@ -54,19 +54,19 @@ def rules_of(preset: str, variant: str, *, seats: int | None = None, **reserved:
         reserve.model_copy(update={"seats": reserved.get(reserve.name.replace("-", "_"), reserve.seats)})
         for reserve in rules.reserves or []
     ]
-    return rules.model_copy(update={"seats": Seats(match=seats), "reserves": reserves})
+    return rules.model_copy(update={"seats": SeatsInput(match=seats), "reserves": reserves})
 
 
-def program(rules: RulesPart, school: str = "lincoln", grade: str = "KG", zones: Sequence[str] = (OWN,)) -> Document:
-    return program_document(rules, Place(f"{school}-{grade}", school, grade, zones))
+def program(rules: RulesInput, school: str = "lincoln", grade: str = "KG", zones: Sequence[str] = (OWN,)) -> Document:
+    return program_document(rules, ProgramContext(f"{school}-{grade}", school, grade, zones))
 
 
-def child(ticket: str, *ranking: str, grade: str = "KG", **said: Json) -> Document:
+def child(ticket: str, *ranking: str, grade: str = "KG", **facts: Json) -> Document:
     return {
         "id": ticket,
         "grade": grade,
         "ranking": [f"{school}-{grade}" for school in ranking or ("lincoln",)],
-        **said,
+        **facts,
     }
 
 
@@ -129,7 +129,7 @@ def matched(
 
 
 def backfilled(
-    rules: Mapping[str, RulesPart], before: Matched, children: Sequence[Document], *, on: date
+    rules: Mapping[str, RulesInput], before: Matched, children: Sequence[Document], *, on: date
 ) -> list[Document]:
     """Return the schools' programs as a backfill round of a day has them, after the seats that are still held."""
     staying = {str(one["id"]) for one in children}
@@ -139,9 +139,9 @@ def backfilled(
             held.setdefault(placement.program, Counter())[placement.group] += 1
     grade = str(children[0]["grade"])
     documents: list[Document] = []
-    for school, said in rules.items():
-        made = read_back(program(said, school, grade))
-        settled = for_backfill(made, said, on=on, held=held.get(made.id, Counter()))
+    for school, own in rules.items():
+        made = read_back(program(own, school, grade))
+        settled = for_backfill(made, own, on=on, held=held.get(made.id, Counter()))
         documents.append(json.loads(json.dumps(whole_document(settled.program))))
     return documents
 
@@ -160,7 +160,7 @@ def held_by(placement: Placement | None) -> Json:
     return None if placement is None else {"program": placement.program, "group": placement.group}
 
 
-def free_seats(rules: RulesPart, *, on: date, held: Mapping[str, int]) -> int:
+def free_seats(rules: RulesInput, *, on: date, held: Mapping[str, int]) -> int:
     settled = for_backfill(read_back(program(rules)), rules, on=on, held=held)
     return settled.program.seats - sum(held.values())
 

@@ -86,8 +86,8 @@ def faults(answer: httpx2.Response) -> set[tuple[str, str]]:
 def rules_put(service: Service) -> list[dict[str, Json]]:
     """Return the log's entries of rules, oldest first, without those that made Lincoln and Adams join."""
     with transaction(service.sessions) as session:
-        asked = select(LogEntry.body).where(LogEntry.type == "rules.put").order_by(LogEntry.id)
-        return [json.loads(body) for body in session.scalars(asked)][2:]
+        query = select(LogEntry.body).where(LogEntry.type == "rules.put").order_by(LogEntry.id)
+        return [json.loads(body) for body in session.scalars(query)][2:]
 
 
 def class_names(service: Service, program: str = "lincoln-kg") -> list[str]:

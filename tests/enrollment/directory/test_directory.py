@@ -46,7 +46,7 @@ def without_id(body: Mapping[str, Json], **changes: Json) -> dict[str, Json]:
     return {name: part for name, part in {**body, **changes}.items() if name != "id"}
 
 
-def test_an_administrator_makes_the_directory_and_anybody_reads_it(service: Service) -> None:
+def test_an_administrator_builds_the_directory_and_everybody_reads_it(service: Service) -> None:
     a_directory(service)
     stranger = service.stranger()
     assert stranger.get("/v1/operators/district").json() == OPERATOR
@@ -65,7 +65,7 @@ def test_an_administrator_makes_the_directory_and_anybody_reads_it(service: Serv
         ("programs", {**PROGRAM, "id": "n"}),
     ],
 )
-def test_nobody_but_an_administrator_writes_it(service: Service, path: str, body: Mapping[str, Json]) -> None:
+def test_only_an_administrator_changes_the_directory(service: Service, path: str, body: Mapping[str, Json]) -> None:
     a_directory(service)
     there = {"operators": "district", "schools": "lincoln", "programs": "lincoln-kg"}[path]
     callers = [
@@ -96,7 +96,7 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
         assert administrator.put(path.rsplit("/", 1)[0] + "/nowhere", body, '"1"').status_code == 404
 
 
-def test_what_is_taken_or_unknown_is_refused_at_its_place(service: Service) -> None:
+def test_a_taken_or_unknown_id_is_refused_with_its_pointer(service: Service) -> None:
     administrator = a_directory(service)
     assert codes(administrator.post("/v1/operators", OPERATOR)) == {("/id", "id-taken")}
     assert codes(administrator.post("/v1/schools", SCHOOL)) == {("/id", "id-taken")}
@@ -108,7 +108,7 @@ def test_what_is_taken_or_unknown_is_refused_at_its_place(service: Service) -> N
     assert codes(administrator.post("/v1/programs", unknown)) == {("/school", "unknown-school")}
 
 
-def test_a_school_cannot_be_given_another_ones_nces_id(service: Service) -> None:
+def test_two_schools_cannot_have_the_same_nces_id(service: Service) -> None:
     administrator = a_directory(service)
     second = {**SCHOOL, "id": "second", "nces_id": None}
     administrator.post("/v1/schools", second)
@@ -141,7 +141,7 @@ def test_a_school_of_the_wrong_shape_is_refused(service: Service, change: Mappin
     assert {pointer for pointer, _ in codes(answer)} == {place}
 
 
-def test_not_a_number_is_no_place_on_the_map(service: Service) -> None:
+def test_a_coordinate_must_be_a_number(service: Service) -> None:
     body = b'{"id":"a","operator":"district","name":"A","sector":"charter","point":{"longitude":NaN,"latitude":1e999}}'
     answer = service.administrator().post_raw("/v1/schools", body)
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed-body")
@@ -178,7 +178,7 @@ def test_a_school_keeps_its_operator_while_a_cycle_is_under_way(service: Service
 
 
 def a_city(service: Service) -> None:
-    """Put a cycle and three schools into the tables: one takes part, one left, one has not said."""
+    """Put a cycle and three schools into the tables: one takes part, one left, one has not decided."""
     with transaction(service.sessions) as session:
         add_cycle(session)
         add_school(session, "adams", grades=["KG", "01"])
@@ -249,19 +249,19 @@ def test_the_directory_of_a_cycle_comes_page_by_page_and_keeps_its_filters(servi
     stranger = service.stranger()
     for path, count in (("schools", 3), ("programs", 3)):
         address: str | None = f"/v1/cycles/2027/{path}?limit=2&grade=KG"
-        seen: list[str] = []
+        ids: list[str] = []
         while address:
             answer = stranger.get(address)
-            seen += [row["id"] for row in answer.json()["data"]]
+            ids += [row["id"] for row in answer.json()["data"]]
             link = answer.headers.get("Link")
             address = link and link.split(">")[0].removeprefix("<")
-        assert (len(seen), len(set(seen))) == (count, count)
+        assert (len(ids), len(set(ids))) == (count, count)
 
 
 @pytest.mark.parametrize(
     "query", ["grade=%00", "sector=private", "school=a%20b", "limit=0", "limit=201", "cursor=%FF", "zone=" + "x" * 65]
 )
-def test_a_parameter_that_is_wrong_is_a_bad_request(service: Service, query: str) -> None:
+def test_an_invalid_parameter_is_a_bad_request(service: Service, query: str) -> None:
     a_city(service)
     for path in ("schools", "programs"):
         assert service.stranger().get(f"/v1/cycles/2027/{path}?{query}").status_code == 400

@@ -54,8 +54,8 @@ def entries(service: Service) -> list[dict[str, Json]]:
     """Return what the log has of schools, oldest first."""
     with transaction(service.sessions) as session:
         types = ("participation.set", "rules.put")
-        asked = select(LogEntry.body).where(LogEntry.type.in_(types)).order_by(LogEntry.id)
-        return [json.loads(body) for body in session.scalars(asked)]
+        query = select(LogEntry.body).where(LogEntry.type.in_(types)).order_by(LogEntry.id)
+        return [json.loads(body) for body in session.scalars(query)]
 
 
 def faults(answer: httpx2.Response) -> set[tuple[str, str]]:
@@ -67,9 +67,9 @@ def faults(answer: httpx2.Response) -> set[tuple[str, str]]:
 def test_a_school_that_joins_with_defaults_alone_is_ready_in_three_requests(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
-    seen = school.get(PATH)
-    agreement = seen.json()["agreement"]
-    joined = school.put(PATH, {**say_in(KG), "agreement": agreement}, seen.headers["ETag"])
+    before = school.get(PATH)
+    agreement = before.json()["agreement"]
+    joined = school.put(PATH, {**say_in(KG), "agreement": agreement}, before.headers["ETag"])
     rules = school.get("/v1/cycles/2027/programs/lincoln-kg/rules").json()
     assert joined.status_code == 200, joined.text
     assert (rules["version"], rules["missing"], rules["market"]["seats"]) == (1, [], 40)
@@ -80,7 +80,7 @@ def test_a_school_that_joins_with_defaults_alone_is_ready_in_three_requests(serv
     assert (ready.program, ready.version, ready.market) == ("lincoln-kg", 1, rules["market"])
 
 
-def test_anybody_sees_the_agreement_and_who_takes_part_with_what(service: Service) -> None:
+def test_everybody_sees_the_agreement_and_each_schools_participation(service: Service) -> None:
     city(service)
     never = by_grade(service.stranger().get(PATH))
     assert {grade: shown["status"] for grade, shown in never.items()} == {"KG": "never asked", "01": "never asked"}
@@ -94,7 +94,7 @@ def test_anybody_sees_the_agreement_and_who_takes_part_with_what(service: Servic
     assert shown["01"]["status"] == "never asked"
 
 
-def test_the_log_tells_of_it_before_the_rules_that_it_puts_in_force(service: Service) -> None:
+def test_the_log_has_the_participation_before_the_rules_in_force(service: Service) -> None:
     city(service)
     service.school_staff("lincoln").change(PATH, say_in(KG))
     shown = service.stranger().get("/v1/cycles/2027/programs/lincoln-kg/rules").json()
@@ -113,14 +113,14 @@ def test_the_log_tells_of_it_before_the_rules_that_it_puts_in_force(service: Ser
     assert (rules["market"], rules["rules"]) == (shown["market"], shown["rules"])
 
 
-def test_grades_left_out_stay_as_they_are_and_none_means_all(service: Service) -> None:
+def test_left_out_grades_do_not_change_and_no_grades_means_all(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     school.change(PATH, say_in(KG))
     shown = by_grade(school.change(PATH, say_in({"grade": "01"})))
     assert (shown["KG"]["status"], shown["01"]["status"]) == ("in", "in")
-    gone = by_grade(school.change(PATH, {"status": "out", "reason": "The school closes"}))
-    assert {shown["status"] for shown in gone.values()} == {"out"}
+    left = by_grade(school.change(PATH, {"status": "out", "reason": "The school closes"}))
+    assert {shown["status"] for shown in left.values()} == {"out"}
 
 
 def test_seats_are_not_needed_where_a_level_of_rules_has_them(service: Service) -> None:
@@ -139,7 +139,7 @@ def test_seats_are_not_needed_where_a_level_of_rules_has_them(service: Service) 
     assert school.get("/v1/cycles/2027/programs/lincoln-01/rules").json()["own"] == {}
 
 
-def test_a_school_without_seats_takes_part_and_its_rules_say_what_is_missing(service: Service) -> None:
+def test_a_school_without_seats_takes_part_and_its_rules_list_the_missing_part(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     shown = by_grade(school.change(PATH, say_in({"grade": "KG"})))
@@ -148,7 +148,7 @@ def test_a_school_without_seats_takes_part_and_its_rules_say_what_is_missing(ser
     assert (rules["missing"], rules["market"], rules["version"]) == (["seats"], None, None)
 
 
-def test_another_version_of_the_agreement_is_refused_by_naming_the_present_one(service: Service) -> None:
+def test_another_version_of_the_agreement_is_refused_and_the_error_names_the_version_in_force(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     for agreement in ({"agreement": "0"}, {"agreement": None}):
@@ -158,7 +158,7 @@ def test_another_version_of_the_agreement_is_refused_by_naming_the_present_one(s
     assert entries(service) == []
 
 
-def test_grades_that_cannot_be_are_refused_by_name_all_at_once(service: Service) -> None:
+def test_invalid_grades_are_refused_with_every_fault(service: Service) -> None:
     city(service)
     with transaction(service.sessions) as session:
         session.add(Program(id="lincoln-kg-dual", school_id="lincoln", grade="KG", track="dual", name="Dual"))
@@ -172,7 +172,7 @@ def test_grades_that_cannot_be_are_refused_by_name_all_at_once(service: Service)
         ("/grades/2/grade", "no-program"),
         ("/grades/4/grade", "named-twice"),
     }
-    assert "put the seats of each into its rules" in answer.json()["errors"][0]["detail"]
+    assert "set the seats in the rules of each program" in answer.json()["errors"][0]["detail"]
 
 
 def test_a_school_without_a_program_at_any_grade_of_the_cycle_cannot_take_part(service: Service) -> None:
@@ -213,9 +213,9 @@ def test_leaving_needs_a_reason_once_the_cycle_is_open_and_takes_no_seats(servic
     assert faults(without) == {("/reason", "reason-missing")}
     with_seats = school.change(PATH, {"status": "out", "grades": [KG], "reason": "The building is unsafe"})
     assert faults(with_seats) == {("/grades/0/seats", "seats-of-none")}
-    gone = by_grade(school.change(PATH, {**out, "reason": "The building is unsafe"}))
-    assert (gone["KG"]["status"], gone["KG"]["reason"]) == ("out", "The building is unsafe")
-    assert gone["KG"]["seats"] is None
+    left = by_grade(school.change(PATH, {**out, "reason": "The building is unsafe"}))
+    assert (left["KG"]["status"], left["KG"]["reason"]) == ("out", "The building is unsafe")
+    assert left["KG"]["seats"] is None
     assert entries(service)[-1]["reason"] == "The building is unsafe"
 
 
@@ -274,7 +274,7 @@ def test_while_a_round_runs_nothing_changes(service: Service) -> None:
     assert service.school_staff("lincoln").change(PATH, say_in(KG)).json()["code"] == "round-running"
 
 
-def test_its_own_staff_its_operators_and_administrators_act_for_a_school_and_the_log_says_who(
+def test_school_operator_and_administrator_act_for_a_school_and_the_log_names_the_role(
     service: Service,
 ) -> None:
     city(service)
@@ -285,7 +285,7 @@ def test_its_own_staff_its_operators_and_administrators_act_for_a_school_and_the
     assert actors == ["staff:school:lincoln", "staff:operator:district", "staff:administrator"]
 
 
-def test_to_everybody_else_the_school_is_not_there_whatever_they_send(service: Service) -> None:
+def test_other_staff_do_not_find_the_school_with_any_body(service: Service) -> None:
     city(service)
     tag = service.stranger().get(PATH).headers["ETag"]
     for caller in (service.school_staff("adams"), service.operator_staff("network"), service.auditor()):
@@ -296,7 +296,7 @@ def test_to_everybody_else_the_school_is_not_there_whatever_they_send(service: S
     assert entries(service) == []
 
 
-def test_what_is_not_there_is_not_found(service: Service) -> None:
+def test_unknown_ids_are_not_found(service: Service) -> None:
     city(service)
     administrator = service.administrator()
     assert administrator.get("/v1/cycles/2027/schools/none/participation").status_code == 404
@@ -314,17 +314,17 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     assert school.put(PATH, say_in(KG), first).status_code == 412
 
 
-def test_seats_changed_by_rules_make_an_older_sight_of_them_stale(service: Service) -> None:
+def test_a_change_of_seats_by_rules_makes_an_older_version_stale(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
-    seen = school.change(PATH, say_in(KG)).headers["ETag"]
+    before = school.change(PATH, say_in(KG)).headers["ETag"]
     rules = "/v1/cycles/2027/programs/lincoln-kg/rules"
     assert school.change(rules, {"rules": {"seats": {"match": 45}}, "reason": "One more room"}).status_code == 200
-    assert school.put(PATH, say_in(KG), seen).status_code == 412
+    assert school.put(PATH, say_in(KG), before).status_code == 412
     assert by_grade(school.get(PATH))["KG"]["seats"] == 45
 
 
-def test_seats_that_the_rules_have_no_room_for_are_refused_and_nothing_is_stored(service: Service) -> None:
+def test_too_few_seats_for_the_reserves_are_refused_and_nothing_is_stored(service: Service) -> None:
     city(service, opened=False)
     school = service.school_staff("lincoln")
     reserve: Json = {"name": "ell", "seats": 10, "when": {"has": "ell"}}
@@ -336,7 +336,7 @@ def test_seats_that_the_rules_have_no_room_for_are_refused_and_nothing_is_stored
     assert by_grade(school.get(PATH))["01"]["status"] == "never asked"
 
 
-def test_inherited_rules_that_cannot_work_here_are_refused_by_the_programs_name(service: Service) -> None:
+def test_faulty_inherited_rules_are_refused_and_the_error_names_the_program(service: Service) -> None:
     city(service, opened=False)
     service.operator_staff("district").put(
         "/v1/cycles/2027/operators/district/rules",
@@ -349,7 +349,7 @@ def test_inherited_rules_that_cannot_work_here_are_refused_by_the_programs_name(
     assert "lincoln-kg" in answer.json()["errors"][0]["detail"]
 
 
-def test_of_two_that_change_the_same_version_at_once_one_is_told_so(service: Service) -> None:
+def test_of_two_participation_changes_of_the_same_version_at_once_one_is_refused(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     tag = school.get(PATH).headers["ETag"]
@@ -368,7 +368,7 @@ def test_of_two_that_change_the_same_version_at_once_one_is_told_so(service: Ser
     assert len([entry for entry in entries(service) if entry["type"] == "participation.set"]) == 1
 
 
-def test_who_leaves_while_the_freeze_is_under_way_is_refused_when_it_is_done(service: Service) -> None:
+def test_a_school_that_leaves_during_the_freeze_is_refused_after_it(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     school.change(PATH, say_in(KG))

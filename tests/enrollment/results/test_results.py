@@ -185,7 +185,7 @@ def test_the_rules_in_force_are_public_in_market_form_and_in_sentences(city: Cit
     rules = city.service.stranger().get(f"{MAIN}/rules").json()["data"]
     assert [one["program"] for one in rules] == ["adams-kg", "lincoln-kg"]
     assert rules[1]["market"]["seats"] == 3
-    assert "Class 1, “sibling”: a child who has a brother or sister at this school." in rules[1]["sentences"]
+    assert "Priority 1, “sibling”: a child who has a brother or sister at this school." in rules[1]["sentences"]
 
 
 def test_a_backfill_round_fills_the_seat_of_who_left_and_takes_newcomers(city: City, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from enrollment.rules.presets import (
     settled_for,
 )
 from enrollment.rules.sentences import rules_in_words
-from enrollment.rules.to_market import Known, Place, faults_resolved, faults_said, program_document, read_back
+from enrollment.rules.to_market import ProgramContext, program_document, read_back
+from enrollment.rules.validation import KnownNames, input_faults, resolved_faults
 from lottery.market.canonical import Json
 from people import Service
 from preset_markets import DOCS, NOBODY, OWN, SUMMER, each_preset, each_variant, program, season
@@ -58,14 +59,14 @@ def test_a_file_is_named_for_its_preset() -> None:
     assert all(stem == preset for stem, preset in ids.items())
 
 
-def test_there_is_no_other_preset() -> None:
+def test_an_unknown_preset_is_not_found() -> None:
     with pytest.raises(NotFound):
         read_preset("atlantis")
 
 
 @each_variant
 def test_the_rules_of_a_preset_have_no_faults_and_a_market_form(preset: Preset, variant: Variant) -> None:
-    known = Known(
+    known = KnownNames(
         zones={OWN, *variant.zones},
         schools=(),
         school_facts=preset.cycle.school_facts,
@@ -75,14 +76,14 @@ def test_the_rules_of_a_preset_have_no_faults_and_a_market_form(preset: Preset, 
     for rules in (variant.rules, settled_for(preset, season(SUMMER)).variant(variant.name).rules):
         resolved = resolve(operator=None, school=None, program=rules).rules
         for grade in preset.cycle.grades:
-            place = Place(f"lincoln-{grade}", "lincoln", grade, [OWN])
-            assert faults_said(rules, known) == []
-            assert faults_resolved(resolved, place) == []
+            place = ProgramContext(f"lincoln-{grade}", "lincoln", grade, [OWN])
+            assert input_faults(rules, known) == []
+            assert resolved_faults(resolved, place) == []
             assert read_back(program_document(resolved, place)).grade == grade
 
 
 @each_variant
-def test_the_rules_of_a_preset_are_said_without_a_gap_in_every_language(preset: Preset, variant: Variant) -> None:
+def test_the_sentences_of_a_preset_have_no_gap_in_any_language(preset: Preset, variant: Variant) -> None:
     resolved = resolve(operator=None, school=None, program=variant.rules).rules
     made = read_back(program(resolved, grade=preset.cycle.grades[0]))
     assert {"en", "es", "ar"} <= set(languages())
@@ -93,12 +94,12 @@ def test_the_rules_of_a_preset_are_said_without_a_gap_in_every_language(preset: 
 
 
 @each_variant
-def test_zones_that_stand_for_others_are_those_that_the_rules_name(preset: Preset, variant: Variant) -> None:
+def test_the_example_zones_are_the_zones_that_the_rules_name(preset: Preset, variant: Variant) -> None:
     assert set(variant.zones) == set(named_in(variant.rules.model_dump(mode="json"), "zone_in", "zones")), preset.id
 
 
 @each_preset
-def test_a_preset_names_no_fact_that_its_rules_do_not_ask_for(preset: Preset) -> None:
+def test_a_preset_lists_exactly_the_facts_that_its_rules_use(preset: Preset) -> None:
     rules = [variant.rules.model_dump(mode="json") for variant in preset.variants]
     assert set(preset.cycle.school_facts) == set(named_in(rules, "at_school"))
     assert set(preset.cycle.child_facts) == set(named_in(rules, "has"))
@@ -119,15 +120,15 @@ def texts(part: Json) -> list[str]:
 
 
 @each_preset
-def test_the_docs_say_what_each_preset_shows_and_where_it_is_from(preset: Preset) -> None:
+def test_the_docs_describe_each_preset_with_its_sources(preset: Preset) -> None:
     docs = DOCS.read_text(encoding="utf-8")
     (section,) = re.findall(rf"^## `{preset.id}`\n(.*?)(?=^## |\Z)", docs, re.MULTILINE | re.DOTALL)
-    said = " ".join(section.split())
-    assert all(part in said for part in (preset.system, preset.shows, preset.source, *preset.notes))
-    assert all(f"`{variant.name}`" in said and variant.what in said for variant in preset.variants)
+    text = " ".join(section.split())
+    assert all(part in text for part in (preset.system, preset.shows, preset.source, *preset.notes))
+    assert all(f"`{variant.name}`" in text and variant.what in text for variant in preset.variants)
 
 
-def test_the_docs_have_no_preset_that_there_is_not() -> None:
+def test_the_docs_describe_no_other_preset() -> None:
     assert re.findall(r"^## `(.*)`$", DOCS.read_text(encoding="utf-8"), re.MULTILINE) == list(presets())
 
 
@@ -179,7 +180,7 @@ def test_the_list_of_presets_comes_in_pages(service: Service) -> None:
     assert [preset["id"] for preset in [*first["data"], *rest["data"]]] == list(presets())
 
 
-def test_a_preset_that_there_is_not_is_not_found(service: Service) -> None:
+def test_the_api_does_not_find_an_unknown_preset(service: Service) -> None:
     answer = client(service).get("/v1/presets/atlantis")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 

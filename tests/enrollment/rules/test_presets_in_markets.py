@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrollment.rules.backfill import WhyNot, for_backfill
-from enrollment.rules.model import RankedInput, RulesPart, Seats, resolve
+from enrollment.rules.model import RankedInput, RulesInput, SeatsInput, resolve
 from enrollment.rules.presets import (
     Preset,
     read_preset,
@@ -89,18 +89,18 @@ def test_dc_equitable_access_may_be_a_class_after_the_siblings_instead() -> None
     assert found.waitlist() == [equitable, other]
 
 
-def test_dc_a_late_sibling_stands_behind_all_who_were_on_time() -> None:
+def test_dc_a_late_sibling_comes_after_all_children_who_were_on_time() -> None:
     rules = rules_of("dc", "charter", seats=1)
     sibling, other = drawn(2)
     found = matched("dc", [program(rules)], [child(sibling, at=at("sibling"), late=True), child(other)])
     assert set(found.schools()) == {other}
 
 
-def test_dc_who_enrolls_lower_waits_only_above_and_moves_up_when_a_seat_opens() -> None:
+def test_dc_a_child_at_a_lower_choice_waits_only_at_higher_choices_and_moves_up() -> None:
     rules = {school: rules_of("dc", "charter", seats=1) for school in ("lincoln", "adams")}
     first, second, third = drawn(3)
     children = [child(first, "lincoln", "adams"), child(second, "lincoln", "adams"), child(third, "adams", "lincoln")]
-    main = matched("dc", [program(said, school) for school, said in rules.items()], children)
+    main = matched("dc", [program(own, school) for school, own in rules.items()], children)
     assert main.schools() == {first: "lincoln", second: "adams"}
     assert main.waitlist("lincoln") == [second, third]
     assert main.waitlist("adams") == [third]
@@ -173,7 +173,7 @@ def test_new_orleans_a_sibling_comes_first_in_every_seat_group() -> None:
 
 
 @pytest.mark.parametrize("preset", ["new-orleans", "newark", "camden", "chile"])
-def test_a_family_that_wishes_it_has_its_children_at_one_school(preset: str) -> None:
+def test_a_family_that_asks_for_it_has_its_children_at_one_school(preset: str) -> None:
     variant = read_preset(preset).variants[0].name
     rules = rules_of(preset, variant, seats=1)
     programs = [program(rules, "adams", "01"), program(rules), program(rules, "adams")]
@@ -254,11 +254,11 @@ def roles_of(children: Mapping[str, Document], tickets: set[str]) -> set[str]:
     return {role for role, one in children.items() if one["id"] in tickets}
 
 
-def chicago() -> RulesPart:
+def chicago() -> RulesInput:
     return rules_of("chicago", "choice-program", seats=10)
 
 
-def test_chicago_a_child_counts_in_the_highest_class_that_it_meets_and_in_no_other() -> None:
+def test_chicago_a_child_counts_only_in_the_highest_class_that_the_child_meets() -> None:
     seated = in_chicago(applying_in_chicago())
     assert seated["sibling"] == {"sibling-1", "sibling-2", "sibling-3"}
     assert seated["staff"] == {"staff-1", "staff-2"}
@@ -318,7 +318,7 @@ def test_nyc_seats_of_one_kind_stay_empty_rather_than_go_to_the_other(variant: s
 
 
 @pytest.mark.parametrize(("declined", "free"), [(0, 0), (4, 0), (5, 1), (8, 4)])
-def test_nyc_over_offers_are_not_filled_again_and_what_is_declined_beyond_them_is(declined: int, free: int) -> None:
+def test_nyc_over_offers_are_not_refilled_but_further_declined_seats_are(declined: int, free: int) -> None:
     held = {"general-education": 27 - declined, "special-education": 7}
     assert free_seats(rules_of("nyc", "open"), on=SUMMER, held=held) == free
 
@@ -327,11 +327,11 @@ def test_nyc_takes_twelve_ranks() -> None:
     assert read_preset("nyc").cycle.most_ranks == 12
 
 
-def why_not(rules: RulesPart, grade: str, *, on: date = SUMMER) -> WhyNot | None:
+def why_not(rules: RulesInput, grade: str, *, on: date = SUMMER) -> WhyNot | None:
     return for_backfill(read_back(program(rules, grade=grade)), rules, on=on, held={}).why_not
 
 
-def test_a_school_that_takes_no_new_pupils_after_grade_4_says_so_and_the_other_fills_every_grade() -> None:
+def test_one_school_takes_no_new_pupils_after_grade_4_and_the_other_fills_every_grade() -> None:
     stops, fills = (rules_of("nyc-charter-no-backfill", name) for name in ("stops-after-grade-4", "fills-every-seat"))
     grades = read_preset("nyc-charter-no-backfill").cycle.grades
     assert [grade for grade in grades if why_not(stops, grade) is None] == ["KG", "01", "02", "03", "04"]
@@ -348,7 +348,7 @@ def test_after_grade_4_one_schools_seat_stays_empty_and_the_others_is_filled(gra
     }
     tickets = drawn(4)
     children = [child(one, "lincoln", "adams", grade=grade) for one in tickets]
-    main = matched(preset, [program(said, school, grade) for school, said in rules.items()], children)
+    main = matched(preset, [program(own, school, grade) for school, own in rules.items()], children)
     assert main.schools() == {tickets[0]: "lincoln", tickets[1]: "adams"}
     there = [one for one in after(main, children, gone=tickets[0]) if one["id"] != tickets[1]]
     summer = matched(preset, backfilled(rules, main, there, on=SUMMER), there, kind="backfill")
@@ -358,7 +358,7 @@ def test_after_grade_4_one_schools_seat_stays_empty_and_the_others_is_filled(gra
 # ---- massachusetts
 
 
-def massachusetts() -> RulesPart:
+def massachusetts() -> RulesInput:
     settled = settled_for(read_preset("massachusetts"), season(date(2026, 5, 1))).variant("kindergarten-to-grade-7")
     return resolve(operator=None, school=None, program=settled.rules).rules
 
@@ -377,7 +377,7 @@ def test_massachusetts_need_not_fill_the_last_half_of_the_grades_offered() -> No
 
 @pytest.mark.parametrize(("on", "seated"), [(date(2027, 2, 15), 2), (date(2027, 2, 16), 1)])
 def test_massachusetts_a_seat_that_opens_is_filled_from_the_waitlist_until_then(on: date, seated: int) -> None:
-    rules = massachusetts().model_copy(update={"seats": Seats(match=2)})
+    rules = massachusetts().model_copy(update={"seats": SeatsInput(match=2)})
     tickets = drawn(4)
     children = [child(one) for one in tickets]
     main = matched("massachusetts", [program(rules)], children)
@@ -388,9 +388,7 @@ def test_massachusetts_a_seat_that_opens_is_filled_from_the_waitlist_until_then(
 
 @settings(deadline=None)
 @given(seed=seeds(), numbers=st.integers(1, 4))
-def test_turnaround_a_child_of_the_neighborhood_comes_before_everybody_whatever_its_number(
-    seed: bytes, numbers: int
-) -> None:
+def test_turnaround_a_neighborhood_child_comes_first_with_any_lottery_number(seed: bytes, numbers: int) -> None:
     rules = rules_of("turnaround", "school", seats=4)
     *others, last = drawn(8, seed)
     own = [last, *others[::-1]][:numbers]
@@ -401,7 +399,7 @@ def test_turnaround_a_child_of_the_neighborhood_comes_before_everybody_whatever_
 
 
 @pytest.mark.parametrize(("variant", "placed"), [("before", False), ("after", True)])
-def test_nashville_the_same_child_is_not_considered_before_and_is_placed_after(variant: str, placed: bool) -> None:  # noqa: FBT001
+def test_nashville_the_same_child_has_no_seat_before_and_a_seat_after(variant: str, placed: bool) -> None:  # noqa: FBT001
     outsider, *inside = drawn(3)
     children = [child(outsider, grade="05"), *(child(one, grade="05", zones=[OWN]) for one in inside)]
     found = matched("nashville", [program(rules_of("nashville", variant, seats=4), grade="05")], children)
@@ -452,7 +450,7 @@ def test_boston_open_seats_first_gives_the_walk_zone_clearly_more_in_every_draw(
 # ---- chile
 
 
-def test_chile_each_program_has_numbers_of_its_own() -> None:
+def test_chile_each_program_has_its_own_lottery_numbers() -> None:
     rules = rules_of("chile", "school", seats=1)
     schools = ("lincoln", "adams")
     tickets = drawn(8)
@@ -484,7 +482,7 @@ def test_chile_grades_are_matched_oldest_first_so_that_a_younger_sibling_follows
 
 @settings(deadline=None)
 @given(seed=seeds(), ranking=st.permutations(["lincoln", "adams", "grant"]))
-def test_chile_who_has_a_seat_at_present_never_ends_lower(seed: bytes, ranking: Sequence[str]) -> None:
+def test_chile_a_child_with_a_seat_never_ends_lower(seed: bytes, ranking: Sequence[str]) -> None:
     rules = rules_of("chile", "school", seats=1)
     holder = child("holder", *ranking, holds={"program": "adams-KG", "group": OPEN})
     others = [child(f"other-{place}", "adams", "lincoln", "grant", at=at("sibling", "adams")) for place in range(4)]
@@ -503,7 +501,7 @@ def test_chile_a_ranking_may_be_of_any_length() -> None:
 # ---- indianapolis
 
 
-def indianapolis() -> RulesPart:
+def indianapolis() -> RulesInput:
     settled = settled_for(read_preset("indianapolis"), season(date(2027, 1, 31))).variant("school")
     return resolve(operator=None, school=None, program=settled.rules).rules
 
@@ -517,7 +515,7 @@ def indianapolis() -> RulesPart:
         (date(2027, 8, 1), 60),
     ],
 )
-def test_indianapolis_a_backfill_round_goes_by_the_target_of_its_day(on: date, target: int) -> None:
+def test_indianapolis_a_backfill_round_uses_the_target_of_its_day(on: date, target: int) -> None:
     rules = indianapolis()
     assert for_backfill(read_back(program(rules)), rules, on=on, held={OPEN: 40}).target == target
     assert free_seats(rules, on=on, held={OPEN: 40}) == target - 40

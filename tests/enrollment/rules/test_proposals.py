@@ -57,7 +57,7 @@ def test_an_operators_change_that_is_approved_reaches_its_programs(service: Serv
     assert [entry["program"] for entry in rules_put(service)] == ["adams-kg", "lincoln-kg"]
 
 
-def test_a_refused_change_leaves_the_former_rules_and_its_reason_is_shown_until_the_next(service: Service) -> None:
+def test_a_refused_change_leaves_the_earlier_rules_and_shows_its_reason_until_the_next(service: Service) -> None:
     city(service)
     open_now(service)
     school, administrator = service.school_staff("lincoln"), service.administrator()
@@ -95,7 +95,7 @@ def test_a_change_is_decided_on_once(service: Service) -> None:
         assert (again.status_code, again.json()["code"]) == (409, "change-decided")
 
 
-def test_only_administrators_decide_and_only_they_and_auditors_list_what_waits(service: Service) -> None:
+def test_only_administrators_decide_and_only_administrators_and_auditors_list_pending_changes(service: Service) -> None:
     city(service)
     open_now(service)
     change = propose(service.school_staff("lincoln"), SCHOOL, {"classes": [SIBLING]})
@@ -119,14 +119,14 @@ def test_one_change_of_a_level_waits_at_a_time(service: Service) -> None:
     assert put(school, PROGRAM, {"seats": {"match": 20}, "classes": []}, WHY).status_code == 202
 
 
-def test_a_decision_makes_an_older_sight_of_the_rules_stale(service: Service) -> None:
+def test_a_decision_makes_an_older_version_of_the_rules_stale(service: Service) -> None:
     city(service)
     open_now(service)
     school = service.school_staff("lincoln")
     change = propose(school, SCHOOL, {"classes": [SIBLING]})
-    seen = school.get(SCHOOL).headers["ETag"]
+    tag = school.get(SCHOOL).headers["ETag"]
     service.administrator().post(f"/v1/rules-changes/{change}/approve", {"reason": WHY})
-    assert school.put(SCHOOL, say({"classes": [STAFF]}, WHY), seen).status_code == 412
+    assert school.put(SCHOOL, say({"classes": [STAFF]}, WHY), tag).status_code == 412
 
 
 def test_a_programs_seats_alone_change_at_once_until_the_freeze(service: Service) -> None:
@@ -143,7 +143,7 @@ def test_a_programs_seats_alone_change_at_once_until_the_freeze(service: Service
     assert school.get(PROGRAM).json()["market"]["seats"] == 25
 
 
-def test_seats_that_a_school_changed_meanwhile_outlast_the_approval_of_an_older_change(service: Service) -> None:
+def test_newer_seats_stay_when_an_older_change_is_approved(service: Service) -> None:
     city(service)
     open_now(service)
     school = service.school_staff("lincoln")
@@ -155,7 +155,7 @@ def test_seats_that_a_school_changed_meanwhile_outlast_the_approval_of_an_older_
     assert shown["own"]["seats"] == {"match": 27}
 
 
-def test_a_change_that_no_longer_can_work_is_not_approved(service: Service) -> None:
+def test_a_change_with_faults_since_its_proposal_is_not_approved(service: Service) -> None:
     city(service)
     open_now(service)
     school = service.school_staff("lincoln")
@@ -166,7 +166,7 @@ def test_a_change_that_no_longer_can_work_is_not_approved(service: Service) -> N
     assert school.get(SCHOOL).json()["change"]["status"] == "proposed"
 
 
-def test_while_a_round_runs_no_rule_is_saved_or_decided_on(service: Service) -> None:
+def test_during_a_round_nobody_saves_or_decides_on_rules(service: Service) -> None:
     city(service)
     open_now(service)
     school = service.school_staff("lincoln")

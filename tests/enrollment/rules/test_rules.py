@@ -1,4 +1,4 @@
-"""Rules over HTTP: each level says its part, what cannot work is refused, and what is in force is shown resolved."""
+"""Rules over HTTP: each level sets its own, faulty rules are refused, and answers show the resolved rules."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
@@ -36,7 +36,7 @@ from rules_spoken import (
 ADMINISTRATOR = Act(actor="staff:administrator", staff="ann", reason="New zones")
 
 
-def test_a_programs_rules_are_shown_resolved_with_where_each_part_is_from_and_in_words(service: Service) -> None:
+def test_a_programs_rules_are_shown_resolved_with_the_origin_of_each_part_and_in_words(service: Service) -> None:
     city(service)
     district, school = service.operator_staff("district", "dora"), service.school_staff("lincoln")
     put(district, OPERATOR, {"classes": [SIBLING], "backfill": {"order": "reverse"}})
@@ -61,17 +61,17 @@ def test_a_programs_rules_are_shown_resolved_with_where_each_part_is_from_and_in
     assert shown["missing"] == []
 
 
-def test_the_words_are_in_the_readers_language(service: Service) -> None:
+def test_the_sentences_are_in_the_readers_language(service: Service) -> None:
     city(service)
-    told = {}
+    sentences = {}
     for language in ("en", "es", "ar"):
         answer = service.stranger().get(PROGRAM, {"Accept-Language": language})
         assert answer.headers["Content-Language"] in (language, "en")
-        told[language] = answer.json()["sentences"]
-    assert all(told.values())
+        sentences[language] = answer.json()["sentences"]
+    assert all(sentences.values())
 
 
-def test_every_level_is_read_by_anybody_also_while_it_says_nothing(service: Service) -> None:
+def test_everybody_reads_every_level_even_without_rules(service: Service) -> None:
     city(service)
     for path, level in ((OPERATOR, "operator"), (SCHOOL, "school")):
         answer = service.stranger().get(path)
@@ -82,7 +82,7 @@ def test_every_level_is_read_by_anybody_also_while_it_says_nothing(service: Serv
     assert (unseen["version"], unseen["market"], unseen["missing"]) == (None, None, ["seats"])
 
 
-def test_what_is_not_there_is_not_found(service: Service) -> None:
+def test_unknown_ids_are_not_found(service: Service) -> None:
     city(service)
     administrator = service.administrator()
     for path in (
@@ -99,21 +99,21 @@ def test_what_is_not_there_is_not_found(service: Service) -> None:
     assert administrator.post(f"{nowhere}/approve", {"reason": WHY}).status_code == 404
 
 
-def test_an_operators_rules_reach_every_program_that_does_not_say_otherwise(service: Service) -> None:
+def test_programs_without_rules_of_their_own_inherit_the_operators_rules(service: Service) -> None:
     city(service)
     district = service.operator_staff("district", "dora")
     put(service.school_staff("adams"), f"{CYCLE}/schools/adams/rules", {"classes": [STAFF]})
     assert put(district, OPERATOR, {"classes": [SIBLING, STAFF]}, WHY).status_code == 200
     assert class_names(service, "lincoln-kg") == ["sibling", "staff"]
     assert class_names(service, "adams-kg") == ["staff"]
-    told = [(entry["program"], entry["version"], entry["actor"], entry.get("reason")) for entry in rules_put(service)]
-    assert told == [
+    logged = [(entry["program"], entry["version"], entry["actor"], entry.get("reason")) for entry in rules_put(service)]
+    assert logged == [
         ("adams-kg", 2, "staff:school:adams", None),
         ("lincoln-kg", 2, "staff:operator:district", WHY),
     ]
 
 
-def test_a_level_that_says_the_same_again_makes_no_new_version_of_any_program(service: Service) -> None:
+def test_saving_the_same_rules_makes_no_new_version_of_any_program(service: Service) -> None:
     city(service)
     put(service.school_staff("lincoln"), SCHOOL, {"classes": []})
     assert rules_put(service) == []
@@ -146,7 +146,7 @@ def test_the_versions_are_read_in_pages_newest_first(service: Service) -> None:
     assert rest["next_cursor"] is None
 
 
-def test_what_cannot_work_is_refused_by_name_and_place_all_at_once_and_the_former_rules_stand(
+def test_faulty_rules_are_refused_with_every_fault_and_the_earlier_rules_stay(
     service: Service,
 ) -> None:
     city(service)
@@ -199,13 +199,13 @@ def test_an_operators_rules_are_checked_at_every_program_under_it(service: Servi
     answer = put(district, OPERATOR, {"neighborhood": {"rule": "guarantee"}})
     assert faults(answer) == {("/rules", "cannot-work-at"), ("/rules/neighborhood/zones", "no-zones")}
     named = [fault["detail"] for fault in answer.json()["errors"] if fault["code"] == "cannot-work-at"]
-    assert [name for name in ("adams-kg", "lincoln-01", "lincoln-kg") if any(name in said for said in named)] == [
+    assert [name for name in ("adams-kg", "lincoln-01", "lincoln-kg") if any(name in detail for detail in named)] == [
         "adams-kg",
         "lincoln-01",
     ]
 
 
-def test_a_program_that_left_or_is_at_no_grade_of_the_cycle_bars_nobodys_rules(service: Service) -> None:
+def test_programs_that_left_or_have_no_grade_of_the_cycle_do_not_block_rules(service: Service) -> None:
     city(service)
     with transaction(service.sessions) as session:
         add_school(session, "high", grades=["12"])
@@ -217,7 +217,7 @@ def test_a_program_that_left_or_is_at_no_grade_of_the_cycle_bars_nobodys_rules(s
     assert faults(back) == {("", "cannot-work-at"), ("", "no-zones")}
 
 
-def test_a_fault_between_levels_points_to_the_whole_if_the_part_is_not_in_the_body(service: Service) -> None:
+def test_a_fault_in_a_part_of_another_level_points_to_the_whole_body(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     put(school, SCHOOL, {"reserves": [{"name": "ell", "seats": 10, "when": {"has": "ell"}}]})
@@ -252,7 +252,7 @@ def test_a_malformed_body_is_refused(service: Service, rules: Mapping[str, Json]
 
 
 @pytest.mark.parametrize("depth", [20, 70, 5_000])
-def test_a_condition_nested_past_sense_is_refused(service: Service, depth: int) -> None:
+def test_a_condition_nested_too_deeply_is_refused(service: Service, depth: int) -> None:
     city(service)
     service.school_staff("lincoln")
     anybody = TestClient(service.app, raise_server_exceptions=False)
@@ -265,7 +265,7 @@ def test_a_condition_nested_past_sense_is_refused(service: Service, depth: int) 
     assert answer.json()["errors"]
 
 
-def test_whoever_is_not_the_levels_own_finds_nothing_whatever_they_send(service: Service) -> None:
+def test_strangers_to_a_level_find_nothing_with_any_body(service: Service) -> None:
     city(service)
     lincoln, adams = service.school_staff("lincoln"), service.school_staff("adams")
     network, auditor = service.operator_staff("network"), service.auditor()
@@ -306,7 +306,7 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     assert class_names(service) == ["sibling"]
 
 
-def test_of_two_that_save_over_the_same_version_at_once_one_is_told_so(service: Service) -> None:
+def test_of_two_changes_of_the_same_version_at_once_one_is_refused(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     tag = school.get(PROGRAM).headers["ETag"]
@@ -324,7 +324,7 @@ def test_of_two_that_save_over_the_same_version_at_once_one_is_told_so(service: 
     assert sorted(answers) == [200, 412]
 
 
-def test_two_levels_saved_at_once_are_both_in_what_is_in_force(service: Service) -> None:
+def test_two_levels_saved_at_once_are_both_in_force(service: Service) -> None:
     city(service)
     district, school = service.operator_staff("district", "dora"), service.school_staff("lincoln")
     start, answers = Barrier(2), []
@@ -349,14 +349,14 @@ def test_two_levels_saved_at_once_are_both_in_what_is_in_force(service: Service)
     assert found.market == shown["market"]
 
 
-def test_zones_that_change_are_settled_into_the_rules_that_hang_on_them(service: Service) -> None:
+def test_changed_zones_update_the_rules_that_depend_on_them(service: Service) -> None:
     city(service)
     put(service.school_staff("lincoln"), PROGRAM, {"seats": {"match": 20}, "neighborhood": {"rule": "only"}})
     with transaction(service.sessions) as session:
-        held = lock_cycle(session, "2027")
+        cycle_now = lock_cycle(session, "2027")
         lock_rules(session, "2027")
         add_zone(session, "lincoln-annex", "lincoln", None)
-        settle_cycle(session, held.cycle, ADMINISTRATOR)
+        settle_cycle(session, cycle_now.cycle, ADMINISTRATOR)
     newest = rules_put(service)[-1]
     assert (newest["program"], newest["version"], newest["reason"]) == ("lincoln-kg", 3, "New zones")
     assert service.stranger().get(PROGRAM).json()["market"]["eligible"] == {
@@ -364,11 +364,11 @@ def test_zones_that_change_are_settled_into_the_rules_that_hang_on_them(service:
     }
 
 
-def test_zones_that_rules_cannot_do_without_are_not_taken_away(service: Service) -> None:
+def test_zones_that_rules_need_cannot_be_removed(service: Service) -> None:
     city(service)
     put(service.school_staff("lincoln"), PROGRAM, {"seats": {"match": 20}, "neighborhood": {"rule": "only"}})
     with transaction(service.sessions) as session:
-        held = lock_cycle(session, "2027")
+        cycle_now = lock_cycle(session, "2027")
         session.execute(delete(Zone))
         with pytest.raises(RulesCannotWork):
-            settle_cycle(session, held.cycle, ADMINISTRATOR)
+            settle_cycle(session, cycle_now.cycle, ADMINISTRATOR)

@@ -36,7 +36,7 @@ def test_over_offering_must_be_chosen(city: City) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "over-target")
     say(city, "lincoln", seats={"match": 12, "enrollment": 10, "over_offer": 2})
     sentences = city.lincoln.get(RULES).json()["sentences"]
-    assert "The school means to enroll 10 children." in sentences
+    assert "The school plans to enroll 10 children." in sentences
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def seconds_of_checks() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
-def test_a_polygon_that_crosses_itself_very_often_is_given_up_and_named_while_others_are_answered(
+def test_the_check_of_a_hostile_polygon_stops_and_names_it_while_others_are_answered(
     place: Place,
 ) -> None:
     raw = collection(square("fine", left=0), star(300_000))
@@ -94,43 +94,43 @@ def test_a_polygon_that_crosses_itself_very_often_is_given_up_and_named_while_ot
             for path in ("/healthz", "/v1/cycles"):
                 assert httpx.get(f"{place.up.address}{path}", timeout=60).status_code == 200
             answered += 1
-        told = checking.result()
+        answer = checking.result()
     assert answered > 0
-    assert (told.status_code, told.json()["usable"]) == (200, False)
-    (fault,) = told.json()["faults"]
+    assert (answer.status_code, answer.json()["usable"]) == (200, False)
+    (fault,) = answer.json()["faults"]
     assert (fault["pointer"], fault["code"]) in {
         ("/features/1", "too-intricate"),
         ("/features/1/geometry", "broken-polygon"),
     }
 
 
-def test_of_thousands_of_areas_over_each_other_some_are_noted(place: Place) -> None:
+def test_only_some_of_thousands_of_overlaps_are_noted(place: Place) -> None:
     squares = [square(f"z{number}", left=number % 60, side=50, school="lincoln") for number in range(3_000)]
-    told = place.bring(collection(*squares)).json()
-    assert (told["usable"], told["zones"]) == (True, 3_000)
-    codes = [note["code"] for note in told["notes"]]
+    answer = place.bring(collection(*squares)).json()
+    assert (answer["usable"], answer["zones"]) == (True, 3_000)
+    codes = [note["code"] for note in answer["notes"]]
     assert (len(codes), codes[-1], set(codes[:-1])) == (201, "not-compared", {"overlap"})
 
 
-def test_a_large_file_is_read_as_a_small_one_is(place: Place) -> None:
+def test_a_large_file_gives_the_same_result_as_a_small_file(place: Place) -> None:
     squares = [square(f"z{number}", left=number // 60 % 100, low=number % 60, side=1) for number in range(1_500)]
-    told = place.bring(collection(*squares)).json()
-    assert (told["usable"], told["zones"], told["shapes"], told["faults"]) == (True, 1_500, 1_500, [])
-    told = place.bring(collection(*squares, square("z7", left=1), square("no such", left=1))).json()
-    assert [(fault["pointer"], fault["code"]) for fault in told["faults"]] == [
+    answer = place.bring(collection(*squares)).json()
+    assert (answer["usable"], answer["zones"], answer["shapes"], answer["faults"]) == (True, 1_500, 1_500, [])
+    answer = place.bring(collection(*squares, square("z7", left=1), square("no such", left=1))).json()
+    assert [(fault["pointer"], fault["code"]) for fault in answer["faults"]] == [
         ("/features/1501/properties/zone", "not-an-id"),
         ("/features/1500/properties/zone", "zone-twice"),
     ]
 
 
-def test_a_large_file_that_is_too_deep_or_no_json_is_refused_as_such(place: Place) -> None:
+def test_a_large_file_is_refused_if_it_is_too_deep_or_not_json(place: Place) -> None:
     deep = place.bring(b'{"type": "FeatureCollection", "features": ' + b"[" * 100_000)
     assert (deep.status_code, deep.json()["code"]) == (422, "body-too-deep")
     broken = place.bring(json.dumps(["x" * 70_000]).encode()[:-1])
     assert [fault["code"] for fault in broken.json()["faults"]] == ["not-json"]
 
 
-def test_two_areas_that_cross_very_often_are_compared_in_a_process_of_their_own_in_a_short_file_too() -> None:
+def test_a_short_file_with_many_crossings_is_compared_in_its_own_process() -> None:
     raw = collection(comb("standing", 150), comb("lying", 150, lying=True))
     assert len(raw) < 1 << 16
     before = seconds_of_checks()
@@ -138,7 +138,7 @@ def test_two_areas_that_cross_very_often_are_compared_in_a_process_of_their_own_
     assert seconds_of_checks() > before
 
 
-def test_the_area_whose_comparison_takes_too_long_is_named_with_the_bound(place: Place) -> None:
+def test_the_error_names_the_area_that_takes_too_long_to_compare_and_the_limit(place: Place) -> None:
     raw = collection(comb("standing", 2_000), comb("lying", 2_000, lying=True), square("fine", left=100))
     (fault,) = place.bring(raw).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
@@ -156,7 +156,7 @@ check_zones(Upload(Endless(sys.argv[1], "r+"), 1 << 20, b""), known_schools=[], 
 """
 
 
-def test_a_check_ends_when_the_process_that_asked_for_it_is_killed(tmp_path: Path) -> None:
+def test_a_check_ends_when_the_web_process_is_killed(tmp_path: Path) -> None:
     endless = tmp_path / "endless"
     os.mkfifo(endless)
     command = [sys.executable, "-c", CHECK_OF_A_FILE_WITHOUT_AN_END, str(endless)]
@@ -180,13 +180,13 @@ def until_it_is_read(file: IO[bytes]) -> None:
     pytest.fail("nobody read it")
 
 
-def test_a_file_of_too_many_features_is_refused_with_their_most(place: Place) -> None:
+def test_a_file_with_too_many_features_is_refused_with_the_limit(place: Place) -> None:
     (fault,) = place.bring(collection(*[{}] * 10_001)).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features", "too-many-features")
     assert "10,000" in fault["detail"]
 
 
-def test_of_thousands_of_areas_over_one_point_each_is_found_once_and_for_its_grade(service: Service) -> None:
+def test_thousands_of_areas_at_one_point_are_each_found_once_and_for_their_grade(service: Service) -> None:
     a_cycle(service)
     over = [square(f"z{number}", left=0, grades=["KG"]) for number in range(1_000)]
     beside = [square(f"z{number}", left=20, grades=["01"]) for number in range(1_000)]
