@@ -15,7 +15,6 @@ from enrollment.admission import Admission
 from enrollment.api.applicants import claim_router as claim_routes
 from enrollment.api.applicants import router as applicant_routes
 from enrollment.api.audit_files import router as auditor_routes
-from enrollment.api.cycle_changes import router as cycle_change_routes
 from enrollment.api.cycle_directory import router as cycle_directory_routes
 from enrollment.api.cycles import router as cycle_routes
 from enrollment.api.directory import router as directory_routes
@@ -85,7 +84,6 @@ ROUTERS = (
     partner_routes,
     security_log_routes,
     cycle_routes,
-    cycle_change_routes,
     directory_routes,
     cycle_directory_routes,
     zone_routes,

@@ -18,8 +18,8 @@ from enrollment.cycles.locks import (
     in_any_phase,
     lock_cycle_between_rounds,
     read_cycle,
+    require_open,
     rfc3339,
-    taking,
 )
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
@@ -140,7 +140,7 @@ def _withdrawing(held: CycleNow) -> OpenCycle:
     Raises:
         CycleNotOpenYet, CycleClosed: before the main round, if the cycle takes none now.
     """
-    return taking(held) if held.cycle.main_round is None else in_any_phase(held)
+    return require_open(held) if held.cycle.main_round is None else in_any_phase(held)
 
 
 @router.get("/v1/cycles/{cycle}/notices")

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from enrollment.access.callers import Partner
 from enrollment.access.tokens import Client
-from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, taking
+from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_open
 from enrollment.cycles.models import Cycle
 from enrollment.database import said_no
 from enrollment.preconditions import refuse_stale
@@ -127,7 +127,7 @@ async def _look(
         raise Unauthenticated
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
-    held = taking(CycleNow(Cycle(**dict(zip(CYCLE, columns, strict=True))), now))
+    held = require_open(CycleNow(Cycle(**dict(zip(CYCLE, columns, strict=True))), now))
     if child is None:
         raise NotFound
     applicant, child_id, grade, tag, last_leaf, in_force = child
