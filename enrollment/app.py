@@ -12,9 +12,9 @@ from starlette.middleware import Middleware
 
 from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.api.applicants import claim_router as claim_routes
 from enrollment.api.applicants import router as applicant_routes
 from enrollment.api.audit_files import router as auditor_routes
+from enrollment.api.claims import router as claim_routes
 from enrollment.api.cycle_directory import router as cycle_directory_routes
 from enrollment.api.cycles import router as cycle_routes
 from enrollment.api.directory import router as directory_routes

@@ -31,7 +31,8 @@ from enrollment.notify.models import Notice
 from enrollment.paging import FeedPage, Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale
 from enrollment.problems import NotFound
-from enrollment.rankings.versions import lock_ranker, withdraw_applicant
+from enrollment.rankings.changes import withdraw_applicant
+from enrollment.rankings.versions import lock_ranker
 from enrollment.seats import offers as answering
 from enrollment.seats.models import Offer, WaitlistMove
 from enrollment.seats.schemas import MoveOut, NoticeOut, OfferOut, OffersOut, ReasonOut

@@ -20,7 +20,8 @@ from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import Noticed, notify
 from enrollment.problems import Conflict, NotFound, sentence
-from enrollment.rankings.versions import Ranker, drop_program, lock_ranker_of
+from enrollment.rankings.changes import drop_program
+from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import LIVE, Offer
 from enrollment.seats.seat_log import Change, Seat, tell_change
 from enrollment.seats.vacancies import Opened, open_seats
