@@ -20,6 +20,7 @@ from enrollment.api.cycles import router as cycle_routes
 from enrollment.api.directory import router as directory_routes
 from enrollment.api.health import router as health_routes
 from enrollment.api.log import router as log_routes
+from enrollment.api.notices import router as notice_routes
 from enrollment.api.offers import router as family_seat_routes
 from enrollment.api.participation import router as participation_routes
 from enrollment.api.partners import router as partner_routes
@@ -68,6 +69,7 @@ ROUTERS = (
     claim_routes,
     hot_ranking_routes,
     ranking_routes,
+    notice_routes,
     family_seat_routes,
     seat_routes,
     roster_routes,

@@ -25,12 +25,23 @@ from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.inputs import ApplicantIn
 from enrollment.applicants.models import Applicant, Child, Claim, Household, Person
 from enrollment.applicants.zone_overrides import override_zones
-from enrollment.cycles.locks import lock_cycle_between_rounds, lock_open_cycle, read_cycle
+from enrollment.cycles.locks import (
+    CycleNow,
+    OpenCycle,
+    in_any_phase,
+    lock_cycle_between_rounds,
+    lock_open_cycle,
+    read_cycle,
+    require_open,
+)
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import NotFound
+from enrollment.rankings import changes
+from enrollment.rankings.versions import lock_ranker
+from enrollment.seats.offers import withdraw_seat
 from enrollment.stored_values import objects_of
 
 router = APIRouter(route_class=IdempotentRoute, tags=["applicants"])
@@ -82,6 +93,37 @@ def read_applicant(
     record_names_read(session, partner, "application", cycle=cycle)
     show_version(response, applicant.version)
     return _show_applicant(session, applicant)
+
+
+@router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
+def withdraw_applicant(
+    session: InTransaction,
+    partner: WritesApplications,
+    *,
+    cycle: Annotated[Id, Path()],
+    reference: Annotated[Id, Path()],
+    if_match: IfMatch = None,
+) -> None:
+    """Withdraw an application, its ranking and the child's seat, and erase the family's personal data.
+
+    The service erases names, birth date, guardians and addresses at once. The ticket, claims and rankings stay, without
+    names. To come back, send the whole application again under the same reference. The child keeps the ticket.
+    """
+    cycle_now = lock_cycle_between_rounds(session, cycle)
+    applicant = applications.lock_active_applicant(session, partner, cycle=cycle, reference=reference)
+    refuse_stale(if_match, applicant.version)
+    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
+    withdraw_seat(session, cycle_now, ranker, actor=partner.actor)
+    changes.withdraw_applicant(session, partner.actor, _require_withdrawal(cycle_now), ranker)
+
+
+def _require_withdrawal(cycle_now: CycleNow) -> OpenCycle:
+    """Return a cycle in which families may withdraw: an open cycle, or any cycle after the main round is frozen.
+
+    Raises:
+        CycleNotOpenYet, CycleClosed: if the main round is not frozen, and the cycle does not accept applications now.
+    """
+    return require_open(cycle_now) if cycle_now.cycle.main_round is None else in_any_phase(cycle_now)
 
 
 @router.get("/v1/cycles/{cycle}/applicants")
