@@ -1,4 +1,4 @@
-"""Applications: each child has one in a cycle, keeps its ticket, and has its name in one table."""
+"""Applications: each child has one in a cycle and keeps one ticket, and names stay in one table."""
 
 import json
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def test_a_change_of_an_application_names_its_version(portal: Caller) -> None:
     assert portal.get(path).json()["ticket"] == made.json()["ticket"]
 
 
-def test_a_child_that_starts_over_keeps_its_random_ticket(portal: Caller) -> None:
+def test_a_child_who_starts_over_keeps_the_random_ticket(portal: Caller) -> None:
     first, second = (put(portal, reference).json()["ticket"] for reference in ("a1", "a2"))
     assert first != second
     assert len(first) == 32
@@ -189,7 +189,7 @@ def test_a_transfer_code_is_shown_once_and_a_new_code_replaces_it(service: Servi
     assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"}).status_code == 200
 
 
-def test_a_withdrawn_child_keeps_its_ticket_at_another_partner(service: Service, portal: Caller) -> None:
+def test_a_withdrawn_child_keeps_the_ticket_at_another_partner(service: Service, portal: Caller) -> None:
     ticket = put(portal, "a1", sis_id="s-1").json()["ticket"]
     portal.delete(f"{CYCLE}/applicants/a1", "*")
     assert put(service.partner("network"), "b1", sis_id="s-1").json()["ticket"] == ticket

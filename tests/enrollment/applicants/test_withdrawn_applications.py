@@ -49,7 +49,7 @@ def test_a_withdrawal_erases_personal_data_from_every_table(city: City) -> None:
         assert session.execute(select(func.count()).select_from(Person)).scalar_one() == 2
 
 
-def test_a_child_that_comes_back_keeps_its_ticket_and_its_log_entries(city: City) -> None:
+def test_a_child_who_comes_back_keeps_the_ticket_and_the_log_entries(city: City) -> None:
     ticket = city.tickets()["quillon"]
     withdraw(city)
     assert city.portal.put(f"{PATH}/ranking", {"programs": ["adams-kg"]}, "*").status_code == 404
