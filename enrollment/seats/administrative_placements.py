@@ -13,7 +13,7 @@ from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.directory.offerings import lock_programs
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.rules.in_force import rules_of_program
@@ -301,7 +301,7 @@ def _give(session: Session, held: CycleNow, placement: OutsidePlacement, ranker:
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
     about = {"offer": str(offer.id), "reference": reference, "answer_by": rfc3339(held.now)}
-    notify(session, [Noticed(held.cycle.id, partner, "offer.made", str(offer.id), about)])
+    notify(session, [NewNotice(held.cycle.id, partner, "offer.made", str(offer.id), about)])
     return offer
 
 

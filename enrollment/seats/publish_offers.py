@@ -19,7 +19,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import copy_rows
 from enrollment.directory.models import Program
 from enrollment.notify.models import Notice
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.rules.backfill import WhyNot
 from enrollment.seats.models import LIVE, Offer, Vacancy
 from enrollment.seats.seat_log import NONE, Change, Seat, tell_change
@@ -331,7 +331,7 @@ def _notify(session: Session, given: Given) -> None:
     notify(
         session,
         [
-            Noticed(given.cycle.id, partner, "results.published", f"{given.round} {partner}", {"round": given.round})
+            NewNotice(given.cycle.id, partner, "results.published", f"{given.round} {partner}", {"round": given.round})
             for partner in partners
         ],
     )

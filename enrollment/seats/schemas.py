@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from enrollment.field_types import Id, Text, Wire
-from enrollment.stored_values import StoredFields
 
 OfferStatus = Literal["open", "accepted", "declined", "expired", "replaced", "withdrawn"]
 
@@ -191,16 +190,6 @@ class PlacementCounts(Wire):
     cycle: str
     data: list[PlacementCount]
     by_reason: Annotated[dict[str, int], Field(description="Of the whole city.")]
-
-
-class NoticeOut(Wire):
-    """Something to tell a family: ids only."""
-
-    id: int
-    number: Annotated[int, Field(description="From 1 in your list of this cycle, without gaps.", examples=[1])]
-    event: str
-    at: datetime
-    about: StoredFields
 
 
 class Acceptance(Wire):
