@@ -28,8 +28,8 @@ def own_sentences(rules: str) -> list[str]:
 
 
 def quoted(rules: str) -> str:
-    """Return the sentences of an example as the page shows them."""
-    return "\n>\n".join(f"> {sentence}" for sentence in own_sentences(rules)) + "\n"
+    """Return the sentences of an example as the page shows them: all of them, if none is its own."""
+    return "\n>\n".join(f"> {sentence}" for sentence in own_sentences(rules) or sentences(rules)) + "\n"
 
 
 def eligible(condition: str) -> str:
