@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from enrollment.app import create_app
 from enrollment.settings import Settings
@@ -15,9 +16,8 @@ OLD_CITATIONS = frozenset({"audit.md", "lottery.md"})
 
 CODE_FOLDERS = ("lottery", "enrollment", "migrations", "benchmarks", "tests", "scripts", ".ci")
 CITING = {".py", ".html", ".toml", ".yaml", ""}
-CITED = re.compile(
-    r'(?<!/ ")(?<![\w./-])([\w./-]*[\w-]\.md)\b(?:`?,[\s#]+(?:sections?[\s#]+(\d+(?:(?:,| and|[\s#])+\d+)*)|"([^"]+)"))?'
-)
+NUMBERS = r"sections?[\s#]+(\d+(?:(?:,| and|[\s#])+\d+)*)"
+CITED = re.compile(rf'(?<!/ ")(?<![\w./-])([\w./-]*[\w-]\.md)\b(?:`?,[\s#]+(?:{NUMBERS}|"([^"]+)"))?')
 TEMPLATES = (".github/PULL_REQUEST_TEMPLATE.md",)
 
 Citation = tuple[str, str, str]
@@ -79,7 +79,7 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 
 @cache
 def operations() -> list[tuple[str, re.Pattern[str]]]:
-    settings = Settings(database_url="postgresql://nobody@127.0.0.1/none", secret="s" * 32)
+    settings = Settings(database_url="postgresql://nobody@127.0.0.1/none", secret=SecretStr("s" * 32))
     return [
         (method.upper(), re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))
         for path, methods in create_app(settings).openapi()["paths"].items()
