@@ -16,7 +16,7 @@ OLD_CITATIONS = frozenset({"audit.md", "lottery.md"})
 
 CODE_FOLDERS = ("lottery", "enrollment", "migrations", "benchmarks", "tests", "scripts", ".ci")
 CITING = {".py", ".html", ".toml", ".yaml", ""}
-NUMBERS = r"sections?[\s#]+(\d+(?:(?:,| and|[\s#])+\d+)*)"
+NUMBERS = r"sections?[\s#]+(\d+(?:(?:,|and|[\s#])+\d+)*)"
 CITED = re.compile(rf'(?<!/ ")(?<![\w./-])([\w./-]*[\w-]\.md)\b(?:`?,[\s#]+(?:{NUMBERS}|"([^"]+)"))?')
 TEMPLATES = (".github/PULL_REQUEST_TEMPLATE.md",)
 
