@@ -1,4 +1,4 @@
-"""Measure, and print tables for the README: the fast engine, the lottery's commands, the service.
+"""Measure, and print tables for docs/performance.md: the fast engine, the lottery's commands, the service.
 
 Every figure is the median of several; what a ratio is taken of is measured in turn with it, so that a machine that
 slows down slows both.

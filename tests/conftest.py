@@ -25,7 +25,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the counts that tests of backfill rounds record, as `lottery/README.md` has them."""
+    """Print the counts that tests of backfill rounds record, as docs/explanation/fairness.md has them."""
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
     called = [report for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
     rows = [str(value) for report in called for name, value in report.user_properties if name == "moves"]

@@ -9,7 +9,9 @@ from enrollment.settings import Settings
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "reference" / "security.md").read_text(encoding="utf-8")
-OPERATIONS = (TESTS.parent / "docs" / "how-to" / "operations.md").read_text(encoding="utf-8")
+HOW_TO = TESTS.parent / "docs" / "how-to"
+SECRETS = (HOW_TO / "keys-and-secrets.md").read_text(encoding="utf-8")
+DATA = (HOW_TO / "backups-and-data.md").read_text(encoding="utf-8")
 LEVELS: dict[str, int] = json.loads((TESTS / "asvs_5_0_0_levels.json").read_text(encoding="utf-8"))
 """Every requirement of levels 1 and 2 of ASVS 5.0.0, with its level."""
 
@@ -52,12 +54,12 @@ def test_every_test_that_is_named_exists() -> None:
 
 
 def test_every_page_that_is_linked_exists() -> None:
-    links = re.findall(r"\]\((\.\./[^)]+)\)", PAGE)
+    links = re.findall(r"\]\((\.\./[^)#]+)[^)]*\)", PAGE)
     assert all((TESTS.parent / "docs" / "reference" / link).is_file() for link in links)
 
 
 def test_the_inventory_of_keys_names_every_secret_of_the_settings() -> None:
-    inventory = OPERATIONS.partition("## Keys and secrets\n")[2].partition("\n## ")[0]
+    inventory = SECRETS.partition("## Know all keys and secrets\n")[2].partition("\n## ")[0]
     fields = Settings.model_fields.items()
     secret = [f"ENROLLMENT_{name.upper()}" for name, field in fields if "SecretStr" in str(field.annotation)]
     assert {"ENROLLMENT_SECRET", "ENROLLMENT_SECOND_SECRET"} <= set(secret)
@@ -65,7 +67,7 @@ def test_the_inventory_of_keys_names_every_secret_of_the_settings() -> None:
 
 
 def test_every_log_has_a_time_for_which_it_is_kept() -> None:
-    kept = OPERATIONS.partition("## How long data is kept\n")[2].partition("\n## ")[0]
+    kept = DATA.partition("## How long data is kept\n")[2].partition("\n## ")[0]
     assert [log for log in ("public log", "security log", "process log") if f"\n| {log} | " not in kept] == []
 
 

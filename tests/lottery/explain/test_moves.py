@@ -1,4 +1,4 @@
-"""How many children move in a backfill round: counted right, and for three invented summers as the README says.
+"""How many children move in a backfill round: counted right, and as docs/explanation/fairness.md shows.
 
 Feigenbaum, Kanoria, Lo & Sethuraman 2020, "Dynamic Matching in School Choice": with one lottery for all, in large
 markets, the reversed order moves the fewest. Nothing here asserts it; the counts are pinned, whatever they are.
@@ -26,7 +26,7 @@ from lottery.market.rules import Order
 from markets import EARLIER_SEEDS, backfill_markets, seeds
 from worked_examples import Document
 
-README = (Path(__file__).parents[3] / "lottery" / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "explanation" / "fairness.md").read_text(encoding="utf-8")
 ORDERS = tuple(Order)
 FIRST_SEED = bytes([9]) * 32  # draws Ida before Jon
 ANY_SEED = bytes(32)
@@ -216,7 +216,7 @@ def test_in_an_invented_summer_everybody_is_counted_once_and_no_holder_ends_lowe
 
 
 def rows(name: str) -> list[str]:
-    """Return the README's rows: the first draw's counts, how many moved in ten draws, and in how many of them fewer."""
+    """Return the page's rows: the first draw's counts, how many moved in ten draws, in how many draws fewer moved."""
     moves = {order: [count_moves(*matched(name, turn, order)) for turn in range(DRAWS)] for order in ORDERS}
     written = []
     for order, draws in moves.items():
@@ -232,8 +232,8 @@ def rows(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SUMMERS)
-def test_as_many_children_move_by_each_order_as_the_readme_says(name: str, record_property: Record) -> None:
+def test_as_many_children_move_by_each_order_as_the_page_says(name: str, record_property: Record) -> None:
     counted = rows(name)
     for row in counted:
         record_property("moves", row)
-    assert [line for line in README.splitlines() if line.startswith(f"| {name} |")] == counted
+    assert [line for line in PAGE.splitlines() if line.startswith(f"| {name} |")] == counted
