@@ -3,20 +3,20 @@
 import json
 import re
 
-from enrollment.rules.model import RulesPart, resolve
+from enrollment.rules.model import RulesInput, resolve
 from enrollment.rules.sentences import rules_in_words
-from enrollment.rules.to_market import Place, program_document, read_back
+from enrollment.rules.to_market import ProgramContext, program_document, read_back
 from pages import text
 
 PAGE = "docs/reference/rules.md"
-PLACE = Place(program="lincoln-kg", school="lincoln", grade="KG", zones=["Z1"])
+PLACE = ProgramContext(program="lincoln-kg", school="lincoln", grade="KG", zones=["Z1"])
 EXAMPLE = re.compile(r"^```json\n(?P<rules>.*?)^```\n\n(?P<shown>(?:>[^\n]*\n)+)", re.DOTALL | re.MULTILINE)
 CONDITION = re.compile(r"^\| `(?P<condition>\{.*\})` \| (?P<shown>.*) \|$", re.MULTILINE)
 
 
 def sentences(rules: str) -> list[str]:
     """Return the sentences of a program with 40 seats and these rules."""
-    said = RulesPart.model_validate({"seats": {"match": 40}, **json.loads(rules)})
+    said = RulesInput.model_validate({"seats": {"match": 40}, **json.loads(rules)})
     resolved = resolve(operator=None, school=None, program=said).rules
     return rules_in_words(resolved, read_back(program_document(resolved, PLACE)), "en")
 

@@ -3,7 +3,7 @@
 import json
 from typing import get_args
 
-from enrollment.rules.model import Neighborhood, RulesPart
+from enrollment.rules.model import NeighborhoodInput, RulesInput
 from lottery.market import rules_reader
 from pages import text
 from rules_examples import CONDITION, EXAMPLE, PAGE, updated
@@ -16,11 +16,11 @@ def test_the_page_shows_the_sentences_that_the_service_makes() -> None:
 
 
 def test_every_part_of_the_rules_has_an_example() -> None:
-    assert {part for example in EXAMPLES for part in example} == set(RulesPart.model_fields)
+    assert {part for example in EXAMPLES for part in example} == set(RulesInput.model_fields)
 
 
 def test_every_neighborhood_rule_has_an_example() -> None:
-    kinds = {get_args(kind.model_fields["rule"].annotation)[0] for kind in get_args(get_args(Neighborhood)[0])}
+    kinds = {get_args(kind.model_fields["rule"].annotation)[0] for kind in get_args(get_args(NeighborhoodInput)[0])}
     assert {example["neighborhood"]["rule"] for example in EXAMPLES if "neighborhood" in example} == kinds
 
 
