@@ -53,14 +53,13 @@ from enrollment.problems import NotFound, OutcomeUnknown
 from enrollment.query_parameters import UsableQuery
 from enrollment.request_log import Metrics, Observed
 from enrollment.rounds.calendar import CALENDAR, keep_calendars
-from enrollment.rounds.lifecycle import MATCH
-from enrollment.rounds.match_job import give_up_match, match_round
+from enrollment.rounds.match_job import MATCH, give_up_match, match_round
 from enrollment.rounds.rehearsal import REHEARSE, give_up_rehearsal, rehearse
 from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
 from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.site.api_docs import router as docs_routes
-from enrollment.waitlists.updates import WAITLISTS, look_after_waitlists
+from enrollment.waitlists.updates import WAITLISTS, update_waitlists
 from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
@@ -103,7 +102,7 @@ LOOPS = (
     Loop(EXPIRIES, expire_due, 1.0),
     Loop(REMINDERS, remind_due, 5.0),
     Loop(CALENDAR, keep_calendars, 2.0),
-    Loop(WAITLISTS, look_after_waitlists, 1.0),
+    Loop(WAITLISTS, update_waitlists, 1.0),
     numbering_notices(),
 )
 

@@ -37,7 +37,7 @@ from enrollment.seats.models import Offer, WaitlistMove
 from enrollment.seats.schemas import MoveOut, NoticeOut, OfferOut, OffersOut, ReasonOut
 from enrollment.seats.sentences import move_in_words, offer_in_words, reason_in_words
 from enrollment.stored_values import fields_of
-from enrollment.waitlists.waitlists import leave_waitlist
+from enrollment.waitlists.places import leave_waitlist
 
 router = APIRouter(route_class=IdempotentRoute, tags=["offers"])
 

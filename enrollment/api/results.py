@@ -56,7 +56,7 @@ from enrollment.rules.model import StoredRulesUnreadable
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.sentences import WHY_NOT, rules_in_words
 from enrollment.rules.to_market import read_back
-from enrollment.waitlists.waitlists import places_now
+from enrollment.waitlists.places import places_now
 from lottery.explain.language import Language
 from lottery.explain.sentences import explanation_in_words
 

@@ -16,6 +16,7 @@ from enrollment.applicants.models import Applicant, Child, Claim, Household, Per
 from enrollment.applicants.schemas import ApplicantIn
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.audit.log import append
+from enrollment.audit.salts import new_salt
 from enrollment.cycles.models import Cycle
 from enrollment.preconditions import VersionMissing
 from enrollment.problems import Conflict, Fault, NotFound, sentence
@@ -23,8 +24,6 @@ from enrollment.settings import Settings
 from enrollment.zones.points import ZonesFound, zones_at
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
-
-SALT_BYTES = 32
 
 OVERRIDE = "override"
 
@@ -316,7 +315,7 @@ def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:
 
 def commit_facts(session: Session, applicant: Applicant, child: Child, *, actor: str, basis: str, reason: str) -> None:
     """Append a commitment to an applicant's settled facts, under a fresh salt."""
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = new_salt()
     applicant.facts_salt = salt
     session.flush()
     facts = rfc8785.dumps(cast("dict[str, object]", settled_facts(session, applicant)))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.audit.log import Entry, entry_of
 from enrollment.audit.models import LogEntry
+from enrollment.audit.salts import new_salt
 from enrollment.cycles.locks import OpenCycle
 from enrollment.directory.models import Offering, Program
 from enrollment.problems import Conflict, Fault, NotFound, sentence
@@ -24,7 +25,6 @@ LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Of confirmation numbers: none that is taken for another when it is read aloud or written by hand."""
 
 CONFIRMATION_LETTERS = 10
-SALT_BYTES = 32
 
 
 class RankingRefused(Conflict):
@@ -85,7 +85,7 @@ class Sealed:
 
 def seal(actor: str, taking: OpenCycle, ranker: Ranker, kind: str, programs: Sequence[str]) -> Sealed:
     """Make the next version of a ranking that is submitted or withdrawn, and the entry that commits to it."""
-    version, salt = ranker.next_version, secrets.token_bytes(SALT_BYTES)
+    version, salt = ranker.next_version, new_salt()
     type_ = "ranking.put" if kind == "submitted" else "ranking.withdraw"
     entry = entry_of(
         type_,

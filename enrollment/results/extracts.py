@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from enrollment.rounds.audit_files import seeds_before
 from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.to_market import read_back
 from enrollment.stored_values import fields_of
 from lottery.explain.facts import Explainer, Extract

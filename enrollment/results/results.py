@@ -29,13 +29,13 @@ from enrollment.results.schemas import (
     WaitsAt,
 )
 from enrollment.results.suppression import SMALLEST, suppress
-from enrollment.rounds.audit_files import seeds_before
 from enrollment.rounds.locks import RoundNotFound, latest_published, read_round
+from enrollment.rounds.market_applicants import children_ranking
 from enrollment.rounds.models import CutoffRow, Exclusion, FrozenRow, Placed, Round, WaitingPlace
-from enrollment.rounds.snapshot import children_ranking
+from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
-from enrollment.waitlists.waitlists import waiting_now
+from enrollment.waitlists.places import read_live_waitlists
 from lottery.explain.language import Language
 from lottery.explain.sentences import condition_in_words
 from lottery.market.rules import GENERAL, OPEN, PriorityClass
@@ -249,7 +249,7 @@ def waiting_now_at(session: Session, cycle: str, program_id: str, code: str) -> 
             reason=_reason(classes.get(row.seat_group, {}).get(row.priority_class or GENERAL), code),
             drawn=row.drawn,
         )
-        for row, tag in waiting_now(session, cycle, program_id)
+        for row, tag in read_live_waitlists(session, cycle, program_id)
     ]
 
 

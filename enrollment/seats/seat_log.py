@@ -1,6 +1,5 @@
 """Tell the log what became of a child's seat, under a fresh salt, and keep what opens it."""
 
-import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +8,10 @@ import rfc8785
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
+from enrollment.audit.salts import new_salt
 from enrollment.seats.models import SeatChange
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
-
-SALT_BYTES = 32
 
 NONE = "none"
 """What a seat was to a child before it was offered."""
@@ -66,7 +64,7 @@ def committed(seat: Seat, change: Change) -> dict[str, Json]:
 
 
 def _store(session: Session, seat: Seat, change: Change, shown: dict[str, Json]) -> None:
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = new_salt()
     commit = keyed(salt, "seat", rfc8785.dumps({**committed(seat, change)}))
     fields = {**shown, "commit": commit.hex(), "cause": change.cause, "code": change.reason_code}
     leaf = append(session, "seat.change", cycle=seat.cycle, actor=change.actor, fields=fields)

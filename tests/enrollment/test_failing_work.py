@@ -17,7 +17,7 @@ from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.models import Round, RoundCalendar
 from enrollment.seats import offers
 from enrollment.seats.models import Offer
-from enrollment.waitlists.updates import look_after_waitlists
+from enrollment.waitlists.updates import update_waitlists
 from enrollment.worker_status import WorkerStatus
 from people import Service
 from rounds_by_hand import DICE, MAIN, City, make_city
@@ -155,12 +155,12 @@ def test_a_cycle_whose_waitlists_cannot_be_looked_after_keeps_no_other_waiting(s
         add_published(session, "2027")
         add_published(session, "2028")
     poison(service, "waitlist_look", "cycle_id", "2027")
-    look_after_waitlists(service.sessions)
+    update_waitlists(service.sessions)
     assert count(service, "SELECT count(*) FROM waitlist_look WHERE cycle_id = '2028'") == 1
     assert notes(service) == [("waitlists", "2027", 1)]
 
     heal(service, "waitlist_look")
-    look_after_waitlists(service.sessions)
+    update_waitlists(service.sessions)
     assert count(service, "SELECT count(*) FROM waitlist_look") == 2
     assert notes(service) == []
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from enrollment.database import transaction
-from enrollment.rounds.freeze import frozen_market
+from enrollment.rounds.frozen_market import frozen_market
 from enrollment.rounds.locks import read_round
 from enrollment.rounds.match_job import store_if_right
 from log_entries import entries

@@ -1,4 +1,4 @@
-"""What publishing a round does to seats: from its stored placements and frozen rules to offers and the ledger."""
+"""Offer the seats of a round that is being published, and begin its live waitlists."""
 
 import json
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from lottery.market.canonical import Json
 from lottery.market.model import Kind
 
 
-def give_seats_of(session: Session, held: LockedRound) -> None:
-    """Offer the seats of a round that is being published, and have its waitlists go on from there."""
+def offer_seats(session: Session, held: LockedRound) -> None:
+    """Offer the seats of a round that is being published. A main round also begins the live waitlists."""
     round_ = held.round
     one = (round_.only_program, round_.only_vacancy)
     given = giving.Given(
@@ -92,7 +92,7 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
 
 
 def _begin_waitlists(session: Session, round_: Round) -> None:
-    """Begin the live waitlists where the main round left them; what changes them later is looked after then."""
+    """Begin the live waitlists in the order of the main round."""
     waiting = (
         select(
             literal(round_.cycle_id),
