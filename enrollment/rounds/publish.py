@@ -15,8 +15,9 @@ from enrollment.rules.levels import part_of
 from enrollment.rules.model import BackfillInput
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import read_back
-from enrollment.seats import publish_offers as giving
 from enrollment.seats.models import WaitlistPlace
+from enrollment.seats.publish_offers import publish_offers
+from enrollment.seats.published_round import Placement, ProgramInRound, PublishedRound
 from enrollment.stored_values import fields_of
 from lottery.market.canonical import Json
 from lottery.market.model import Kind
@@ -26,29 +27,29 @@ def give_seats_of(session: Session, held: LockedRound) -> None:
     """Offer the seats of a round that is being published, and have its waitlists go on from there."""
     round_ = held.round
     one = (round_.only_program, round_.only_vacancy)
-    given = giving.Given(
+    published = PublishedRound(
         round=round_.id,
         kind=round_.kind,
         cycle=held.cycle,
         now=held.now,
         programs=_programs(session, round_),
-        one=(one[0], one[1]) if one[0] is not None and one[1] is not None else None,
+        only_seat=(one[0], one[1]) if one[0] is not None and one[1] is not None else None,
     )
-    giving.give_seats(session, given, _placements(session, round_))
+    publish_offers(session, published, _placements(session, round_))
     if round_.kind == Kind.MAIN:
         _begin_waitlists(session, round_)
 
 
-def _placements(session: Session, round_: Round) -> list[giving.Placed]:
+def _placements(session: Session, round_: Round) -> list[Placement]:
     rows = session.execute(
         select(Placed.tag, Placed.program_id, Placed.seat_group, Placed.choice, Placed.priority_class)
         .where(Placed.round_id == round_.id)
         .order_by(Placed.tag)
     )
-    return [giving.Placed(tag, program, group, choice, reached or "") for tag, program, group, choice, reached in rows]
+    return [Placement(tag, program, group, choice, reached or "") for tag, program, group, choice, reached in rows]
 
 
-def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRound]:
+def _programs(session: Session, round_: Round) -> dict[str, ProgramInRound]:
     rows = session.execute(
         select(FrozenProgram, ProgramRules, School)
         .join(
@@ -76,7 +77,7 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
         # A main round may have more seats than the rules say, where some were given outside the lottery before it.
         document = json.loads(frozen.document) if round_.kind == Kind.MAIN else rules.market
         program = read_back(cast("Mapping[str, Json]", document))
-        found[frozen.program_id] = giving.ProgramInRound(
+        found[frozen.program_id] = ProgramInRound(
             rules_version=frozen.rules_version,
             groups=program.seats_as_written(),
             target=program.seats if frozen.seats_said is None else frozen.seats_said,
