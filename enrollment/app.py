@@ -12,15 +12,15 @@ from starlette.middleware import Middleware
 
 from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.api.applicants import claim_router as claim_routes
 from enrollment.api.applicants import router as applicant_routes
 from enrollment.api.audit_files import router as auditor_routes
-from enrollment.api.cycle_changes import router as cycle_change_routes
+from enrollment.api.claims import router as claim_routes
 from enrollment.api.cycle_directory import router as cycle_directory_routes
 from enrollment.api.cycles import router as cycle_routes
 from enrollment.api.directory import router as directory_routes
 from enrollment.api.health import router as health_routes
 from enrollment.api.log import router as log_routes
+from enrollment.api.notices import router as notice_routes
 from enrollment.api.offers import router as offer_routes
 from enrollment.api.participation import router as participation_routes
 from enrollment.api.partners import router as partner_routes
@@ -72,6 +72,7 @@ ROUTERS = (
     claim_routes,
     hot_ranking_routes,
     ranking_routes,
+    notice_routes,
     offer_routes,
     waitlist_routes,
     vacancy_routes,
@@ -91,7 +92,6 @@ ROUTERS = (
     partner_routes,
     security_log_routes,
     cycle_routes,
-    cycle_change_routes,
     directory_routes,
     cycle_directory_routes,
     zone_routes,

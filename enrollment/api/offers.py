@@ -1,42 +1,28 @@
-"""Offers: for the partner that brought the child, and for the program's school; withdrawing an application."""
+"""Offers: for the partner that brought the child, and for the program's school."""
 
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, status
-from sqlalchemy import select
+from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnswersOffers, ReadsApplications, ReadsResults, RoleKind, WritesApplications
+from enrollment.access.callers import AnswersOffers, ReadsResults, RoleKind
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.offers import OfferOut, OffersOut, OfferStatus, ProgramOfferOut, SeatedChildOut
-from enrollment.applicants.applications import find_applicant, lock_applicant
+from enrollment.applicants.applications import find_applicant
 from enrollment.applicants.models import Person
 from enrollment.audit.log import append
-from enrollment.cycles.locks import (
-    CycleNow,
-    OpenCycle,
-    in_any_phase,
-    lock_cycle_between_rounds,
-    read_cycle,
-    taking,
-)
+from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.school_access import ReadsProgram
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import CATALOGUES
-from enrollment.notify.models import Notice
-from enrollment.paging import FeedPage, Page, Paging
-from enrollment.preconditions import IfMatch, refuse_stale
-from enrollment.problems import NotFound
-from enrollment.rankings.versions import lock_ranker, withdraw_applicant
+from enrollment.paging import Page, Paging
 from enrollment.seats import offers
 from enrollment.seats.models import Offer
-from enrollment.seats.schemas import NoticeOut
 from enrollment.seats.sentences import offer_in_words
-from enrollment.stored_values import fields_of
 from lottery.explain.language import Language
 
 router = APIRouter(route_class=IdempotentRoute, tags=["offers"])
@@ -93,68 +79,6 @@ def list_seats(
     found = paging.read(session, offers.select_offers_at(cycle, program, only), by=[Offer.id])
     return found.show(
         lambda offer, tag, partner, person: _show_program_offer(offer, tag, partner, None if audits else person)
-    )
-
-
-@router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
-def delete_applicant(
-    session: InTransaction,
-    partner: WritesApplications,
-    *,
-    cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
-    if_match: IfMatch = None,
-) -> None:
-    """Withdraw an application, its ranking, and the seat that it holds, and erase the family's personal data.
-
-    Names, birth date, guardians and addresses are gone at once. The ticket, claims and rankings stay, without names. To
-    come back, send the whole application again under the same reference: the child keeps its ticket.
-    """
-    held = lock_cycle_between_rounds(session, cycle)
-    found = lock_applicant(session, partner, cycle=cycle, reference=reference)
-    if found is None or found.withdrawn_at is not None:
-        raise NotFound
-    refuse_stale(if_match, found.version)
-    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
-    offers.withdraw_seat(session, held, ranker, actor=partner.actor)
-    withdraw_applicant(session, partner.actor, _withdrawing(held), ranker)
-
-
-def _withdrawing(held: CycleNow) -> OpenCycle:
-    """Return a cycle in which an application may be withdrawn: after the main round at any time, before it when open.
-
-    Raises:
-        CycleNotOpenYet, CycleClosed: before the main round, if the cycle takes none now.
-    """
-    return taking(held) if held.cycle.main_round is None else in_any_phase(held)
-
-
-@router.get("/v1/cycles/{cycle}/notices")
-def list_notices(
-    session: InTransaction,
-    partner: ReadsApplications,
-    paging: Paging,
-    cycle: Annotated[Id, Path()],
-) -> FeedPage[NoticeOut]:
-    """List what you are to tell families, the oldest first.
-
-    Read until `next_cursor` is null, and keep `resume_cursor`. Send it as `cursor` the next time to read exactly the
-    notices that came since. A notice appears within a second or so; none ever appears before one that you have read.
-    """
-    read_cycle(session, cycle)
-    asked = select(Notice).where(Notice.cycle_id == cycle, Notice.partner_id == partner.id, Notice.number.is_not(None))
-    return paging.read_feed(session, asked, by=Notice.number, show=_notice_shown)
-
-
-def _notice_shown(notice: Notice) -> NoticeOut:
-    return NoticeOut.model_validate(
-        {
-            "id": notice.id,
-            "number": notice.number,
-            "event": notice.event,
-            "at": notice.at,
-            "about": fields_of(notice.about),
-        }
     )
 
 

@@ -11,7 +11,7 @@ from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, rfc3339
 from enrollment.directory.models import Program
 from enrollment.directory.offerings import lock_programs
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import Offer, OutsidePlacement
@@ -210,7 +210,7 @@ def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlaceme
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
     about = {"offer": str(offer.id), "reference": reference, "answer_by": rfc3339(cycle_now.now)}
-    notify(session, [Noticed(cycle_now.cycle.id, partner, "offer.made", str(offer.id), about)])
+    notify(session, [NewNotice(cycle_now.cycle.id, partner, "offer.made", str(offer.id), about)])
     return offer
 
 

@@ -20,9 +20,10 @@ from enrollment.database import transaction
 from enrollment.directory.models import Program
 from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.problems import Conflict, NotFound, sentence
-from enrollment.rankings.versions import Ranker, drop_program, lock_ranker_of
+from enrollment.rankings.changes import drop_program
+from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import LIVE, Offer
 from enrollment.seats.seat_log import Change, Seat, log_change
 from enrollment.seats.vacancies import NewVacancy, open_vacancies
@@ -203,7 +204,7 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
     about = _about(offer_id, reference, offer.answer_by)
-    notify(session, [Noticed(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
+    notify(session, [NewNotice(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
 
 
 def remind_due(sessions: "sessionmaker[Session]") -> None:
@@ -249,7 +250,7 @@ def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
             return  # another worker reminded the family, or the offer was answered
         cycle, answer_by, partner, reference = reminded
         about = _about(uuid.UUID(offer_id), reference, answer_by)
-        notify(session, [Noticed(cycle, partner, "offer.expiring", offer_id, about)])
+        notify(session, [NewNotice(cycle, partner, "offer.expiring", offer_id, about)])
 
 
 def _about(offer: uuid.UUID, reference: str, answer_by: datetime) -> dict[str, str | int | None]:

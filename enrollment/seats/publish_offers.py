@@ -11,7 +11,7 @@ from enrollment.applicants.models import Applicant, Child
 from enrollment.database import copy_rows
 from enrollment.directory.models import Program
 from enrollment.notify.models import Notice
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.seats.models import LIVE, Offer
 from enrollment.seats.published_round import MAIN, SERVICE, Arrival, Placement, PublishedRound
 from enrollment.seats.round_vacancies import match_ledger_to_rules, settle_vacancies, vacate_seats
@@ -182,7 +182,7 @@ def _notify_of_results(session: Session, published: PublishedRound) -> None:
     notify(
         session,
         [
-            Noticed(published.cycle.id, partner, "results.published", f"{published.round} {partner}", about)
+            NewNotice(published.cycle.id, partner, "results.published", f"{published.round} {partner}", about)
             for partner in partners
         ],
     )

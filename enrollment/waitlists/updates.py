@@ -19,7 +19,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import copy_rows, transaction
 from enrollment.directory.models import Program
 from enrollment.failures import for_each, not_waiting
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.models import Round
 from enrollment.rounds.snapshot import children_waiting, policy_of
@@ -431,7 +431,7 @@ def _keep(session: Session, cycle: str, changes: Sequence[ListChange], *, looked
     notify(
         session,
         [
-            Noticed(
+            NewNotice(
                 cycle,
                 brought[move.child][0],
                 "waitlist.moved",

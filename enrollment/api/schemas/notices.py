@@ -1,4 +1,4 @@
-"""Notices on the wire."""
+"""Notices in answers."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,10 +10,12 @@ from enrollment.stored_values import StoredFields
 
 
 class NoticeOut(Wire):
-    """Something to tell a family: ids only."""
+    """News for a family. It has ids only."""
 
     id: int
-    number: Annotated[int, Field(description="From 1 in your list of this cycle, without gaps.", examples=[1])]
+    number: Annotated[
+        int, Field(description="The number in your list of this cycle: 1, 2, 3, without gaps.", examples=[1])
+    ]
     event: str
     at: datetime
     about: StoredFields
