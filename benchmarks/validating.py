@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from enrollment.rankings.schemas import RankingIn
+from enrollment.rankings.inputs import RankingIn
 
 
 def create_app() -> FastAPI:

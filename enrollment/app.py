@@ -12,18 +12,19 @@ from starlette.middleware import Middleware
 
 from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.api.applicants import claim_router as claim_routes
 from enrollment.api.applicants import router as applicant_routes
 from enrollment.api.audit_files import router as auditor_routes
-from enrollment.api.cycle_changes import router as cycle_change_routes
+from enrollment.api.claims import router as claim_routes
 from enrollment.api.cycle_directory import router as cycle_directory_routes
 from enrollment.api.cycles import router as cycle_routes
 from enrollment.api.directory import router as directory_routes
 from enrollment.api.health import router as health_routes
 from enrollment.api.log import router as log_routes
-from enrollment.api.offers import router as family_seat_routes
+from enrollment.api.notices import router as notice_routes
+from enrollment.api.offers import router as offer_routes
 from enrollment.api.participation import router as participation_routes
 from enrollment.api.partners import router as partner_routes
+from enrollment.api.placements import router as placement_routes
 from enrollment.api.presets import router as preset_routes
 from enrollment.api.rankings import hot_router as hot_ranking_routes
 from enrollment.api.rankings import router as ranking_routes
@@ -34,7 +35,9 @@ from enrollment.api.rules import router as rules_routes
 from enrollment.api.security_log import router as security_log_routes
 from enrollment.api.sessions import router as session_routes
 from enrollment.api.staff import router as staff_routes
-from enrollment.api.vacancies import router as seat_routes
+from enrollment.api.targets import router as target_routes
+from enrollment.api.vacancies import router as vacancy_routes
+from enrollment.api.waitlists import router as waitlist_routes
 from enrollment.api.zones import imports as zone_import_routes
 from enrollment.api.zones import router as zone_routes
 from enrollment.audit.sequencer import sequencing
@@ -68,8 +71,12 @@ ROUTERS = (
     claim_routes,
     hot_ranking_routes,
     ranking_routes,
-    family_seat_routes,
-    seat_routes,
+    notice_routes,
+    offer_routes,
+    waitlist_routes,
+    vacancy_routes,
+    target_routes,
+    placement_routes,
     roster_routes,
     round_routes,
     result_routes,
@@ -84,7 +91,6 @@ ROUTERS = (
     partner_routes,
     security_log_routes,
     cycle_routes,
-    cycle_change_routes,
     directory_routes,
     cycle_directory_routes,
     zone_routes,

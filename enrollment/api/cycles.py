@@ -1,4 +1,4 @@
-"""Cycles over HTTP. Changing one is with the schools, because it asks what they offer."""
+"""Routes of cycles."""
 
 from typing import Annotated
 
@@ -8,24 +8,27 @@ from sqlalchemy import select
 from enrollment.access.callers import Administers, RoleKind
 from enrollment.access.derived_keys import id_of_secret
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
-from enrollment.cycles.changes import CALENDAR, POLICY, TERMS, make_cycle
-from enrollment.cycles.locks import CycleNow, phase_at, read_cycle
+from enrollment.api.schemas.cycles import CycleOut, CycleSummaryOut
+from enrollment.cycles import changes, locks
+from enrollment.cycles.changes import CALENDAR, POLICY, TERMS
+from enrollment.cycles.inputs import CycleChangeIn, CycleIn
+from enrollment.cycles.locks import CycleNow, phase_at
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.schemas import CycleIn, CycleListed, CycleOut
 from enrollment.database import InTransaction, clock
+from enrollment.directory.offered_grades import offered_grades
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import show_version
+from enrollment.preconditions import IfMatch, refuse_stale, show_version
 
-router = APIRouter(route_class=IdempotentRoute)
+router = APIRouter(route_class=IdempotentRoute, tags=["cycles"])
 
 
-@router.get("/v1/cycles", tags=["cycles"])
-def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleListed]:
+@router.get("/v1/cycles")
+def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleSummaryOut]:
     """List the cycles with their calendars."""
     now = clock(session)
     return paging.read(session, select(Cycle), by=[Cycle.id]).show(
-        lambda cycle: CycleListed(
+        lambda cycle: CycleSummaryOut(
             id=cycle.id,
             name=cycle.name,
             grades=cycle.grades,
@@ -35,30 +38,57 @@ def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleListed]:
     )
 
 
-@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], tags=["cycles"])
-def add_cycle(
+@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+def create_cycle(
     session: InTransaction, staff: Administers, request: Request, response: Response, body: CycleIn
 ) -> CycleOut:
-    """Make a cycle; until it opens everything of it may be changed."""
+    """Create a cycle. You may change all its settings until it opens."""
     sis_key = id_of_secret(request.app.state.settings)
-    held = make_cycle(session, body, actor=staff.actor_for(RoleKind.ADMINISTRATOR), sis_key=sis_key)
-    response.headers["Location"] = f"/v1/cycles/{held.cycle.id}"
-    return show_cycle(held, response)
+    cycle_now = changes.make_cycle(session, body, actor=staff.actor_for(RoleKind.ADMINISTRATOR), sis_key=sis_key)
+    response.headers["Location"] = f"/v1/cycles/{cycle_now.cycle.id}"
+    return _show_cycle(cycle_now, response)
 
 
-@router.get("/v1/cycles/{cycle}", tags=["cycles"])
-def read_one_cycle(session: InTransaction, response: Response, cycle: Annotated[Id, Path()]) -> CycleOut:
-    """Read a cycle: calendar, policy, the agreement that schools accept, and what it is doing now."""
-    return show_cycle(read_cycle(session, cycle), response)
+@router.get("/v1/cycles/{cycle}")
+def read_cycle(session: InTransaction, response: Response, cycle: Annotated[Id, Path()]) -> CycleOut:
+    """Read a cycle: its calendar, its policy, its agreement with schools, and its phase now."""
+    return _show_cycle(locks.read_cycle(session, cycle), response)
 
 
-def show_cycle(held: CycleNow, response: Response) -> CycleOut:
+@router.put("/v1/cycles/{cycle}")
+def change_cycle(
+    session: InTransaction,
+    staff: Administers,
+    *,
+    response: Response,
+    cycle: Annotated[Id, Path()],
+    body: CycleChangeIn,
+    if_match: IfMatch = None,
+) -> CycleOut:
+    """Change a cycle. Send all its settings.
+
+    Once the cycle has opened, give a reason. The policy is then fixed, except that you may add grades and facts. You
+    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that.
+    """
+    cycle_now = locks.lock_cycle(session, cycle)
+    refuse_stale(if_match, cycle_now.cycle.version)
+    changes.change_cycle(
+        session,
+        cycle_now,
+        body,
+        grades_offered=offered_grades(session, cycle),
+        actor=staff.actor_for(RoleKind.ADMINISTRATOR),
+    )
+    return _show_cycle(locks.read_cycle(session, cycle), response)
+
+
+def _show_cycle(cycle_now: CycleNow, response: Response) -> CycleOut:
     """Show a cycle, with its ETag."""
-    cycle = held.cycle
+    cycle = cycle_now.cycle
     show_version(response, cycle.version)
     return CycleOut(
         id=cycle.id,
-        phase=held.phase,
+        phase=cycle_now.phase,
         main_round=cycle.main_round,
         running_round=cycle.running_round,
         zones_vintage=cycle.zones_vintage,

@@ -1,57 +1,39 @@
-"""Rankings over HTTP."""
+"""Routes of rankings."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
-from sqlalchemy import any_, func, select, tuple_
-from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
+from enrollment.access.callers import ReadsApplications, Submits, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
-from enrollment.applicants.applications import bringing, find_applicant, lock_applicant, put_applicant
-from enrollment.applicants.family_locks import Bringing, lock_families, take_back
+from enrollment.api.schemas.rankings import (
+    ApplicantWarningsOut,
+    BatchIn,
+    BatchOut,
+    BatchRowOut,
+    ProgramWarningOut,
+    RankingCheckOut,
+    RankingFaultOut,
+    RankingOut,
+    RankingReceiptOut,
+)
+from enrollment.applicants.applications import find_applicant
 from enrollment.applicants.models import Applicant
 from enrollment.cycles.locks import lock_open_cycle, read_cycle
-from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
-from enrollment.directory.models import Offering
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, VersionMissing, etag, refuse_stale, show_version
+from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
 from enrollment.problems import Fault, NotFound, Problem
-from enrollment.rankings import submission as submitting
+from enrollment.rankings import batches, changes, submission
+from enrollment.rankings.faults import find_faults
+from enrollment.rankings.inputs import RankingIn
 from enrollment.rankings.models import RankingVersion
-from enrollment.rankings.schemas import (
-    Batch,
-    BatchOut,
-    BatchRow,
-    FaultOut,
-    RankingIn,
-    RankingOut,
-    RankingRowOut,
-    Sealed,
-    Validated,
-    Warned,
-    WarnedApplicant,
-)
-from enrollment.rankings.versions import (
-    Ranking,
-    faults_of,
-    keep_draft,
-    lock_ranker,
-    newest_of,
-    ranking_of,
-    submit_ranking,
-    versions_of,
-    withdraw_ranking,
-    withdrawn_programs,
-)
-from enrollment.settings import Settings
+from enrollment.rankings.versions import Ranking, lock_ranker, newest_of, ranking_of, versions_of
+from enrollment.rankings.withdrawn_programs import applicants_to_warn, withdrawn_programs
 
 router = APIRouter(route_class=IdempotentRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
@@ -60,7 +42,7 @@ APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
 @hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut)
-async def put_ranking(
+async def submit_ranking(
     request: Request,
     client: Submits,
     *,
@@ -69,11 +51,11 @@ async def put_ranking(
     body: RankingIn,
     if_match: IfMatch = None,
 ) -> Response:
-    """Submit a ranking, or keep a draft; the answer comes once it is stored and in the log, and is a promise."""
-    pool: submitting.Pool = request.app.state.pool
-    ranking = await submitting.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
-    shown = _ranking_shown(ranking, {}).model_dump_json()
-    return Response(shown, media_type="application/json", headers={"ETag": etag(ranking.version)})
+    """Submit a ranking, or store a draft. When you get the answer, the ranking is stored and in the log."""
+    pool: submission.Pool = request.app.state.pool
+    ranking = await submission.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
+    answer = _show_ranking(ranking, {}).model_dump_json()
+    return Response(answer, media_type="application/json", headers={"ETag": etag(ranking.version)})
 
 
 @router.get(f"{APPLICANT}/ranking")
@@ -84,17 +66,17 @@ def read_ranking(
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
 ) -> RankingOut:
-    """Read the newest version of a ranking, with a warning for each program that has left since."""
+    """Read the newest version of a ranking, with a warning for each program that no longer takes part."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     newest = newest_of(session, applicant.id)
     if newest is None:
         raise NotFound
     show_version(response, newest.version)
-    return _ranking_shown(newest, withdrawn_programs(session, cycle, newest.programs))
+    return _show_ranking(newest, withdrawn_programs(session, cycle, newest.programs))
 
 
 @router.delete(f"{APPLICANT}/ranking")
-def delete_ranking(
+def withdraw_ranking(
     session: InTransaction,
     partner: WritesApplications,
     response: Response,
@@ -103,19 +85,19 @@ def delete_ranking(
     reference: Annotated[Id, Path()],
     if_match: IfMatch = None,
 ) -> RankingOut:
-    """Withdraw the ranking in force; the application stays."""
-    taking = lock_open_cycle(session, cycle)
+    """Withdraw the ranking in force. The application stays."""
+    open_cycle = lock_open_cycle(session, cycle)
     ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
     if ranker.newest is None:
         raise NotFound
     refuse_stale(if_match, ranker.newest.version)
-    withdrawn = withdraw_ranking(session, partner.actor, taking, ranker)
+    withdrawn = changes.withdraw_ranking(session, partner.actor, open_cycle, ranker)
     show_version(response, withdrawn.version)
-    return _ranking_shown(withdrawn, {})
+    return _show_ranking(withdrawn, {})
 
 
 @router.get(f"{APPLICANT}/ranking/versions")
-def list_versions(
+def list_ranking_versions(
     session: InTransaction,
     partner: ReadsApplications,
     paging: Paging,
@@ -123,114 +105,62 @@ def list_versions(
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
 ) -> Page[RankingOut]:
-    """Read the versions of a ranking, newest first."""
+    """List the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    found = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
-    return found.show(lambda version: _ranking_shown(ranking_of(version), {}))
+    page = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
+    return page.show(lambda version: _show_ranking(ranking_of(version), {}))
 
 
 @router.post(f"{APPLICANT}/validate")
-def validate(
+def validate_ranking(
     session: InTransaction,
     partner: ReadsApplications,
     request: Request,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     body: RankingIn,
-) -> Validated:
-    """Say what would be said to a ranking if it were sent; nothing is stored, so no Idempotency-Key is asked for."""
-    held = read_cycle(session, cycle)
+) -> RankingCheckOut:
+    """Check a ranking without saving it. This request needs no Idempotency-Key."""
+    max_ranks = read_cycle(session, cycle).cycle.most_ranks
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    most = held.cycle.most_ranks
-    faults = faults_of(session, body.programs, cycle=cycle, grade=applicant.grade, most=most, draft=body.draft)
+    faults = find_faults(
+        session, body.programs, cycle=cycle, grade=applicant.grade, max_ranks=max_ranks, draft=body.draft
+    )
     say = in_language(reader_language(request))
-    return Validated(usable=not faults, errors=[_fault_shown(fault, say) for fault in faults])
+    return RankingCheckOut(usable=not faults, errors=[_show_fault(fault, say) for fault in faults])
 
 
 @router.get("/v1/cycles/{cycle}/warnings")
-def list_warnings(
+def list_ranking_warnings(
     session: InTransaction,
     partner: ReadsApplications,
     paging: Paging,
     cycle: Annotated[Id, Path()],
-) -> Page[WarnedApplicant]:
-    """List your applicants who ranked programs that have left, so that you can tell the families."""
+) -> Page[ApplicantWarningsOut]:
+    """List your applicants who ranked programs that no longer take part, so you can tell the families."""
     read_cycle(session, cycle)
-    # An applicant is a row, so that none is cut in two where the list ends.
-    left = func.jsonb_agg(
-        aggregate_order_by(func.jsonb_build_array(Offering.program_id, Offering.reason), Offering.program_id)
-    )
-    asked = (
-        select(Applicant.reference, left)
-        .join(
-            RankingVersion,
-            (RankingVersion.applicant_id == Applicant.id) & (RankingVersion.version == Applicant.ranking_version),
-        )
-        .join(Offering, Offering.program_id == any_(RankingVersion.programs))
-        .where(
-            Applicant.cycle_id == cycle,
-            Applicant.partner_id == partner.id,
-            Offering.cycle_id == cycle,
-            Offering.status == "out",
-        )
-        .group_by(Applicant.reference)
-    )
-    return paging.read(session, asked, by=[Applicant.reference]).show(_warned_applicant)
+    return paging.read(session, applicants_to_warn(partner, cycle), by=[Applicant.reference]).show(_show_warnings)
 
 
 @router.post("/v1/applicants:batch", dependencies=[Idempotent])
-def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: Batch) -> BatchOut:
-    """Put many applications and rankings; each row is done or refused by itself, and the answer says which.
+def put_batch(session: InTransaction, partner: WritesApplications, request: Request, body: BatchIn) -> BatchOut:
+    """Store many applications and rankings. Each row is stored or refused separately, and the answer tells which.
 
-    Rows are done by cycle and reference, and answered in the order in which they were sent. A row changes what is there
-    without an If-Match: of two rows with the same reference the last one sent stands.
+    Rows are stored in order of cycle and reference, and answered in the order sent. A row changes a stored application
+    without If-Match. If two rows have the same reference, the last row wins.
     """
-    rows, settings = body.rows, request.app.state.settings
-    open_ = {cycle: held for cycle in sorted({row.cycle for row in rows}) if (held := _open(session, cycle))}
-    brought = [_bringing(settings, open_[row.cycle], row) for row in rows if row.cycle in open_]
-    made = lock_families(session, partner, brought)
-    order = sorted(range(len(rows)), key=lambda place: (rows[place].cycle, rows[place].reference))
-    told = {place: _row(session, partner, request, rows[place]) for place in order}
-    take_back(session, made, kept=_children_of(session, partner, [rows[place] for place in order if told[place].done]))
-    return BatchOut(rows=[told[place] for place in range(len(rows))])
+    say = in_language(reader_language(request))
+    results = batches.put_batch(session, partner, body.rows, settings=request.app.state.settings)
+    rows = [_show_row(row.reference, result, say) for row, result in zip(body.rows, results, strict=True)]
+    return BatchOut(rows=rows)
 
 
-def _open(session: Session, cycle: str) -> Cycle | None:
-    """Lock a cycle for sharing, and return it if it takes applications now."""
-    try:
-        return lock_open_cycle(session, cycle).cycle
-    except Problem:
-        return None
-
-
-def _bringing(settings: Settings, cycle: Cycle, row: BatchRow) -> Bringing:
-    if row.applicant is None:
-        return Bringing(row.cycle, row.reference)
-    return bringing(settings, cycle, row.reference, row.applicant)
-
-
-def _children_of(session: Session, partner: Partner, rows: Sequence[BatchRow]) -> Sequence[uuid.UUID]:
-    """Return the children whose applications some rows stored."""
-    brought = [(row.cycle, row.reference) for row in rows if row.applicant is not None]
-    return session.scalars(
-        select(Applicant.child_id).where(
-            Applicant.partner_id == partner.id, tuple_(Applicant.cycle_id, Applicant.reference).in_(brought)
-        )
-    ).all()
-
-
-def _row(session: Session, partner: Partner, request: Request, row: BatchRow) -> RankingRowOut:
-    settings = request.app.state.settings
-    try:
-        try:
-            ranking = _put_row(session, partner, settings, row)
-        except VersionMissing:
-            # Another request made the application a moment ago. A row changes what is there.
-            ranking = _put_row(session, partner, settings, row)
-    except Problem as problem:
-        return _refused(row, problem, in_language(reader_language(request)))
-    return RankingRowOut(
-        reference=row.reference,
+def _show_row(reference: str, result: batches.RowResult, say: Say) -> BatchRowOut:
+    if result.problem is not None:
+        return _show_refused(reference, result.problem, say)
+    ranking = result.ranking
+    return BatchRowOut(
+        reference=reference,
         done=True,
         status=status.HTTP_200_OK,
         code=None,
@@ -241,45 +171,33 @@ def _row(session: Session, partner: Partner, request: Request, row: BatchRow) ->
     )
 
 
-def _put_row(session: Session, partner: Partner, settings: Settings, row: BatchRow) -> Ranking | None:
-    with session.begin_nested():
-        taking = lock_open_cycle(session, row.cycle)
-        if row.applicant is not None:
-            found = lock_applicant(session, partner, cycle=row.cycle, reference=row.reference)
-            put_applicant(session, partner, taking.cycle, row.reference, row.applicant, found=found, settings=settings)
-        if row.ranking is None:
-            return None
-        ranker = lock_ranker(session, partner, cycle=row.cycle, reference=row.reference)
-        act = keep_draft if row.ranking.draft else submit_ranking
-        return act(session, partner, taking, ranker, row.ranking.programs)
-
-
-def _refused(row: BatchRow, problem: Problem, say: Say) -> RankingRowOut:
-    return RankingRowOut(
-        reference=row.reference,
+def _show_refused(reference: str, problem: Problem, say: Say) -> BatchRowOut:
+    return BatchRowOut(
+        reference=reference,
         done=False,
         status=problem.status,
         code=problem.code(),
         detail=say(problem.detail, **problem.values),
-        errors=[_fault_shown(fault, say) for fault in problem.faults],
+        errors=[_show_fault(fault, say) for fault in problem.faults],
         version=None,
         confirmation=None,
     )
 
 
-def _fault_shown(fault: Fault, say: Say) -> FaultOut:
-    return FaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+def _show_fault(fault: Fault, say: Say) -> RankingFaultOut:
+    return RankingFaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
 
 
-def _warned_applicant(reference: str, programs: Sequence[tuple[str, str | None]]) -> WarnedApplicant:
-    return WarnedApplicant(reference=reference, warnings=[_warned(*one) for one in programs])
+def _show_warnings(reference: str, programs: Sequence[tuple[str, str | None]]) -> ApplicantWarningsOut:
+    warnings = [_show_warning(program, reason) for program, reason in programs]
+    return ApplicantWarningsOut(reference=reference, warnings=warnings)
 
 
-def _warned(program: str, reason: str | None) -> Warned:
-    return Warned(program=program, code="program-withdrawn", reason=reason)
+def _show_warning(program: str, reason: str | None) -> ProgramWarningOut:
+    return ProgramWarningOut(program=program, code="program-withdrawn", reason=reason)
 
 
-def _ranking_shown(ranking: Ranking, left: Mapping[str, str | None]) -> RankingOut:
+def _show_ranking(ranking: Ranking, withdrawn: Mapping[str, str | None]) -> RankingOut:
     return RankingOut(
         version=ranking.version,
         programs=ranking.programs,
@@ -288,6 +206,6 @@ def _ranking_shown(ranking: Ranking, left: Mapping[str, str | None]) -> RankingO
         late=ranking.late,
         confirmation=ranking.confirmation,
         at=ranking.at,
-        receipt=Sealed(leaf_hash=ranking.leaf_hash.hex()) if ranking.leaf_hash else None,
-        warnings=[_warned(program, left[program]) for program in ranking.programs if program in left],
+        receipt=RankingReceiptOut(leaf_hash=ranking.leaf_hash.hex()) if ranking.leaf_hash else None,
+        warnings=[_show_warning(program, withdrawn[program]) for program in ranking.programs if program in withdrawn],
     )

@@ -1,1 +1,1 @@
-"""Applicants: one child in one cycle, whatever partner it came by; households and claims."""
+"""Applicants: applications, households, claims and transfers."""

@@ -1,15 +1,17 @@
-"""Claims: facts that give priority, made by partners, decided by schools and administrators."""
+"""Claims: facts that give priority. Partners make them, and schools and administrators decide."""
 
 import uuid
+from collections.abc import Iterator
 
 from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff, refuse_stranger
-from enrollment.applicants.applications import commit_facts, lock_application
+from enrollment.applicants.applications import lock_application
+from enrollment.applicants.inputs import ClaimDecisionIn, ClaimIn
 from enrollment.applicants.models import Applicant, Child, Claim
-from enrollment.applicants.schemas import ClaimDecision, ClaimIn
+from enrollment.applicants.settled_facts import commit_facts
 from enrollment.cycles.locks import lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
@@ -19,36 +21,29 @@ from enrollment.problems import Conflict, Fault, Forbidden, NotFound, sentence
 
 
 class ClaimRefused(Conflict):
-    """A fact or a school that the cycle does not know."""
+    """The fact or the school is unknown."""
 
-    title = sentence("The claim is not of this cycle")
-    detail = sentence("GET /v1/cycles/{cycle} lists the facts that rules may name.")
+    title = sentence("Unknown fact or school")
+    detail = sentence("GET /v1/cycles/{cycle} lists the facts that you can claim. GET /v1/schools lists the schools.")
 
 
 class ClaimedAlready(Conflict):
-    """The same claim is there."""
+    """The application already has this claim."""
 
-    title = sentence("The same claim is there already")
-    detail = sentence("It is {claim}, and {status}.")
+    title = sentence("Claim already exists")
+    detail = sentence("The claim {claim} has the same fact and school. Its status is {status}. Use that claim.")
 
 
 def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: ClaimIn, *, actor: str) -> Claim:
-    """Make a claim that waits for its decision.
+    """Make a claim, which then awaits a decision.
 
     Raises:
-        ClaimRefused: if the fact or the school is not known.
-        ClaimedAlready: if it was made before.
+        ClaimRefused: if the fact or the school is unknown.
+        ClaimedAlready: if the application already has this claim.
     """
-    known = cycle.child_facts if body.school is None else cycle.school_facts
-    faults = []
-    if body.fact not in known:
-        faults.append(Fault("/fact", "unknown-fact", sentence("{fact} is no such fact here"), {"fact": body.fact}))
-    if body.school is not None and session.get(School, body.school) is None:
-        detail = sentence("{school} is no school of the directory")
-        faults.append(Fault("/school", "unknown-school", detail, {"school": body.school}))
-    if faults:
+    if faults := list(_unknown_names(session, cycle, body)):
         raise ClaimRefused(faults=faults, cycle=cycle.id)
-    made = insert(Claim).values(
+    new = insert(Claim).values(
         id=uuid.uuid4(),
         cycle_id=cycle.id,
         applicant_id=applicant.id,
@@ -59,58 +54,79 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
         made_at=clock(session),
         version=1,
     )
-    claim = session.scalars(made.on_conflict_do_nothing().returning(Claim)).one_or_none()
+    claim = session.scalars(new.on_conflict_do_nothing().returning(Claim)).one_or_none()
     if claim is None:
-        same = session.scalars(
-            select(Claim).where(
-                Claim.applicant_id == applicant.id,
-                Claim.fact == body.fact,
-                Claim.school_id.is_not_distinct_from(body.school),
-            )
-        ).one()
-        raise ClaimedAlready(claim=str(same.id), status=same.status)
+        raise _claimed_already(session, applicant, body)
     return claim
 
 
+def _unknown_names(session: Session, cycle: Cycle, body: ClaimIn) -> Iterator[Fault]:
+    if body.school is None and body.fact not in cycle.child_facts:
+        detail = sentence("{fact} is not in the child_facts of this cycle")
+        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact})
+    if body.school is not None and body.fact not in cycle.school_facts:
+        detail = sentence("{fact} is not in the school_facts of this cycle")
+        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact})
+    if body.school is not None and session.get(School, body.school) is None:
+        detail = sentence("{school} is not a school in the directory")
+        yield Fault("/school", "unknown-school", detail, {"school": body.school})
+
+
+def _claimed_already(session: Session, applicant: Applicant, body: ClaimIn) -> ClaimedAlready:
+    same = session.scalars(
+        select(Claim).where(
+            Claim.applicant_id == applicant.id,
+            Claim.fact == body.fact,
+            Claim.school_id.is_not_distinct_from(body.school),
+        )
+    ).one()
+    return ClaimedAlready(claim=str(same.id), status=same.status)
+
+
+def claims_of(applicant: Applicant) -> Select[Claim]:
+    """Select the claims of an application."""
+    return select(Claim).where(Claim.applicant_id == applicant.id)
+
+
 def claims_for(staff: Staff, cycle: str, *, school: str | None, status: str | None) -> Select[Claim]:
-    """Select the claims that a member of the staff may see: of their schools, or all for who runs or audits."""
-    asked = select(Claim).where(Claim.cycle_id == cycle)
+    """Select the claims that a staff member may see: of their own schools, or all for administrators and auditors."""
+    query = select(Claim).where(Claim.cycle_id == cycle)
     if school is not None:
-        asked = asked.where(Claim.school_id == school)
+        query = query.where(Claim.school_id == school)
     if status is not None:
-        asked = asked.where(Claim.status == status)
+        query = query.where(Claim.status == status)
     if staff.sees_everything:
-        return asked
-    own = [role.school for role in staff.roles if role.kind is RoleKind.SCHOOL and role.school]
+        return query
+    schools = [role.school for role in staff.roles if role.kind is RoleKind.SCHOOL and role.school]
     operators = [role.operator for role in staff.roles if role.kind is RoleKind.OPERATOR and role.operator]
-    theirs = select(School.id).where(School.id.in_(own) | School.operator_id.in_(operators))
-    return asked.where(Claim.school_id.in_(theirs))
+    own_schools = select(School.id).where(School.id.in_(schools) | School.operator_id.in_(operators))
+    return query.where(Claim.school_id.in_(own_schools))
 
 
 class ClaimDecided(Conflict):
-    """A claim that was approved or denied already."""
+    """The claim was already approved or denied."""
 
     title = sentence("Claim already decided")
     detail = sentence(
-        "The claim is {status}. To change the decision, look at the claim again, and send its version as If-Match."
+        "The claim is {status}. To change the decision, read the claim again and send its version as If-Match."
     )
 
 
 def lock_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match: str | None) -> Claim:
-    """Return a claim that a member of the staff may decide on now; its cycle and its child are locked.
+    """Lock and return a claim that a staff member may decide now, with its cycle and its child.
 
     Args:
         session: a transaction.
-        staff: who decides.
-        claim_id: the claim.
-        if_match: the version that is to be decided on anew, if it was decided before.
+        staff: the staff member.
+        claim_id: the id of the claim.
+        if_match: the version of the claim, to change an earlier decision.
 
     Raises:
-        NotFound: if there is none in their scope.
-        Forbidden: to an auditor, who sees it but decides nothing.
+        NotFound: if the claim does not exist, or belongs to another school.
+        Forbidden: to auditors, who see claims but do not decide them.
         RoundRunning: if a round is frozen.
-        ClaimDecided: if it was decided on, and no version is named.
-        VersionStale: if another version is named than the newest.
+        ClaimDecided: if the claim was already decided, and no version is given.
+        VersionStale: if the version is not the newest.
     """
     claim = session.get(Claim, claim_id)
     if claim is None:
@@ -118,7 +134,7 @@ def lock_claim(session: Session, staff: Staff, claim_id: uuid.UUID, *, if_match:
     _refuse_stranger(session, staff, claim)
     lock_cycle_between_rounds(session, claim.cycle_id)
     lock_application(session, select(Applicant).where(Applicant.id == claim.applicant_id))
-    session.refresh(claim)  # it may have been decided on while its child was waited for
+    session.refresh(claim)  # another request may have decided the claim before this one got the lock
     if claim.status != "pending" and if_match is None:
         raise ClaimDecided(status=claim.status)
     if if_match is not None:
@@ -137,8 +153,8 @@ def _refuse_stranger(session: Session, staff: Staff, claim: Claim) -> None:
     refuse_stranger(allowed=allowed)
 
 
-def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDecision, *, actor: str) -> None:
-    """Approve or deny a claim, and commit to the child's settled facts anew."""
+def decide_claim(session: Session, claim: Claim, status: str, decision: ClaimDecisionIn, *, actor: str) -> None:
+    """Approve or deny a claim, and append a new commitment to the child's settled facts."""
     now = clock(session)
     claim.status, claim.basis, claim.reason = status, decision.basis, decision.reason
     claim.decided_by, claim.decided_at = actor, now

@@ -1,17 +1,16 @@
-"""Lock the households and children of applications before the first of them is changed.
+"""Lock the households and children of applications before the first of them changes.
 
-A request may bring many applications, in any order, and two requests may bring the same children. So each takes, in
-this order: its households, then the children that are known, then the children that are new; each of them sorted. The
-order of all locks is in docs/explanation/locks.md.
+A request may send many applications in any order, and two requests may send the same children. So each request locks
+its households, then the known children, then the new children, and sorts each of the three. The order of all locks is
+in docs/explanation/locks.md.
 """
 
 import secrets
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete as delete_rows
-from sqlalchemy import exists, select, tuple_, update
+from sqlalchemy import delete, exists, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -23,8 +22,8 @@ TAG_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bringing:
-    """What a request says of one child: enough to know what to lock."""
+class ApplicationKeys:
+    """The keys of the rows that one application needs locked."""
 
     cycle: str
     reference: str
@@ -34,77 +33,78 @@ class Bringing:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What was made while locking, for applications that may still be refused."""
+class NewRows:
+    """The rows that were created while locking, for applications that may still be refused."""
 
     households: Collection[uuid.UUID]
     children: Collection[uuid.UUID]
-    named: Collection[uuid.UUID]
-    """Known children that were given the SIS id that they did not have."""
+    identified: Collection[uuid.UUID]
+    """Known children that received their SIS id now."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A child that an application of the partner is for."""
+class _KnownChild:
+    """The child of a stored application."""
 
     id: uuid.UUID
     sis_digest: bytes | None
 
 
-def lock_families(session: Session, partner: Partner, brought: Sequence[Bringing]) -> Made:
-    """Lock the households and children of applications, and make those that are not there yet.
+Known = Mapping[tuple[str, str], _KnownChild]
+"""The children of the partner's stored applications, by cycle and reference."""
+
+
+def lock_families(session: Session, partner: Partner, applications: Sequence[ApplicationKeys]) -> NewRows:
+    """Lock the households and children of applications, and create those that do not exist yet.
 
     Args:
-        session: a transaction that holds the cycles of all of them.
-        partner: who brings them.
-        brought: the applications.
+        session: a transaction that locks the cycles of all applications.
+        partner: the partner that sends the applications.
+        applications: their keys.
     """
-    households = _make_households(session, partner, brought)
-    known = _known_children(session, partner, brought)
-    unnamed = {
-        (one.cycle, one.sis_digest): child.id
-        for one in sorted(brought, key=lambda one: (one.cycle, one.reference), reverse=True)  # of several, the first
-        for child in [known.get((one.cycle, one.reference))]
-        if one.sis_digest and child and child.sis_digest is None
-    }
-    _lock_children(session, brought, known, unnamed=unnamed.values())
+    households = _create_households(session, partner, applications)
+    known = _known_children(session, partner, applications)
+    without_sis_id = _known_without_sis_id(applications, known)
+    _lock_children(session, applications, known, without_sis_id=without_sis_id.values())
     new = {
-        (one.cycle, one.sis_digest)
-        for one in brought
-        if one.sis_digest and (one.cycle, one.reference) not in known
+        (keys.cycle, keys.sis_digest)
+        for keys in applications
+        if keys.sis_digest and (keys.cycle, keys.reference) not in known
     }  # fmt: skip
     children: set[uuid.UUID] = set()
-    named: set[uuid.UUID] = set()
-    for cycle, digest in sorted(new | unnamed.keys()):
-        child = unnamed.get((cycle, digest))
+    identified: set[uuid.UUID] = set()
+    for cycle, digest in sorted(new | without_sis_id.keys()):
+        child = without_sis_id.get((cycle, digest))
         if child is None:
-            children.update(_make_child(session, cycle, digest))
-        elif _name_child(session, child, digest):
-            named.add(child)
-    return Made(households, children, named)
+            children.update(_create_child(session, cycle, digest))
+        elif _set_sis_digest(session, child, digest):
+            identified.add(child)
+    return NewRows(households, children, identified)
 
 
-def take_back(session: Session, made: Made, *, kept: Iterable[uuid.UUID]) -> None:
-    """Take back what was made for applications that were refused.
+def remove_unused(session: Session, new: NewRows, *, stored: Iterable[uuid.UUID]) -> None:
+    """Remove the rows that were created for refused applications.
 
     Args:
-        session: the transaction in which it was made.
-        made: from `lock_families`.
-        kept: the children whose applications were stored.
+        session: the transaction that created them.
+        new: the rows, from `lock_families`.
+        stored: the children whose applications were stored.
     """
-    stored = set(kept)
-    if made.households:
+    used = set(stored)
+    if new.households:
         joined = exists().where(Applicant.household_id == Household.id)
-        session.execute(delete_rows(Household).where(Household.id.in_(made.households), ~joined))
-    if children := set(made.children) - stored:
-        session.execute(delete_rows(Child).where(Child.id.in_(children)))
-    if named := set(made.named) - stored:
-        session.execute(update(Child).where(Child.id.in_(named)).values(sis_digest=None))
+        session.execute(delete(Household).where(Household.id.in_(new.households), ~joined))
+    if children := set(new.children) - used:
+        session.execute(delete(Child).where(Child.id.in_(children)))
+    if identified := set(new.identified) - used:
+        session.execute(update(Child).where(Child.id.in_(identified)).values(sis_digest=None))
     session.expire_all()
 
 
-def _make_households(session: Session, partner: Partner, brought: Sequence[Bringing]) -> Collection[uuid.UUID]:
-    wanted = sorted({(one.cycle, one.household) for one in brought if one.household is not None})
+def _create_households(
+    session: Session, partner: Partner, applications: Sequence[ApplicationKeys]
+) -> Collection[uuid.UUID]:
+    wanted = sorted({(keys.cycle, keys.household) for keys in applications if keys.household is not None})
     rows = [
         {
             "id": uuid.uuid4(),
@@ -121,47 +121,58 @@ def _make_households(session: Session, partner: Partner, brought: Sequence[Bring
     return session.scalars(insert(Household).values(rows).on_conflict_do_nothing().returning(Household.id)).all()
 
 
-def _known_children(
-    session: Session, partner: Partner, brought: Sequence[Bringing]
-) -> dict[tuple[str, str], _Known]:  # fmt: skip
-    """Return the children of the partner's applications, by cycle and reference: an application keeps its child."""
+def _known_children(session: Session, partner: Partner, applications: Sequence[ApplicationKeys]) -> Known:
+    """Return the children of the partner's stored applications. An application keeps its child."""
+    places = [(keys.cycle, keys.reference) for keys in applications]
     rows = session.execute(
         select(Applicant.cycle_id, Applicant.reference, Child.id, Child.sis_digest)
         .join(Child, Child.id == Applicant.child_id)
-        .where(
-            Applicant.partner_id == partner.id,
-            tuple_(Applicant.cycle_id, Applicant.reference).in_([(one.cycle, one.reference) for one in brought]),
-        )
+        .where(Applicant.partner_id == partner.id, tuple_(Applicant.cycle_id, Applicant.reference).in_(places))
     )
-    return {(cycle, reference): _Known(child, digest) for cycle, reference, child, digest in rows}
+    return {(cycle, reference): _KnownChild(child, digest) for cycle, reference, child, digest in rows}
+
+
+def _known_without_sis_id(
+    applications: Sequence[ApplicationKeys], known: Known
+) -> Mapping[tuple[str, bytes], uuid.UUID]:
+    """Return the known children that receive their SIS id now, by cycle and digest.
+
+    If several applications send the same SIS id, the first reference gets it.
+    """
+    return {
+        (keys.cycle, keys.sis_digest): child.id
+        for keys in sorted(applications, key=lambda keys: (keys.cycle, keys.reference), reverse=True)
+        for child in [known.get((keys.cycle, keys.reference))]
+        if keys.sis_digest and child and child.sis_digest is None
+    }
 
 
 def _lock_children(
     session: Session,
-    brought: Sequence[Bringing],
-    known: dict[tuple[str, str], _Known],
+    applications: Sequence[ApplicationKeys],
+    known: Known,
     *,
-    unnamed: Collection[uuid.UUID],
+    without_sis_id: Collection[uuid.UUID],
 ) -> None:
-    """Lock children by id; those that get a SIS id now for a change of a key, so that it does not wait later."""
+    """Lock children by id. Children that receive a SIS id now are locked for a change of a key, so none waits later."""
     ids = {child.id for child in known.values()}
-    digests = [(one.cycle, one.sis_digest) for one in brought if one.sis_digest is not None]
+    digests = [(keys.cycle, keys.sis_digest) for keys in applications if keys.sis_digest is not None]
     if digests:
         ids.update(session.scalars(select(Child.id).where(tuple_(Child.cycle_id, Child.sis_digest).in_(digests))))
-    locked = select(Child.id).order_by(Child.id)
+    in_order = select(Child.id).order_by(Child.id)
     if ids:
-        session.execute(locked.where(Child.id.in_(ids)).with_for_update(key_share=True)).all()
-    if unnamed:
-        session.execute(locked.where(Child.id.in_(unnamed)).with_for_update()).all()
+        session.execute(in_order.where(Child.id.in_(ids)).with_for_update(key_share=True)).all()
+    if without_sis_id:
+        session.execute(in_order.where(Child.id.in_(without_sis_id)).with_for_update()).all()
 
 
-def _make_child(session: Session, cycle: str, digest: bytes) -> Sequence[uuid.UUID]:
+def _create_child(session: Session, cycle: str, digest: bytes) -> Sequence[uuid.UUID]:
     row = {"id": uuid.uuid4(), "cycle_id": cycle, "tag": secrets.token_bytes(TAG_BYTES), "sis_digest": digest}
     return session.scalars(insert(Child).values(row).on_conflict_do_nothing().returning(Child.id)).all()
 
 
-def _name_child(session: Session, child: uuid.UUID, digest: bytes) -> bool:
-    """Give a child its SIS id; not where another child has it, which is refused when the application is looked at."""
+def _set_sis_digest(session: Session, child: uuid.UUID, digest: bytes) -> bool:
+    """Give a child its SIS id. If another child has that id, do nothing: the application is refused later."""
     try:
         with session.begin_nested():
             session.execute(

@@ -1,4 +1,4 @@
-"""Children, applications, settled facts, claims; and persons, whom nothing but their own application reads."""
+"""The tables of children, households, applications and claims. Personal data has a table of its own."""
 
 import uuid
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from enrollment.database import Documents, Table
 
 
 class Child(Table):
-    """A child in a cycle, and the tag that its lottery number hangs on; starting over keeps the tag."""
+    """A child in a cycle. The lottery number is made from its tag. A child that starts over keeps the tag."""
 
     __tablename__ = "child"
     __table_args__ = (UniqueConstraint("cycle_id", "sis_digest"), CheckConstraint("length(tag) = 16", name="tag"))
@@ -19,17 +19,17 @@ class Child(Table):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     tag: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    """16 random bytes, derived from nothing."""
+    """16 random bytes."""
     sis_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """A keyed digest of the student information system's id."""
+    """A keyed digest of the child's id in the student information system."""
     last_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Leaf hash of the last ranking entry with this tag."""
+    """The leaf hash of the last ranking entry with this tag."""
     seat_grade: Mapped[str | None]
-    """The grade of the seat that the child holds; None: it holds none."""
+    """The grade of the seat that the child holds. None: the child holds no seat."""
 
 
 class Household(Table):
-    """Children together. The code lets another guardian's application join it."""
+    """Children who live together. With its code, another guardian's application can join."""
 
     __tablename__ = "household"
     __table_args__ = (UniqueConstraint("cycle_id", "partner_id", "reference"),)
@@ -41,7 +41,7 @@ class Household(Table):
     """The partner's own id of the household."""
     code: Mapped[str] = mapped_column(unique=True)
     ticket: Mapped[str] = mapped_column(unique=True)
-    """Its id in markets: random, without meaning."""
+    """The random id of the household in markets."""
 
 
 class Applicant(Table):
@@ -60,7 +60,7 @@ class Applicant(Table):
     child_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("child.id"), index=True)
     grade: Mapped[str]
     attends: Mapped[str | None]
-    """The present school: an id of the directory, or any id of one outside it."""
+    """The present school: an id from the directory, or any id of a school outside it."""
     household_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("household.id"), index=True)
     together: Mapped[bool]
     zones: Mapped[list[str]] = mapped_column(ARRAY(Text))
@@ -69,20 +69,20 @@ class Applicant(Table):
     zone_vintage: Mapped[str | None]
     language: Mapped[str]
     facts_salt: Mapped[bytes] = mapped_column(LargeBinary)
-    """Of the last commitment to the settled facts."""
+    """The salt of the last commitment to the settled facts."""
     transfer_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Of the code with which the family can move the application to another partner."""
+    """The digest of the code with which the family can move the application to another partner."""
     ranking_version: Mapped[int | None]
-    """The ranking in force; None: none was submitted, or it was withdrawn."""
+    """The version of the ranking in force. None: the family submitted no ranking, or withdrew it."""
     withdrawn_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class Person(Table):
-    """Names, birth dates, addresses, contacts: in this table and no other, and no match reads it.
+    """Names, birth dates, addresses and contacts. No other table has them, and no match reads them.
 
-    The row is erased when the application is withdrawn, and comes again with the application.
+    A withdrawn application erases the row. An application that comes back brings a new row.
     """
 
     __tablename__ = "person"
@@ -96,7 +96,7 @@ class Person(Table):
 
 
 class Claim(Table):
-    """A fact that gives priority; it counts once it is approved."""
+    """A fact that gives priority once it is approved."""
 
     __tablename__ = "claim"
     __table_args__ = (
@@ -112,7 +112,7 @@ class Claim(Table):
     applicant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("applicant.id"), index=True)
     fact: Mapped[str]
     school_id: Mapped[str | None] = mapped_column(ForeignKey("school.id"), index=True)
-    """The school at which it holds; None: a fact about the child."""
+    """The school where the fact is true. None: the fact is about the child."""
     status: Mapped[str]
     made_by: Mapped[str]
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -1,7 +1,7 @@
-"""SIS ids: kept as keyed digests, all digests of a cycle under one key, so that a child has one digest in it.
+"""SIS ids: keyed digests of the ids in a student information system.
 
-A digest cannot be made anew under another key, because the SIS id itself is not kept. So a cycle keeps the key that it
-began with, and the secret of that key is needed until the cycle's work ends.
+All digests of a cycle use one key, so a child has one digest in a cycle. The service does not store SIS ids, so it
+cannot compute the digests again under another key. A cycle needs the secret of its first key until its work ends.
 """
 
 import hmac
@@ -22,32 +22,32 @@ PURPOSE = "sis"
 
 
 class SisSecretMissing(Problem):
-    """The digests of a cycle are keyed with a secret that this process does not know."""
+    """The process does not have the secret for the digests of a cycle."""
 
     status = 503
     title = sentence("Secret for SIS ids not set")
     detail = sentence(
-        "The service cannot look up SIS ids in {cycle}: the secret that they are kept under is not set. Nothing was "
-        "stored. Ask the people who run the service to set it as ENROLLMENT_SECOND_SECRET, then send the request again."
+        "The service cannot look up SIS ids in {cycle}, because their secret is not set. Nothing was stored. Ask the "
+        "people who run the service to set ENROLLMENT_SECOND_SECRET. Then send the request again."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CycleKey:
-    """Which secret a cycle's digests of SIS ids need."""
+    """The secret that the SIS ids of a cycle need."""
 
     cycle: str
     key: str | None
-    """The id of the secret; None: it was not recorded."""
+    """The id of the secret. None: the cycle is older than this record."""
     over: bool
-    """Whether the cycle takes no more applications."""
+    """Whether the cycle accepts no more applications."""
 
 
 def sis_digest(settings: Settings, cycle: Cycle, sis_id: str) -> bytes:
-    """Return the keyed digest of a SIS id by which a child is found in a cycle; the id itself is not kept.
+    """Return the keyed digest of a SIS id. It identifies a child in a cycle.
 
     Raises:
-        SisSecretMissing: if the cycle's digests are keyed with a secret that is not set.
+        SisSecretMissing: if the secret of the cycle's digests is not set.
     """
     for key in keys_of(settings, PURPOSE):
         if cycle.sis_key in (key.id, None):
@@ -56,27 +56,27 @@ def sis_digest(settings: Settings, cycle: Cycle, sis_id: str) -> bytes:
 
 
 def record_keys(session: Session, settings: Settings) -> None:
-    """Record the secret of cycles that were made before that was recorded."""
+    """Record the secret of cycles that are older than this record."""
     session.execute(update(Cycle).where(Cycle.sis_key.is_(None)).values(sis_key=id_of_secret(settings)))
 
 
 def keys_in_use(session: Session) -> Sequence[CycleKey]:
-    """Return which secret each cycle needs that has SIS ids, or may still get some."""
+    """Return the secret of each cycle that has SIS ids, or that may still receive them."""
     ends = func.greatest(Cycle.deadline, Cycle.late_until, Cycle.backfill_until)
     over = (ends < func.clock_timestamp()) & Cycle.running_round.is_(None)
-    asked = select(Cycle.id, Cycle.sis_key, over).where(_has_sis_ids() | ~over).order_by(Cycle.id.collate("C"))
-    return [CycleKey(*row) for row in session.execute(asked)]
+    query = select(Cycle.id, Cycle.sis_key, over).where(_has_sis_ids() | ~over).order_by(Cycle.id.collate("C"))
+    return [CycleKey(*row) for row in session.execute(query)]
 
 
 def unused_keys(session: Session, settings: Settings) -> Sequence[str]:
-    """Return the cycles that have no SIS ids yet, and would keep them under the second secret."""
+    """Return the cycles without SIS ids that would use the second secret."""
     second = ids_of_secrets(settings)[1:]
-    asked = select(Cycle.id).where(Cycle.sis_key.in_(second), ~_has_sis_ids())
-    return session.scalars(asked.order_by(Cycle.id.collate("C"))).all()
+    query = select(Cycle.id).where(Cycle.sis_key.in_(second), ~_has_sis_ids())
+    return session.scalars(query.order_by(Cycle.id.collate("C"))).all()
 
 
 def take_newest_key(session: Session, cycle_id: str, settings: Settings) -> bool:
-    """Have a cycle keep SIS ids under the newest secret, if it has none yet; say whether it does so now."""
+    """Switch a cycle without SIS ids to the newest secret. Return whether it was switched."""
     cycle = lock_cycle(session, cycle_id).cycle
     if session.execute(select(Child.id).where(Child.cycle_id == cycle.id, Child.sis_digest.is_not(None))).first():
         return False
@@ -85,9 +85,9 @@ def take_newest_key(session: Session, cycle_id: str, settings: Settings) -> bool
 
 
 def missing_keys(session: Session, settings: Settings) -> Sequence[CycleKey]:
-    """Return the cycles whose SIS ids need a secret that is not set."""
+    """Return the cycles whose secret is not set."""
     known = ids_of_secrets(settings)
-    return [one for one in keys_in_use(session) if one.key is not None and one.key not in known]
+    return [cycle for cycle in keys_in_use(session) if cycle.key is not None and cycle.key not in known]
 
 
 def _has_sis_ids() -> Exists:

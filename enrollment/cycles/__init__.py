@@ -1,1 +1,1 @@
-"""Cycles: one enrollment season, its calendar and policy."""
+"""Cycles: enrollment seasons, with their calendars and policies."""

@@ -1,21 +1,21 @@
-"""Grades of a cycle."""
+"""The grades of a cycle."""
 
 from enrollment.cycles.models import Cycle
 from enrollment.problems import BadRequest, Fault, sentence
 
 
 class GradeNotInCycle(BadRequest):
-    """A grade that the cycle does not offer."""
+    """The cycle does not offer the grade."""
 
-    title = sentence("The grade is not offered in this cycle")
-    detail = sentence("Leave grade out, or send one of those that GET /v1/cycles/{cycle} lists.")
+    title = sentence("Grade not offered in this cycle")
+    detail = sentence("Leave out grade, or send a grade that GET /v1/cycles/{cycle} lists.")
 
 
 def refuse_other_grades(cycle: Cycle, *grades: str | None) -> None:
-    """Refuse grades that a cycle does not offer; None asks for no grade.
+    """Refuse grades that a cycle does not offer. None means no grade.
 
     Raises:
-        GradeNotInCycle: if there is such a grade.
+        GradeNotInCycle: if the cycle does not offer one of the grades.
     """
     if not set(grades) <= {None, *cycle.grades}:
         fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")

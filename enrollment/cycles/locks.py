@@ -1,10 +1,10 @@
-"""Hold a cycle, for as long as an act on it lasts: lock, look, act.
+"""Lock a cycle while an act on it lasts: lock, look, act.
 
-Whoever acts on a cycle locks its row first and for sharing; the freeze locks it alone. So an act lands wholly before
-the freeze, or is refused. The time is the database's, read once the lock is held.
+An act on a cycle first takes a shared lock on its row. The freeze takes the lock alone. So an act ends before the
+freeze, or is refused. The database's clock gives the time, after the lock is taken.
 
-The cycle comes first in the order of locks (docs/explanation/locks.md). No lock here is `FOR UPDATE`: that would make
-every foreign key to the cycle wait, and the transaction that waits may hold what this one needs next.
+The cycle comes first in the order of locks (docs/explanation/locks.md). No lock here is `FOR UPDATE`: every foreign key
+to the cycle would wait for it, and the waiting transaction may hold a lock that this one needs next.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from enrollment.problems import Conflict, NotFound, sentence
 
 
 class Phase(StrEnum):
-    """What a cycle is doing at a time."""
+    """The phase of a cycle at a time."""
 
     PLANNED = "planned"
     OPEN = "open"
@@ -31,81 +31,81 @@ class Phase(StrEnum):
 
 
 class CycleNotFound(NotFound):
-    """There is no cycle of that id."""
+    """No cycle has this id."""
 
-    title = sentence("There is no such cycle")
-    detail = sentence("GET /v1/cycles lists those that there are.")
+    title = sentence("Cycle not found")
+    detail = sentence("Check the id of the cycle. GET /v1/cycles lists all cycles.")
 
 
 class CycleNotOpenYet(Conflict):
-    """The cycle takes no applications yet."""
+    """The cycle does not accept applications yet."""
 
-    title = sentence("The cycle is not open yet")
-    detail = sentence("{cycle} takes applications and rankings from {opens} on. Send it again then.")
+    title = sentence("Cycle not open yet")
+    detail = sentence("{cycle} accepts applications and rankings from {opens}. Send the request again then.")
 
 
 class CycleClosed(Conflict):
-    """The cycle takes no applications any more."""
+    """The cycle no longer accepts applications."""
 
-    title = sentence("The cycle is closed")
+    title = sentence("Cycle closed")
     detail = sentence(
-        "{cycle} took applications and rankings from {opens} until {until}. GET /v1/cycles/{cycle} shows whether a "
-        "backfill window follows; send it again then, or ask the administrators."
+        "{cycle} accepted applications and rankings from {opens} until {until}. GET /v1/cycles/{cycle} shows whether a "
+        "backfill window follows. Send the request again in that window, or ask the administrators."
     )
 
 
 class RoundRunning(Conflict):
-    """A round is frozen and not yet published or void."""
+    """A round is frozen, and neither published nor void."""
 
-    title = sentence("A round is being run")
+    title = sentence("Round in progress")
     detail = sentence(
-        "The round {round} of {cycle} is frozen, and what it reads does not change until it is published or void. "
-        "Send it again then."
+        "The round {round} of {cycle} is frozen. Its data cannot change until the round is published or void. "
+        "Send the request again then."
     )
 
 
 class MainRoundFrozen(Conflict):
-    """The main round has been frozen, so who takes part with how many seats is fixed."""
+    """The main round is frozen, so participation and seats are fixed."""
 
-    title = sentence("The main round is frozen")
+    title = sentence("Main round frozen")
     detail = sentence(
-        "Who takes part in {cycle}, and with what, was fixed by the freeze of the round {round}. "
-        "Ask the administrators about the rounds that follow."
+        "The freeze of the round {round} fixed the schools, programs and seats of {cycle}. "
+        "Ask the administrators about later rounds."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CycleNow:
-    """A cycle whose row is locked until the transaction ends, and the time."""
+    """A cycle as it is now, with the time. Unless it was only read, its row is locked until the transaction ends."""
 
     cycle: Cycle
     now: datetime
 
     @property
     def phase(self) -> Phase:
-        """Return what the cycle is doing."""
+        """Return the phase of the cycle now."""
         return phase_at(self.cycle, self.now)
 
     @property
     def has_opened(self) -> bool:
-        """Say whether families can have begun: from then on rules are fixed but by approved change."""
+        """Tell whether the cycle has opened. From then on a change of rules needs approval."""
         return self.now >= self.cycle.opens_at
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCycle:
-    """A cycle that takes applications and rankings now, locked until the transaction ends."""
+    """A cycle that accepts applications and rankings now, locked until the transaction ends."""
 
     cycle: Cycle
     now: datetime
     late: bool
-    """Whether what is taken now missed the deadline."""
+    """Whether the deadline has passed."""
 
 
 def phase_at(cycle: Cycle, now: datetime) -> Phase:
-    """Return what a cycle is doing at a time.
+    """Return the phase of a cycle at a time.
 
-    A window begins with its first moment and ends just before its last: what comes at the deadline is late.
+    A window includes the time it opens, and excludes the time it ends. A ranking exactly at the deadline is late.
     """
     if cycle.running_round is not None:
         return Phase.RUNNING
@@ -121,109 +121,111 @@ def phase_at(cycle: Cycle, now: datetime) -> Phase:
 
 
 def lock_open_cycle(session: Session, cycle_id: str) -> OpenCycle:
-    """Lock a cycle for sharing, if it takes applications and rankings now; one statement.
+    """Take a shared lock on a cycle that accepts applications and rankings now, in one statement.
 
-    Its agreement is not read along; it would be read when asked for.
-
-    Raises:
-        CycleNotFound: if there is none.
-        RoundRunning: if a round is frozen.
-        CycleNotOpenYet, CycleClosed: if it takes none now.
-    """
-    return taking(_held(session, _at(cycle_id).options(defer(Cycle.agreement)).with_for_update(read=True, of=Cycle)))
-
-
-def taking(held: CycleNow) -> OpenCycle:
-    """Return a held cycle as one that takes applications and rankings now.
+    The long text of the agreement is left unread until something reads it.
 
     Raises:
+        CycleNotFound: if no cycle has this id.
         RoundRunning: if a round is frozen.
-        CycleNotOpenYet, CycleClosed: if it takes none now.
+        CycleNotOpenYet, CycleClosed: if the cycle does not accept applications now.
     """
-    cycle, phase = held.cycle, held.phase
+    query = _query(cycle_id).options(defer(Cycle.agreement)).with_for_update(read=True, of=Cycle)
+    return require_open(_cycle_now(session, query))
+
+
+def require_open(cycle_now: CycleNow) -> OpenCycle:
+    """Return a cycle as one that accepts applications and rankings now.
+
+    Raises:
+        RoundRunning: if a round is frozen.
+        CycleNotOpenYet, CycleClosed: if the cycle does not accept applications now.
+    """
+    cycle, phase = cycle_now.cycle, cycle_now.phase
     if phase is Phase.RUNNING:
         raise _running(cycle)
     if phase is Phase.PLANNED:
         raise CycleNotOpenYet(cycle=cycle.id, opens=rfc3339(cycle.opens_at))
     if phase is Phase.CLOSED:
-        raise CycleClosed(cycle=cycle.id, opens=rfc3339(cycle.opens_at), until=rfc3339(_last_window(held)))
-    return in_any_phase(held)
+        raise CycleClosed(cycle=cycle.id, opens=rfc3339(cycle.opens_at), until=rfc3339(_last_end(cycle_now)))
+    return in_any_phase(cycle_now)
 
 
-def in_any_phase(held: CycleNow) -> OpenCycle:
-    """Return a held cycle for an act on rankings that is taken in any season: seats are given up in any."""
-    return OpenCycle(held.cycle, held.now, late=held.now >= held.cycle.deadline)
+def in_any_phase(cycle_now: CycleNow) -> OpenCycle:
+    """Return a cycle for an act on rankings that every phase allows: families may give up seats in any phase."""
+    return OpenCycle(cycle_now.cycle, cycle_now.now, late=cycle_now.now >= cycle_now.cycle.deadline)
 
 
 def lock_cycle_between_rounds(session: Session, cycle_id: str) -> CycleNow:
-    """Lock a cycle for sharing, for an act that changes what a match reads, open or not.
+    """Take a shared lock on a cycle, in any phase, for an act that changes data that a match reads.
 
     Raises:
-        CycleNotFound: if there is none.
+        CycleNotFound: if no cycle has this id.
         RoundRunning: if a round is frozen.
     """
-    held = lock_cycle_shared(session, cycle_id)
-    if held.cycle.running_round is not None:
-        raise _running(held.cycle)
-    return held
+    cycle_now = lock_cycle_shared(session, cycle_id)
+    if cycle_now.cycle.running_round is not None:
+        raise _running(cycle_now.cycle)
+    return cycle_now
 
 
 def lock_cycle_shared(session: Session, cycle_id: str) -> CycleNow:
-    """Lock a cycle for sharing, whatever it is doing: for an act that a running round does not read.
+    """Take a shared lock on a cycle, also while a round runs, for an act on data that a match does not read.
 
     Raises:
-        CycleNotFound: if there is none.
+        CycleNotFound: if no cycle has this id.
     """
-    return _held(session, _at(cycle_id).with_for_update(read=True, of=Cycle))
+    return _cycle_now(session, _query(cycle_id).with_for_update(read=True, of=Cycle))
 
 
 def lock_cycle_before_freeze(session: Session, cycle_id: str) -> CycleNow:
-    """Lock a cycle for sharing, for an act that the freeze of the main round ends: who takes part, with what seats.
+    """Take a shared lock on a cycle, for an act on participation or seats before the main round is frozen.
 
     Raises:
-        CycleNotFound: if there is none.
+        CycleNotFound: if no cycle has this id.
         RoundRunning: if a round is frozen.
-        MainRoundFrozen: if the main round has been frozen, and is not void.
+        MainRoundFrozen: if the main round is frozen, and not void.
     """
-    held = lock_cycle_between_rounds(session, cycle_id)
-    if held.cycle.main_round is not None:
-        raise MainRoundFrozen(cycle=held.cycle.id, round=held.cycle.main_round)
-    return held
+    cycle_now = lock_cycle_between_rounds(session, cycle_id)
+    cycle = cycle_now.cycle
+    if cycle.main_round is not None:
+        raise MainRoundFrozen(cycle=cycle.id, round=cycle.main_round)
+    return cycle_now
 
 
 def lock_cycle(session: Session, cycle_id: str) -> CycleNow:
-    """Lock a cycle alone: every act in flight has ended, and none begins before this transaction ends.
+    """Lock a cycle alone. All earlier acts on it have ended, and the next begin when this transaction ends.
 
     Raises:
-        CycleNotFound: if there is none.
+        CycleNotFound: if no cycle has this id.
     """
-    return _held(session, _at(cycle_id).with_for_update(key_share=True, of=Cycle))
+    return _cycle_now(session, _query(cycle_id).with_for_update(key_share=True, of=Cycle))
 
 
 def read_cycle(session: Session, cycle_id: str) -> CycleNow:
-    """Read a cycle, with the time, and no lock.
+    """Read a cycle with the time, without a lock.
 
     Raises:
-        CycleNotFound: if there is none.
+        CycleNotFound: if no cycle has this id.
     """
-    return _held(session, _at(cycle_id))
+    return _cycle_now(session, _query(cycle_id))
 
 
 def rfc3339(time: datetime) -> str:
-    """Return a time in UTC, as the log and the sentences write it."""
+    """Write a time in UTC, as the log and the messages have it."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _at(cycle_id: str) -> Select[Cycle, datetime]:
+def _query(cycle_id: str) -> Select[Cycle, datetime]:
     return select(Cycle, func.clock_timestamp()).where(Cycle.id == cycle_id)
 
 
-def _held(session: Session, asked: Select[Cycle, datetime]) -> CycleNow:
-    # What this session read before may be stale by the time that the lock is had.
-    found = session.execute(asked.execution_options(populate_existing=True)).one_or_none()
-    if found is None:
+def _cycle_now(session: Session, query: Select[Cycle, datetime]) -> CycleNow:
+    # An earlier read in this session may be stale by the time the lock is taken.
+    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
         raise CycleNotFound
-    cycle, now = found
+    cycle, now = row
     return CycleNow(cycle, now)
 
 
@@ -231,7 +233,8 @@ def _running(cycle: Cycle) -> RoundRunning:
     return RoundRunning(cycle=cycle.id, round=cycle.running_round or "")
 
 
-def _last_window(held: CycleNow) -> datetime:
-    """Return when the last window that is over ended."""
-    ends: Sequence[datetime | None] = (held.cycle.deadline, held.cycle.late_until, held.cycle.backfill_until)
-    return max(end for end in ends if end is not None and end <= held.now)
+def _last_end(cycle_now: CycleNow) -> datetime:
+    """Return the latest time at which a window has ended."""
+    cycle = cycle_now.cycle
+    ends: Sequence[datetime | None] = (cycle.deadline, cycle.late_until, cycle.backfill_until)
+    return max(end for end in ends if end is not None and end <= cycle_now.now)

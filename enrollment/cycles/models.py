@@ -1,4 +1,4 @@
-"""The cycle's table."""
+"""The table of cycles."""
 
 from datetime import datetime
 
@@ -39,38 +39,38 @@ class Cycle(Table):
     opens_at: Mapped[datetime]
     deadline: Mapped[datetime]
     late_until: Mapped[datetime | None]
-    """Until when rankings that missed the deadline are taken, as late; None: none are."""
+    """The cycle accepts late rankings until this time. None: it accepts none."""
     results_at: Mapped[datetime | None]
     answer_by: Mapped[datetime | None]
     backfill_opens: Mapped[datetime | None]
     backfill_until: Mapped[datetime | None]
     transfers_frozen_from: Mapped[datetime | None]
     transfers_frozen_until: Mapped[datetime | None]
-    """Between the two a child changes schools outside the lottery for a hardship only."""
+    """In this window, only a hardship lets a child change schools outside the lottery."""
     tie_break: Mapped[str] = mapped_column(server_default="single")
     late: Mapped[str] = mapped_column(server_default="after")
     twins: Mapped[str] = mapped_column(server_default="separate")
     sibling_order: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
-    """The order in which grades are matched where siblings matter; empty: oldest first."""
+    """The order in which grades are matched when siblings matter. Empty: oldest first."""
     most_ranks: Mapped[int | None]
     silence: Mapped[str] = mapped_column(server_default="decline")
-    """What it means when a family does not answer an offer."""
+    """What happens to an offer that the family does not answer."""
     agreement_version: Mapped[str]
     agreement: Mapped[str]
-    """What a school accepts when it takes part, in full."""
+    """The full text that a school accepts when it takes part."""
     school_facts: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    """Facts about a child at one school that rules may name, such as `sibling`."""
+    """Facts about a child at one school, such as `sibling`. Rules may use them."""
     child_facts: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    """Facts about a child that rules may name, such as `ell`."""
+    """Facts about a child, such as `ell`. Rules may use them."""
     main_round: Mapped[str | None]
-    """The main round once it is frozen, and not void: from then on participation is fixed."""
+    """The main round once it is frozen, and not void. From then on participation is fixed."""
     running_round: Mapped[str | None]
-    """The round that is frozen and not yet published or void: nothing that a match reads changes meanwhile."""
+    """The round that is frozen, and neither published nor void. Meanwhile nothing that a match reads changes."""
     zones_version: Mapped[int] = mapped_column(server_default="0")
-    """How often the cycle's zones were put: what an index made of them is kept under."""
+    """The number of times that zones were imported. An index of the zones is cached under it."""
     zones_vintage: Mapped[str | None]
-    """The newest vintage among the zones; None: there are none."""
+    """The newest vintage among the zones. None: the cycle has no zones."""
     sis_key: Mapped[str | None]
-    """The id of the secret that keys the digests of SIS ids in this cycle; None: of before that was recorded."""
+    """The id of the secret for the digests of SIS ids. None: the cycle is older than this column."""
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -1,1 +1,1 @@
-"""What partners are told: notices, each once."""
+"""Notices: news that partners tell families."""

@@ -1,4 +1,4 @@
-"""The notices' table."""
+"""The table of notices."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from enrollment.database import Document, Table
 
 
 class Notice(Table):
-    """Something that a partner is to tell a family, by ids only; of each subject once."""
+    """News that a partner tells a family. It has ids only, and each subject has one notice of an event."""
 
     __tablename__ = "notice"
     __table_args__ = (
@@ -23,14 +23,14 @@ class Notice(Table):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    """Identifies, and orders nothing: ids commit out of order."""
+    """The id. It gives no order, because ids commit out of order."""
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     partner_id: Mapped[str] = mapped_column(ForeignKey("partner.id"))
     event: Mapped[str]
     subject: Mapped[str]
-    """What makes it one: the offer, the round with the partner, the move of a waitlist."""
+    """The subject of the notice: an offer, a round with the partner, or a move on a waitlist."""
     about: Mapped[Document]
-    """Ids: reference, program, offer, times."""
+    """The ids and times that the notice is about."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     number: Mapped[int | None] = mapped_column(BigInteger)
-    """From 1 in the partner's list of a cycle, in the order of commits; None: not readable yet."""
+    """The number in the partner's list of a cycle, from 1, in the order of commits. None: not readable yet."""

@@ -1,19 +1,20 @@
-"""Write notices: what partners are to tell families, each once."""
+"""Write and select notices: news that partners tell families, each once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from enrollment.notify.models import Notice
 
-AT_ONCE = 5_000
+ROWS_PER_INSERT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
-    """Something that a partner is to know."""
+class NewNotice:
+    """News for a partner."""
 
     cycle: str
     partner: str
@@ -22,17 +23,22 @@ class Noticed:
     about: Mapping[str, str | int | None]
 
 
-def notify(session: Session, noticed: Sequence[Noticed]) -> None:
-    """Write notices; of what was noticed before there is nothing new."""
-    for start in range(0, len(noticed), AT_ONCE):
+def notify(session: Session, notices: Sequence[NewNotice]) -> None:
+    """Write notices, except those whose event and subject already have one."""
+    for start in range(0, len(notices), ROWS_PER_INSERT):
         rows = [
             {
-                "cycle_id": one.cycle,
-                "partner_id": one.partner,
-                "event": one.event,
-                "subject": one.subject,
-                "about": dict(one.about),
+                "cycle_id": notice.cycle,
+                "partner_id": notice.partner,
+                "event": notice.event,
+                "subject": notice.subject,
+                "about": dict(notice.about),
             }
-            for one in noticed[start : start + AT_ONCE]
+            for notice in notices[start : start + ROWS_PER_INSERT]
         ]
         session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+
+
+def numbered_notices(cycle: str, partner: str) -> Select[Notice]:
+    """Select a partner's readable notices in a cycle."""
+    return select(Notice).where(Notice.cycle_id == cycle, Notice.partner_id == partner, Notice.number.is_not(None))

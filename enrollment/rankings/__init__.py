@@ -1,1 +1,1 @@
-"""Rankings: a family's ordered list of programs, in versions."""
+"""Rankings: ordered lists of programs, in versions."""

@@ -1,4 +1,4 @@
-"""Rankings in every version, drafts too."""
+"""The table of all versions of rankings, with drafts."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ from enrollment.database import Table
 
 
 class RankingVersion(Table):
-    """One version of a family's ranking, as it was sent; a withdrawal is a version without programs."""
+    """One version of a ranking, as the partner sent it. A withdrawal is a version without programs."""
 
     __tablename__ = "ranking_version"
     __table_args__ = (
@@ -24,12 +24,12 @@ class RankingVersion(Table):
     version: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
     programs: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    """Best first."""
+    """The programs, first choice first."""
     late: Mapped[bool]
-    """Whether the database had it after the deadline."""
+    """Whether it came after the deadline, by the database's clock."""
     actor: Mapped[str]
     confirmation: Mapped[str | None] = mapped_column(unique=True)
     salt: Mapped[bytes | None] = mapped_column(LargeBinary)
     leaf_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Of the entry that told of it."""
+    """The leaf hash of its log entry."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -1,12 +1,15 @@
-"""The path that most of a cycle's requests take: a ranking into its table and the log, in two round trips.
+"""Submit a ranking in two round trips to the database.
 
-It is asynchronous and has statements of its own, because this is where families wait on the last evening; what is
-decided is decided by the functions that decide it elsewhere. First trip: lock the cycle and the child, look. Second:
-write the version, the entry and what points to them, and commit. Lock, look, act. The locks come in the order of
-docs/explanation/locks.md: the cycle, the child, the child's application (PostgreSQL locks in the order of `OF`).
+Most requests of a cycle come here, and families wait for the answer on the last evening. So this module is
+asynchronous and has its own SQL. The same functions as elsewhere make the decisions. The first trip locks the cycle and
+the child, and reads the data. The second writes the version and the log entry, and commits.
+
+The locks have the order of docs/explanation/locks.md: the cycle, the child, the application. PostgreSQL locks in the
+order of `OF`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -15,24 +18,27 @@ from psycopg_pool import AsyncConnectionPool
 
 from enrollment.access.callers import Partner
 from enrollment.access.tokens import Client
-from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, taking
+from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_open
 from enrollment.cycles.models import Cycle
 from enrollment.database import said_no
 from enrollment.preconditions import refuse_stale
 from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
-from enrollment.rankings.schemas import RankingIn
-from enrollment.rankings.versions import KnownProgram, Ranker, Ranking, RankingRefused, Sealed, faults_in, seal
+from enrollment.rankings.changes import RankingRefused
+from enrollment.rankings.faults import KnownProgram, faults_of
+from enrollment.rankings.inputs import RankingIn
+from enrollment.rankings.sealed_rankings import SealedRanking, seal_ranking
+from enrollment.rankings.versions import Ranker, Ranking
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 Row = tuple[Any, ...]
 
 SCOPE = "applications:write"
 
-CYCLE = (
+CYCLE_COLUMNS = (
     "id", "opens_at", "deadline", "late_until", "backfill_opens", "backfill_until", "running_round", "most_ranks"
 )  # fmt: skip
 
-HOLD_CYCLE = """
+LOCK_CYCLE = """
     SELECT p.scopes, clock_timestamp(), c.id, c.opens_at, c.deadline, c.late_until, c.backfill_opens,
         c.backfill_until, c.running_round, c.most_ranks,
         (SELECT jsonb_object_agg(known.id, jsonb_build_array(known.grade, o.status IS NOT DISTINCT FROM 'in'))
@@ -43,14 +49,14 @@ HOLD_CYCLE = """
                     WHERE s.id::text = %(secret)s AND s.partner_id = p.id AND s.revoked_at IS NULL)
     WHERE c.id = %(cycle)s FOR SHARE OF c
 """
-HOLD_CHILD = """
+LOCK_CHILD = """
     SELECT a.id, a.child_id, a.grade, h.tag, h.last_leaf, a.ranking_version
     FROM applicant a JOIN child h ON h.id = a.child_id
     WHERE a.cycle_id = %(cycle)s AND a.partner_id = %(partner)s AND a.reference = %(reference)s
       AND a.withdrawn_at IS NULL
     FOR NO KEY UPDATE OF h, a
 """
-NEWEST = """
+READ_NEWEST = """
     SELECT r.version, r.kind, r.programs, r.late, r.confirmation, r.leaf_hash, r.at
     FROM applicant a JOIN ranking_version r ON r.applicant_id = a.id
     WHERE a.cycle_id = %(cycle)s AND a.partner_id = %(partner)s AND a.reference = %(reference)s
@@ -60,8 +66,8 @@ STORE_DRAFT = """
     INSERT INTO ranking_version (applicant_id, version, kind, programs, late, actor, at)
     VALUES (%(applicant)s, %(version)s, 'draft', %(programs)s, %(late)s, %(actor)s, %(at)s)
 """
-STORE = """
-    WITH told AS (
+STORE_RANKING = """
+    WITH logged AS (
         INSERT INTO log_entry (type, cycle_id, actor, body, leaf_hash)
         VALUES (%(type)s, %(cycle)s, %(actor)s, %(body)s, %(leaf)s)
     ), stored AS (
@@ -79,38 +85,50 @@ STORE = """
 async def put_ranking(
     pool: Pool, client: Client, *, cycle: str, reference: str, body: RankingIn, if_match: str | None
 ) -> Ranking:
-    """Submit a ranking, or keep a draft, in a transaction of its own that is committed when this returns.
+    """Submit a ranking, or store a draft. The transaction is committed when this returns.
 
     Raises:
-        Unauthenticated, Forbidden: if the partner or its scope was closed since its token was given.
-        NotFound: if there is no such cycle, or the partner has no such live application.
-        RoundRunning, CycleNotOpenYet, CycleClosed: if the cycle takes none now.
-        VersionMissing, VersionStale: if another version is to be changed than the newest.
-        RankingRefused: naming everything that cannot be ranked.
+        Unauthenticated, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
+        NotFound: if the cycle does not exist, or the partner has no active application with this reference.
+        RoundRunning, CycleNotOpenYet, CycleClosed: if the cycle does not accept rankings now.
+        VersionMissing, VersionStale: if the request does not name the newest version.
+        RankingRefused: listing all faults of the ranking.
     """
     async with pool.connection() as connection:
-        held, ranker, known = await _look(connection, client, cycle, reference, body.programs)
-        if same := ranker.stands_already(body.programs, draft=body.draft):
-            return same
+        found = await _look(connection, client, cycle, reference, body.programs)
+        open_cycle, ranker = found.open_cycle, found.ranker
+        if newest := ranker.repeats_newest(body.programs, draft=body.draft):
+            return newest
         refuse_stale(if_match, ranker.newest.version if ranker.newest else None)
-        most, draft = held.cycle.most_ranks, body.draft
-        if faults := faults_in(body.programs, known, grade=ranker.grade, most=most, draft=draft):
+        max_ranks, draft = open_cycle.cycle.most_ranks, body.draft
+        if faults := faults_of(body.programs, found.known, grade=ranker.grade, max_ranks=max_ranks, draft=draft):
             raise RankingRefused(faults=faults)
         actor = Partner(client.id, client.scopes).actor
         if draft:
-            ranking = Ranking(ranker.next_version, "draft", body.programs, held.late, None, None, held.now)
+            now, late = open_cycle.now, open_cycle.late
+            ranking = Ranking(ranker.next_version, "draft", body.programs, late, None, None, now)
             await _write(connection, STORE_DRAFT, _row(ranker, ranking, actor))
             return ranking
-        sealed = seal(actor, held, ranker, "submitted", body.programs)
-        await _write(connection, STORE, _sealed_row(ranker, sealed, actor, cycle))
+        sealed = seal_ranking(actor, open_cycle, ranker, "submitted", body.programs)
+        await _write(connection, STORE_RANKING, _sealed_row(ranker, sealed, actor, cycle))
         return sealed.ranking
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The data that decides about a ranking."""
+
+    open_cycle: OpenCycle
+    ranker: Ranker
+    known: Mapping[str, KnownProgram]
+    """The ranked programs that exist."""
 
 
 async def _look(
     connection: AsyncConnection[Row], client: Client, cycle: str, reference: str, programs: Sequence[str]
-) -> tuple[OpenCycle, Ranker, Mapping[str, KnownProgram]]:
-    """Lock the cycle for sharing and then the child, and read what there is to decide on: one round trip."""
-    named = {
+) -> _Found:
+    """Take a shared lock on the cycle, lock the child, and read the data that decides: one round trip."""
+    parameters = {
         "cycle": cycle,
         "partner": client.id,
         "secret": client.secret,
@@ -118,29 +136,30 @@ async def _look(
         "programs": list(programs),
     }
     async with connection.pipeline():
-        cursors = [await connection.execute(query, named) for query in (HOLD_CYCLE, HOLD_CHILD, NEWEST)]
-        found, child, newest = [await cursor.fetchone() for cursor in cursors]
-    if found is None:
+        cursors = [await connection.execute(query, parameters) for query in (LOCK_CYCLE, LOCK_CHILD, READ_NEWEST)]
+        cycle_row, child_row, newest_row = [await cursor.fetchone() for cursor in cursors]
+    if cycle_row is None:
         raise CycleNotFound
-    scopes, now, *columns, known = found
+    scopes, now, *columns, programs_found = cycle_row
     if scopes is None:
         raise Unauthenticated
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
-    held = taking(CycleNow(Cycle(**dict(zip(CYCLE, columns, strict=True))), now))
-    if child is None:
+    open_cycle = require_open(CycleNow(Cycle(**dict(zip(CYCLE_COLUMNS, columns, strict=True))), now))
+    if child_row is None:
         raise NotFound
-    applicant, child_id, grade, tag, last_leaf, in_force = child
-    former = Ranking(*newest) if newest else None
-    ranker = Ranker(applicant, child_id, grade, tag, last_leaf, in_force, former)
-    return held, ranker, {id_: KnownProgram(*facts) for id_, facts in (known or {}).items()}
+    applicant, child, grade, tag, last_leaf, in_force = child_row
+    newest = Ranking(*newest_row) if newest_row else None
+    ranker = Ranker(applicant, child, grade, tag, last_leaf, in_force, newest)
+    known = {program: KnownProgram(*facts) for program, facts in (programs_found or {}).items()}
+    return _Found(open_cycle, ranker, known)
 
 
 async def _write(connection: AsyncConnection[Row], query: str, row: Mapping[str, object]) -> None:
     """Write and commit: one round trip.
 
     Raises:
-        OutcomeUnknown: if the connection is lost on the way: the ranking may be stored or not.
+        OutcomeUnknown: if the connection is lost. The ranking may be stored or not.
     """
     try:
         async with connection.pipeline():
@@ -163,7 +182,7 @@ def _row(ranker: Ranker, ranking: Ranking, actor: str) -> dict[str, object]:
     }
 
 
-def _sealed_row(ranker: Ranker, sealed: Sealed, actor: str, cycle: str) -> dict[str, object]:
+def _sealed_row(ranker: Ranker, sealed: SealedRanking, actor: str, cycle: str) -> dict[str, object]:
     return {
         **_row(ranker, sealed.ranking, actor),
         "child": ranker.child_id,

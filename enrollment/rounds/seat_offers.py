@@ -15,40 +15,49 @@ from enrollment.rules.levels import part_of
 from enrollment.rules.model import BackfillInput
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import read_back
-from enrollment.seats import publish_offers as giving
 from enrollment.seats.models import WaitlistPlace
+from enrollment.seats.publish_offers import publish_offers
+from enrollment.seats.published_round import Placement, ProgramInRound, PublishedRound
 from enrollment.stored_values import fields_of
 from lottery.market.canonical import Json
 from lottery.market.model import Kind
 
 
-def offer_seats(session: Session, held: LockedRound) -> None:
+def offer_seats(session: Session, locked: LockedRound) -> None:
     """Offer the seats of a round that is being published. A main round also begins the live waitlists."""
-    round_ = held.round
-    one = (round_.only_program, round_.only_vacancy)
-    given = giving.Given(
+    round_ = locked.round
+    published = PublishedRound(
         round=round_.id,
         kind=round_.kind,
-        cycle=held.cycle,
-        now=held.now,
+        cycle=locked.cycle,
+        now=locked.now,
         programs=_programs(session, round_),
-        one=(one[0], one[1]) if one[0] is not None and one[1] is not None else None,
+        only_seat=_only_seat(round_),
     )
-    giving.give_seats(session, given, _placements(session, round_))
+    publish_offers(session, published, _placements(session, round_))
     if round_.kind == Kind.MAIN:
         _begin_waitlists(session, round_)
 
 
-def _placements(session: Session, round_: Round) -> list[giving.Placed]:
+def _only_seat(round_: Round) -> tuple[str, int] | None:
+    if round_.only_program is None or round_.only_vacancy is None:
+        return None
+    return round_.only_program, round_.only_vacancy
+
+
+def _placements(session: Session, round_: Round) -> list[Placement]:
     rows = session.execute(
         select(Placed.tag, Placed.program_id, Placed.seat_group, Placed.choice, Placed.priority_class)
         .where(Placed.round_id == round_.id)
         .order_by(Placed.tag)
     )
-    return [giving.Placed(tag, program, group, choice, reached or "") for tag, program, group, choice, reached in rows]
+    return [
+        Placement(tag, program, group, choice, priority_class or "")
+        for tag, program, group, choice, priority_class in rows
+    ]
 
 
-def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRound]:
+def _programs(session: Session, round_: Round) -> dict[str, ProgramInRound]:
     rows = session.execute(
         select(FrozenProgram, ProgramRules, School)
         .join(
@@ -61,34 +70,46 @@ def _programs(session: Session, round_: Round) -> dict[str, giving.ProgramInRoun
         .where(FrozenProgram.round_id == round_.id, ProgramRules.cycle_id == round_.cycle_id)
         .order_by(FrozenProgram.program_id)
     )
+    waiting = _waiting(session, round_)
+    return {
+        frozen.program_id: _program(round_, frozen, rules, school, waiting.get(frozen.program_id, {}))
+        for frozen, rules, school in rows
+    }
+
+
+def _waiting(session: Session, round_: Round) -> dict[str, dict[str, int]]:
+    """Return the number of children on each waitlist, by program and seat group."""
     waiting: dict[str, dict[str, int]] = {}
     for cutoff in session.scalars(select(CutoffRow).where(CutoffRow.round_id == round_.id)):
         waiting.setdefault(cutoff.program_id, {})[cutoff.seat_group] = cutoff.waiting
-    found = {}
-    for frozen, rules, school in rows:
-        said, came_from = part_of(rules.rules), fields_of(rules.came_from)
-        levels = {
-            "operator": f"operator:{school.operator_id}",
-            "school": f"school:{school.id}",
-            "program": f"program:{frozen.program_id}",
-        }
-        backfill = said.backfill or BackfillInput()
-        # A main round may have more seats than the rules say, where some were given outside the lottery before it.
-        document = json.loads(frozen.document) if round_.kind == Kind.MAIN else rules.market
-        program = read_back(cast("Mapping[str, Json]", document))
-        found[frozen.program_id] = giving.ProgramInRound(
-            rules_version=frozen.rules_version,
-            groups=program.seats_as_written(),
-            target=program.seats if frozen.seats_said is None else frozen.seats_said,
-            over_offer=(said.seats.over_offer if said.seats else None) or 0,
-            releases=backfill.vacated_reserved_seats == "release",
-            waiting=waiting.get(frozen.program_id, {}),
-            why_not=frozen.why_not,
-            hours_to_answer=backfill.hours_to_answer,
-            backfill_of=levels.get(str(came_from.get("backfill")), "default"),
-            seats_of=levels.get(str(came_from.get("seats")), "default"),
-        )
-    return found
+    return waiting
+
+
+def _program(
+    round_: Round, frozen: FrozenProgram, program_rules: ProgramRules, school: School, waiting: Mapping[str, int]
+) -> ProgramInRound:
+    rules, came_from = part_of(program_rules.rules), fields_of(program_rules.came_from)
+    levels = {
+        "operator": f"operator:{school.operator_id}",
+        "school": f"school:{school.id}",
+        "program": f"program:{frozen.program_id}",
+    }
+    backfill = rules.backfill or BackfillInput()
+    # A main round may have more seats than the rules: seats that were given outside the lottery before it.
+    document = json.loads(frozen.document) if round_.kind == Kind.MAIN else program_rules.market
+    program = read_back(cast("Mapping[str, Json]", document))
+    return ProgramInRound(
+        rules_version=frozen.rules_version,
+        groups=program.seats_as_written(),
+        target=program.seats if frozen.seats_said is None else frozen.seats_said,
+        over_offer=(rules.seats.over_offer if rules.seats else None) or 0,
+        releases=backfill.vacated_reserved_seats == "release",
+        waiting=waiting,
+        why_not=frozen.why_not,
+        hours_to_answer=backfill.hours_to_answer,
+        backfill_of=levels.get(str(came_from.get("backfill")), "default"),
+        seats_of=levels.get(str(came_from.get("seats")), "default"),
+    )
 
 
 def _begin_waitlists(session: Session, round_: Round) -> None:

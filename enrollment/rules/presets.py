@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from enrollment.cycles.inputs import Policy
 from enrollment.cycles.models import Cycle
-from enrollment.cycles.schemas import Policy
 from enrollment.field_types import Id, Text, Wire
 from enrollment.problems import NotFound
 from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTarget, RulesPart, Seats

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from enrollment.waitlists.model import ListChange, ListKey, Move
 
 
@@ -29,9 +29,9 @@ def notify_partners(session: Session, cycle: str, changes: Sequence[ListChange],
     )
 
 
-def _notice(cycle: str, key: ListKey, move: Move, partner: str, reference: str, *, log_size: int) -> Noticed:
+def _notice(cycle: str, key: ListKey, move: Move, partner: str, reference: str, *, log_size: int) -> NewNotice:
     program, group = key
-    return Noticed(
+    return NewNotice(
         cycle,
         partner,
         "waitlist.moved",

@@ -11,7 +11,8 @@ from enrollment.applicants.models import Child
 from enrollment.cycles.locks import CycleNow, in_any_phase
 from enrollment.directory.models import Program
 from enrollment.problems import NotFound
-from enrollment.rankings.versions import Ranker, drop_program
+from enrollment.rankings.changes import drop_program
+from enrollment.rankings.versions import Ranker
 from enrollment.seats.models import Offer, WaitlistPlace
 from enrollment.seats.offers import live_offer
 

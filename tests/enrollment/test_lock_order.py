@@ -7,7 +7,7 @@ import pytest
 from enrollment.access.accounts import ACCESS
 from enrollment.audit.log import SEQUENCER
 from enrollment.database import Table
-from enrollment.rankings import submission as submitting
+from enrollment.rankings import submission
 from enrollment.rules.levels import RULES_LOCK
 from lock_order import Transaction, Watch, heads, places
 
@@ -51,7 +51,7 @@ def test_what_breaks_the_order_is_named(statements: Sequence[str], complaint: st
         [CYCLE, CHILD, OFFER, PROGRAMS + " ", CYCLE],
         [CYCLE_ALONE, ROUND, OFFER],
         [FREE_OFFERS, OFFER],
-        [submitting.HOLD_CYCLE, submitting.HOLD_CHILD, submitting.STORE],
+        [submission.LOCK_CYCLE, submission.LOCK_CHILD, submission.STORE_RANKING],
         ["SELECT pg_try_advisory_xact_lock(%(lock)s)", CYCLE],
     ],
 )

@@ -16,7 +16,8 @@ from enrollment.audit.models import LogEntry
 from enrollment.cycles.locks import lock_open_cycle
 from enrollment.database import transaction
 from enrollment.directory.models import Offering
-from enrollment.rankings.versions import lock_ranker, submit_ranking
+from enrollment.rankings.changes import submit_ranking
+from enrollment.rankings.versions import lock_ranker
 from enrollment.rounds.freeze import freeze
 from enrollment.rounds.locks import lock_round_and_cycle
 from enrollment.rounds.models import FrozenRow

@@ -8,8 +8,8 @@ import pytest
 import rfc8785
 from sqlalchemy import select, text
 
-from enrollment.applicants.applications import settled_facts
 from enrollment.applicants.models import Applicant, Child
+from enrollment.applicants.settled_facts import settled_facts
 from enrollment.database import transaction
 from log_entries import entries
 from lottery.market.canonical import Json

@@ -12,7 +12,7 @@ from enrollment.database import transaction
 from enrollment.migrate import downgrade, upgrade
 from enrollment.notify.models import Notice
 from enrollment.notify.notice_numbers import number_notices
-from enrollment.notify.notices import Noticed, notify
+from enrollment.notify.notices import NewNotice, notify
 from lottery.market.canonical import Json
 from people import Caller, Service
 from rows import add_cycle
@@ -31,7 +31,7 @@ def portal(service: Service) -> Caller:
 
 def write(session: Session, subject: str, partner: str = "city-portal") -> None:
     """Write a notice in a transaction."""
-    notify(session, [Noticed("2027", partner, "offer.made", subject, {"reference": subject})])
+    notify(session, [NewNotice("2027", partner, "offer.made", subject, {"reference": subject})])
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def test_a_seat_that_was_declined_is_filled_and_the_seat_that_its_child_leaves_t
     (lincoln,), (adams,) = city.vacancies("lincoln-kg"), city.vacancies("adams-kg")
     assert (lincoln["opened_by"], lincoln["status"], lincoln["filled_class"]) == ("declined", "filled", "general")
     assert (adams["opened_by"], adams["status"], adams["round"]) == ("moved", "filled", "2027-backfill-1")
-    assert lincoln["detail"] == "A family declined it. It is filled by a child of the class “general”."
+    assert lincoln["detail"] == "A family declined this seat. Filled by a child without a priority."
     assert city.offers(moved)[1]["status"] == "replaced"
     assert city.offers(leaver)[0]["source"] == "backfill"
 

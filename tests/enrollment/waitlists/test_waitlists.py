@@ -69,9 +69,9 @@ def test_an_approved_claim_moves_a_child_up_and_the_others_are_told_why(city: Ci
     assert (own["was"], own["became"], reasons(own)) == (9, 1, [("own-priority", 1)])
     (other,) = history(city, third, "lincoln-kg")
     assert (other["was"], other["became"], reasons(other)) == (3, 4, [("priority", 1)])
-    assert other["detail"] == "The child moved from place 3 to 4."
+    assert other["detail"] == "Your child moved from number 3 to number 4 on this waitlist."
     (reason,) = cast("list[Shown]", other["reasons"])
-    assert reason["detail"] == "1 child was found to be of the class “sibling” and stands before it now."
+    assert reason["detail"] == "1 child now has sibling priority and is ahead of your child."
 
 
 def test_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Service) -> None:
@@ -89,7 +89,11 @@ def test_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Serv
     places = city.portal.get(f"{CYCLE}/applicants/newcomer/waitlists").json()["places"]
     assert [(place["place"], place["drawn"]) for place in places] == [(1, False)]
     (move,) = history(city, third, "lincoln-kg")
-    assert (move["was"], move["became"], move["detail"]) == (3, 4, "The child moved from place 3 to 4.")
+    assert (move["was"], move["became"], move["detail"]) == (
+        3,
+        4,
+        "Your child moved from number 3 to number 4 on this waitlist.",
+    )
 
 
 def test_a_newcomer_stands_behind_all_who_were_on_time_where_the_city_says_so(city: City) -> None:
@@ -112,7 +116,7 @@ def test_a_child_that_ranks_anew_with_a_priority_comes_before_the_others(city: C
     assert (left["was"], left["became"], reasons(left)) == (5, 4, [("left", 1)])
     assert (came["was"], came["became"], reasons(came)) == (4, 5, [("applied", 1)])
     (reason,) = cast("list[Shown]", came["reasons"])
-    assert reason["detail"] == "1 child of the class “sibling” applied and stands before it."
+    assert reason["detail"] == "1 child with sibling priority joined this waitlist ahead of your child."
 
 
 def test_a_family_leaves_a_waitlist_and_its_place_stays_in_the_history(city: City) -> None:
