@@ -72,7 +72,7 @@ class CalendarThere(Conflict):
 class OwnCalendar(Conflict):
     """The administrator who asked for the calendar tried to approve it."""
 
-    title = sentence("Own calendar")
+    title = sentence("Calendar needs a second administrator")
     detail = sentence("You asked for this calendar. Ask another administrator to approve it.")
 
 

@@ -217,7 +217,7 @@ def test_a_rehearsal_of_a_market_that_the_lottery_refuses_ends_at_once_with_the_
     city.service.run_job("rehearse", rehearsal)
     found = shown(city, rehearsal)
     assert found["state"] == "failed"
-    assert str(found["reason"]).startswith("The lottery refused the market: ")
+    assert str(found["reason"]).startswith("The lottery cannot use the market: ")
     assert "ranking" in str(found["reason"])
     assert not str(shown(city, rehearsal, "es")["reason"]).startswith("The")
     at_school = city.lincoln.get(f"{MAIN}/rehearsals/{rehearsal}").json()

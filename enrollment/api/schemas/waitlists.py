@@ -1,4 +1,4 @@
-"""A child's history on waitlists on the wire."""
+"""Waitlists on the wire: a child's places, a child's history, and a program's waitlists."""
 
 from datetime import datetime
 from typing import Annotated
@@ -27,3 +27,45 @@ class WaitlistMoveOut(Wire):
     became: Annotated[int | None, Field(description="The new number. Null: the child left the waitlist.")]
     detail: Annotated[str, Field(description="The move in a sentence for the family.")]
     reasons: list[MoveReasonOut]
+
+
+class WaitlistPlaceOut(Wire):
+    """A child's place on a waitlist."""
+
+    program: str
+    program_name: str
+    group: str
+    place: int
+    waiting: Annotated[int, Field(description="The number of children on this waitlist.")]
+    drawn: Annotated[
+        bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
+    ] = True
+
+
+class WaitlistsOut(Wire):
+    """A child's places on waitlists: live, or as a round left them."""
+
+    round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    reference: str
+    places: list[WaitlistPlaceOut]
+
+
+class WaitingChildOut(Wire):
+    """A child on the waitlist of a seat group."""
+
+    ticket: str
+    group: str
+    place: int
+    priority_class: Annotated[str, Field(description="The child's priority class in the group.")]
+    reason: Annotated[str, Field(description="The reason for the priority class, in a sentence.")]
+    drawn: Annotated[
+        bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
+    ] = True
+
+
+class ProgramWaitlistOut(Wire):
+    """A program's waitlists in order: live, or as a round left them."""
+
+    program: str
+    round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    waiting: list[WaitingChildOut]

@@ -56,7 +56,7 @@ def test_before_results_a_school_sees_the_classes_of_who_ranks_it(city: City) ->
     assert (seen["round"], seen["by_class"]) == (None, {"general": 11, "sibling": 1})
     ticket = city.tickets()["child-05"]
     (first,) = [one for one in seen["applicants"] if one["ticket"] == ticket]
-    assert first["reason"] == "A child who has a brother or sister at this school."
+    assert first["reason"] == "The child has a brother or sister at this school."
     assert city.adams.get(f"{CYCLE}/programs/lincoln-kg/applicants").status_code == 404
 
 
@@ -71,7 +71,7 @@ def test_a_partner_sees_results_places_and_reasons_of_its_own_children(city: Cit
         "group": "open",
         "choice": 1,
     }
-    assert result["detail"] == "The child has a seat at lincoln KG."
+    assert result["detail"] == "Your child has a seat at lincoln KG."
     results = [city.portal.get(f"{CYCLE}/applicants/child-{number:02}/result").json() for number in range(12)]
     assert sum(one["placement"] is None for one in results) == 5
     out = next(one for one in results if one["placement"] is None)
@@ -147,7 +147,7 @@ def test_a_school_sees_who_is_placed_and_who_waits_with_class_and_reason(city: C
     assert {one["child"]["given_name"] for one in seen["applicants"]} == {"Ada"}
     waiting = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/waitlist").json()["waiting"]
     assert [one["place"] for one in waiting] == list(range(1, 10))
-    assert {one["reason"] for one in waiting} == {"In none of the school's priority classes."}
+    assert {one["reason"] for one in waiting} == {"The child has no priority at this program."}
     assert city.adams.get(f"{CYCLE}/programs/lincoln-kg/waitlist").status_code == 404
 
 
@@ -227,7 +227,7 @@ def test_a_backfill_round_fills_the_seat_of_who_left_and_takes_newcomers(city: C
 def test_a_family_reads_its_result_and_a_refusal_in_its_own_language(city: City) -> None:
     path = f"{CYCLE}/applicants/child-05"
     refused = city.portal.get(f"{path}/result", {"Accept-Language": "es-MX, en;q=0.5"})
-    assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Aún no hay resultados publicados", "es")
+    assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Resultados no publicados", "es")
     city.run_main()
     spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
     assert (spanish["language"], spanish["direction"]) == ("es", "ltr")
