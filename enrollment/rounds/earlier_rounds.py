@@ -17,7 +17,7 @@ from lottery.market.rules import OPEN, Program
 class EarlierRounds:
     """Held seats and draws of the published rounds of a cycle, by tag."""
 
-    held: Mapping[str, HeldSeat]
+    held_seats: Mapping[str, HeldSeat]
     drawn: Mapping[str, tuple[str, bool]]
     """The round that drew the child's number, and whether the child was late in that round."""
 

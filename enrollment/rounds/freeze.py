@@ -129,7 +129,7 @@ def faults_of(snapshot: Snapshot) -> Iterator[Fault]:
         yield Fault("", "no-programs", detail)
     if not snapshot.market.applicants:
         yield Fault("", "no-applicants", sentence("No family has a submitted ranking, so no child can be placed."))
-    for tag in snapshot.astray[:MAX_NAMED]:
+    for tag in snapshot.mismatched[:MAX_NAMED]:
         detail = sentence(
             "The tables and the log disagree about the ticket {ticket}. Restore the database from an earlier backup, "
             "or ask the people who run the service to look into it."

@@ -37,7 +37,7 @@ class ApplicantsFound:
     applicants: list[MarketApplicant] = field(default_factory=list)
     excluded: list[tuple[str, str]] = field(default_factory=list)
     """Tags that are not in the market, each with the reason."""
-    astray: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
     """Tags whose last ranking differs between the tables and the log."""
 
 
@@ -67,7 +67,7 @@ def children_waiting(
     programs: Mapping[str, Program],
     ranking: Collection[str] | None,
 ) -> list[MarketApplicant]:
-    """Return the children of a backfill round held now, by tag: all, or only those who rank one of some programs."""
+    """Return the children of a backfill round at this moment, by tag. `ranking` keeps those who rank its programs."""
     earlier = read_earlier_rounds(session, cycle.id, programs)
     return read_applicants(session, cycle, round_, programs, earlier, ranking=ranking).applicants
 
@@ -105,10 +105,10 @@ class _ApplicantReader:
     claims: Mapping[uuid.UUID, ApprovedClaims]
 
     def add(self, row: Row[*tuple[Any, ...]], found: ApplicantsFound) -> None:
-        """Sort one child in."""
+        """Add a child to the applicants or to the exclusions."""
         tag = row.tag.hex()
         if row.programs is not None and row.leaf_hash != row.last_leaf:
-            found.astray.append(tag)
+            found.mismatched.append(tag)
         ranking = tuple(program for program in row.programs or () if program in self.programs)
         held = self._held_seat(tag, row.grade)
         if row.id is None:
@@ -120,7 +120,7 @@ class _ApplicantReader:
 
     def _held_seat(self, tag: str, grade: str | None) -> HeldSeat | None:
         """Return the child's held seat. A market has no seats of programs that left or have another grade."""
-        seat = self.earlier.held.get(tag)
+        seat = self.earlier.held_seats.get(tag)
         if seat and (seat.program not in self.programs or self.programs[seat.program].grade != grade):
             return None
         return seat

@@ -44,7 +44,7 @@ class Snapshot:
     """The rules of every program of the market, by program."""
     settled: Mapping[str, Backfilled]
     """Each program as the round has it, by id."""
-    astray: Sequence[str]
+    mismatched: Sequence[str]
     """Tags on which the tables and the log disagree. A freeze refuses them."""
 
 
@@ -75,7 +75,7 @@ def take_snapshot(
         excluded=found.excluded,
         rules=rules,
         settled=settled,
-        astray=sorted([*found.astray, *_tags_on_one_side(session, cycle.id)]),
+        mismatched=sorted([*found.mismatched, *_tags_on_one_side(session, cycle.id)]),
     )
 
 
