@@ -12,7 +12,7 @@ from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
 
 OFFER: Mapping[str, str] = {
-    "open": sentence("Your child has an offer of a seat. Please answer before {time} (UTC) on {day}."),
+    "open": sentence("Your child has been offered a seat. Please answer before {time} (UTC) on {day}."),
     "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
     "declined": sentence("You declined this seat."),
     "expired": sentence("No answer came in time, so your child no longer has this seat."),
