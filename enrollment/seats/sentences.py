@@ -54,10 +54,7 @@ LEFT_EMPTY: Mapping[str, str] = {
 }
 
 REMOVED: Mapping[str, str] = {
-    "over-offered": sentence(
-        "The seat is closed. The school had offered more seats than it plans to fill, so a child was offered this seat "
-        "as an extra."
-    ),
+    "over-offered": sentence("The seat is closed. It was offered on top of the seats that the school plans to fill."),
     "fewer-seats": sentence("The seat is closed. The school now has fewer seats."),
 }
 
