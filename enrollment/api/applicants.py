@@ -63,8 +63,8 @@ def put_applicant(
 ) -> ApplicantOut:
     """Create or change an application under your own reference, while the cycle accepts applications.
 
-    A withdrawn child can start over and keeps its ticket. A child with the same SIS id can have one application only,
-    at one partner.
+    A withdrawn child can start over and keeps the ticket. A child with a SIS id can have one application only, at one
+    partner.
     """
     settings = request.app.state.settings
     open_cycle = lock_open_cycle(session, cycle).cycle

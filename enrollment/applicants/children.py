@@ -27,8 +27,8 @@ class OtherChild(Conflict):
 
     title = sentence("Application belongs to another child")
     detail = sentence(
-        "The claims and rankings of this application belong to the child with its first SIS id. Send the new child "
-        "under a new reference. If the first sis_id was wrong, withdraw this application too."
+        "This application has the claims and rankings of another child. Send the new child under a new reference. "
+        "If the first sis_id was wrong, withdraw this application too."
     )
 
 

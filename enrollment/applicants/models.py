@@ -11,7 +11,7 @@ from enrollment.database import Documents, Table
 
 
 class Child(Table):
-    """A child in a cycle. The lottery number is made from its tag. A child that starts over keeps the tag."""
+    """A child in a cycle. The lottery number comes from the tag. A child who starts over keeps the tag."""
 
     __tablename__ = "child"
     __table_args__ = (UniqueConstraint("cycle_id", "sis_digest"), CheckConstraint("length(tag) = 16", name="tag"))

@@ -46,14 +46,14 @@ def match_ledger_to_rules(session: Session, published: PublishedRound) -> None:
     In a main round, every seat that stayed empty is new. In a backfill round, call this before arrivals fill seats.
     """
     cycle = published.cycle.id
-    held = _held_by_group(session, cycle)
+    held_seats = _held_by_group(session, cycle)
     free = free_seats(session, cycle)
     opened: list[NewVacancy] = []
     removed: list[Mapping[str, Json]] = []
     for program, its in published.programs.items():
         vacancies = free.get(program, [])
-        surplus = _seats_known(program, held, vacancies) - _capacity(published, its)
-        opened += _new_vacancies(published, program, its, held, vacancies, -surplus)
+        surplus = _seats_known(program, held_seats, vacancies) - _capacity(published, its)
+        opened += _new_vacancies(published, program, its, held_seats, vacancies, -surplus)
         removed += _remove_surplus(published, its, vacancies, surplus)
     open_vacancies(session, cycle, opened, published.now, actor=SERVICE)
     log_decisions(session, cycle, removed, actor=SERVICE)
@@ -68,9 +68,9 @@ def _held_by_group(session: Session, cycle: str) -> Counter[tuple[str, str]]:
     return Counter({(program, group): number for program, group, number in rows})
 
 
-def _seats_known(program: str, held: Counter[tuple[str, str]], vacancies: Sequence[Vacancy]) -> int:
+def _seats_known(program: str, held_seats: Counter[tuple[str, str]], vacancies: Sequence[Vacancy]) -> int:
     """Return how many seats of a program are held or free."""
-    return sum(number for (at, _), number in held.items() if at == program) + len(vacancies)
+    return sum(number for (at, _), number in held_seats.items() if at == program) + len(vacancies)
 
 
 def _capacity(published: PublishedRound, program: ProgramInRound) -> int:
@@ -81,13 +81,13 @@ def _new_vacancies(
     published: PublishedRound,
     program: str,
     its: ProgramInRound,
-    held: Counter[tuple[str, str]],
+    held_seats: Counter[tuple[str, str]],
     vacancies: Sequence[Vacancy],
     number: int,
 ) -> Iterator[NewVacancy]:
     """Yield a vacancy for each new seat."""
     free = Counter(vacancy.seat_group for vacancy in vacancies)
-    known = {group: held[program, group] + free[group] for group in its.groups}
+    known = {group: held_seats[program, group] + free[group] for group in its.groups}
     opened_by = "not-filled" if published.kind == MAIN else "seats-added"
     for group in _groups_of_new_seats(its, known, number):
         yield NewVacancy(program, group, opened_by)

@@ -12,7 +12,7 @@ from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
 
 OFFER: Mapping[str, str] = {
-    "open": sentence("Your child has an offer of a seat. Please answer before {time} (UTC) on {day}."),
+    "open": sentence("Your child has been offered a seat. Please answer before {time} (UTC) on {day}."),
     "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
     "declined": sentence("You declined this seat."),
     "expired": sentence("No answer came in time, so your child no longer has this seat."),
@@ -54,10 +54,7 @@ LEFT_EMPTY: Mapping[str, str] = {
 }
 
 REMOVED: Mapping[str, str] = {
-    "over-offered": sentence(
-        "The seat is closed. The school had offered more seats than it plans to fill, so a child was offered this seat "
-        "as an extra."
-    ),
+    "over-offered": sentence("The seat is closed. It was offered on top of the seats that the school plans to fill."),
     "fewer-seats": sentence("The seat is closed. The school now has fewer seats."),
 }
 

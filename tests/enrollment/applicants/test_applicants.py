@@ -1,4 +1,4 @@
-"""Applications: one child in one cycle, whatever partner it comes by; its ticket fixed, its name kept apart."""
+"""Applications: each child has one in a cycle and keeps one ticket, and names stay in one table."""
 
 import json
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def faults(answer: httpx2.Response) -> dict[str, str]:
     return {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]}
 
 
-def test_an_application_is_made_then_changed_by_its_version(portal: Caller) -> None:
+def test_a_change_of_an_application_names_its_version(portal: Caller) -> None:
     made = put(portal, "a1")
     assert (made.status_code, made.headers["ETag"]) == (201, '"1"')
     path = f"{CYCLE}/applicants/a1"
@@ -55,7 +55,7 @@ def test_an_application_is_made_then_changed_by_its_version(portal: Caller) -> N
     assert portal.get(path).json()["ticket"] == made.json()["ticket"]
 
 
-def test_a_ticket_is_random_and_stays_when_a_child_starts_over(portal: Caller) -> None:
+def test_a_child_who_starts_over_keeps_the_random_ticket(portal: Caller) -> None:
     first, second = (put(portal, reference).json()["ticket"] for reference in ("a1", "a2"))
     assert first != second
     assert len(first) == 32
@@ -64,7 +64,7 @@ def test_a_ticket_is_random_and_stays_when_a_child_starts_over(portal: Caller) -
     assert put(portal, "a1").json()["ticket"] == first
 
 
-def test_every_fault_of_a_body_is_told_at_once_by_its_place_and_no_value_is_repeated(portal: Caller) -> None:
+def test_an_answer_lists_all_faults_of_a_body_without_their_values(portal: Caller) -> None:
     body: Json = {
         "grade": "KG",
         "child": {"given_name": "", "family_name": "Featherstone", "birth_date": "Marchish"},
@@ -79,11 +79,11 @@ def test_every_fault_of_a_body_is_told_at_once_by_its_place_and_no_value_is_repe
         "/addresses": "too-long",
         "/nickname": "extra-forbidden",
     }
-    for told in ("Featherstone", "Marchish", "Quilly", "Marigold"):
-        assert told not in answer.text
+    for value in ("Featherstone", "Marchish", "Quilly", "Marigold"):
+        assert value not in answer.text
 
 
-def test_what_the_cycle_does_not_know_is_refused_by_name(portal: Caller) -> None:
+def test_unknown_grades_households_and_cycles_are_refused(portal: Caller) -> None:
     refused = put(portal, "a1", grade="12")
     assert (refused.status_code, refused.json()["code"], faults(refused)) == (
         409,
@@ -94,7 +94,7 @@ def test_what_the_cycle_does_not_know_is_refused_by_name(portal: Caller) -> None
     assert portal.put("/v1/cycles/1999/applicants/a1", application()).json()["code"] == "cycle-not-found"
 
 
-def test_the_grade_stays_while_a_ranking_is_in_force(service: Service, portal: Caller) -> None:
+def test_the_grade_cannot_change_while_a_ranking_is_in_force(service: Service, portal: Caller) -> None:
     school = service.school_staff("lincoln")
     body: Json = {"status": "in", "agreement": "1", "grades": [{"grade": "KG", "seats": 3}]}
     school.change(f"{CYCLE}/schools/lincoln/participation", body)
@@ -117,7 +117,7 @@ def test_the_grade_stays_while_a_ranking_is_in_force(service: Service, portal: C
         ([None], [], "no address"),
     ],
 )
-def test_an_address_s_point_gives_its_zones(
+def test_the_point_of_an_address_gives_the_zones(
     service: Service, points: list[tuple[int, int] | None], zones: list[str], method: str
 ) -> None:
     with transaction(service.sessions) as session:
@@ -136,7 +136,7 @@ def test_an_address_s_point_gives_its_zones(
     assert (shown["zones"], shown["zone_method"]) == (zones, method)
 
 
-def test_two_guardians_applications_are_one_household_by_its_code(service: Service, portal: Caller) -> None:
+def test_a_household_code_joins_the_applications_of_two_guardians(service: Service, portal: Caller) -> None:
     code = put(portal, "a1", household="h1", together=True).json()["household_code"]
     assert put(portal, "a2", household="h1").json()["household_code"] == code
     other = service.partner("network")
@@ -147,9 +147,7 @@ def test_two_guardians_applications_are_one_household_by_its_code(service: Servi
         assert session.execute(text("SELECT count(DISTINCT household_id) FROM applicant")).scalar_one() == 1
 
 
-def test_the_same_child_is_refused_to_another_partner_and_moves_with_the_family_s_code(
-    service: Service, portal: Caller
-) -> None:
+def test_a_child_moves_to_another_partner_only_with_a_transfer_code(service: Service, portal: Caller) -> None:
     ticket = put(portal, "a1", sis_id=" s-1 ").json()["ticket"]
     other = service.partner("network")
     refused = put(other, "b1", sis_id="s-1")
@@ -164,11 +162,11 @@ def test_the_same_child_is_refused_to_another_partner_and_moves_with_the_family_
     assert portal.get(f"{CYCLE}/applicants/a1").status_code == 404
     again = service.partner("third").post(f"{CYCLE}/transfers", {"code": code, "reference": "c1"})
     assert again.json()["code"] == "transfer-refused"
-    (told,) = entries(service, "contact.change")
-    assert (told["tag"], told["from"], told["to"]) == (ticket, "partner:portal", "partner:network")
+    (entry,) = entries(service, "contact.change")
+    assert (entry["tag"], entry["from"], entry["to"]) == (ticket, "partner:portal", "partner:network")
 
 
-def test_an_application_moves_to_no_reference_that_is_taken(service: Service, portal: Caller) -> None:
+def test_an_application_cannot_move_to_a_used_reference(service: Service, portal: Caller) -> None:
     put(portal, "a1", sis_id="s-1")
     other = service.partner("network")
     put(other, "b1")
@@ -178,7 +176,7 @@ def test_an_application_moves_to_no_reference_that_is_taken(service: Service, po
     assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b2"}).status_code == 200
 
 
-def test_a_code_is_shown_once_and_a_new_one_ends_the_former(service: Service, portal: Caller) -> None:
+def test_a_transfer_code_is_shown_once_and_a_new_code_replaces_it(service: Service, portal: Caller) -> None:
     put(portal, "a1")
     path = f"{CYCLE}/applicants/a1/transfer-code"
     former = portal.post(path, key="k").json()["transfer_code"]
@@ -191,14 +189,14 @@ def test_a_code_is_shown_once_and_a_new_one_ends_the_former(service: Service, po
     assert other.post(f"{CYCLE}/transfers", {"code": code, "reference": "b1"}).status_code == 200
 
 
-def test_a_withdrawn_child_may_come_by_another_partner_and_keeps_its_ticket(service: Service, portal: Caller) -> None:
+def test_a_withdrawn_child_keeps_the_ticket_at_another_partner(service: Service, portal: Caller) -> None:
     ticket = put(portal, "a1", sis_id="s-1").json()["ticket"]
     portal.delete(f"{CYCLE}/applicants/a1", "*")
     assert put(service.partner("network"), "b1", sis_id="s-1").json()["ticket"] == ticket
     assert put(portal, "a1", sis_id="s-1").json()["code"] == "same-child-twice"
 
 
-def test_an_application_keeps_its_child_and_with_it_the_ticket_and_what_was_approved(portal: Caller) -> None:
+def test_an_application_cannot_change_its_child(portal: Caller) -> None:
     ticket = put(portal, "a1").json()["ticket"]
     path = f"{CYCLE}/applicants/a1"
     assert portal.put(path, application(sis_id="s-1"), "*").json()["ticket"] == ticket
@@ -211,7 +209,7 @@ def test_an_application_keeps_its_child_and_with_it_the_ticket_and_what_was_appr
     assert portal.put(path, application()).json()["ticket"] == ticket
 
 
-def test_names_and_addresses_are_in_one_table_and_nowhere_else(service: Service, portal: Caller) -> None:
+def test_names_and_addresses_are_in_one_table_only(service: Service, portal: Caller) -> None:
     more: dict[str, Json] = {"addresses": [ADDRESS], "guardians": [{"name": "Zenobia Featherstone"}]}
     put(portal, "a1", sis_id="s-1", **more)
     claim = portal.post(f"{CYCLE}/applicants/a1/claims", {"fact": "sibling", "school": "lincoln"}).json()["id"]
@@ -225,18 +223,18 @@ def test_names_and_addresses_are_in_one_table_and_nowhere_else(service: Service,
     assert tables_with(service, "Quillon", "Featherstone", "Marigold", "Zenobia", "2022-03-01") == {"person"}
 
 
-def test_the_log_commits_to_settled_facts_and_the_tables_open_it(service: Service, portal: Caller) -> None:
+def test_the_tables_open_the_commitment_to_settled_facts_in_the_log(service: Service, portal: Caller) -> None:
     put(portal, "a1", attends="little-stars")
     claim = portal.post(f"{CYCLE}/applicants/a1/claims", {"fact": "sibling", "school": "lincoln"}).json()["id"]
     service.school_staff("lincoln").post(f"/v1/claims/{claim}/approve", {"basis": "verified", "reason": "On roll"})
-    told = entries(service, "facts.set")[-1]
+    entry = entries(service, "facts.set")[-1]
     with transaction(service.sessions) as session:
         applicant = session.scalars(select(Applicant)).one()
         facts = json.loads(json.dumps(settled_facts(session, applicant)))
         tag = session.get_one(Child, applicant.child_id).tag.hex()
         salt = applicant.facts_salt
     assert facts["at"] == {"lincoln": ["sibling"]}
-    assert (told["tag"], told["commit"], told["basis"]) == (
+    assert (entry["tag"], entry["commit"], entry["basis"]) == (
         tag,
         keyed(salt, "facts", rfc8785.dumps(facts)).hex(),
         "verified",
@@ -251,7 +249,7 @@ def test_another_partner_finds_nothing(service: Service, portal: Caller) -> None
     assert other.get(path).json()["ticket"] != portal.get(path).json()["ticket"]
 
 
-def test_the_list_goes_on_from_page_to_page(portal: Caller) -> None:
+def test_applications_are_listed_page_by_page(portal: Caller) -> None:
     for number in range(5):
         put(portal, f"a{number}")
     first = portal.get(f"{CYCLE}/applicants?limit=2").json()
@@ -262,7 +260,7 @@ def test_the_list_goes_on_from_page_to_page(portal: Caller) -> None:
     assert portal.get(f"{CYCLE}/applicants?cursor=nonsense").json()["code"] == "unusable-cursor"
 
 
-def test_staff_set_a_child_s_zones_with_a_reason(service: Service, portal: Caller) -> None:
+def test_staff_can_set_the_zones_of_a_child_with_a_reason(service: Service, portal: Caller) -> None:
     ticket = put(portal, "a1").json()["ticket"]
     with transaction(service.sessions) as session:
         session.execute(text("INSERT INTO zone (cycle_id, id, part, vintage, shape) VALUES ('2027', 'z', 0, 'v', '')"))
@@ -272,5 +270,5 @@ def test_staff_set_a_child_s_zones_with_a_reason(service: Service, portal: Calle
     assert administrator.put(path, {"zones": ["z"], "reason": "Moved house"}).status_code == 204
     shown = portal.get(f"{CYCLE}/applicants/a1").json()
     assert (shown["zones"], shown["zone_method"]) == (["z"], "override")
-    told = entries(service, "facts.set")[-1]
-    assert (told["basis"], told["reason"], told["actor"]) == ("override", "Moved house", "staff:administrator")
+    entry = entries(service, "facts.set")[-1]
+    assert (entry["basis"], entry["reason"], entry["actor"]) == ("override", "Moved house", "staff:administrator")

@@ -1,4 +1,4 @@
-"""Claims: facts that give priority; only approved ones count, and it is known by whom and on what basis."""
+"""Claims: only approved claims give priority, and each decision has a role and a basis."""
 
 import pytest
 import rfc8785
@@ -19,7 +19,7 @@ def city(service: Service) -> City:
     return make_city(service, children=2)
 
 
-def test_a_claim_waits_is_decided_and_shows_by_whom_and_on_what_basis(city: City) -> None:
+def test_a_decided_claim_shows_the_role_and_the_basis_of_the_decision(city: City) -> None:
     id_ = claim(city.portal, "sibling", "lincoln")
     (waiting,) = city.lincoln.get(f"{CYCLE}/claims?status=pending").json()["data"]
     assert (waiting["claim"]["id"], waiting["child"]["given_name"]) == (id_, "Ada")
@@ -47,25 +47,25 @@ def test_only_an_approved_claim_counts(city: City) -> None:
     assert city.ann.post(f"/v1/rules-changes/{change['id']}/approve", {"reason": "Looked at"}).status_code == 200
     pending, denied = claim(city.portal, "sibling", "lincoln"), claim(city.portal, "sibling", "lincoln", "child-01")
     city.lincoln.post(f"/v1/claims/{denied}/deny", YES)
-    seen = f"{CYCLE}/programs/lincoln-kg/applicants"
-    assert city.lincoln.get(seen).json()["by_class"] == {"general": 2}
+    path = f"{CYCLE}/programs/lincoln-kg/applicants"
+    assert city.lincoln.get(path).json()["by_class"] == {"general": 2}
     city.lincoln.post(f"/v1/claims/{pending}/approve", YES)
-    assert city.lincoln.get(seen).json()["by_class"] == {"general": 1, "sibling": 1}
+    assert city.lincoln.get(path).json()["by_class"] == {"general": 1, "sibling": 1}
 
 
-def test_each_decision_settles_the_facts_anew_and_the_log_s_commitment_opens(city: City) -> None:
+def test_each_decision_adds_a_commitment_to_the_settled_facts(city: City) -> None:
     at_school, of_child = claim(city.portal, "sibling", "lincoln"), claim(city.portal, "ell", None)
-    settled(city, at={}, flags=[])
+    assert_settled(city, at={}, flags=[])
     city.lincoln.post(f"/v1/claims/{at_school}/approve", YES)
-    settled(city, at={"lincoln": ["sibling"]}, flags=[])
+    assert_settled(city, at={"lincoln": ["sibling"]}, flags=[])
     city.ann.post(f"/v1/claims/{of_child}/approve", YES)
-    settled(city, at={"lincoln": ["sibling"]}, flags=["ell"])
+    assert_settled(city, at={"lincoln": ["sibling"]}, flags=["ell"])
     city.lincoln.post(f"/v1/claims/{at_school}/deny", YES, if_match="*")
-    settled(city, at={}, flags=["ell"])
+    assert_settled(city, at={}, flags=["ell"])
 
 
-def settled(city: City, *, at: dict[str, Json], flags: list[Json]) -> None:
-    """Hold the last commitment to child-00's facts against what they must be, written out by hand."""
+def assert_settled(city: City, *, at: dict[str, Json], flags: list[Json]) -> None:
+    """Compare the last commitment to the facts of child-00 with facts that are written by hand."""
     facts = {
         "at": at,
         "attends": None,
@@ -76,13 +76,13 @@ def settled(city: City, *, at: dict[str, Json], flags: list[Json]) -> None:
         "zones": [],
     }
     ticket = city.tickets()["child-00"]
-    told = [entry for entry in entries(city.service, "facts.set") if entry["tag"] == ticket][-1]
+    last = [entry for entry in entries(city.service, "facts.set") if entry["tag"] == ticket][-1]
     with transaction(city.service.sessions) as session:
         salt = session.scalars(select(Applicant.facts_salt).where(Applicant.reference == "child-00")).one()
-    assert told["commit"] == keyed(salt, "facts", rfc8785.dumps(facts)).hex()
+    assert last["commit"] == keyed(salt, "facts", rfc8785.dumps(facts)).hex()
 
 
-def test_what_is_not_known_is_refused_by_name_all_at_once(city: City) -> None:
+def test_unknown_facts_and_schools_are_refused_together(city: City) -> None:
     path = f"{CYCLE}/applicants/child-00/claims"
     refused = city.portal.post(path, {"fact": "left-handed", "school": "nowhere"})
     assert (refused.status_code, refused.json()["code"]) == (409, "claim-refused")
@@ -90,26 +90,26 @@ def test_what_is_not_known_is_refused_by_name_all_at_once(city: City) -> None:
     assert city.portal.post(path, {"fact": "sibling"}).json()["errors"][0]["pointer"] == "/fact"
 
 
-def test_the_same_claim_is_made_once(city: City) -> None:
+def test_the_same_claim_cannot_be_made_twice(city: City) -> None:
     first = claim(city.portal, "ell", None)
     again = city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "ell"})
     assert (again.status_code, again.json()["code"]) == (409, "claimed-already")
     assert first in again.json()["detail"]
 
 
-def test_each_decides_on_what_is_theirs(city: City) -> None:
+def test_staff_decide_the_claims_in_their_scope(city: City) -> None:
     theirs, child_s = claim(city.portal, "sibling", "lincoln"), claim(city.portal, "ell", None)
     district = city.service.operator_staff("district")
     assert city.adams.post(f"/v1/claims/{theirs}/approve", YES).status_code == 404
     assert city.lincoln.post(f"/v1/claims/{child_s}/approve", YES).status_code == 404
     assert city.otto.post(f"/v1/claims/{theirs}/approve", YES).status_code == 403
-    (seen,) = city.otto.get(f"{CYCLE}/claims?school=lincoln").json()["data"]
-    assert seen["child"] is None
+    (listed,) = city.otto.get(f"{CYCLE}/claims?school=lincoln").json()["data"]
+    assert listed["child"] is None
     assert district.post(f"/v1/claims/{theirs}/approve", YES).status_code == 200
     assert city.ann.post(f"/v1/claims/{child_s}/approve", YES).status_code == 200
 
 
-def test_nothing_is_decided_while_a_round_runs(city: City) -> None:
+def test_claims_cannot_be_decided_while_a_round_runs(city: City) -> None:
     id_ = claim(city.portal, "sibling", "lincoln")
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
@@ -118,7 +118,7 @@ def test_nothing_is_decided_while_a_round_runs(city: City) -> None:
 
 
 @pytest.mark.postgresql_errors("ck_claim_decided")
-def test_a_decision_without_a_basis_is_refused_by_the_database_too(city: City) -> None:
+def test_the_database_refuses_a_decision_without_a_basis(city: City) -> None:
     id_ = claim(city.portal, "sibling", "lincoln")
     assert city.lincoln.post(f"/v1/claims/{id_}/approve", {"reason": "On roll"}).status_code == 422
     with pytest.raises(Exception, match="decided"), transaction(city.service.sessions) as session:

@@ -1,4 +1,4 @@
-"""A withdrawn application: who the child is gets erased, the ticket and the log stay, and the child may come back."""
+"""Withdrawn applications: personal data is erased, the ticket and the log stay, and the child can come back."""
 
 from collections.abc import Iterator, Mapping
 from threading import Thread
@@ -40,7 +40,7 @@ def withdraw(city: City) -> None:
     assert city.portal.delete(PATH, "*").status_code == 204
 
 
-def test_withdrawing_erases_who_the_child_is_from_every_table(city: City) -> None:
+def test_a_withdrawal_erases_personal_data_from_every_table(city: City) -> None:
     assert tables_with(city.service, *WORDS) == {"person"}
     withdraw(city)
     assert tables_with(city.service, *WORDS) == set()
@@ -49,7 +49,7 @@ def test_withdrawing_erases_who_the_child_is_from_every_table(city: City) -> Non
         assert session.execute(select(func.count()).select_from(Person)).scalar_one() == 2
 
 
-def test_a_child_that_comes_back_keeps_its_ticket_and_its_place_in_the_log(city: City) -> None:
+def test_a_child_who_comes_back_keeps_the_ticket_and_the_log_entries(city: City) -> None:
     ticket = city.tickets()["quillon"]
     withdraw(city)
     assert city.portal.put(f"{PATH}/ranking", {"programs": ["adams-kg"]}, "*").status_code == 404
@@ -59,16 +59,16 @@ def test_a_child_that_comes_back_keeps_its_ticket_and_its_place_in_the_log(city:
     assert [claim["fact"] for claim in back.json()["claims"]] == ["sibling"]
     assert city.portal.put(f"{PATH}/ranking", {"programs": ["adams-kg"]}, "*").status_code == 200
     city.service.sequence()
-    told = [
+    kinds = [
         kind
         for kind in ("ranking.put", "ranking.withdraw")
         for one in entries(city.service, kind)
         if one["tag"] == ticket
     ]
-    assert told == ["ranking.put", "ranking.put", "ranking.withdraw"]
+    assert kinds == ["ranking.put", "ranking.put", "ranking.withdraw"]
 
 
-def test_a_child_comes_back_in_a_batch_with_the_whole_application_only(city: City) -> None:
+def test_a_child_can_come_back_in_a_batch_only_with_the_whole_application(city: City) -> None:
     ticket = city.tickets()["quillon"]
     withdraw(city)
     row: dict[str, Json] = {"cycle": "2027", "reference": "quillon", "ranking": {"programs": ["adams-kg"]}}
@@ -80,7 +80,7 @@ def test_a_child_comes_back_in_a_batch_with_the_whole_application_only(city: Cit
     assert (city.tickets()["quillon"], city.portal.get(PATH).json()["child"]) == (ticket, CHILD)
 
 
-def test_the_claims_of_a_withdrawn_child_are_listed_without_a_name(city: City) -> None:
+def test_the_claims_of_a_withdrawn_child_have_no_name(city: City) -> None:
     (claim,) = city.lincoln.get(f"{CYCLE}/claims").json()["data"]
     assert claim["child"] == CHILD
     withdraw(city)
@@ -88,7 +88,7 @@ def test_the_claims_of_a_withdrawn_child_are_listed_without_a_name(city: City) -
     assert (claim["child"], claim["claim"]["fact"]) == (None, "sibling")
 
 
-def test_after_a_round_every_list_can_be_read_without_the_child(service: Service) -> None:
+def test_all_lists_of_a_round_stay_readable_after_withdrawals(service: Service) -> None:
     whole = make_whole(service)
     city, network = whole.city, whole.network
     for reference in ("child-00", "child-01"):
@@ -105,7 +105,7 @@ def test_after_a_round_every_list_can_be_read_without_the_child(service: Service
     assert failed == []
 
 
-def test_whoever_reads_an_application_while_it_is_withdrawn_gets_404(city: City) -> None:
+def test_a_reader_during_a_withdrawal_gets_404(city: City) -> None:
     answers: list[httpx2.Response] = []
     reading = Thread(target=lambda: answers.append(city.portal.get(PATH)))
     with transaction(city.service.sessions) as holding, transaction(city.service.sessions) as looking:
@@ -118,7 +118,7 @@ def test_whoever_reads_an_application_while_it_is_withdrawn_gets_404(city: City)
     assert [answer.status_code for answer in answers] == [404]
 
 
-def test_applications_withdrawn_before_are_erased_by_the_migration(city: City) -> None:
+def test_the_migration_erases_earlier_withdrawn_applications(city: City) -> None:
     downgrade(city.service.database, "0008")
     with transaction(city.service.sessions) as session:
         session.execute(text("UPDATE applicant SET withdrawn_at = now() WHERE reference = 'quillon'"))
@@ -129,7 +129,7 @@ def test_applications_withdrawn_before_are_erased_by_the_migration(city: City) -
         assert session.execute(select(func.count()).select_from(Applicant).join(Child)).scalar_one() == 3
 
 
-def test_no_answer_that_is_kept_for_its_idempotency_key_can_name_a_child(service: Service) -> None:
+def test_an_answer_stored_for_its_idempotency_key_cannot_name_a_child(service: Service) -> None:
     schemas = service.app.openapi()["components"]["schemas"]
     kept = 0
     for path, methods in service.app.openapi()["paths"].items():

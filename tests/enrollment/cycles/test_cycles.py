@@ -1,4 +1,4 @@
-"""Cycles: the calendar and the policy, what of them is fixed when, and what a cycle takes at a time."""
+"""Cycles: the calendar, the policy, the settings that become fixed, and the phases."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from lottery.market.canonical import Json
 from people import Service
 from rows import add_cycle, add_school, offer
 
-# Far away, so that no test hangs on the day it is run on.
+# Far in the future, so no test depends on today's date.
 BODY: Mapping[str, Json] = {
     "id": "2027",
     "name": "School year 2027-28",
@@ -43,26 +43,26 @@ NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
 def changed(shown: httpx2.Response, **changes: Json) -> dict[str, Json]:
-    """Return the body that puts a cycle as it is shown, but for some changes."""
-    kept = {name: part for name, part in shown.json().items() if name not in SHOWN_ONLY}
+    """Return the body that changes some settings of a cycle."""
+    kept = {name: part for name, part in shown.json().items() if name not in READ_ONLY_FIELDS}
     return {**kept, **changes}
 
 
-SHOWN_ONLY = {"id", "phase", "main_round", "running_round", "zones_vintage"}
+READ_ONLY_FIELDS = {"id", "phase", "main_round", "running_round", "zones_vintage"}
 
 
 def faults(answer: httpx2.Response) -> set[tuple[str, str]]:
-    """Return the places and codes of an answer's faults."""
+    """Return the places and codes of the faults in an answer."""
     return {(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]}
 
 
-def open_cycle(service: Service, **changes: object) -> None:
-    """Put a cycle into the table that has opened."""
+def add_open_cycle(service: Service, **changes: object) -> None:
+    """Add an open cycle to the table."""
     with transaction(service.sessions) as session:
         add_cycle(session, "2027", **changes)
 
 
-def test_an_administrator_makes_a_cycle_and_anybody_reads_it(service: Service) -> None:
+def test_an_administrator_creates_a_cycle_and_anybody_reads_it(service: Service) -> None:
     made = service.administrator().post("/v1/cycles", BODY)
     assert (made.status_code, made.headers["location"]) == (201, "/v1/cycles/2027")
     read = service.stranger().get("/v1/cycles/2027")
@@ -74,7 +74,7 @@ def test_an_administrator_makes_a_cycle_and_anybody_reads_it(service: Service) -
     assert [cycle["id"] for cycle in listed] == ["2027"]
 
 
-def test_the_log_has_the_calendar_and_the_policy_in_full_in_utc(service: Service) -> None:
+def test_the_log_has_the_full_calendar_and_policy_in_utc(service: Service) -> None:
     service.administrator().post("/v1/cycles", BODY)
     (entry,) = entries(service, "cycle.put")
     assert entry["actor"] == "staff:administrator"
@@ -85,8 +85,8 @@ def test_the_log_has_the_calendar_and_the_policy_in_full_in_utc(service: Service
     assert entry["agreement"] == BODY["agreement"]
 
 
-def test_nobody_but_an_administrator_makes_or_changes_a_cycle(service: Service) -> None:
-    open_cycle(service)
+def test_only_administrators_create_or_change_a_cycle(service: Service) -> None:
+    add_open_cycle(service)
     with transaction(service.sessions) as session:
         add_school(session, "lincoln")
     callers = [
@@ -102,14 +102,14 @@ def test_nobody_but_an_administrator_makes_or_changes_a_cycle(service: Service) 
     assert service.stranger().put("/v1/cycles/2027", BODY, '"1"').status_code == 401
 
 
-def test_an_id_is_taken_once(service: Service) -> None:
+def test_two_cycles_cannot_have_the_same_id(service: Service) -> None:
     administrator = service.administrator()
     administrator.post("/v1/cycles", BODY)
     again = administrator.post("/v1/cycles", BODY)
     assert (again.status_code, again.json()["code"]) == (409, "cycle-id-taken")
 
 
-def test_every_contradiction_of_a_body_is_told_at_once(service: Service) -> None:
+def test_an_answer_lists_all_contradictions_of_a_body(service: Service) -> None:
     wrong = {
         **BODY,
         "grades": ["KG", "01", "KG"],
@@ -160,7 +160,7 @@ def test_a_body_of_the_wrong_shape_is_refused_at_its_place(service: Service, pla
     assert {fault["pointer"].split("/")[1] for fault in answer.json()["errors"]} == {place}
 
 
-def test_until_it_opens_everything_may_be_changed_without_a_reason(service: Service) -> None:
+def test_all_settings_can_change_without_a_reason_until_the_cycle_opens(service: Service) -> None:
     administrator = service.administrator()
     made = administrator.post("/v1/cycles", BODY)
     body = changed(made, grades=["KG"], tie_break="multiple", opens_at="2190-02-01T00:00:00Z", most_ranks=12)
@@ -171,7 +171,7 @@ def test_until_it_opens_everything_may_be_changed_without_a_reason(service: Serv
     assert len(entries(service, "cycle.put")) == 2
 
 
-def test_an_agreement_with_another_text_is_another_version(service: Service) -> None:
+def test_a_new_text_of_the_agreement_needs_a_new_version(service: Service) -> None:
     administrator = service.administrator()
     made = administrator.post("/v1/cycles", BODY)
     answer = administrator.put("/v1/cycles/2027", changed(made, agreement="Another text"), '"1"')
@@ -180,7 +180,7 @@ def test_an_agreement_with_another_text_is_another_version(service: Service) -> 
     assert administrator.put("/v1/cycles/2027", body, '"1"').status_code == 200
 
 
-def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
+def test_a_change_of_a_cycle_names_its_version(service: Service) -> None:
     administrator = service.administrator()
     body = changed(administrator.post("/v1/cycles", BODY), name="Another name")
     assert administrator.put("/v1/cycles/2027", body).status_code == 428
@@ -188,8 +188,8 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     assert administrator.put("/v1/cycles/nowhere", body, '"1"').json()["code"] == "cycle-not-found"
 
 
-def test_once_it_has_opened_the_policy_is_fixed_and_a_reason_is_asked_for(service: Service) -> None:
-    open_cycle(service)
+def test_an_open_cycle_has_a_fixed_policy_and_needs_a_reason_for_changes(service: Service) -> None:
+    add_open_cycle(service)
     administrator = service.administrator()
     body = changed(
         administrator.get("/v1/cycles/2027"),
@@ -215,8 +215,8 @@ def test_once_it_has_opened_the_policy_is_fixed_and_a_reason_is_asked_for(servic
     }
 
 
-def test_once_it_has_opened_grades_and_facts_may_be_added_with_a_reason(service: Service) -> None:
-    open_cycle(service)
+def test_grades_and_facts_can_be_added_to_an_open_cycle_with_a_reason(service: Service) -> None:
+    add_open_cycle(service)
     administrator = service.administrator()
     body = changed(
         administrator.get("/v1/cycles/2027"), grades=["PK3", "PK4", "KG", "01", "02"], reason="A new grade is offered"
@@ -227,7 +227,7 @@ def test_once_it_has_opened_grades_and_facts_may_be_added_with_a_reason(service:
     assert entries(service, "deadline.move") == []
 
 
-def test_a_grade_with_programs_that_were_offered_cannot_be_lost(service: Service) -> None:
+def test_a_grade_with_offered_programs_cannot_be_removed(service: Service) -> None:
     with transaction(service.sessions) as session:
         now = clock(session)
         add_cycle(session, opens_at=now + DAY, deadline=now + 2 * DAY)
@@ -239,8 +239,8 @@ def test_a_grade_with_programs_that_were_offered_cannot_be_lost(service: Service
     assert (answer.status_code, faults(answer)) == (409, {("/grades", "grade-offered")})
 
 
-def test_moving_the_deadline_is_an_entry_of_its_own(service: Service) -> None:
-    open_cycle(service, deadline=datetime(2190, 3, 1, tzinfo=UTC))
+def test_a_moved_deadline_has_a_separate_log_entry(service: Service) -> None:
+    add_open_cycle(service, deadline=datetime(2190, 3, 1, tzinfo=UTC))
     administrator = service.administrator()
     body = changed(
         administrator.get("/v1/cycles/2027"), deadline="2190-03-08T00:00:00Z", reason="Snow closed the schools"
@@ -251,8 +251,8 @@ def test_moving_the_deadline_is_an_entry_of_its_own(service: Service) -> None:
     assert entry["reason"] == "Snow closed the schools"
 
 
-def test_a_deadline_cannot_move_to_a_time_that_has_passed(service: Service) -> None:
-    open_cycle(service)
+def test_a_deadline_cannot_move_into_the_past(service: Service) -> None:
+    add_open_cycle(service)
     administrator = service.administrator()
     with transaction(service.sessions) as session:
         passed = rfc3339(clock(session) - timedelta(hours=1))
@@ -261,13 +261,13 @@ def test_a_deadline_cannot_move_to_a_time_that_has_passed(service: Service) -> N
 
 
 def test_a_deadline_cannot_move_once_the_main_round_is_frozen(service: Service) -> None:
-    open_cycle(service, main_round="2027-main")
+    add_open_cycle(service, main_round="2027-main")
     administrator = service.administrator()
     body = changed(administrator.get("/v1/cycles/2027"), deadline="2190-01-01T00:00:00Z", reason="To be kind")
     assert faults(administrator.change("/v1/cycles/2027", body)) == {("/deadline", "main-round-frozen")}
 
 
-def test_what_comes_at_the_deadline_is_late_and_at_the_end_of_the_late_window_is_refused(service: Service) -> None:
+def test_each_phase_includes_its_first_moment_and_excludes_its_last(service: Service) -> None:
     with transaction(service.sessions) as session:
         cycle = add_cycle(
             session,
@@ -289,7 +289,7 @@ def test_what_comes_at_the_deadline_is_late_and_at_the_end_of_the_late_window_is
         assert phase_at(cycle, NOON) is Phase.RUNNING
 
 
-def test_a_cycle_is_held_only_while_it_takes_applications(service: Service) -> None:
+def test_only_a_cycle_that_accepts_applications_can_be_locked_as_open(service: Service) -> None:
     with transaction(service.sessions) as session:
         now = clock(session)
         add_cycle(session, "now")
@@ -311,7 +311,7 @@ def test_a_cycle_is_held_only_while_it_takes_applications(service: Service) -> N
             lock_open_cycle(session, "nowhere")
 
 
-def test_schools_act_until_the_freeze_and_other_facts_change_between_rounds(service: Service) -> None:
+def test_participation_is_fixed_by_the_freeze_and_other_data_between_rounds(service: Service) -> None:
     with transaction(service.sessions) as session:
         add_cycle(session, "before")
         add_cycle(session, "run", running_round="run-main", main_round="run-main")
@@ -327,11 +327,11 @@ def test_schools_act_until_the_freeze_and_other_facts_change_between_rounds(serv
             lock_cycle_before_freeze(session, "after")
 
 
-def test_a_cycle_that_was_read_before_is_read_again_when_it_is_held(service: Service) -> None:
-    open_cycle(service)
+def test_a_lock_reads_a_cycle_again_that_was_read_before(service: Service) -> None:
+    add_open_cycle(service)
     with transaction(service.sessions) as session:
-        seen = session.get(Cycle, "2027")
-        assert seen is not None
+        before = session.get(Cycle, "2027")
+        assert before is not None
         with transaction(service.sessions) as other:
             frozen = other.get(Cycle, "2027")
             assert frozen is not None

@@ -1,4 +1,4 @@
-"""Notices: read on from where you stopped, and none is ever missing, whatever is committed when."""
+"""Notices: a reader that continues from its cursor misses no notice, in whatever order they are committed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def write(session: Session, subject: str, partner: str = "city-portal") -> None:
 
 @contextmanager
 def open_session(service: Service) -> Iterator[Session]:
-    """Yield a session whose transaction the test ends itself."""
+    """Yield a session. The test ends its transaction."""
     session = service.sessions()
     try:
         yield session
@@ -45,43 +45,39 @@ def open_session(service: Service) -> Iterator[Session]:
 
 
 def number(service: Service) -> None:
-    """Let a worker make one pass over the notices."""
+    """Run one numbering pass of a worker."""
     with transaction(service.sessions) as session:
         number_notices(session)
 
 
 def read_to_the_end(partner: Caller, cursor: str | None = None, limit: int = 2) -> tuple[list[str], str]:
-    """Return the subjects of all notices after a cursor, in order, and the cursor to go on with."""
-    seen: list[str] = []
+    """Return the subjects of all notices after a cursor, in order, and the next cursor."""
+    subjects: list[str] = []
     following = cursor
     while True:
         joint = f"&cursor={following}" if following else ""
         page = partner.get(f"{NOTICES}?limit={limit}{joint}").json()
-        seen += [notice["about"]["reference"] for notice in page["data"]]
+        subjects += [notice["about"]["reference"] for notice in page["data"]]
         following = page["next_cursor"]
         if following is None:
-            return seen, page["resume_cursor"]
+            return subjects, page["resume_cursor"]
 
 
-def test_a_notice_that_is_committed_late_is_read_by_whoever_has_read_a_later_id(
-    service: Service, portal: Caller
-) -> None:
+def test_a_notice_that_is_committed_late_comes_after_notices_with_later_ids(service: Service, portal: Caller) -> None:
     with open_session(service) as slow, open_session(service) as quick:
         write(slow, "written first")
         write(quick, "committed first")
         quick.commit()
         number(service)
-        seen, cursor = read_to_the_end(portal)
-        assert seen == ["committed first"]
+        subjects, cursor = read_to_the_end(portal)
+        assert subjects == ["committed first"]
         slow.commit()
     number(service)
     assert read_to_the_end(portal, cursor)[0] == ["written first"]
     assert read_to_the_end(portal)[0] == ["committed first", "written first"]
 
 
-def test_reading_to_the_end_gives_a_cursor_that_gives_exactly_what_comes_later(
-    service: Service, portal: Caller
-) -> None:
+def test_the_resume_cursor_gives_exactly_the_later_notices(service: Service, portal: Caller) -> None:
     empty = portal.get(NOTICES).json()
     assert (empty["data"], empty["next_cursor"]) == ([], None)
     with transaction(service.sessions) as session:
@@ -93,12 +89,12 @@ def test_reading_to_the_end_gives_a_cursor_that_gives_exactly_what_comes_later(
     assert read_to_the_end(portal, cursor) == ([], cursor)
     with transaction(service.sessions) as session:
         write(session, "d")
-    assert read_to_the_end(portal, cursor) == ([], cursor)  # it has no number yet
+    assert read_to_the_end(portal, cursor) == ([], cursor)  # the notice has no number yet
     number(service)
     assert read_to_the_end(portal, cursor)[0] == ["d"]
 
 
-def test_each_partner_has_numbers_of_its_own_without_gaps(service: Service, portal: Caller) -> None:
+def test_the_notices_of_each_partner_have_numbers_without_gaps(service: Service, portal: Caller) -> None:
     network = service.partner("network")
     for subject, partner in (("a", "city-portal"), ("b", "network"), ("c", "network"), ("d", "city-portal")):
         with transaction(service.sessions) as session:
@@ -108,33 +104,33 @@ def test_each_partner_has_numbers_of_its_own_without_gaps(service: Service, port
         assert [notice["number"] for notice in reader.get(NOTICES).json()["data"]] == [1, 2]
 
 
-def test_a_reader_misses_nothing_while_many_write_and_several_workers_number(service: Service, portal: Caller) -> None:
+def test_a_reader_misses_no_notice_while_many_transactions_write(service: Service, portal: Caller) -> None:
     def write_some(writer: int) -> None:
         for act in range(ACTS):
             with transaction(service.sessions) as session:
                 write(session, f"{writer}-{act}")
-                number(service)  # a worker's pass while this act is not committed yet
+                number(service)  # a numbering pass before this transaction commits
                 write(session, f"{writer}-{act}-again")
             number(service)
 
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
         writing = [pool.submit(write_some, writer) for writer in range(WRITERS)]
-        seen, cursor = read_to_the_end(portal, limit=7)
+        subjects, cursor = read_to_the_end(portal, limit=7)
         for _ in range(MAX_LOOKS):
             if all(one.done() for one in writing):
                 break
             more, cursor = read_to_the_end(portal, cursor, limit=7)
-            seen += more
+            subjects += more
         for one in writing:
             one.result()
     more, _ = read_to_the_end(portal, cursor)
-    assert len(seen + more) == len(set(seen + more)) == WRITERS * ACTS * 2
+    assert len(subjects + more) == len(set(subjects + more)) == WRITERS * ACTS * 2
     listed = portal.get(f"{NOTICES}?limit=200").json()["data"]
     assert [notice["number"] for notice in listed] == list(range(1, len(listed) + 1))
-    assert [notice["about"]["reference"] for notice in listed] == seen + more
+    assert [notice["about"]["reference"] for notice in listed] == subjects + more
 
 
-def test_notices_from_before_there_were_numbers_keep_their_order(service: Service, portal: Caller) -> None:
+def test_the_migration_numbers_earlier_notices_in_order(service: Service, portal: Caller) -> None:
     service.partner("network")
     wanted: list[Json] = []
     for place, subject in enumerate("dacb"):

@@ -1,4 +1,4 @@
-"""Rankings: versions and drafts, on time by the database's clock, each in the log by a commitment that opens."""
+"""Rankings: versions, drafts and deadlines, and the commitments to rankings in the log."""
 
 import json
 import uuid
@@ -36,7 +36,7 @@ def rank(city: City, programs: Sequence[str], **more: Json) -> httpx2.Response:
     return city.portal.put(PATH, {"programs": list(programs), **more}, "*")
 
 
-def test_a_ranking_is_a_new_version_with_a_confirmation_and_the_family_sees_all_of_them(city: City) -> None:
+def test_each_ranking_is_a_new_version_with_a_confirmation_number(city: City) -> None:
     second = rank(city, ["adams-kg"])
     assert (second.json()["version"], len(second.json()["confirmation"])) == (2, 10)
     versions = city.portal.get(f"{PATH}/versions").json()["data"]
@@ -50,19 +50,19 @@ def test_a_ranking_is_a_new_version_with_a_confirmation_and_the_family_sees_all_
     assert ([one["version"] for one in rest["data"]], rest["next_cursor"]) == ([1], None)
 
 
-def test_the_same_ranking_again_is_the_same_version(city: City) -> None:
+def test_a_repeated_ranking_is_the_same_version(city: City) -> None:
     again = rank(city, ["lincoln-kg", "adams-kg"])
     assert again.json() == city.portal.get(PATH).json()
     assert len(entries(city.service, "ranking.put")) == 1
 
 
-def test_a_change_names_the_version_that_it_changes(city: City) -> None:
+def test_a_change_of_a_ranking_names_its_version(city: City) -> None:
     assert city.portal.put(PATH, {"programs": ["adams-kg"]}).status_code == 428
     assert city.portal.put(PATH, {"programs": ["adams-kg"]}, '"9"').status_code == 412
     assert city.portal.put(PATH, {"programs": ["adams-kg"]}, '"1"').status_code == 200
 
 
-def test_a_draft_does_not_count_and_what_is_in_force_stays(city: City) -> None:
+def test_a_draft_does_not_replace_the_ranking_in_force(city: City) -> None:
     draft = rank(city, ["adams-kg"], draft=True).json()
     assert (draft["draft"], draft["version"], draft["confirmation"], draft["receipt"]) == (True, 2, None, None)
     assert len(entries(city.service, "ranking.put")) == 1
@@ -70,14 +70,14 @@ def test_a_draft_does_not_count_and_what_is_in_force_stays(city: City) -> None:
         assert session.scalars(select(Applicant.ranking_version)).one() == 1
 
 
-def test_a_withdrawal_is_a_version_and_an_entry(city: City) -> None:
+def test_a_withdrawal_is_a_version_and_a_log_entry(city: City) -> None:
     gone = city.portal.delete(PATH, "*")
     assert (gone.status_code, gone.json()["withdrawn"], gone.json()["programs"]) == (200, True, [])
     assert len(entries(city.service, "ranking.withdraw")) == 1
     assert city.portal.delete(PATH, "*").status_code == 404
 
 
-def test_what_cannot_be_ranked_is_refused_by_name_all_at_once_and_nothing_is_stored(city: City) -> None:
+def test_a_refused_ranking_lists_all_faults_and_stores_nothing(city: City) -> None:
     with transaction(city.service.sessions) as session:
         add_school(session, "charter", operator="network")
         add_school(session, "high", operator="network", grades=["01"])
@@ -96,19 +96,19 @@ def test_what_cannot_be_ranked_is_refused_by_name_all_at_once_and_nothing_is_sto
     assert city.portal.get(PATH).json()["version"] == 1
 
 
-def test_a_ranking_is_no_longer_than_the_cycle_says(city: City) -> None:
+def test_a_ranking_cannot_be_longer_than_the_limit_of_the_cycle(city: City) -> None:
     with transaction(city.service.sessions) as session:
         lock_cycle(session, "2027").cycle.most_ranks = 1
     assert rank(city, ["adams-kg", "lincoln-kg"]).json()["errors"][0]["code"] == "too-many"
 
 
-def test_validate_stores_nothing_and_asks_for_no_key(city: City) -> None:
+def test_a_check_stores_nothing_and_needs_no_idempotency_key(city: City) -> None:
     answer = city.portal.post(f"{CYCLE}/applicants/child-00/validate", {"programs": ["adams-kg"]})
     assert answer.json() == {"usable": True, "errors": []}
     assert city.portal.get(PATH).json()["version"] == 1
 
 
-def test_who_ranked_a_program_that_left_is_warned(city: City) -> None:
+def test_applicants_who_ranked_a_withdrawn_program_get_a_warning(city: City) -> None:
     left: Json = {"status": "out", "reason": "The building is not ready"}
     assert city.adams.change(f"{CYCLE}/schools/adams/participation", left).status_code == 200
     warning = {"program": "adams-kg", "code": "program-withdrawn", "reason": "The building is not ready"}
@@ -118,8 +118,8 @@ def test_who_ranked_a_program_that_left_is_warned(city: City) -> None:
     assert city.service.partner("network").get(f"{CYCLE}/warnings").json()["data"] == []
 
 
-def test_no_applicant_s_warnings_are_cut_where_the_list_ends(city: City) -> None:
-    # One warning of child-00 and two of each other: an end after 200 warnings would be between a child's two.
+def test_the_warnings_of_an_applicant_stay_on_one_page(city: City) -> None:
+    # child-00 has one warning and each other child has two, so warning 200 is the first of a child's two.
     rank(city, ["adams-kg"])
     both: Json = {"programs": ["lincoln-kg", "adams-kg"]}
     child: Json = {"grade": "KG", "child": CHILD}
@@ -138,7 +138,7 @@ def test_no_applicant_s_warnings_are_cut_where_the_list_ends(city: City) -> None
     assert [one["reference"] for one in after["data"]] == ["child-199"]
 
 
-def test_what_is_in_force_may_be_sent_again_when_a_program_of_it_has_left(city: City) -> None:
+def test_the_ranking_in_force_can_be_repeated_after_a_program_left(city: City) -> None:
     city.adams.change(f"{CYCLE}/schools/adams/participation", {"status": "out", "reason": "No building"})
     assert rank(city, ["lincoln-kg", "adams-kg"]).json()["version"] == 1
     assert rank(city, ["adams-kg"]).json()["errors"][0]["code"] == "not-taking-part"
@@ -156,7 +156,7 @@ def move(city: City, **by: timedelta) -> None:
 MINUTE = timedelta(minutes=1)
 
 
-def test_after_the_deadline_a_ranking_is_late_and_after_that_it_is_refused(city: City) -> None:
+def test_a_ranking_after_the_deadline_is_late_and_after_the_late_window_refused(city: City) -> None:
     move(city, deadline=-MINUTE, late_until=MINUTE)
     assert rank(city, ["adams-kg"]).json()["late"] is True
     move(city, deadline=-2 * MINUTE, late_until=-MINUTE)
@@ -164,18 +164,18 @@ def test_after_the_deadline_a_ranking_is_late_and_after_that_it_is_refused(city:
     assert city.portal.get(PATH).json()["programs"] == ["adams-kg"]
 
 
-def test_the_same_ranking_again_after_the_deadline_stays_on_time(city: City) -> None:
+def test_a_ranking_repeated_after_the_deadline_stays_on_time(city: City) -> None:
     move(city, deadline=-MINUTE, late_until=MINUTE)
     again = rank(city, ["lincoln-kg", "adams-kg"]).json()
     assert (again["version"], again["late"]) == (1, False)
 
 
-def test_before_the_opening_nothing_is_taken(city: City) -> None:
+def test_rankings_before_the_opening_are_refused(city: City) -> None:
     move(city, opens_at=MINUTE, deadline=2 * MINUTE)
     assert rank(city, ["adams-kg"]).json()["code"] == "cycle-not-open-yet"
 
 
-def test_a_batch_is_done_row_by_row(city: City) -> None:
+def test_each_row_of_a_batch_is_stored_or_refused_separately(city: City) -> None:
     child: Json = {"grade": "KG", "child": CHILD}
     rows: list[Json] = [
         {"cycle": "2027", "reference": "b1", "applicant": child, "ranking": {"programs": ["adams-kg"]}},
@@ -191,11 +191,11 @@ def test_a_batch_is_done_row_by_row(city: City) -> None:
         ("b4", True, None),
     ]
     assert shown[1]["errors"][0]["pointer"] == "/programs/0"
-    # A row is wholly done or not at all.
+    # A refused row stores nothing.
     assert city.portal.get(f"{CYCLE}/applicants/b2").status_code == 404
 
 
-def test_a_batch_s_answer_is_given_again_as_it_was(city: City) -> None:
+def test_a_repeated_batch_gets_the_first_answer(city: City) -> None:
     rows: list[Json] = [{"cycle": "2027", "reference": "b1", "ranking": {"programs": ["adams-kg"]}}]
     first = city.portal.post("/v1/applicants:batch", {"rows": rows}, key="k-1")
     again = city.portal.post("/v1/applicants:batch", {"rows": rows}, key="k-1")
@@ -203,7 +203,7 @@ def test_a_batch_s_answer_is_given_again_as_it_was(city: City) -> None:
     assert (again.status_code, again.json()) == (first.status_code, first.json())
 
 
-def test_an_act_is_done_once_for_its_key(city: City) -> None:
+def test_a_repeated_claim_with_the_same_key_is_made_once(city: City) -> None:
     body: Json = {"fact": "sibling", "school": "lincoln"}
     path = f"{CYCLE}/applicants/child-00/claims"
     first = city.portal.post(path, body, key="k-1")
@@ -216,9 +216,9 @@ def test_an_act_is_done_once_for_its_key(city: City) -> None:
 
 
 @pytest.mark.postgresql_errors("ERROR:  no")
-def test_a_ranking_whose_commit_fails_is_not_acknowledged(city: City) -> None:
+def test_a_ranking_with_a_failed_commit_is_not_confirmed(city: City) -> None:
     with transaction(city.service.sessions) as session:
-        # Looked at when the transaction commits, after everything was decided and written.
+        # The trigger fires at the commit, after all decisions and writes.
         session.execute(
             text(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -237,7 +237,7 @@ def test_a_ranking_whose_commit_fails_is_not_acknowledged(city: City) -> None:
     assert len(entries(city.service, "ranking.put")) == 1
 
 
-def test_a_partner_that_was_closed_or_lost_the_scope_submits_no_more_with_its_token(city: City) -> None:
+def test_a_closed_partner_cannot_submit_with_its_old_token(city: City) -> None:
     partner = "/v1/partners/city-portal"
     body: Json = {"name": "City portal", "scopes": ["applications:read"], "active": True}
     assert city.ann.change(partner, body).status_code == 200
@@ -247,7 +247,7 @@ def test_a_partner_that_was_closed_or_lost_the_scope_submits_no_more_with_its_to
     assert rank(city, ["adams-kg"]).status_code == 401
 
 
-def test_the_chain_goes_on_when_another_partner_brings_the_child(city: City) -> None:
+def test_the_chain_of_rankings_continues_at_another_partner(city: City) -> None:
     network = city.service.partner("network")
     apply(city.portal, "a1", ["adams-kg"], sis_id="s-1")
     assert city.portal.delete(f"{CYCLE}/applicants/a1", "*").status_code == 204
@@ -255,9 +255,9 @@ def test_the_chain_goes_on_when_another_partner_brings_the_child(city: City) -> 
     ticket = network.get(f"{CYCLE}/applicants/b1").json()["ticket"]
     with transaction(city.service.sessions) as session:
         rows = session.execute(select(LogEntry.body, LogEntry.leaf_hash).order_by(LogEntry.id)).all()
-    told = [(json.loads(body), leaf.hex()) for body, leaf in rows if ticket in body and '"type":"ranking.' in body]
-    assert [entry["type"] for entry, _ in told] == ["ranking.put", "ranking.withdraw", "ranking.put"]
-    assert [entry["prev"] for entry, _ in told] == [None, told[0][1], told[1][1]]
+    chain = [(json.loads(body), leaf.hex()) for body, leaf in rows if ticket in body and '"type":"ranking.' in body]
+    assert [entry["type"] for entry, _ in chain] == ["ranking.put", "ranking.withdraw", "ranking.put"]
+    assert [entry["prev"] for entry, _ in chain] == [None, chain[0][1], chain[1][1]]
 
 
 ACTS = st.sampled_from(["submit adams", "submit both", "draft", "withdraw", "leave"])
@@ -265,7 +265,7 @@ ACTS = st.sampled_from(["submit adams", "submit both", "draft", "withdraw", "lea
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(ACTS, min_size=1, max_size=7))
-def test_the_log_has_each_child_s_rankings_as_a_chain_that_the_tables_open(city: City, acts: list[str]) -> None:
+def test_the_tables_open_the_chain_of_rankings_of_each_child(city: City, acts: list[str]) -> None:
     reference = f"child-{uuid.uuid4()}"
     path = f"{CYCLE}/applicants/{reference}"
     expected: list[str] | None = None
@@ -286,26 +286,26 @@ def test_the_log_has_each_child_s_rankings_as_a_chain_that_the_tables_open(city:
                 city.portal.delete(path, "*")
                 assert city.portal.put(path, {"grade": "KG", "child": CHILD}).status_code == 200
                 expected = None
-    hold_chain_against_tables(city, reference, expected)
+    assert_tables_open_chain(city, reference, expected)
 
 
 def submit(city: City, path: str, programs: list[str], *, draft: bool = False) -> httpx2.Response:
-    """Send a ranking, as a change where there is a version already."""
+    """Send a ranking, as a change if the application already has a version."""
     body: Json = {"programs": programs, "draft": draft}
     there = city.portal.get(f"{path}/ranking").status_code == 200
     return city.portal.put(f"{path}/ranking", body, "*" if there else None)
 
 
-def hold_chain_against_tables(city: City, reference: str, expected: list[str] | None) -> None:
+def assert_tables_open_chain(city: City, reference: str, expected: list[str] | None) -> None:
     with transaction(city.service.sessions) as session:
         applicant = session.scalars(select(Applicant).where(Applicant.reference == reference)).one()
         child = session.get_one(Child, applicant.child_id)
         versions = session.scalars(
             select(RankingVersion).where(RankingVersion.applicant_id == applicant.id).order_by(RankingVersion.version)
         ).all()
-        told = [one for kind in ("ranking.put", "ranking.withdraw") for one in entries(city.service, kind)]
+        logged = [one for kind in ("ranking.put", "ranking.withdraw") for one in entries(city.service, kind)]
         by_leaf = dict(session.execute(select(LogEntry.leaf_hash, LogEntry.type)).all())
-    mine = {int(str(one["version"])): one for one in told if one["tag"] == child.tag.hex()}
+    mine = {int(str(one["version"])): one for one in logged if one["tag"] == child.tag.hex()}
     assert [version.version for version in versions] == list(range(1, len(versions) + 1))
     former: bytes | None = None
     for version in versions:

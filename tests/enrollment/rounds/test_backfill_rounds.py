@@ -92,7 +92,7 @@ def test_a_school_that_fills_no_later_seats_leaves_the_seat_empty_and_the_ledger
     version = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules").json()["version"]
     (vacancy,) = city.vacancies("lincoln-kg")
     assert vacancy["rules_version"] == version
-    assert f"version {version} of its rules" in str(vacancy["detail"])
+    assert f"version {version} of the school's rules" in str(vacancy["detail"])
     assert (vacancy["school"], vacancy["rule_of"]) == ("lincoln", "program:lincoln-kg")
     counts = city.service.stranger().get(f"{CYCLE}/vacancies/counts").json()["data"]
     assert {one["school"]: one["by_why"] for one in counts} == {"lincoln": {why: 1}}
