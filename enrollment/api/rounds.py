@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Path, Query, Request, status
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import (
@@ -42,7 +41,7 @@ from enrollment.rounds.creation import make_round
 from enrollment.rounds.draw import draw
 from enrollment.rounds.freeze import freeze
 from enrollment.rounds.frozen_market import count_exclusions
-from enrollment.rounds.locks import lock_round, lock_round_and_cycle, read_round
+from enrollment.rounds.locks import lock_round, lock_round_and_cycle, read_round, select_rounds
 from enrollment.rounds.match_job import MATCH, ask_for_match
 from enrollment.rounds.models import Rehearsal, Round, RoundCalendar
 from enrollment.rounds.publication import publish_in_person
@@ -68,7 +67,7 @@ RoundId = Annotated[Id, Path(alias="round")]
 def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Path()]) -> Page[RoundOut]:
     """List a cycle's rounds by id, including void rounds."""
     read_cycle(session, cycle)
-    return paging.read(session, select(Round).where(Round.cycle_id == cycle), by=[Round.id]).show(show_round)
+    return paging.read(session, select_rounds(cycle), by=[Round.id]).show(show_round)
 
 
 @router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])

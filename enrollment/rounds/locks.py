@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from enrollment.cycles.locks import lock_cycle
@@ -87,6 +87,11 @@ def refuse_other_state(round_: Round, *wanted: str) -> None:
     """
     if round_.state not in wanted:
         raise OtherState(round=round_.id, state=round_.state, wanted=" or ".join(wanted))
+
+
+def select_rounds(cycle_id: str) -> Select[Round]:
+    """Select the rounds of a cycle."""
+    return select(Round).where(Round.cycle_id == cycle_id)
 
 
 def latest_published(session: Session, cycle_id: str) -> Round | None:

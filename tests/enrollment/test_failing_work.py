@@ -249,7 +249,7 @@ def test_a_rehearsal_whose_job_is_gone_does_not_wait_for_ever(city: City) -> Non
     rehearsal = open_round(city)
     run(city.service, "DELETE FROM procrastinate_jobs")
     assert shown(city, rehearsal)["state"] == "failed"
-    assert "is gone" in str(shown(city, rehearsal)["reason"])
+    assert "was lost" in str(shown(city, rehearsal)["reason"])
 
 
 def test_a_match_that_breaks_off_leaves_a_complaint_after_its_last_try(city: City) -> None:
