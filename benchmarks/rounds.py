@@ -28,12 +28,15 @@ from enrollment.demo.servers import new_database
 from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.migrate import upgrade
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.audit_files import seeds_before
-from enrollment.rounds.freeze import freeze, frozen_market
+from enrollment.rounds.creation import make_round
+from enrollment.rounds.draw import draw
+from enrollment.rounds.freeze import freeze
+from enrollment.rounds.frozen_market import frozen_market
 from enrollment.rounds.gates import Matched
-from enrollment.rounds.lifecycle import draw, publish
-from enrollment.rounds.locks import lock_round, lock_round_and_cycle, make_round, read_round
+from enrollment.rounds.locks import lock_round, lock_round_and_cycle, read_round
 from enrollment.rounds.match_job import findings_of, store
+from enrollment.rounds.publication import publish
+from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.models import ProgramRules
 from lottery.engines import match_market
 from lottery.generate.generate import Plan, Shape, generate

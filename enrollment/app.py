@@ -20,9 +20,10 @@ from enrollment.api.directory import router as directory_routes
 from enrollment.api.health import router as health_routes
 from enrollment.api.log import router as log_routes
 from enrollment.api.notices import router as notice_routes
-from enrollment.api.offers import router as family_seat_routes
+from enrollment.api.offers import router as offer_routes
 from enrollment.api.participation import router as participation_routes
 from enrollment.api.partners import router as partner_routes
+from enrollment.api.placements import router as placement_routes
 from enrollment.api.presets import router as preset_routes
 from enrollment.api.rankings import hot_router as hot_ranking_routes
 from enrollment.api.rankings import router as ranking_routes
@@ -33,7 +34,9 @@ from enrollment.api.rules import router as rules_routes
 from enrollment.api.security_log import router as security_log_routes
 from enrollment.api.sessions import router as session_routes
 from enrollment.api.staff import router as staff_routes
-from enrollment.api.vacancies import router as seat_routes
+from enrollment.api.targets import router as target_routes
+from enrollment.api.vacancies import router as vacancy_routes
+from enrollment.api.waitlists import router as waitlist_routes
 from enrollment.api.zones import imports as zone_import_routes
 from enrollment.api.zones import router as zone_routes
 from enrollment.audit.sequencer import sequencing
@@ -52,14 +55,13 @@ from enrollment.problems import NotFound, OutcomeUnknown
 from enrollment.query_parameters import UsableQuery
 from enrollment.request_log import Metrics, Observed
 from enrollment.rounds.calendar import CALENDAR, keep_calendars
-from enrollment.rounds.lifecycle import MATCH
-from enrollment.rounds.match_job import give_up_match, match_round
+from enrollment.rounds.match_job import MATCH, give_up_match, match_round
 from enrollment.rounds.rehearsal import REHEARSE, give_up_rehearsal, rehearse
 from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
 from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.site.api_docs import router as docs_routes
-from enrollment.waitlists.updates import WAITLISTS, look_after_waitlists
+from enrollment.waitlists.updates import WAITLISTS, update_waitlists
 from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
@@ -69,8 +71,11 @@ ROUTERS = (
     hot_ranking_routes,
     ranking_routes,
     notice_routes,
-    family_seat_routes,
-    seat_routes,
+    offer_routes,
+    waitlist_routes,
+    vacancy_routes,
+    target_routes,
+    placement_routes,
     roster_routes,
     round_routes,
     result_routes,
@@ -101,7 +106,7 @@ LOOPS = (
     Loop(EXPIRIES, expire_due, 1.0),
     Loop(REMINDERS, remind_due, 5.0),
     Loop(CALENDAR, keep_calendars, 2.0),
-    Loop(WAITLISTS, look_after_waitlists, 1.0),
+    Loop(WAITLISTS, update_waitlists, 1.0),
     numbering_notices(),
 )
 

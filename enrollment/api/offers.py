@@ -1,35 +1,35 @@
-"""Offers and waitlists over HTTP, for the partner that brought the child."""
+"""Offers: for the partner that brought the child, and for the program's school."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, status
-from sqlalchemy import select
+from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnswersOffers, ReadsResults
+from enrollment.access.callers import AnswersOffers, ReadsResults, RoleKind
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.security_log import record_names_read
+from enrollment.api.schemas.offers import OfferOut, OffersOut, OfferStatus, ProgramOfferOut, SeatedChildOut
 from enrollment.applicants.applications import find_applicant
-from enrollment.applicants.models import Applicant
-from enrollment.cycles.locks import lock_cycle_between_rounds, rfc3339
-from enrollment.cycles.models import Cycle
+from enrollment.applicants.models import Person
+from enrollment.audit.log import append
+from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
-from enrollment.directory.models import Program
+from enrollment.directory.school_access import ReadsProgram
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
-from enrollment.languages import in_language
+from enrollment.languages import CATALOGUES
 from enrollment.paging import Page, Paging
-from enrollment.rankings.versions import lock_ranker
-from enrollment.seats import offers as answering
-from enrollment.seats.models import Offer, WaitlistMove
-from enrollment.seats.schemas import MoveOut, OfferOut, OffersOut, ReasonOut
-from enrollment.seats.sentences import move_in_words, offer_in_words, reason_in_words
-from enrollment.waitlists.waitlists import leave_waitlist
+from enrollment.seats import offers
+from enrollment.seats.models import Offer
+from enrollment.seats.sentences import offer_in_words
+from lottery.explain.language import Language
 
 router = APIRouter(route_class=IdempotentRoute, tags=["offers"])
 
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
+
+OfferId = Annotated[uuid.UUID, Path(alias="offer")]
 
 
 @router.get(f"{APPLICANT}/offers")
@@ -40,76 +40,56 @@ def read_offers(
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
 ) -> OffersOut:
-    """Read the seats that a child that you brought was offered, the newest first, and what became of each."""
+    """Read your applicant's offers, the newest first, and what happened to each."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    made = session.scalars(
-        select(Offer).where(Offer.child_id == applicant.child_id).order_by(Offer.made_at.desc(), Offer.id)
-    ).all()
-    return OffersOut(data=[_offer_shown(session, offer, request) for offer in made])
+    made = offers.offers_to(session, applicant.child_id)
+    return OffersOut(data=[_show_offer(session, offer, request) for offer in made])
 
 
 @router.post("/v1/offers/{offer}/accept", dependencies=[Idempotent])
-def accept_offer(
-    session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
-) -> OfferOut:
-    """Accept a seat for a family. The child keeps its places on the waitlists of what it ranks higher."""
-    return _offer_shown(session, answering.accept(session, partner, offer), request)
+def accept_offer(session: InTransaction, partner: AnswersOffers, request: Request, offer_id: OfferId) -> OfferOut:
+    """Accept a seat for a family. The child stays on the waitlists for higher choices."""
+    return _show_offer(session, offers.accept(session, partner, offer_id), request)
 
 
 @router.post("/v1/offers/{offer}/decline", dependencies=[Idempotent])
-def decline_offer(
-    session: InTransaction, partner: AnswersOffers, request: Request, offer: Annotated[uuid.UUID, Path()]
-) -> OfferOut:
-    """Give a seat up for a family, also an accepted one. Its program leaves the ranking; the other waitlists stay."""
-    return _offer_shown(session, answering.decline(session, partner, offer), request)
+def decline_offer(session: InTransaction, partner: AnswersOffers, request: Request, offer_id: OfferId) -> OfferOut:
+    """Decline an offered or accepted seat for a family. The ranking loses the program; other waitlists stay."""
+    return _show_offer(session, offers.decline(session, partner, offer_id), request)
 
 
-@router.get(f"{APPLICANT}/waitlists/history")
-def read_waitlist_history(
+@router.get("/v1/cycles/{cycle}/programs/{program}/offers")
+def list_seats(
     session: InTransaction,
-    partner: ReadsResults,
-    request: Request,
+    staff: ReadsProgram,
     paging: Paging,
     *,
     cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
-) -> Page[MoveOut]:
-    """Read how a child that you brought moved on waitlists and why, the newest first; those that it left too."""
-    applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    language = reader_language(request)
-    # One look at a time writes moves, under a lock, so that their ids are in the order of commits.
-    asked = select(WaitlistMove).where(WaitlistMove.child_id == applicant.child_id)
-    found = paging.read(session, asked, by=[WaitlistMove.id], newest_first=True)
-    return found.show(lambda move: _move_shown(move, language))
-
-
-@router.delete(f"{APPLICANT}/waitlists/{{program}}", status_code=status.HTTP_204_NO_CONTENT)
-def leave_one_waitlist(
-    session: InTransaction,
-    partner: AnswersOffers,
-    *,
-    cycle: Annotated[Id, Path()],
-    reference: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-) -> None:
-    """Leave a program's waitlists: a version of the ranking without it. The seat that the child holds stays."""
-    held = lock_cycle_between_rounds(session, cycle)
-    ranker = lock_ranker(session, partner, cycle=cycle, reference=reference)
-    leave_waitlist(session, held, ranker, program, actor=partner.actor)
+    only: Annotated[OfferStatus | None, Query(alias="status", description="Only this status.")] = None,
+) -> Page[ProgramOfferOut]:
+    """List the offers of your program, and what happened to each. Auditors see no names."""
+    read_cycle(session, cycle)
+    audits = staff.is_(RoleKind.AUDITOR)
+    if audits:
+        fields = {"what": "offers", "program": program, "reader": staff.id}
+        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=fields)
+    else:
+        record_names_read(session, staff, "offers", cycle=cycle, program=program)
+    found = paging.read(session, offers.select_offers_at(cycle, program, only), by=[Offer.id])
+    return found.show(
+        lambda offer, tag, partner, person: _show_program_offer(offer, tag, partner, None if audits else person)
+    )
 
 
-def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferOut:
-    reference = session.scalars(
-        select(Applicant.reference).where(Applicant.child_id == offer.child_id, Applicant.withdrawn_at.is_(None))
-    ).one()
-    silence = session.scalars(select(Cycle.silence).where(Cycle.id == offer.cycle_id)).one()
-    say = in_language(reader_language(request))
+def _show_offer(session: Session, offer: Offer, request: Request) -> OfferOut:
+    reference, program_name, silence = offers.application_of(session, offer)
     return OfferOut.model_validate(
         {
             "id": offer.id,
             "reference": reference,
             "program": offer.program_id,
-            "program_name": session.get_one(Program, offer.program_id).name,
+            "program_name": program_name,
             "group": offer.seat_group,
             "choice": offer.choice,
             "source": offer.source,
@@ -119,32 +99,26 @@ def _offer_shown(session: Session, offer: Offer, request: Request) -> OfferOut:
             "status": offer.status,
             "closed_at": offer.closed_at,
             "if_silent": silence,
-            "detail": offer_in_words(offer, rfc3339(offer.answer_by), say),
+            "detail": offer_in_words(offer, Language(reader_language(request), CATALOGUES)),
         }
     )
 
 
-def _move_shown(move: WaitlistMove, language: str) -> MoveOut:
-    reasons = [
-        ReasonOut(
-            code=code, priority_class=class_, children=number, detail=reason_in_words(code, class_, number, language)
-        )
-        for code, class_, number in _reasons_of(move)
-    ]
-    return MoveOut(
-        program=move.program_id,
-        group=move.seat_group,
-        at=move.at,
-        was=move.was,
-        became=move.became,
-        detail=move_in_words(move.was, move.became, in_language(language)),
-        reasons=reasons,
+def _show_program_offer(offer: Offer, tag: bytes, partner: str | None, person: Person | None) -> ProgramOfferOut:
+    child = person and SeatedChildOut(
+        given_name=person.given_name, family_name=person.family_name, birth_date=person.birth_date.isoformat()
     )
-
-
-def _reasons_of(move: WaitlistMove) -> Iterator[tuple[str, str | None, int]]:
-    """Yield the stored reasons of a move that are of the form in which they are written."""
-    for reason in move.reasons if isinstance(move.reasons, list) else []:
-        match reason:
-            case [str(code), str() | None as class_, int(number)]:
-                yield code, class_, number
+    return ProgramOfferOut.model_validate(
+        {
+            "ticket": tag.hex(),
+            "group": offer.seat_group,
+            "priority_class": offer.priority_class,
+            "source": offer.source,
+            "status": offer.status,
+            "made_at": offer.made_at,
+            "answer_by": offer.answer_by,
+            "closed_at": offer.closed_at,
+            "partner": partner,
+            "child": child,
+        }
+    )

@@ -1,4 +1,4 @@
-"""Rosters over HTTP: what schools say of who is there, beside the seats that the lottery gave."""
+"""Compare rosters of enrolled children with the cycle's seats."""
 
 from itertools import chain
 from typing import Annotated
@@ -17,10 +17,11 @@ from enrollment.cycles.locks import CycleNow, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Program, School
-from enrollment.exchange.oneroster import SisIdIn, read_package
+from enrollment.exchange.oneroster import read_package
+from enrollment.exchange.oneroster_format import SisIdIn
 from enrollment.exchange.reconciliation import reconcile
-from enrollment.exchange.rosters import Known, read_csv_roster
-from enrollment.exchange.schemas import Reconciliation
+from enrollment.exchange.reconciliation_report import ReconciliationOut
+from enrollment.exchange.rosters import Reference, read_csv_roster
 from enrollment.field_types import Id
 from enrollment.problems import Problem, sentence
 from enrollment.settings import Settings
@@ -30,10 +31,10 @@ ZIPS = ("application/zip", "application/x-zip-compressed")
 
 
 class UnknownRosterFormat(Problem):
-    """A body that says that it is neither CSV nor a zip."""
+    """The Content-Type is not CSV or zip."""
 
     status = 415
-    title = sentence("The roster is in no format that is read here")
+    title = sentence("Unknown roster format")
     detail = sentence(
         "Send a CSV file with Content-Type: text/csv, or a OneRoster package with Content-Type: application/zip."
     )
@@ -62,42 +63,41 @@ def reconcile_roster(
     request: Request,
     cycle: Annotated[Id, Path()],
     grade: Annotated[
-        list[Id] | None, Query(max_length=50, description="Only seats and children of these grades, such as KG.")
+        list[Id] | None, Query(max_length=50, description="Only seats and children in these grades, such as KG.")
     ] = None,
     sis_id_in: Annotated[
-        SisIdIn, Query(description="OneRoster: the column of users.csv that has the SIS id that partners send.")
+        SisIdIn, Query(description="OneRoster: the column of users.csv with the SIS id that partners send.")
     ] = "identifier",
-) -> Reconciliation:
-    """Compare a roster with the cycle's seats: who is at a school without an offer, and who accepted and is not there.
+) -> ReconciliationOut:
+    """Compare a roster with the cycle's seats: children enrolled without an offer, and accepted seats not enrolled.
 
-    The roster is CSV with the columns `sis_id`, `school`, `grade` (and `enrolled_on`, if wanted), or a OneRoster 1.1 or
-    1.2 package, up to 256 MiB. A child that is there since before the cycle opened, as `enrolled_on` or a role's
-    `beginDate` says, stayed and needs no offer; without a date it is listed. Nothing of the roster is kept; the log
-    tells that you compared one.
+    Send CSV with the columns `sis_id`, `school`, `grade` and optionally `enrolled_on`, or a OneRoster 1.1 or 1.2
+    package, up to 256 MiB. A child whose `enrolled_on` or role's `beginDate` is before the cycle opened needs no offer.
+    A child without a date is listed. The service does not keep the roster. The log records that you compared a roster.
     """
-    held = read_cycle(session, cycle)
-    refuse_other_grades(held.cycle, *(grade or ()))
+    cycle_now = read_cycle(session, cycle)
+    refuse_other_grades(cycle_now.cycle, *(grade or ()))
     raw = upload_of(request).read()
-    known = _known(session, held, request.app.state.settings)
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind == CSV:
-        roster = read_csv_roster(raw, known)
-    elif kind in ZIPS:
-        roster = read_package(raw, known, sis_id_in=sis_id_in)
+    reference = _reference(session, cycle_now, request.app.state.settings)
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type == CSV:
+        roster = read_csv_roster(raw, reference)
+    elif content_type in ZIPS:
+        roster = read_package(raw, reference, sis_id_in=sis_id_in)
     else:
         raise UnknownRosterFormat
-    told = reconcile(session, held.cycle, roster, grades=grade)
+    report = reconcile(session, cycle_now.cycle, roster, grades=grade)
     actor = staff.actor_for(RoleKind.AUDITOR, RoleKind.ADMINISTRATOR)
     append(session, "record.read", cycle=cycle, actor=actor, fields={"what": "roster", "reader": staff.id})
-    return told
+    return report
 
 
-def _known(session: Session, held: CycleNow, settings: Settings) -> Known:
+def _reference(session: Session, cycle_now: CycleNow, settings: Settings) -> Reference:
     schools = session.execute(select(School.id, School.nces_id)).all()
     labels = chain.from_iterable(session.scalars(select(Cycle.grades)))
-    return Known(
+    return Reference(
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
-        digest=lambda sis_id: sis_digest(settings, held.cycle, sis_id),
-        today=held.now.date(),
+        digest=lambda sis_id: sis_digest(settings, cycle_now.cycle, sis_id),
+        today=cycle_now.now.date(),
     )

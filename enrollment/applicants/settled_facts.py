@@ -1,6 +1,5 @@
 """Settled facts: the data about an applicant that a match reads, and their commitments in the log."""
 
-import secrets
 from typing import cast
 
 import rfc8785
@@ -9,10 +8,9 @@ from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.audit.log import append
+from enrollment.audit.salts import new_salt
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
-
-SALT_BYTES = 32
 
 
 def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:
@@ -40,7 +38,7 @@ def settled_facts(session: Session, applicant: Applicant) -> dict[str, Json]:
 
 def commit_facts(session: Session, applicant: Applicant, child: Child, *, actor: str, basis: str, reason: str) -> None:
     """Append a commitment to an applicant's settled facts, with a new salt."""
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = new_salt()
     applicant.facts_salt = salt
     session.flush()
     facts = rfc8785.dumps(cast("dict[str, object]", settled_facts(session, applicant)))  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""A city's round from beginning to end, over HTTP, as everybody who takes part in it."""
+"""A demo: one city's complete lottery round over HTTP, from the point of view of every participant."""

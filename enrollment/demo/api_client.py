@@ -1,6 +1,7 @@
-"""Somebody who acts over HTTP: sends a token and a new Idempotency-Key, and is told of what was refused.
+"""HTTP clients for the participants of the demo.
 
-Whoever has an authenticator app proves to be there when the service asks for it, and goes on.
+A client sends a token and a new Idempotency-Key. If the service asks for proof of presence, a person with an
+authenticator app sends a code and repeats the request.
 """
 
 import time
@@ -12,30 +13,30 @@ import pyotp
 
 from lottery.market.canonical import Json
 
-TRIES = 6
-AGAIN = frozenset({"in-the-way", "unavailable", "act-in-flight"})
-"""Problems that say: ask again in a moment."""
+MAX_TRIES = 6
+RETRY = frozenset({"in-the-way", "unavailable", "act-in-flight"})
+"""Codes of problems after which the same request can succeed a moment later."""
 
 GIVES_NEW_TOKEN = ("/v1/presence", "/v1/second-factors/totp/confirm")
-"""Where a session gets a new token in the place of the former."""
+"""Paths that answer with a new token for the session."""
 
 Answer = dict[str, Json]
 
 STEP_SECONDS = 30
-"""How long an authenticator app shows a code."""
+"""How long an authenticator app shows the same code."""
 
 
-class App:
-    """An authenticator app that shows each code once."""
+class AuthenticatorApp:
+    """An authenticator app that gives each code once."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
         self._last = 0
 
     def code(self) -> str:
-        """Return a code that was not used before; wait for it if it is too early."""
+        """Return the next unused code, and wait for the code if necessary."""
         step = max(int(time.time()) // STEP_SECONDS, self._last + 1)
-        # The service takes the next code too, so that a clock may be half a minute off.
+        # The service also accepts the next code, in case a clock is half a minute wrong.
         while step > int(time.time()) // STEP_SECONDS + 1:
             time.sleep(1)
         self._last = step
@@ -43,12 +44,12 @@ class App:
 
 
 class Refused(RuntimeError):
-    """The service refused what the demo asked."""
+    """The service refused a request of the demo."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.status = answer.status_code
-        told = answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
-        self.problem: Answer = told if isinstance(told, dict) else {}
+        body = answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
+        self.problem: Answer = body if isinstance(body, dict) else {}
         self.code = str(self.problem.get("code", ""))
         super().__init__(
             f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:2000]}"
@@ -56,9 +57,11 @@ class Refused(RuntimeError):
 
 
 class Person:
-    """Somebody with a token."""
+    """A participant with a token."""
 
-    def __init__(self, address: str, token: str | None = None, language: str = "en", app: App | None = None) -> None:
+    def __init__(
+        self, address: str, token: str | None = None, language: str = "en", app: AuthenticatorApp | None = None
+    ) -> None:
         self.app = app
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
@@ -69,17 +72,17 @@ class Person:
         )
 
     def get(self, path: str, language: str | None = None) -> Answer:
-        """Read."""
+        """Read a resource."""
         headers = {"Accept-Language": language} if language else {}
         return cast("Answer", self._ask("GET", path, headers=headers).json())
 
-    def every(self, path: str) -> list[Answer]:
+    def get_all(self, path: str) -> list[Answer]:
         """Read all pages of a list."""
         rows: list[Answer] = []
-        joint = "&" if "?" in path else "?"
+        separator = "&" if "?" in path else "?"
         cursor = ""
         while True:
-            page = self.get(f"{path}{joint}limit=200{cursor}")
+            page = self.get(f"{path}{separator}limit=200{cursor}")
             rows += cast("list[Answer]", page["data"])
             if page["next_cursor"] is None:
                 return rows
@@ -90,30 +93,30 @@ class Person:
         return self._ask("GET", path).content
 
     def post(self, path: str, body: object = None) -> Answer:
-        """Act, once."""
+        """Send a POST request with a new Idempotency-Key."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         answer = self._ask("POST", path, headers=headers, body=body)
-        told = cast("Answer", answer.json()) if answer.content else {}
+        found = cast("Answer", answer.json()) if answer.content else {}
         if path in GIVES_NEW_TOKEN:
-            self._http.headers["Authorization"] = f"Bearer {told['token']}"
-        return told
+            self._http.headers["Authorization"] = f"Bearer {found['token']}"
+        return found
 
     def put(self, path: str, body: object) -> Answer:
-        """Put what is not there yet."""
+        """Create a resource."""
         return cast("Answer", self._ask("PUT", path, body=body).json())
 
     def change(self, path: str, body: object) -> Answer:
-        """Put what is there already: read its version first."""
+        """Read a resource's version, then replace the resource."""
         etag = self._ask("GET", path).headers["ETag"]
         return cast("Answer", self._ask("PUT", path, headers={"If-Match": etag}, body=body).json())
 
     def delete(self, path: str) -> None:
-        """Withdraw what is there."""
+        """Read a resource's version, then delete the resource."""
         etag = self._ask("GET", path).headers["ETag"]
         self._ask("DELETE", path, headers={"If-Match": etag})
 
-    def delete_plain(self, path: str) -> None:
-        """Stop what has no version."""
+    def delete_unversioned(self, path: str) -> None:
+        """Delete a resource that has no version."""
         self._ask("DELETE", path)
 
     def token_for(self, client: str, secret: str) -> str:
@@ -126,7 +129,7 @@ class Person:
     def _ask(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: object = None
     ) -> httpx.Response:
-        for turn in range(TRIES):
+        for attempt in range(MAX_TRIES):
             answer = self._http.request(method, path, headers=headers, json=body)
             if not answer.is_error:
                 return answer
@@ -134,7 +137,7 @@ class Person:
             if refused.code == "presence-needed" and self.app is not None and path != "/v1/presence":
                 self.post("/v1/presence", {"code": self.app.code()})
                 continue
-            if refused.code not in AGAIN or turn == TRIES - 1:
+            if refused.code not in RETRY or attempt == MAX_TRIES - 1:
                 raise refused
-            time.sleep(0.1 * 2**turn)
-        raise AssertionError("the last try either answered or was refused")
+            time.sleep(0.1 * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")

@@ -1,4 +1,4 @@
-"""The round: rehearsed, frozen, drawn, matched, looked at, published; then checked with files and explained."""
+"""The main round: rehearse, freeze, draw, match and publish; then check the files, and explain a result."""
 
 import hashlib
 import json
@@ -12,95 +12,101 @@ from typing import cast
 
 from enrollment.demo.api_client import Answer
 from enrollment.demo.applications import applicant_path, partner_of
-from enrollment.demo.city import Family, Invented
-from enrollment.demo.setup import CYCLE, Cast
-from enrollment.demo.terminal import Teller
+from enrollment.demo.city import DemoCity
+from enrollment.demo.families import Family
+from enrollment.demo.setup import CYCLE, People
+from enrollment.demo.terminal import Terminal
 from lottery.transparency_log.merkle import leaf_hash, root
 
 MAIN = "/v1/rounds/2027-main"
 DICE = 25
 ENTRIES_AT_ONCE = 1_000
 WORTH_EXPLAINING = 3
-"""A choice of which there is much to tell."""
+"""The choice of a child whose explanation has several programs."""
 
 FILES = ("market", "outcome", "draw")
 
 
-class NotRight(RuntimeError):
-    """A check of the demo found something wrong."""
+class CheckFailed(RuntimeError):
+    """A check of the demo failed."""
 
 
-def rehearse(cast_: Cast, tell: Teller) -> None:
-    """Look at what is to be seen to, make the round, and rehearse it."""
-    ready = cast_.ann.get(f"{CYCLE}/readiness")
+def rehearse(people: People, terminal: Terminal) -> None:
+    """Check readiness, make the round, and rehearse the round."""
+    ready = people.ann.get(f"{CYCLE}/readiness")
     findings = cast("list[dict[str, object]]", ready["findings"])
     counts: dict[str, int] = {}
     for finding in findings:
         counts[str(finding["code"])] = counts.get(str(finding["code"]), 0) + cast("int", finding["number"])
     blocking = [str(finding["detail"]) for finding in findings if finding["blocks"]]
-    tell.line(f"Readiness: {'; '.join(f'{code} {number}' for code, number in sorted(counts.items())) or 'nothing'}.")
-    tell.line(f"In the way of the freeze now: {'; '.join(blocking) or 'nothing'}.")
-    cast_.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
-    asked = cast_.ann.post(f"{MAIN}/rehearse")
-    path = f"{MAIN}/rehearsals/{asked['id']}"
-    rehearsed = wait(lambda: cast_.ann.get(path), lambda told: told["state"] != "waiting")
+    found = "; ".join(f"{code} {number}" for code, number in sorted(counts.items()))
+    terminal.line(f"The readiness check found: {found or 'nothing'}.")
+    terminal.line(f"These findings block the freeze now: {'; '.join(blocking) or 'none'}.")
+    people.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
+    started = people.ann.post(f"{MAIN}/rehearse")
+    path = f"{MAIN}/rehearsals/{started['id']}"
+    rehearsed = wait(lambda: people.ann.get(path), lambda rehearsal: rehearsal["state"] != "waiting")
     if rehearsed["totals"] is None:
-        tell.line(f"The rehearsal could not be run: {rehearsed['reason']}")
+        terminal.line(f"The rehearsal failed: {rehearsed['reason']}")
         return
     totals = cast("dict[str, int]", rehearsed["totals"])
-    tell.line(
-        f"Rehearsal with a random seed: {totals['placed']:,} of {totals['applicants']:,} would have a seat. "
-        "Only totals are kept, and it can never become the result."
+    terminal.line(
+        f"A rehearsal with a random seed places {totals['placed']:,} of {totals['applicants']:,} children. "
+        "The service keeps only totals, so a rehearsal can never become the result."
     )
 
 
 def wait(read: Callable[[], Answer], done: Callable[[Answer], bool]) -> Answer:
-    """Read again until something is done."""
-    while not done(told := read()):
+    """Read again and again until the answer shows that something is done."""
+    while not done(answer := read()):
         time.sleep(0.2)
-    return told
+    return answer
 
 
-def run(cast_: Cast, tell: Teller) -> None:
-    """Freeze, draw, match; another administrator looks at it and publishes."""
-    frozen = cast_.ann.post(f"{MAIN}/freeze", {"dice_in_minutes": 0})
-    tell.line(f"Frozen at log size {frozen['log_size']:,}: market {frozen['market_digest']}.")
-    dice = throw_dice()
-    drawn = cast_.ann.post(f"{MAIN}/draw", {"dice": dice})
-    tell.line(f"Dice rolled in public (here by the machine): {dice}; seed {drawn['seed']}.")
-    cast_.ann.post(f"{MAIN}/match")
-    review = wait(lambda: cast_.bea.get(f"{MAIN}/review"), lambda told: not told["waiting"])
+def run(people: People, terminal: Terminal) -> None:
+    """Freeze, draw and match the round. Then another administrator reviews and publishes the round."""
+    frozen = people.ann.post(f"{MAIN}/freeze", {"dice_in_minutes": 0})
+    terminal.line(
+        f"ann freezes the round at log size {frozen['log_size']:,}. The market is fixed: {frozen['market_digest']}."
+    )
+    dice = roll_dice()
+    drawn = people.ann.post(f"{MAIN}/draw", {"dice": dice})
+    terminal.line(f"Dice are rolled in public (here by the computer): {dice}. The seed is {drawn['seed']}.")
+    people.ann.post(f"{MAIN}/match")
+    review = wait(lambda: people.bea.get(f"{MAIN}/review"), lambda review: not review["waiting"])
     state = cast("dict[str, object]", review["round"])["state"]
     gates = cast("list[dict[str, object]]", review["gates"])
     if state != "matched":
-        raise NotRight(f"the round was not matched: {review['complaint']}")
-    tell.line(f"Matched and verified by the worker; {len(gates)} gates before publishing, all open.")
-    cast_.bea.post(f"{MAIN}/publish")
-    tell.line("Published by the second administrator, bea; ann, who had it matched, could not.")
+        raise CheckFailed(f"the round was not matched: {review['complaint']}")
+    terminal.line(
+        f"The worker matches the round and verifies the outcome. All {len(gates)} checks before publishing pass."
+    )
+    people.bea.post(f"{MAIN}/publish")
+    terminal.line("bea publishes the round. ann started the match, so a second administrator had to publish.")
 
 
-def throw_dice() -> str:
-    """Throw dice, here by the machine; in earnest they are rolled in public."""
+def roll_dice() -> str:
+    """Roll dice by computer. In a real round, people roll dice in public."""
     return "".join(secrets.choice("0123456789") for _ in range(DICE))
 
 
-def report(cast_: Cast, tell: Teller) -> None:
-    """Show the public report, and the cutoffs of what is most asked for."""
-    anyone = cast_.otto
-    told = anyone.get(f"{MAIN}/report")
-    applicants, placed = cast("int", told["applicants"]), cast("int", told["placed"])
-    choices = cast("list[dict[str, int | None]]", told["by_choice"])
-    tell.table(
-        f"Placed, by choice: {placed:,} of {applicants:,} applicants have a seat",
-        ("choice", "applicants", "of all"),
+def show_report(people: People, terminal: Terminal) -> None:
+    """Show the public report, and the cutoffs of the programs with the longest waitlists."""
+    anyone = people.otto
+    report = anyone.get(f"{MAIN}/report")
+    applicants, placed = cast("int", report["applicants"]), cast("int", report["placed"])
+    choices = cast("list[dict[str, int | None]]", report["by_choice"])
+    terminal.table(
+        f"{placed:,} of {applicants:,} applicants have a seat, by choice",
+        ("choice", "applicants", "share"),
         [(f"{one['choice']}.", _shown(one["applicants"]), _share(one["applicants"], applicants)) for one in choices],
     )
     cutoffs = cast("list[dict[str, object]]", anyone.get(f"{MAIN}/cutoffs")["cutoffs"])
     known = [one for one in cutoffs if one["last"] is not None and isinstance(one["waiting"], int)]
     known.sort(key=lambda one: -cast("int", one["waiting"]))
-    tell.table(
-        "Longest waitlists, with the last one admitted (small cells are hidden, numbers cut short)",
-        ("program", "group", "seats", "waiting", "last class", "number or place"),
+    terminal.table(
+        "The longest waitlists, with the last child admitted (small numbers are hidden, lottery numbers are shortened)",
+        ("program", "group", "seats", "waiting", "last class", "number or position"),
         [
             (one["program"], one["group"], one["seats"], one["waiting"], last["priority_class"], _place(last))
             for one in known[:8]
@@ -110,80 +116,82 @@ def report(cast_: Cast, tell: Teller) -> None:
 
 
 def _place(last: Mapping[str, object]) -> str:
-    return f"place {last['position']} of its list" if last["number"] is None else f"{last['number']}…"
+    return f"position {last['position']} on the school's list" if last["number"] is None else f"{last['number']}…"
 
 
 def _shown(number: int | None) -> str:
-    return "under 10, or hidden for its sake" if number is None else f"{number:,}"
+    return "hidden: under 10, or would reveal another number" if number is None else f"{number:,}"
 
 
 def _share(number: int | None, whole: int) -> str:
     return "" if number is None else f"{100 * number / whole:.1f} %"
 
 
-def verify(cast_: Cast, folder: Path, tell: Teller) -> Sequence[Path]:
-    """Download the round as an auditor, and have `lottery verify` check it offline."""
+def verify(people: People, folder: Path, terminal: Terminal) -> Sequence[Path]:
+    """Download the round's files as an auditor, and check them offline with `lottery verify`."""
     paths = []
     for name in FILES:
         path = folder / f"{name}.json"
-        path.write_bytes(cast_.otto.download(f"{MAIN}/{name}"))
+        path.write_bytes(people.otto.download(f"{MAIN}/{name}"))
         paths.append(path)
     market, outcome, _ = paths
     command = [sys.executable, "-m", "lottery", "verify", str(market), str(outcome)]
-    tell.line(f"$ .venv/bin/lottery verify {market} {outcome}")
+    terminal.line(f"$ .venv/bin/lottery verify {market} {outcome}")
     checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    tell.quote(checked.stdout.splitlines())
+    terminal.quote(checked.stdout.splitlines())
     if checked.returncode != 0:
-        raise NotRight(checked.stderr or "the outcome does not verify")
+        raise CheckFailed(checked.stderr or "the outcome does not verify")
     return paths
 
 
-def hold_against_log(cast_: Cast, paths: Sequence[Path], tell: Teller) -> None:
-    """Make the log's root anew from its entries, and hold the downloaded files against what the log says of them."""
-    frozen_at = cast("int", cast_.otto.get(MAIN)["log_size"])
+def compare_with_log(people: People, paths: Sequence[Path], terminal: Terminal) -> None:
+    """Rebuild the log's root from its entries, and compare the downloaded files with their hashes in the log."""
+    frozen_at = cast("int", people.otto.get(MAIN)["log_size"])
     after_publishing = frozen_at + len(("freeze", "draw", "result", "publish"))
     # The sequencer gives entries their places once a second.
-    tree = wait(lambda: cast_.otto.get("/v1/log/tree"), lambda told: cast("int", told["size"]) >= after_publishing)
+    tree = wait(lambda: people.otto.get("/v1/log/tree"), lambda head: cast("int", head["size"]) >= after_publishing)
     size = cast("int", tree["size"])
     bodies: list[str] = []
     while len(bodies) < size:
         end = min(len(bodies) + ENTRIES_AT_ONCE, size)
-        page = cast("list[dict[str, str]]", cast_.otto.get(f"/v1/log/entries?start={len(bodies)}&end={end}")["entries"])
+        page = cast(
+            "list[dict[str, str]]", people.otto.get(f"/v1/log/entries?start={len(bodies)}&end={end}")["entries"]
+        )
         bodies += [entry["entry"] for entry in page]
     if root([leaf_hash(body.encode()) for body in bodies]).hex() != tree["root"]:
-        raise NotRight("the log's root is not that of its entries")
-    result = next(told for told in map(json.loads, bodies) if told["type"] == "round.result")
+        raise CheckFailed("the log's root does not match its entries")
+    result = next(entry for entry in map(json.loads, bodies) if entry["type"] == "round.result")
     for path in paths:
         if hashlib.sha256(path.read_bytes()).hexdigest() != result["manifest"][path.name]:
-            raise NotRight(f"{path.name} is not the file that the log names")
+            raise CheckFailed(f"{path.name} does not match its hash in the log")
     kinds: dict[str, int] = {}
     for body in bodies:
         kind = json.loads(body)["type"]
         kinds[kind] = kinds.get(kind, 0) + 1
-    tell.table(f"The log: {size:,} entries", ("entry", "number"), sorted(kinds.items()))
-    tell.line(f"Root of its Merkle tree: {tree['root']}")
-    tell.line("Its root was made anew from its entries, and it names the three files by their hashes.")
+    terminal.table(f"The log has {size:,} entries", ("entry type", "number"), sorted(kinds.items()))
+    terminal.line(f"The root of the log's Merkle tree is {tree['root']}.")
+    terminal.line("The auditor rebuilt this root from the entries. The three files match their hashes in the log.")
 
 
-def explain(cast_: Cast, city: Invented, tell: Teller) -> str:
-    """Explain one child's result, in its family's language; return where."""
-    family, path = worth_explaining(cast_, city)
-    name, partner = partner_of(cast_, family)
-    told = partner.get(f"{path}/explanation", "en")
-    tell.line(f"{name} asks for {path}/explanation")
-    tell.quote(cast("list[str]", told["lines"]))
+def explain(people: People, city: DemoCity, terminal: Terminal) -> str:
+    """Show the explanation of one child's result in three languages. Return the path of the application."""
+    family, path = family_to_explain(people, city)
+    name, partner = partner_of(people, family)
+    explanation = partner.get(f"{path}/explanation", "en")
+    terminal.line(f"{name} reads {path}/explanation:")
+    terminal.quote(cast("list[str]", explanation["lines"]))
     for language in ("es", "ar"):
         lines = cast("list[str]", partner.get(f"{path}/explanation", language)["lines"])
-        tell.line(f"The same with Accept-Language: {language} begins:")
-        tell.quote(lines[:3])
+        terminal.line(f"With Accept-Language: {language}, the explanation begins:")
+        terminal.quote(lines[:3])
     return path
 
 
-def worth_explaining(cast_: Cast, city: Invented) -> tuple[Family, str]:
-    """Return a family of whose result there is most to tell: not its first choice; else any."""
+def family_to_explain(people: People, city: DemoCity) -> tuple[Family, str]:
+    """Return a family whose child got a third choice; if there is none, any family with a long ranking."""
     found: tuple[Family, str] | None = None
     for family in city.families:
-        name, partner = partner_of(cast_, family)
+        name, partner = partner_of(people, family)
         if name != "city-portal" or len(family.ranking) <= WORTH_EXPLAINING or family.number % 150 == 7:  # noqa: PLR2004
             continue
         path = applicant_path(family)
@@ -192,18 +200,20 @@ def worth_explaining(cast_: Cast, city: Invented) -> tuple[Family, str]:
         if placement is not None and placement["choice"] == WORTH_EXPLAINING:
             return family, path
     if found is None:
-        raise NotRight("no family ranked enough programs to explain")
+        raise CheckFailed("no family ranked enough programs to explain")
     return found
 
 
-def school_list(cast_: Cast, city: Invented, tell: Teller) -> None:
-    """Show what one school sees of its own program."""
-    school = next(one for one in city.schools if one.id in cast_.offices and one.takes_part and not one.screened)
+def show_school_view(people: People, city: DemoCity, terminal: Terminal) -> None:
+    """Show how a school sees its own program."""
+    school = next(one for one in city.schools if one.id in people.offices and one.takes_part and not one.screened)
     program = str(school.programs[0]["id"])
-    office = cast_.offices[school.id]
-    seen = office.get(f"{CYCLE}/programs/{program}/applicants")
+    office = people.offices[school.id]
+    applicants = office.get(f"{CYCLE}/programs/{program}/applicants")
     waiting = cast("list[object]", office.get(f"{CYCLE}/programs/{program}/waitlist")["waiting"])
-    by_class = cast("dict[str, int]", seen["by_class"])
+    by_class = cast("dict[str, int]", applicants["by_class"])
     rules = cast("list[str]", office.get(f"{CYCLE}/programs/{program}/rules")["sentences"])
-    tell.line(f"{program}, as its office sees it: seats by class {by_class}, and {len(waiting)} waiting. Its rules:")
-    tell.quote(rules)
+    terminal.line(
+        f"The office of {program} sees seats by priority class {by_class}, and {len(waiting)} waiting. The rules are:"
+    )
+    terminal.quote(rules)

@@ -1,4 +1,4 @@
-"""The service of the demo as a deployment has it: PostgreSQL, web processes, a worker."""
+"""Start and stop the demo's service: PostgreSQL, web processes, a worker."""
 
 import os
 import secrets
@@ -23,27 +23,27 @@ USUAL_PORT = 8000
 WEB_PROCESSES = 2
 START_SECONDS = 60
 END_SECONDS = 40
-"""How long a process of the service may take to end before it is killed: longer than requests under way may take."""
+"""How long a process may take to end before it is killed. Running requests take less time than that."""
 
 Process = subprocess.Popen[bytes]
 
 
 class DidNotStart(RuntimeError):
-    """The service did not come up; the message says where its log is."""
+    """The service did not start. The message names its log."""
 
 
 class ServiceEnded(RuntimeError):
-    """A process of the service ended by itself; the message says where its log is."""
+    """A process of the service ended unexpectedly. The message names its log."""
 
 
-def listen_at(wanted: int | None) -> socket.socket:
-    """Return a socket that listens at the port wanted; where none is, at 8000 if it is free, or at another.
+def listen_at(port: int | None) -> socket.socket:
+    """Return a socket that listens at a port. None: port 8000 if it is free, otherwise any free port.
 
     Raises:
-        CannotListen: if the port wanted is in use.
+        CannotListen: if the port is in use.
     """
-    if wanted is not None:
-        return listen("127.0.0.1", wanted)
+    if port is not None:
+        return listen("127.0.0.1", port)
     try:
         return listen("127.0.0.1", USUAL_PORT)
     except CannotListen:
@@ -52,9 +52,9 @@ def listen_at(wanted: int | None) -> socket.socket:
 
 @contextmanager
 def new_database(folder: Path) -> Iterator[str]:
-    """Make the demo's database anew: on the server of DATABASE_URL, or on an embedded PostgreSQL.
+    """Create the demo's database on the server of DATABASE_URL, or on an embedded PostgreSQL.
 
-    A database of its own on a server is dropped with the block. The folder keeps the embedded one to be looked at.
+    The block drops the database from a server when it ends. An embedded database stays in the folder.
     """
     server = os.environ.get("DATABASE_URL")
     if server is None:
@@ -71,11 +71,11 @@ def new_database(folder: Path) -> Iterator[str]:
 
 
 def _name_on_server(folder: Path) -> str:
-    """Return the name of this folder's database on a server that others use too: the same in every run."""
-    kept = folder / "database-name"
-    if not kept.exists() or not kept.stat().st_size:
-        kept.write_text(f"enrollment_demo_{secrets.token_hex(6)}", encoding="ascii")
-    return kept.read_text(encoding="ascii")
+    """Return the name of this folder's database on a shared server. The name is the same in every run."""
+    name_file = folder / "database-name"
+    if not name_file.exists() or not name_file.stat().st_size:
+        name_file.write_text(f"enrollment_demo_{secrets.token_hex(6)}", encoding="ascii")
+    return name_file.read_text(encoding="ascii")
 
 
 def _make_database(server: str, name: str) -> None:
@@ -90,13 +90,13 @@ def _drop_database(server: str, name: str) -> None:
 
 
 def _address(server: str, database: str | None) -> str:
-    """Return the address of a server's database; without a name, of the one that the address has."""
+    """Return the address of a database on a server. None: the database that the server's address names."""
     url = make_url(server).set(drivername="postgresql")
     return (url if database is None else url.set(database=database)).render_as_string(hide_password=False)
 
 
 def settings_of(database: str, address: str) -> dict[str, str]:
-    """Return the environment of the service."""
+    """Return the environment variables of the service."""
     return {
         **os.environ,
         "DATABASE_URL": database,
@@ -108,23 +108,23 @@ def settings_of(database: str, address: str) -> dict[str, str]:
     }
 
 
-def enrollment(environment: dict[str, str], *words: str) -> None:
-    """Run an `enrollment` command to its end.
+def run_command(environment: dict[str, str], *words: str) -> None:
+    """Run an `enrollment` command, and wait for the command to end.
 
     Raises:
-        DidNotStart: if it fails.
+        DidNotStart: if the command fails.
     """
     command = [sys.executable, "-m", "enrollment", *words]
     if subprocess.run(command, env=environment, check=False, start_new_session=True).returncode != 0:
-        raise DidNotStart(f"`enrollment {words[0]}` failed.")
+        raise DidNotStart(f"`enrollment {words[0]}` failed. Read the lines above.")
 
 
 @contextmanager
 def running(environment: dict[str, str], folder: Path, listening: socket.socket) -> Iterator[Sequence[Process]]:
-    """Run the service on a socket, and a worker; both end with the block, and with this process however it ends.
+    """Run web processes on a socket, and a worker, until the block ends. They also end if this process is killed.
 
     Raises:
-        DidNotStart: if they do not come up.
+        DidNotStart: if the service does not start.
     """
     log = folder / "service.log"
     web = ("serve", "--descriptor", str(listening.fileno()), "--processes", str(WEB_PROCESSES))
@@ -137,7 +137,7 @@ def running(environment: dict[str, str], folder: Path, listening: socket.socket)
                 stdout=stream,
                 stderr=stream,
                 pass_fds=descriptors,
-                start_new_session=True,  # Ctrl-C is for the demo, which ends them
+                start_new_session=True,  # Ctrl-C reaches only the demo, which then ends them
             )
             for words, descriptors in ((web, [listening.fileno()]), (("worker",), []))
         ]
@@ -165,14 +165,14 @@ def _end(processes: Sequence[Process]) -> None:
 
 
 def stay(processes: Sequence[Process], folder: Path) -> None:
-    """Wait until somebody ends the demo.
+    """Wait until a signal ends the demo.
 
     Raises:
-        ServiceEnded: if a process of the service ends by itself.
+        ServiceEnded: if a process of the service ends unexpectedly.
     """
     while all(process.poll() is None for process in processes):
         time.sleep(1)
-    raise ServiceEnded(f"a process of the service ended. Its log is {folder / 'service.log'}.")
+    raise ServiceEnded(f"a process of the service ended. Read its log: {folder / 'service.log'}")
 
 
 def _wait_until_ready(address: str, processes: Sequence[Process], log: Path) -> None:
@@ -183,4 +183,4 @@ def _wait_until_ready(address: str, processes: Sequence[Process], log: Path) -> 
                 return
         except httpx.TransportError:
             time.sleep(0.1)
-    raise DidNotStart(f"the service did not come up. Its log is {log}.")
+    raise DidNotStart(f"the service did not start. Read its log: {log}")

@@ -1,26 +1,20 @@
-"""Before the cycle opens: who may act, the calendar, the map, the directory, and what schools say."""
+"""Before the cycle opens: accounts, the directory, the calendar, zones, and the schools' rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from enrollment.demo.api_client import App, Person
-from enrollment.demo.city import (
-    ALONE,
-    CHILD_FACTS,
-    DISTRICT,
-    NETWORK,
-    OPERATORS,
-    SCHOOL_FACTS,
-    Invented,
-    ParticipatingSchool,
-)
-from enrollment.demo.terminal import Teller
+from enrollment.demo.api_client import AuthenticatorApp, Person
+from enrollment.demo.city import DemoCity
+from enrollment.demo.schools import ALONE, DISTRICT, NETWORK, OPERATORS, ParticipatingSchool
+from enrollment.demo.terminal import Terminal
 from lottery.generate.city import GRADES
 from lottery.market.canonical import Json
 
 CYCLE = "/v1/cycles/2027"
-PASSWORD = "for the demo only"  # noqa: S105 - it guards nothing
+SCHOOL_FACTS = ("sibling", "staff_child")
+CHILD_FACTS = ("ell", "frl", "homeless", "sped")
+PASSWORD = "for the demo only"  # noqa: S105 - it protects nothing
 PARTNERS: Mapping[str, str] = {
     "city-portal": "City portal",
     "north-star-site": "North Star's own site",
@@ -28,16 +22,16 @@ PARTNERS: Mapping[str, str] = {
 }
 SCOPES = ["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
 OWN_OFFICES = 12
-"""So many schools have an office of their own that acts here; for the others their operator acts."""
+"""The number of schools whose own office acts in the demo. For other schools, the operator acts."""
 
 AGREEMENT = """\
-A school that takes part offers its seats in one lottery under its own rules, which are public from the day the cycle
-opens. It may leave until the freeze, and says why. It gives its seats to the children that the round places there."""
+A school that takes part offers its seats in one lottery under its own rules. The rules are public from the day the
+cycle opens. The school may leave until the freeze, with a reason. It enrolls the children whom the round places."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who acts in the demo, and with what they sign in."""
+class People:
+    """The participants of the demo."""
 
     ann: Person
     bea: Person
@@ -48,12 +42,12 @@ class Cast:
     secrets: Mapping[str, str]
 
     def of(self, school: ParticipatingSchool) -> Person:
-        """Return who acts for a school: its own office, or its operator's."""
+        """Return the office that acts for a school: the school's own, or the operator's."""
         return self.offices.get(school.id) or self.operators[school.operator]
 
 
 def sign_in(address: str, name: str) -> Person:
-    """Sign a member of the staff in."""
+    """Sign in a staff member."""
     token = Person(address).post("/v1/sessions", {"id": name, "password": PASSWORD})["token"]
     return Person(address, str(token))
 
@@ -61,25 +55,25 @@ def sign_in(address: str, name: str) -> Person:
 def sign_in_administrator(address: str, name: str) -> Person:
     """Sign an administrator in for the first time, and set up an authenticator app."""
     new = sign_in(address, name)
-    app = App(str(new.post("/v1/second-factors/totp")["secret"]))
+    app = AuthenticatorApp(str(new.post("/v1/second-factors/totp")["secret"]))
     new.app = app
     new.post("/v1/second-factors/totp/confirm", {"code": app.code()})
     return new
 
 
 def sign_in_invited(address: str, name: str, code: str) -> Person:
-    """Take an invitation up as the owner of the account, and sign in."""
+    """Accept an invitation, and sign in."""
     accepted = {"id": name, "invitation_code": code, "password": PASSWORD}
     Person(address).post("/v1/invitations/accept", accepted)
     return sign_in(address, name)
 
 
-def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
-    """Have an administrator make everybody else's account, after the directory they belong to."""
+def make_people(address: str, city: DemoCity, terminal: Terminal) -> People:
+    """Sign in as the administrators, fill the directory, and make all other accounts."""
     ann, bea = sign_in_administrator(address, "ann"), sign_in_administrator(address, "bea")
     for operator, name in OPERATORS.items():
         ann.post("/v1/operators", {"id": operator, "name": name})
-    with tell.bar("Directory: schools", len(city.schools)) as step:
+    with terminal.bar("Administrators add schools to the directory", len(city.schools)) as step:
         for school in city.schools:
             ann.post("/v1/schools", school.body)
             for program in school.programs:
@@ -91,41 +85,41 @@ def make_cast(address: str, city: Invented, tell: Teller) -> Cast:
         **{f"{operator}.office": [{"role": "operator", "operator": operator}] for operator in OPERATORS},
         **{f"{school.id}.office": [{"role": "school", "school": school.id}] for school in with_office},
     }
-    with tell.bar("Accounts: auditor, operators, schools", len(roles)) as step:
-        people: dict[str, Person] = {}
+    with terminal.bar("The auditor, operators and schools get accounts", len(roles)) as step:
+        staff: dict[str, Person] = {}
         for name, its_roles in roles.items():
             made = ann.post("/v1/staff", {"id": name, "name": name, "roles": its_roles})
-            people[name] = sign_in_invited(address, name, str(made["invitation_code"]))
+            staff[name] = sign_in_invited(address, name, str(made["invitation_code"]))
             step()
     secrets = {}
     for partner, name in PARTNERS.items():
         ann.post("/v1/partners", {"id": partner, "name": name, "scopes": SCOPES})
         secrets[partner] = str(ann.post(f"/v1/partners/{partner}/secrets")["secret"])
-    return Cast(
+    return People(
         ann=ann,
         bea=bea,
-        otto=people["otto"],
-        operators={operator: people[f"{operator}.office"] for operator in OPERATORS},
-        offices={school.id: people[f"{school.id}.office"] for school in with_office},
+        otto=staff["otto"],
+        operators={operator: staff[f"{operator}.office"] for operator in OPERATORS},
+        offices={school.id: staff[f"{school.id}.office"] for school in with_office},
         partners={name: Person(address, Person(address).token_for(name, secret)) for name, secret in secrets.items()},
         secrets=secrets,
     )
 
 
-def _with_office(city: Invented) -> Sequence[ParticipatingSchool]:
-    """Return schools with an office of their own: those that choose by a list, and some of each operator."""
-    taking = [school for school in city.schools if school.takes_part]
-    screened = [school for school in taking if school.screened][:2]
+def _with_office(city: DemoCity) -> Sequence[ParticipatingSchool]:
+    """Return schools with an office of their own: two screened schools, and some schools of each operator."""
+    taking_part = [school for school in city.schools if school.takes_part]
+    screened = [school for school in taking_part if school.screened][:2]
     some = [
         school
         for operator in (DISTRICT, NETWORK, ALONE)
-        for school in [one for one in taking if one.operator == operator and not one.screened][: OWN_OFFICES // 3]
+        for school in [one for one in taking_part if one.operator == operator and not one.screened][: OWN_OFFICES // 3]
     ]
     return [*screened, *some]
 
 
 def make_cycle(ann: Person, *, most_ranks: int) -> dict[str, Json]:
-    """Make the cycle, far enough ahead for the schools to say their rules before it opens."""
+    """Make the cycle. It opens late enough for all schools to set their rules first."""
     now = datetime.now(UTC)
     body: dict[str, Json] = {
         "name": "School year 2027-28",
@@ -147,33 +141,34 @@ def make_cycle(ann: Person, *, most_ranks: int) -> dict[str, Json]:
     return body
 
 
-def bring_in_zones(ann: Person, city: Invented, tell: Teller) -> None:
-    """Bring in the map: a dry run, then in earnest."""
+def import_zones(ann: Person, city: DemoCity, terminal: Terminal) -> None:
+    """Import zones: first a dry run, then the import."""
     path = f"{CYCLE}/imports/zones"
     report = ann.post(path, city.zones)
     done = ann.post(f"{path}?apply=true", city.zones)
-    tell.line(
-        f"Zones: {done['zones']} brought in from GeoJSON, after a dry run with {len(_list(report, 'faults'))} faults."
+    terminal.line(
+        f"An administrator imports {done['zones']} zones from GeoJSON, after a dry run that found "
+        f"{len(_list(report, 'faults'))} faults."
     )
 
 
-def have_schools_take_part(cast: Cast, city: Invented, tell: Teller) -> None:
-    """Have operators say what they say for all their schools, and every school that wants to opt in with its rules."""
+def join_schools(people: People, city: DemoCity, terminal: Terminal) -> None:
+    """Set the operators' rules, and let each school that takes part opt in with its own rules."""
     for operator, rules in city.operator_rules.items():
-        cast.operators[operator].put(f"{CYCLE}/operators/{operator}/rules", {"rules": rules})
-    taking = [school for school in city.schools if school.takes_part]
-    with tell.bar("Schools opt in and set their rules", len(taking)) as step:
-        for school in taking:
-            who = cast.of(school)
+        people.operators[operator].put(f"{CYCLE}/operators/{operator}/rules", {"rules": rules})
+    taking_part = [school for school in city.schools if school.takes_part]
+    with terminal.bar("Schools opt in and set their rules", len(taking_part)) as step:
+        for school in taking_part:
+            office = people.of(school)
             grades: list[Json] = [{"grade": grade, "seats": seats} for grade, seats in school.seats.items()]
-            who.change(
+            office.change(
                 f"{CYCLE}/schools/{school.id}/participation",
                 {"status": "in", "agreement": "2027-1", "grades": grades},
             )
-            who.put(f"{CYCLE}/schools/{school.id}/rules", {"rules": school.rules})
+            office.put(f"{CYCLE}/schools/{school.id}/rules", {"rules": school.rules})
             step()
-    out = len(city.schools) - len(taking)
-    tell.line(f"{len(taking)} schools take part, {out} do not and stay in the directory, marked so.")
+    out = len(city.schools) - len(taking_part)
+    terminal.line(f"{len(taking_part)} schools take part. The directory marks the other {out} as not taking part.")
 
 
 def _list(answer: Mapping[str, Json], name: str) -> Sequence[Json]:

@@ -1,4 +1,4 @@
-"""After the round: answers, a nightly backfill round, late families, a placement outside, and the ledger at the end."""
+"""After the round: answers, backfill rounds, new families, an administrative placement, and the vacancy ledger."""
 
 import subprocess
 import sys
@@ -11,122 +11,130 @@ from typing import cast
 
 from enrollment.demo.api_client import Answer, Person, Refused
 from enrollment.demo.applications import at_once, set_calendar, soon, wait_for_phase
-from enrollment.demo.city import Family, Invented
-from enrollment.demo.round import NotRight, throw_dice, wait
-from enrollment.demo.setup import CYCLE, Cast
-from enrollment.demo.terminal import Teller
+from enrollment.demo.city import DemoCity
+from enrollment.demo.families import Family
+from enrollment.demo.round import CheckFailed, roll_dice, wait
+from enrollment.demo.setup import CYCLE, People
+from enrollment.demo.terminal import Terminal
 from lottery.generate.dice import Dice, key_of
 from lottery.market.canonical import Json
 
 DECLINING, ANSWERING = 10, 60
-"""Of a hundred families, so many decline their offer; from there to the second number, so many accept it."""
+"""Of 100 families, the first 10 decline their offer, and the next 50 accept their offer."""
 
 MAX_ANSWERS = 1_200
-"""Each is a request of its own; in a large city the rest answer later."""
+"""The most answers of the demo. In a large city, the other families answer later."""
 
-LATECOMERS = 3
-FIRST_NIGHT, SECOND = "2027-backfill-1", "2027-backfill-2"
-WORTH_TELLING = 6
-MAX_LOOKED_AT = 60
+NEW_FAMILIES = 3
+FIRST_BACKFILL, SECOND_BACKFILL = "2027-backfill-1", "2027-backfill-2"
+MAX_SCHOOLS = 6
+MAX_HISTORIES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """A seat that a partner is to ask a family about."""
+class SeatOffer:
+    """An offer that a partner forwards to a family."""
 
     partner: Person
     reference: str
     offer: str
 
 
-def open_backfill_window(cast_: Cast, calendar: dict[str, Json], tell: Teller) -> None:
-    """Let the summer begin: from now on families may rank anew, and new ones may come."""
+def open_backfill_window(people: People, calendar: dict[str, Json], terminal: Terminal) -> None:
+    """Open the backfill window."""
     now = soon()
-    set_calendar(cast_.ann, calendar, reason="The demo does not wait for days", late_until=now, backfill_opens=now)
-    wait_for_phase(cast_.ann, "backfill")
-    tell.line("The backfill window is open: families may rank anew, and new ones may come.")
+    set_calendar(people.ann, calendar, reason="The demo does not wait for days", late_until=now, backfill_opens=now)
+    wait_for_phase(people.ann, "backfill")
+    terminal.line("The backfill window is open. Families can change their rankings, and new families can apply.")
 
 
-def answer(cast_: Cast, tell: Teller) -> None:
-    """Have families accept and decline; what they ranked higher goes on waiting for them."""
-    _wait_for_notices(cast_)
-    offered = [
-        Offered(partner, str(about["reference"]), str(about["offer"]))
-        for partner in cast_.partners.values()
-        for about in _noticed(partner, "offer.made")
+def answer(people: People, terminal: Terminal) -> None:
+    """Let families accept and decline offers."""
+    _wait_for_notices(people)
+    offers = [
+        SeatOffer(partner, str(about["reference"]), str(about["offer"]))
+        for partner in people.partners.values()
+        for about in _notices(partner, "offer.made")
     ]
-    offered = sorted(offered, key=lambda one: one.reference)
-    thrown = {one.offer: Dice(key_of(3, "answer", one.reference)).below(100) for one in offered}
-    answering = [one for one in offered if thrown[one.offer] < ANSWERING][:MAX_ANSWERS]
+    offers = sorted(offers, key=lambda offer: offer.reference)
+    rolls = {offer.offer: Dice(key_of(3, "answer", offer.reference)).below(100) for offer in offers}
+    answered = [offer for offer in offers if rolls[offer.offer] < ANSWERING][:MAX_ANSWERS]
 
-    def tell_answer(one: Offered) -> None:
-        how = "decline" if thrown[one.offer] < DECLINING else "accept"
-        one.partner.post(f"/v1/offers/{one.offer}/{how}")
+    def send_answer(offer: SeatOffer) -> None:
+        act = "decline" if rolls[offer.offer] < DECLINING else "accept"
+        offer.partner.post(f"/v1/offers/{offer.offer}/{act}")
 
-    with tell.bar(f"Families answer {len(offered):,} offers; some have not yet", len(answering)) as step:
-        at_once(answering, tell_answer, step)
-    declined = sum(thrown[one.offer] < DECLINING for one in answering)
-    tell.line(f"{len(answering) - declined:,} accepted, {declined:,} declined; who accepted keeps places higher up.")
-
-
-def _wait_for_notices(cast_: Cast) -> None:
-    """Wait until the notices of the published round can be read: all of them at once, a moment after publishing."""
-    partners = cast_.partners.values()
-    wait(
-        lambda: {"told": any(_noticed(partner, "results.published") for partner in partners)},
-        lambda answer: answer["told"] is True,
+    with terminal.bar(
+        f"Families answer {len(offers):,} offers; some families do not answer yet", len(answered)
+    ) as step:
+        at_once(answered, send_answer, step)
+    declined = sum(rolls[offer.offer] < DECLINING for offer in answered)
+    terminal.line(
+        f"{len(answered) - declined:,} families accept, and {declined:,} decline. Children with an accepted seat "
+        "stay on the waitlists for higher choices."
     )
 
 
-def _noticed(partner: Person, event: str) -> list[Mapping[str, object]]:
+def _wait_for_notices(people: People) -> None:
+    """Wait until partners can read the notices of the published round. All of them appear together."""
+    partners = people.partners.values()
+    wait(
+        lambda: {"notified": any(_notices(partner, "results.published") for partner in partners)},
+        lambda answer: answer["notified"] is True,
+    )
+
+
+def _notices(partner: Person, event: str) -> list[Mapping[str, object]]:
     return [
         cast("Mapping[str, object]", notice["about"])
-        for notice in partner.every(f"{CYCLE}/notices")
+        for notice in partner.get_all(f"{CYCLE}/notices")
         if notice["event"] == event
     ]
 
 
-def run_nightly(cast_: Cast, tell: Teller) -> None:
-    """Put nightly rounds on the calendar, in two names, and let the first night come."""
+def run_nightly(people: People, terminal: Terminal) -> None:
+    """Schedule nightly rounds with two administrators, and wait for the first round."""
     first = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
-    cast_.ann.post(f"{CYCLE}/round-calendar", {"every": "day", "first_at": first, "dice_in_minutes": 0})
-    cast_.bea.post(f"{CYCLE}/round-calendar/approve")
-    tell.line("ann puts nightly backfill rounds on the calendar, bea approves it. The first night comes.")
-    _until_published(cast_, FIRST_NIGHT, tell)
-    cast_.ann.delete_plain(f"{CYCLE}/round-calendar")
+    people.ann.post(f"{CYCLE}/round-calendar", {"every": "day", "first_at": first, "dice_in_minutes": 0})
+    people.bea.post(f"{CYCLE}/round-calendar/approve")
+    terminal.line("ann schedules nightly backfill rounds, and bea approves the schedule. The first round begins.")
+    _until_published(people, FIRST_BACKFILL, terminal)
+    people.ann.delete_unversioned(f"{CYCLE}/round-calendar")
 
 
-def _until_published(cast_: Cast, name: str, tell: Teller) -> None:
-    """Wait for a round of the calendar; throw dice for it if it draws numbers."""
+def _until_published(people: People, name: str, terminal: Terminal) -> None:
+    """Wait for a scheduled round to be published. Roll dice for the round if it draws lottery numbers."""
     path = f"/v1/rounds/{name}"
-    wait(lambda: _rounds(cast_), lambda rounds: name in rounds)
-    state = wait(lambda: cast_.ann.get(path), lambda told: told["state"] != "frozen" or bool(told["draws"]))
+    wait(lambda: _rounds(people), lambda rounds: name in rounds)
+    state = wait(lambda: people.ann.get(path), lambda round_: round_["state"] != "frozen" or bool(round_["draws"]))
     if state["draws"]:
-        dice = throw_dice()
-        cast_.ann.post(f"{path}/draw", {"dice": dice})
-        tell.line(f"{name} draws numbers (some school's order is fresh), so dice are rolled: {dice}.")
+        dice = roll_dice()
+        people.ann.post(f"{path}/draw", {"dice": dice})
+        terminal.line(f"{name} draws new lottery numbers, so dice are rolled: {dice}.")
     else:
-        tell.line(f"{name} draws no number, so it needs no dice and goes on by itself.")
-    wait(lambda: cast_.ann.get(path), lambda told: told["state"] == "published")
-    tell.line(f"{name} is matched, verified, and published in both names.")
+        terminal.line(f"{name} draws no lottery numbers, so the service goes on without dice.")
+    wait(lambda: people.ann.get(path), lambda round_: round_["state"] == "published")
+    terminal.line(f"{name} is matched, verified and published, as both administrators approved.")
 
 
-def _rounds(cast_: Cast) -> Answer:
-    return {str(one["id"]): one["state"] for one in cast_.ann.every(f"{CYCLE}/rounds")}
+def _rounds(people: People) -> Answer:
+    return {str(one["id"]): one["state"] for one in people.ann.get_all(f"{CYCLE}/rounds")}
 
 
-def tell_of_a_move(cast_: Cast, tell: Teller) -> None:
-    """Show how one child moved on waitlists by what others did, with the reasons."""
-    partner = cast_.partners["city-portal"]
-    moves = wait(lambda: {"moves": cast("Json", _noticed(partner, "waitlist.moved"))}, lambda told: bool(told["moves"]))
+def show_waitlist_move(people: People, terminal: Terminal) -> None:
+    """Show how one child moved on waitlists because of other children, with the reasons."""
+    partner = people.partners["city-portal"]
+    moves = wait(
+        lambda: {"moves": cast("Json", _notices(partner, "waitlist.moved"))}, lambda answer: bool(answer["moves"])
+    )
     references = [str(about["reference"]) for about in cast("list[Mapping[str, object]]", moves["moves"])]
-    for reference in list(dict.fromkeys(reversed(references)))[:MAX_LOOKED_AT]:
+    for reference in list(dict.fromkeys(reversed(references)))[:MAX_HISTORIES]:
         path = f"{CYCLE}/applicants/{reference}/waitlists/history"
         history = cast("list[Mapping[str, object]]", partner.get(path)["data"])
-        told = [_in_words(move) for move in history if _by_others(move)]
-        if told:
-            tell.line(f"city-portal reads {path}")
-            tell.quote(told[:2])
+        moves_by_others = [_in_words(move) for move in history if _by_others(move)]
+        if moves_by_others:
+            terminal.line(f"city-portal reads how a child moved on waitlists: {path}")
+            terminal.quote(moves_by_others[:2])
             return
 
 
@@ -140,18 +148,22 @@ def _in_words(move: Mapping[str, object]) -> str:
     return f"{move['program']}, {move['group']}: {move['detail']} {reasons}"
 
 
-def come_late(cast_: Cast, city: Invented, tell: Teller) -> list[str]:
-    """Have families apply who are new in the city; return their references."""
-    partner = cast_.partners["city-portal"]
-    models = [family for family in city.families if len(family.ranking) > 1 and family.number % 40 == 1][:LATECOMERS]
-    left = {str(one["id"]) for one in partner.every(f"{CYCLE}/programs") if one["status"] != "in"}
-    came = []
-    for place, family in enumerate(models):
+def apply_late(people: People, city: DemoCity, terminal: Terminal) -> list[str]:
+    """Let families apply who are new in the city. Return their references."""
+    partner = people.partners["city-portal"]
+    examples = [family for family in city.families if len(family.ranking) > 1 and family.number % 40 == 1][
+        :NEW_FAMILIES
+    ]
+    left = {str(one["id"]) for one in partner.get_all(f"{CYCLE}/programs") if one["status"] != "in"}
+    references = []
+    for place, family in enumerate(examples):
         reference = f"latecomer-{place}"
         _apply_late(partner, family, reference, left)
-        came.append(reference)
-    tell.line(f"{len(came)} families who are new in the city apply; they stand behind those who have waited.")
-    return came
+        references.append(reference)
+    terminal.line(
+        f"{len(references)} new families apply. They wait behind families with the same priority who applied earlier."
+    )
+    return references
 
 
 def _apply_late(partner: Person, family: Family, reference: str, left: set[str]) -> None:
@@ -161,12 +173,12 @@ def _apply_late(partner: Person, family: Family, reference: str, left: set[str])
     partner.put(f"{CYCLE}/applicants/{reference}/ranking", {"programs": programs})
 
 
-def place_outside(cast_: Cast, reference: str, tell: Teller) -> None:
-    """Place one child outside the lottery: with a reason, a document and two people, counted in public."""
-    partner = cast_.partners["city-portal"]
+def place_outside(people: People, reference: str, terminal: Terminal) -> None:
+    """Place one child outside the lottery, with a reason, a document and two administrators."""
+    partner = people.partners["city-portal"]
     applicant = partner.get(f"{CYCLE}/applicants/{reference}")
     program = cast("list[str]", partner.get(f"{CYCLE}/applicants/{reference}/ranking")["programs"])[0]
-    asked = cast_.ann.post(
+    request = people.ann.post(
         "/v1/placements",
         {
             "cycle": "2027",
@@ -178,85 +190,87 @@ def place_outside(cast_: Cast, reference: str, tell: Teller) -> None:
         },
     )
     try:
-        cast_.ann.post(f"/v1/placements/{asked['id']}/approve", {"reason": "I asked for it"})
+        people.ann.post(f"/v1/placements/{request['id']}/approve", {"reason": "My own request"})
     except Refused as refused:
-        tell.line("ann asks for a placement outside the lottery, and tries to approve it herself:")
-        tell.quote([f"{refused.status} {refused.problem['title']}"])
-    cast_.bea.post(f"/v1/placements/{asked['id']}/approve", {"reason": "The case file was seen"})
-    counts = cast("list[Mapping[str, object]]", cast_.otto.get(f"{CYCLE}/placements/counts")["data"])
+        terminal.line("ann requests an administrative placement, and tries to approve it herself. The service refuses:")
+        terminal.quote([f"{refused.status} {refused.problem['title']}"])
+    people.bea.post(f"/v1/placements/{request['id']}/approve", {"reason": "I checked the case file"})
+    counts = cast("list[Mapping[str, object]]", people.otto.get(f"{CYCLE}/placements/counts")["data"])
     shown = ", ".join(f"{one['school']} {one['placements']}" for one in counts)
-    tell.line(f"bea approves it. Placements outside the lottery, as anybody can read them: {shown}.")
+    terminal.line(f"bea approves the placement. The public count of administrative placements by school is: {shown}.")
 
 
-def run_by_hand(cast_: Cast, tell: Teller) -> None:
-    """Run one more backfill round by hand, with dice, as there are new children to draw a number for."""
-    path = f"/v1/rounds/{SECOND}"
-    cast_.ann.post(f"{CYCLE}/rounds", {"kind": "backfill"})
-    cast_.ann.post(f"{path}/freeze", {"dice_in_minutes": 0})
-    dice = throw_dice()
-    cast_.ann.post(f"{path}/draw", {"dice": dice})
-    cast_.ann.post(f"{path}/match")
-    review = wait(lambda: cast_.bea.get(f"{path}/review"), lambda told: not told["waiting"])
+def run_by_hand(people: People, terminal: Terminal) -> None:
+    """Run one more backfill round by hand. The new children need lottery numbers, so dice are rolled."""
+    path = f"/v1/rounds/{SECOND_BACKFILL}"
+    people.ann.post(f"{CYCLE}/rounds", {"kind": "backfill"})
+    people.ann.post(f"{path}/freeze", {"dice_in_minutes": 0})
+    dice = roll_dice()
+    people.ann.post(f"{path}/draw", {"dice": dice})
+    people.ann.post(f"{path}/match")
+    review = wait(lambda: people.bea.get(f"{path}/review"), lambda review: not review["waiting"])
     if cast("Mapping[str, object]", review["round"])["state"] != "matched":
-        raise NotRight(f"{SECOND} was not matched: {review['complaint']}")
-    cast_.bea.post(f"{path}/publish")
-    tell.line(f"{SECOND} is run by hand: dice {dice}; the new children have numbers now, and the ledger is up to date.")
+        raise CheckFailed(f"{SECOND_BACKFILL} was not matched: {review['complaint']}")
+    people.bea.post(f"{path}/publish")
+    terminal.line(
+        f"ann and bea run {SECOND_BACKFILL} by hand, with dice {dice}. The new children now have lottery numbers."
+    )
 
 
-def verify(cast_: Cast, folder: Path, tell: Teller) -> None:
-    """Download the last round as an auditor, and have `lottery verify` check it with the seeds of both draws."""
+def verify(people: People, folder: Path, terminal: Terminal) -> None:
+    """Download the last round as an auditor, and check it with `lottery verify` and the seeds of earlier draws."""
     paths = []
     for name in ("market", "outcome"):
-        path = folder / f"{SECOND}-{name}.json"
-        path.write_bytes(cast_.otto.download(f"/v1/rounds/{SECOND}/{name}"))
+        path = folder / f"{SECOND_BACKFILL}-{name}.json"
+        path.write_bytes(people.otto.download(f"/v1/rounds/{SECOND_BACKFILL}/{name}"))
         paths.append(str(path))
-    seeds = [f"{name}={cast_.otto.get(f'/v1/rounds/{name}')['seed']}" for name in ("2027-main", FIRST_NIGHT)]
+    seeds = [f"{name}={people.otto.get(f'/v1/rounds/{name}')['seed']}" for name in ("2027-main", FIRST_BACKFILL)]
     options = [part for seed in seeds for part in ("--seed-of", seed)]
     command = [sys.executable, "-m", "lottery", "verify", *paths, *options]
-    tell.line(f"$ .venv/bin/lottery verify {' '.join(paths)} --seed-of 2027-main=… --seed-of {FIRST_NIGHT}=…")
+    terminal.line(f"$ .venv/bin/lottery verify {' '.join(paths)} --seed-of 2027-main=… --seed-of {FIRST_BACKFILL}=…")
     checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    tell.quote(checked.stdout.splitlines())
+    terminal.quote(checked.stdout.splitlines())
     if checked.returncode != 0:
-        raise NotRight(checked.stderr or "the outcome does not verify")
+        raise CheckFailed(checked.stderr or "the outcome does not verify")
 
 
-def ledger(cast_: Cast, tell: Teller) -> None:
-    """Show the public ledger: what became of the seats that opened, by the rules that schools set themselves."""
-    counts = cast("list[Mapping[str, object]]", cast_.otto.get(f"{CYCLE}/vacancies/counts")["data"])
+def show_ledger(people: People, terminal: Terminal) -> None:
+    """Show the public vacancy ledger: which open seats were filled or left empty, and why."""
+    counts = cast("list[Mapping[str, object]]", people.otto.get(f"{CYCLE}/vacancies/counts")["data"])
     counts = sorted(counts, key=lambda one: -cast("int", one["opened"]))
-    tell.table(
-        "The ledger of vacancies, by school (those with most)",
-        ("school", "opened", "filled", "left empty", "by what of its rule"),
+    terminal.table(
+        "The public vacancy ledger: the schools with the most opened seats",
+        ("school", "opened", "filled", "left empty", "reasons"),
         [
-            (one["school"], one["opened"], one["filled"], one["left_empty"], _whys(one["by_why"]))
-            for one in counts[:WORTH_TELLING]
+            (one["school"], one["opened"], one["filled"], one["left_empty"], _reasons(one["by_why"]))
+            for one in counts[:MAX_SCHOOLS]
         ],
     )
     whole: Counter[str] = Counter()
     for one in counts:
         whole.update({key: cast("int", one[key]) for key in ("opened", "filled", "left_empty", "open", "removed")})
-    tell.line(
-        f"In the city {whole['opened']:,} seats opened: {whole['filled']:,} were filled, "
-        f"{whole['left_empty']:,} stay empty by a rule or for want of a child, {whole['open']:,} wait for a round."
+    terminal.line(
+        f"In the whole city, {whole['opened']:,} seats opened. {whole['filled']:,} were filled, "
+        f"{whole['left_empty']:,} stay empty, and {whole['open']:,} wait for the next round."
     )
     for status in ("filled", "left-empty"):
-        page = cast("list[Mapping[str, object]]", cast_.otto.get(f"{CYCLE}/vacancies?status={status}&limit=2")["data"])
-        tell.quote([f"{one['program']} number {one['number']}: {one['detail']}" for one in page])
+        page = cast("list[Mapping[str, object]]", people.otto.get(f"{CYCLE}/vacancies?status={status}&limit=2")["data"])
+        terminal.quote([f"{one['program']}, vacancy {one['number']}: {one['detail']}" for one in page])
 
 
-def _whys(by_why: object) -> str:
+def _reasons(by_why: object) -> str:
     return ", ".join(f"{why} {number}" for why, number in cast("Mapping[str, int]", by_why).items())
 
 
-def run(cast_: Cast, city: Invented, calendar: dict[str, Json], folder: Path, tell: Teller) -> Sequence[str]:
-    """Act out the summer, from the answers to the ledger; return who came late."""
-    open_backfill_window(cast_, calendar, tell)
-    answer(cast_, tell)
-    run_nightly(cast_, tell)
-    tell_of_a_move(cast_, tell)
-    came = come_late(cast_, city, tell)
-    place_outside(cast_, came[0], tell)
-    run_by_hand(cast_, tell)
-    verify(cast_, folder, tell)
-    ledger(cast_, tell)
-    return came
+def run(people: People, city: DemoCity, calendar: dict[str, Json], folder: Path, terminal: Terminal) -> Sequence[str]:
+    """Act out the summer, from the answers to the ledger. Return the references of the new families."""
+    open_backfill_window(people, calendar, terminal)
+    answer(people, terminal)
+    run_nightly(people, terminal)
+    show_waitlist_move(people, terminal)
+    references = apply_late(people, city, terminal)
+    place_outside(people, references[0], terminal)
+    run_by_hand(people, terminal)
+    verify(people, folder, terminal)
+    show_ledger(people, terminal)
+    return references

@@ -1,18 +1,17 @@
-"""Compare a roster with the seats of a cycle: who is at a school without an offer, which seats nobody has come for.
+"""Compare a roster with the seats of a cycle: children without an offer, and seats whose children are not enrolled.
 
-A row is looked at in this order, and the first that fits is what it counts as:
+Each row counts once. The first of these rules that fits decides:
 
-1. the child holds a seat (an open or accepted offer) at the school: `matched`, or `other_grade` if it is of another
-   grade; with grades asked for, only if one of the two grades is among them;
-2. the grade is not among those asked for, or the school does not take part with it: not compared;
-3. the child holds a seat at another school: without an offer here, `other-school`;
-4. the child has been at the school since before the cycle opened, as the row says: it `stayed`, and needs no offer;
-5. everybody else is without an offer, with the reason.
+1. The child holds a seat (an open or accepted offer) at the school: `matched`, or `other_grade` if the grades differ.
+   If grades are asked for, one of the two grades must be among them.
+2. The grade is not asked for, or the school does not take part with the grade: not compared.
+3. The child holds a seat at another school: without an offer, with the reason `other-school`.
+4. The row says that the child was enrolled before the cycle opened: `stayed`, which needs no offer.
+5. Every other child is without an offer, with the reason.
 
-So a child that stayed on without applying is listed only where the roster does not say since when it is there (a CSV
-column `enrolled_on`, `beginDate` of a OneRoster 1.2 role): the roster must show why no offer is needed, and silence is
-no proof. What is counted as `stayed` is the school's own word, and stands beside each school, where a number that is
-too high for its entry grade is seen.
+A child who stayed without applying is `stayed` only if the roster gives the day of enrollment (the CSV column
+`enrolled_on`, or `beginDate` of a OneRoster 1.2 role). The school alone vouches for that day. So the report counts
+`stayed` for each school, where a number that is too high for an entry grade stands out.
 """
 
 from collections import Counter
@@ -26,45 +25,45 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Participation, Program
-from enrollment.exchange.rosters import Enrolled, Roster
-from enrollment.exchange.schemas import (
+from enrollment.exchange.reconciliation_report import (
     MAX_LISTED,
-    EnrolledWithoutOffer,
-    Listed,
-    NotCompared,
-    OtherGrade,
-    Reconciliation,
-    SchoolCounts,
-    SeatNotEnrolled,
+    EnrolledWithoutOfferOut,
+    ListOut,
+    NotComparedOut,
+    OtherGradeOut,
+    ReconciliationOut,
+    SchoolRosterOut,
+    SeatNotEnrolledOut,
     WhyWithout,
 )
+from enrollment.exchange.rosters import Enrolled, Roster
 from enrollment.seats.models import LIVE, Offer
 
-Shown = TypeVar("Shown")
+Row = TypeVar("Row")
 
 AT_ONCE: Final = 5000
 
 CLOSED: Final[Mapping[str, WhyWithout]] = {"declined": "declined", "expired": "expired", "withdrawn": "withdrawn"}
-"""What an offer that is given up says; one that another seat took the place of (`replaced`) says nothing."""
+"""Reasons by the status of a closed offer. A `replaced` offer gives no reason, because the child got another seat."""
 
-Became: TypeAlias = Literal["matched", "other_grade", "without_offer", "stayed", "grade_not_asked", "not_taking_part"]
+Outcome: TypeAlias = Literal["matched", "other_grade", "without_offer", "stayed", "grade_not_asked", "not_taking_part"]
 
 
-class _List(Generic[Shown]):
-    """Keeps the first rows of a list, and counts the rest."""
+class _List(Generic[Row]):
+    """Keep the first rows of a list, and count the rest."""
 
     def __init__(self) -> None:
-        self._data: list[Shown] = []
+        self._data: list[Row] = []
         self._more = 0
 
-    def add(self, row: Shown) -> None:
+    def add(self, row: Row) -> None:
         if len(self._data) < MAX_LISTED:
             self._data.append(row)
         else:
             self._more += 1
 
-    def listed(self) -> Listed[Shown]:
-        return Listed(data=self._data, more=self._more)
+    def report(self) -> ListOut[Row]:
+        return ListOut(data=self._data, more=self._more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,123 +78,123 @@ class _Seat:
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    """A child that the cycle knows."""
+    """A child with an application in the cycle, live or withdrawn."""
 
     ticket: str
     applies: bool
-    """Whether it has an application that is not withdrawn."""
+    """Whether the child has an application that is not withdrawn."""
     seats: list[_Seat]
-    """All that it was ever offered, the oldest first."""
+    """Every seat that the child was ever offered, the oldest first."""
 
     @property
-    def held(self) -> _Seat | None:
-        """Return the seat that it holds."""
+    def held_seat(self) -> _Seat | None:
+        """Return the seat that the child holds."""
         return next((seat for seat in self.seats if seat.status in LIVE), None)
 
     def why_not_at(self, school: str) -> WhyWithout:
-        """Return why it holds no seat at a school, given that it holds none anywhere."""
+        """Return why the child holds no seat at a school. The child holds no seat at any school."""
         if not self.applies:
             return "withdrawn"
         last = next((seat for seat in reversed(self.seats) if seat.school == school and seat.status in CLOSED), None)
         return CLOSED[last.status] if last else "no-offer"
 
 
-def reconcile(session: Session, cycle: Cycle, roster: Roster, *, grades: Collection[str] | None) -> Reconciliation:
+def reconcile(session: Session, cycle: Cycle, roster: Roster, *, grades: Collection[str] | None) -> ReconciliationOut:
     """Compare a roster with a cycle's seats.
 
     Args:
         session: a transaction.
-        cycle: whose seats.
-        roster: what the schools say.
-        grades: only seats of these grades of the cycle, and only children in one of them; None: all.
+        cycle: the cycle of the seats.
+        roster: the schools' enrolled children.
+        grades: compare only seats of these grades and children in these grades; None: all grades.
     """
-    comparing = _Comparing(session, cycle, grades)
+    reconciliation = _Reconciliation(session, cycle, grades)
     for start in range(0, len(roster.enrolled), AT_ONCE):
-        comparing.compare_all(roster.enrolled[start : start + AT_ONCE])
-    comparing.look_for_empty_seats()
-    return comparing.reconciliation(roster)
+        reconciliation.compare(roster.enrolled[start : start + AT_ONCE])
+    reconciliation.find_seats_not_enrolled()
+    return reconciliation.report(roster)
 
 
-class _Comparing:
-    """Compares one roster, and keeps what comes of it."""
+class _Reconciliation:
+    """The comparison of one roster, and its counts and lists so far."""
 
     def __init__(self, session: Session, cycle: Cycle, grades: Collection[str] | None) -> None:
         self._session, self._cycle, self._grades = session, cycle, grades
         self._opened = cycle.opens_at.date()
         self._taking_part = _grades_by_school(session, cycle)
-        self._at: dict[bytes, list[str]] = {}
-        self._became = Counter[Became]()
-        self._by_school: dict[str, Counter[Became]] = {}
-        self._empty_at = Counter[str]()
+        self._schools_of: dict[bytes, list[str]] = {}
+        self._outcomes = Counter[Outcome]()
+        self._by_school: dict[str, Counter[Outcome]] = {}
+        self._not_enrolled_at = Counter[str]()
         self._reasons = Counter[WhyWithout]()
-        self._without = _List[EnrolledWithoutOffer]()
-        self._other_grade = _List[OtherGrade]()
-        self._empty = _List[SeatNotEnrolled]()
+        self._without_offer = _List[EnrolledWithoutOfferOut]()
+        self._other_grade = _List[OtherGradeOut]()
+        self._not_enrolled = _List[SeatNotEnrolledOut]()
 
-    def compare_all(self, rows: Sequence[Enrolled]) -> None:
-        """Compare some rows, for which the children are read at once."""
+    def compare(self, rows: Sequence[Enrolled]) -> None:
+        """Compare some rows. Their children are read with one query."""
         children = _children(self._session, self._cycle, [row.child for row in rows])
         for row in rows:
-            became = self._compare(row, children.get(row.child))
-            self._became[became] += 1
-            self._by_school.setdefault(row.school, Counter())[became] += 1
-            self._at.setdefault(row.child, []).append(row.school)
+            outcome = self._outcome(row, children.get(row.child))
+            self._outcomes[outcome] += 1
+            self._by_school.setdefault(row.school, Counter())[outcome] += 1
+            self._schools_of.setdefault(row.child, []).append(row.school)
 
-    def _compare(self, row: Enrolled, child: _Child | None) -> Became:
-        asked = self._is_asked(row.grade)
-        held = child.held if child else None
-        if child and held and held.school == row.school and (asked or self._is_asked(held.grade)):
-            return self._at_its_seat(row, child, held)
-        if not asked:
+    def _outcome(self, row: Enrolled, child: _Child | None) -> Outcome:
+        wanted = self._is_wanted(row.grade)
+        seat = child.held_seat if child else None
+        if child and seat and seat.school == row.school and (wanted or self._is_wanted(seat.grade)):
+            return self._enrolled_at_seat(row, child, seat)
+        if not wanted:
             return "grade_not_asked"
         if not any(_is_same(row.grade, grade) for grade in self._taking_part.get(row.school, ())):
             return "not_taking_part"
-        if held is None and row.since is not None and row.since < self._opened:
+        if seat is None and row.since is not None and row.since < self._opened:
             return "stayed"
-        self._without_offer(row, child, held)
+        self._list_without_offer(row, child, seat)
         return "without_offer"
 
-    def _is_asked(self, grade: str) -> bool:
-        return self._grades is None or any(_is_same(grade, asked) for asked in self._grades)
+    def _is_wanted(self, grade: str) -> bool:
+        return self._grades is None or any(_is_same(grade, wanted) for wanted in self._grades)
 
-    def _at_its_seat(self, row: Enrolled, child: _Child, held: _Seat) -> Became:
-        if _is_same(row.grade, held.grade):
+    def _enrolled_at_seat(self, row: Enrolled, child: _Child, seat: _Seat) -> Outcome:
+        if _is_same(row.grade, seat.grade):
             return "matched"
         self._other_grade.add(
-            OtherGrade(
+            OtherGradeOut(
                 file=row.file,
                 line=row.line,
                 school=row.school,
                 grade=row.grade,
                 ticket=child.ticket,
-                program=held.program,
-                seat_grade=held.grade,
+                program=seat.program,
+                seat_grade=seat.grade,
             )
         )
         return "other_grade"
 
-    def _without_offer(self, row: Enrolled, child: _Child | None, held: _Seat | None) -> None:
+    def _list_without_offer(self, row: Enrolled, child: _Child | None, seat: _Seat | None) -> None:
         reason: WhyWithout = "no-application"
-        if held:
+        if seat:
             reason = "other-school"
         elif child:
             reason = child.why_not_at(row.school)
         self._reasons[reason] += 1
-        self._without.add(
-            EnrolledWithoutOffer(
+        self._without_offer.add(
+            EnrolledWithoutOfferOut(
                 file=row.file,
                 line=row.line,
                 school=row.school,
                 grade=row.grade,
                 ticket=child.ticket if child else None,
                 reason=reason,
-                seat_at=held.school if held else None,
+                seat_at=seat.school if seat else None,
             )
         )
 
-    def look_for_empty_seats(self) -> None:
-        """List the accepted seats at the roster's schools whose children are not on their rolls."""
-        asked = (
+    def find_seats_not_enrolled(self) -> None:
+        """List the accepted seats at the roster's schools whose children are not enrolled there."""
+        query = (
             select(Offer.program_id, Program.school_id, Child.tag, Child.sis_digest)
             .join(Child, Child.id == Offer.child_id)
             .join(Program, Program.id == Offer.program_id)
@@ -207,13 +206,13 @@ class _Comparing:
             .order_by(Offer.program_id, Child.tag)
         )
         if self._grades is not None:
-            asked = asked.where(Program.grade.in_(sorted(self._grades)))
-        for program, school, tag, digest in self._session.execute(asked).yield_per(AT_ONCE):
-            schools = [] if digest is None else self._at.get(digest, [])
+            query = query.where(Program.grade.in_(sorted(self._grades)))
+        for program, school, tag, digest in self._session.execute(query).yield_per(AT_ONCE):
+            schools = [] if digest is None else self._schools_of.get(digest, [])
             if school not in schools:
-                self._empty_at[school] += 1
-                self._empty.add(
-                    SeatNotEnrolled(
+                self._not_enrolled_at[school] += 1
+                self._not_enrolled.add(
+                    SeatNotEnrolledOut(
                         ticket=tag.hex(),
                         program=program,
                         school=school,
@@ -222,65 +221,65 @@ class _Comparing:
                     )
                 )
 
-    def reconciliation(self, roster: Roster) -> Reconciliation:
-        """Return all that came of it."""
+    def report(self, roster: Roster) -> ReconciliationOut:
+        """Return the report."""
         left_out = roster.left_out
-        return Reconciliation(
+        return ReconciliationOut(
             cycle=self._cycle.id,
             format=roster.format,
             rows=len(roster.enrolled) + sum(left_out.values()),
-            children=len(self._at),
-            matched=self._became["matched"],
-            not_compared=NotCompared(
-                not_taking_part=self._became["not_taking_part"],
-                grade_not_asked=self._became["grade_not_asked"],
-                stayed=self._became["stayed"],
+            children=len(self._schools_of),
+            matched=self._outcomes["matched"],
+            not_compared=NotComparedOut(
+                not_taking_part=self._outcomes["not_taking_part"],
+                grade_not_asked=self._outcomes["grade_not_asked"],
+                stayed=self._outcomes["stayed"],
                 repeated=left_out.get("repeated", 0),
                 ended=left_out.get("ended", 0),
                 not_active=left_out.get("not_active", 0),
                 not_a_school=left_out.get("not_a_school", 0),
             ),
             without_offer_by_reason=dict(sorted(self._reasons.items())),
-            without_offer=self._without.listed(),
-            other_grade=self._other_grade.listed(),
-            seats_not_enrolled=self._empty.listed(),
+            without_offer=self._without_offer.report(),
+            other_grade=self._other_grade.report(),
+            seats_not_enrolled=self._not_enrolled.report(),
             schools=[self._counts(school) for school in sorted(self._by_school)],
         )
 
-    def _counts(self, school: str) -> SchoolCounts:
-        became = self._by_school[school]
-        return SchoolCounts(
+    def _counts(self, school: str) -> SchoolRosterOut:
+        outcomes = self._by_school[school]
+        return SchoolRosterOut(
             school=school,
-            rows=became.total(),
-            matched=became["matched"],
-            other_grade=became["other_grade"],
-            without_offer=became["without_offer"],
-            stayed=became["stayed"],
-            not_compared=became["grade_not_asked"] + became["not_taking_part"],
-            seats_not_enrolled=self._empty_at[school],
+            rows=outcomes.total(),
+            matched=outcomes["matched"],
+            other_grade=outcomes["other_grade"],
+            without_offer=outcomes["without_offer"],
+            stayed=outcomes["stayed"],
+            not_compared=outcomes["grade_not_asked"] + outcomes["not_taking_part"],
+            seats_not_enrolled=self._not_enrolled_at[school],
         )
 
 
 def _is_same(rostered: str, grade: str) -> bool:
-    """Say whether a roster's grade is one of ours: OneRoster has PK only for what the city may call PK3 or PK4."""
+    """Say whether a roster's grade is a city's grade. OneRoster's PK stands for any PK grade, such as PK3."""
     return rostered == grade or (rostered == "PK" and grade.startswith("PK"))
 
 
 def _grades_by_school(session: Session, cycle: Cycle) -> dict[str, list[str]]:
-    """Return the grades with which each school takes part."""
+    """Return the grades that each school offers in the cycle."""
     found: dict[str, list[str]] = {}
-    asked = select(Participation.school_id, Participation.grade).where(
+    query = select(Participation.school_id, Participation.grade).where(
         Participation.cycle_id == cycle.id, Participation.status == "in"
     )
-    for school, grade in session.execute(asked):
+    for school, grade in session.execute(query):
         found.setdefault(school, []).append(grade)
     return found
 
 
 def _children(session: Session, cycle: Cycle, digests: Sequence[bytes]) -> dict[bytes, _Child]:
-    """Return those of some children whom the cycle knows, with every seat that they were offered."""
+    """Return the children with these SIS id digests in the cycle, with every seat that they were offered."""
     applies = exists().where(Applicant.child_id == Child.id, Applicant.withdrawn_at.is_(None))
-    asked = (
+    query = (
         select(Child.sis_digest, Child.tag, applies, Offer.status, Offer.program_id, Program.school_id, Program.grade)
         .outerjoin(Offer, Offer.child_id == Child.id)
         .outerjoin(Program, Program.id == Offer.program_id)
@@ -288,7 +287,7 @@ def _children(session: Session, cycle: Cycle, digests: Sequence[bytes]) -> dict[
         .order_by(Offer.made_at, Offer.id)
     )
     found: dict[bytes, _Child] = {}
-    for digest, tag, applying, status, program, school, grade in session.execute(asked):
+    for digest, tag, applying, status, program, school, grade in session.execute(query):
         child = found.setdefault(digest or b"", _Child(tag.hex(), applying, []))
         if status is not None:
             child.seats.append(_Seat(program, school, grade, status))

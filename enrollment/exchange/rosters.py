@@ -1,7 +1,7 @@
-"""A roster: which children a school has on its roll, from a CSV file; packages of OneRoster are `roster_packages`.
+"""Read a roster: the children whom schools enroll, from a CSV file.
 
-A row's SIS id is digested as it is read, and the id itself goes no further: it is in no answer, no problem, no log.
-Nothing of a file is quoted in a fault either: where columns have slipped, what stands there may be a name.
+A row's SIS id is digested at once. No answer, problem or log has the id. A fault quotes nothing from a file, because
+the text in a wrong column may be a name.
 """
 
 import csv
@@ -22,49 +22,57 @@ Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
 MAX_FAULTS: Final = 200
 MAX_LINES: Final = 10_000_000
 MAX_ENROLLED: Final = 2_000_000
-LONGEST_LINE: Final = 1 << 20
-LONGEST_ID: Final = 500
+MAX_LINE_BYTES: Final = 1 << 20
+MAX_ID_LENGTH: Final = 500
 
 CSV_FILE: Final = "roster.csv"
-"""What a CSV body is called in places: it has no name of its own."""
+"""The name of a CSV body in the places of faults. The body itself has no file name."""
 
 COLUMNS: Final = ("sis_id", "school", "grade")
 SINCE: Final = "enrolled_on"
 OTHER_DELIMITERS: Final = ";\t|"
 
-CODES: Final = frozenset(["IT", "PR", "PK", "TK", "KG", *(f"{year:02}" for year in range(1, 14)), "PS", "UG", "Other"])
-"""OneRoster's codes of grades. A city's own labels, such as PK3 and PK4, are taken besides."""
+GRADE_CODES: Final = frozenset(
+    ["IT", "PR", "PK", "TK", "KG", *(f"{year:02}" for year in range(1, 14)), "PS", "UG", "Other"]
+)
+"""OneRoster's grade codes. A roster may also use the city's own grades, such as PK3 and PK4."""
+
+
+UNKNOWN_SCHOOL: Final = sentence(
+    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id or "
+    "12-digit NCES id, or ask an administrator to add the school"
+)
 
 
 class UnusableRoster(Problem):
-    """A roster that cannot be compared as it is."""
+    """The roster has faults."""
 
     status = 422
-    title = sentence("The roster cannot be used")
+    title = sentence("Roster not usable")
     detail = sentence(
-        "Correct every listed place, given as /file/line/field, and send the whole roster again; nothing was compared "
-        "or stored. At most {most} places are listed."
+        "Nothing was compared or stored. Correct every listed place (/file/line/field), then send the whole roster "
+        "again. At most {most} places are listed."
     )
 
 
 class Faults:
-    """Gathers what is wrong with a roster, and refuses it when it has seen enough."""
+    """Collects the faults of a roster, and refuses the roster once the list is full."""
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
 
     def add(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> None:
-        """Note a fault at a file, a line, a field, or as much of it as is known.
+        """Add a fault at a file, a line and a field, as far as they are known.
 
         Raises:
-            UnusableRoster: if as many are found as are listed.
+            UnusableRoster: if the list is full.
         """
         self.found.append(Fault("".join(f"/{part}" for part in place), code, detail, values))
         if len(self.found) >= MAX_FAULTS:
             self.refuse()
 
     def end(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> NoReturn:
-        """Refuse the roster for a fault after which there is no reading on, and for what was found before.
+        """Refuse the roster for a fault after which the rest cannot be read, and for all faults before it.
 
         Raises:
             UnusableRoster: always.
@@ -73,193 +81,191 @@ class Faults:
         raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
 
     def refuse(self) -> None:
-        """Refuse the roster if anything is wrong with it.
+        """Refuse the roster if it has faults.
 
         Raises:
-            UnusableRoster: naming what is.
+            UnusableRoster: listing the faults.
         """
         if self.found:
             raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a roster is read against."""
+class Reference:
+    """The schools, grades and other facts that a roster is read against."""
 
     schools: Mapping[str, str]
-    """The directory's schools, each by its id and by its NCES id."""
+    """The ids of the directory's schools, by school id and by NCES id."""
     grades: Collection[str]
-    """What the city calls its grades, in any cycle."""
+    """The city's own grades, in any cycle."""
     digest: Callable[[str], bytes]
-    """Makes of a SIS id what children are found by."""
+    """Returns the digest of a SIS id."""
     today: date
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A child on a school's roll, as a row says."""
+    """A row that enrolls a child at a school."""
 
     file: str
     line: int
     child: bytes
-    """The digest of its SIS id."""
+    """The digest of the child's SIS id."""
     school: str
     grade: str
     since: date | None
-    """The first day there; None: the row does not say."""
+    """The first day at the school; None: the row gives no day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A roster that was read: each child once at each school."""
+    """A roster without faults. Each child is listed once at each school."""
 
     format: Format
     enrolled: Sequence[Enrolled]
     left_out: Mapping[str, int]
-    """Rows that put no child on a school's roll, counted by why."""
+    """Rows that enroll no child, counted by reason."""
 
 
-class Roll:
-    """Puts rows on the roll one by one, and notes what is wrong with them."""
+class RosterBuilder:
+    """Adds rows to a roster one by one, and collects their faults."""
 
-    def __init__(self, known: Known, faults: Faults) -> None:
+    def __init__(self, reference: Reference, faults: Faults) -> None:
         self.left_out = Counter[str]()
-        self._known, self._faults = known, faults
-        self._there: dict[tuple[bytes, str], Enrolled] = {}
+        self._reference, self._faults = reference, faults
+        self._enrolled: dict[tuple[bytes, str], Enrolled] = {}
 
     def grade_of(self, place: Sequence[str | int], grade: str) -> str | None:
-        """Return a grade if it is one."""
-        if grade in CODES or grade in self._known.grades:
+        """Return a grade, or None after adding a fault."""
+        if grade in GRADE_CODES or grade in self._reference.grades:
             return grade
-        detail = sentence("must be a grade as OneRoster or this city writes it: KG and not K, 01 and not 1")
+        detail = sentence("must be a grade of OneRoster or of this city; write KG for kindergarten and 01 for grade 1")
         self._faults.add(place, "unknown-grade", detail)
         return None
 
     def child_of(self, place: Sequence[str | int], sis_id: str) -> bytes | None:
-        """Return what a child is found by."""
+        """Return the digest of a SIS id, or None after adding a fault."""
         plain = unicodedata.normalize("NFC", sis_id.strip())
         flaw = flaw_of(plain)
         if flaw is not None and flaw.kind == "blank-text":
-            self._faults.add(place, "no-sis-id", sentence("is empty; give the child's SIS id, or leave the row out"))
+            self._faults.add(place, "no-sis-id", sentence("is empty; add the child's SIS id, or remove the row"))
             return None
         if flaw is not None:
             self._faults.add(place, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
             return None
-        if len(plain) > LONGEST_ID:
-            detail = sentence("must be an id of at most {most} characters")
-            self._faults.add(place, "not-an-id", detail, most=LONGEST_ID)
+        if len(plain) > MAX_ID_LENGTH:
+            detail = sentence("must have at most {most} characters")
+            self._faults.add(place, "not-an-id", detail, most=MAX_ID_LENGTH)
             return None
-        return self._known.digest(plain)
+        return self._reference.digest(plain)
 
     def day_of(self, place: Sequence[str | int], day: str) -> date | None:
-        """Return a day, or None where none is given."""
+        """Return a day, or None if the field is empty, or None after adding a fault."""
         try:
             return date.fromisoformat(day.strip()) if day.strip() else None
         except ValueError:
             self._faults.add(place, "not-a-date", sentence("must be a date such as 2027-01-31, or empty"))
             return None
 
-    def put(self, row: Enrolled) -> None:
-        """Put a child on the roll, unless the same row was there before; two grades at one school are a fault."""
-        former = self._there.setdefault((row.child, row.school), row)
+    def add(self, row: Enrolled) -> None:
+        """Enroll a child at a school, unless an earlier row did. Two grades at one school are a fault."""
+        former = self._enrolled.setdefault((row.child, row.school), row)
         if former is row:
-            if len(self._there) > MAX_ENROLLED:
-                detail = sentence(
-                    "is beyond the {most} children that are compared at once; send some schools at a time"
-                )
+            if len(self._enrolled) > MAX_ENROLLED:
+                detail = sentence("is beyond the limit of {most} children; send fewer schools at a time")
                 self._faults.end([row.file, row.line], "too-many-children", detail, most=MAX_ENROLLED)
             return
         if former.grade == row.grade:
             self.left_out["repeated"] += 1
             return
-        detail = sentence("the same child is at the same school in another grade on line {line}; keep the right row")
+        detail = sentence("lists the child at this school in another grade than line {line}; keep the correct row")
         self._faults.add([row.file, row.line], "two-grades", detail, line=former.line)
 
     def roster(self, format_: Format) -> Roster:
         """Return the roster.
 
         Raises:
-            UnusableRoster: if anything is wrong with it, or there is nobody on it.
+            UnusableRoster: if the roster has faults, or lists no child.
         """
-        if not self._there and not self._faults.found:
-            detail = sentence("no child is on the roll of a school here; export the roster again and look into it")
+        if not self._enrolled and not self._faults.found:
+            detail = sentence("the roster lists no child at a school; check the export, then export the roster again")
             self._faults.add([], "nobody", detail)
         self._faults.refuse()
-        return Roster(format_, tuple(self._there.values()), dict(self.left_out))
+        return Roster(format_, tuple(self._enrolled.values()), dict(self.left_out))
 
 
-def read_csv_roster(raw: bytes, known: Known) -> Roster:
-    """Return the roster of a CSV file with the columns `sis_id`, `school`, `grade`, and `enrolled_on` if wanted.
+def read_csv_roster(raw: bytes, reference: Reference) -> Roster:
+    """Read a CSV file with the columns `sis_id`, `school`, `grade`, and optionally `enrolled_on`.
 
-    The school is the directory's id or its NCES id. Columns may stand in any order, and further ones are not read.
+    The school is the directory's id or the NCES id. Columns can be in any order. Other columns are ignored.
 
     Raises:
-        UnusableRoster: naming every fault with its line and column.
+        UnusableRoster: listing every fault with its line and column.
     """
     faults = Faults()
-    roll = Roll(known, faults)
+    builder = RosterBuilder(reference, faults)
     rows = rows_of(CSV_FILE, BytesIO(raw), faults)
     header = _header(next(rows, (1, []))[1], faults)
-    strangers: set[str] = set()
+    unknown_schools: set[str] = set()
     for line, fields in rows:
         if not any(field.strip() for field in fields):
             continue
         if len(fields) != len(header):
             refuse_length(CSV_FILE, line, found=len(fields), wanted=len(header), faults=faults)
             continue
-        told = dict(zip(header, fields, strict=True))
-        name = told["school"].strip()
-        school = known.schools.get(name)
-        if school is None and name not in strangers:
-            strangers.add(name)
-            detail = sentence(
-                "names no school of the directory, here and wherever it stands again; write the school's id or its "
-                "12-digit NCES id, or have an administrator add the school"
-            )
-            faults.add([CSV_FILE, line, "school"], "unknown-school", detail)
-        child = roll.child_of([CSV_FILE, line, "sis_id"], told["sis_id"])
-        grade = roll.grade_of([CSV_FILE, line, "grade"], told["grade"].strip())
-        since = roll.day_of([CSV_FILE, line, SINCE], told.get(SINCE, ""))
+        row = dict(zip(header, fields, strict=True))
+        name = row["school"].strip()
+        school = reference.schools.get(name)
+        if school is None and name not in unknown_schools:
+            unknown_schools.add(name)
+            faults.add([CSV_FILE, line, "school"], "unknown-school", UNKNOWN_SCHOOL)
+        child = builder.child_of([CSV_FILE, line, "sis_id"], row["sis_id"])
+        grade = builder.grade_of([CSV_FILE, line, "grade"], row["grade"].strip())
+        since = builder.day_of([CSV_FILE, line, SINCE], row.get(SINCE, ""))
         if school is not None and child is not None and grade is not None:
-            roll.put(Enrolled(CSV_FILE, line, child, school, grade, since))
-    return roll.roster("csv")
+            builder.add(Enrolled(CSV_FILE, line, child, school, grade, since))
+    return builder.roster("csv")
 
 
 def _header(fields: Sequence[str], faults: Faults) -> list[str]:
-    """Return the columns' names.
+    """Return the column names.
 
     Raises:
-        UnusableRoster: if those that are needed are not there, once each.
+        UnusableRoster: if a needed column is missing or repeated.
     """
     header = [field.strip().lower() for field in fields]
     if len(header) == 1 and any(mark in header[0] for mark in OTHER_DELIMITERS):
-        detail = sentence("the columns are not separated by commas; save the file as CSV with commas")
+        detail = sentence("the columns must be separated by commas; save the file as CSV with commas")
         faults.add([CSV_FILE, 1], "wrong-delimiter", detail)
     else:
         for column in COLUMNS:
             if column not in header:
-                detail = sentence("the first line has no such column; it is the header: sis_id,school,grade")
+                detail = sentence("is missing in the header; the first line must be: sis_id,school,grade")
                 faults.add([CSV_FILE, 1, column], "missing-column", detail)
     for column in (*COLUMNS, SINCE):
         if header.count(column) > 1:
-            faults.add([CSV_FILE, 1, column], "column-twice", sentence("stands there twice; keep the one that counts"))
+            faults.add(
+                [CSV_FILE, 1, column],
+                "column-twice",
+                sentence("is repeated in the header; keep one column of this name"),
+            )
     faults.refuse()
     return header
 
 
 def refuse_length(file: str, line: int, *, found: int, wanted: int, faults: Faults) -> None:
-    """Note that a row has other fields than the header."""
+    """Add a fault for a row that has more or fewer fields than the header."""
     detail = sentence(
-        "has {found} fields where the header has {wanted}; put quotation marks around what has a comma in it"
+        "has {found} fields, but the header has {wanted}; put quotation marks around a field that has a comma in it"
     )
     faults.add([file, line], "wrong-length", detail, found=found, wanted=wanted)
 
 
 def rows_of(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Yield a file's rows, each with the line that it begins on, but for empty lines; UTF-8, with a BOM or without.
+    """Yield the rows of a UTF-8 file that are not empty, each with its first line. A BOM is ignored.
 
     Raises:
-        UnusableRoster: if there is no reading on.
+        UnusableRoster: if the rest of the file cannot be read.
     """
     reader = csv.reader(_lines(file, stream, faults), strict=True)
     while True:
@@ -269,7 +275,7 @@ def rows_of(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[tuple
         except StopIteration:
             return
         except csv.Error:
-            detail = sentence("cannot be read as CSV from here on: quotation marks or line ends are amiss")
+            detail = sentence("cannot be read as CSV; check quotation marks and line ends")
             faults.end([file, line], "broken-row", detail)
         if fields:
             yield line, fields
@@ -277,14 +283,16 @@ def rows_of(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[tuple
 
 def _lines(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[str]:
     number = 0
-    while raw := stream.readline(LONGEST_LINE):
+    while raw := stream.readline(MAX_LINE_BYTES):
         number += 1
-        if len(raw) == LONGEST_LINE:
-            faults.end([file, number], "long-line", sentence("is longer than a line of a roster is; export it again"))
+        if len(raw) == MAX_LINE_BYTES:
+            faults.end(
+                [file, number], "long-line", sentence("is too long for a line of a roster; export the roster again")
+            )
         if number > MAX_LINES:
-            detail = sentence("is beyond the {most} lines that are read; send some schools at a time")
+            detail = sentence("is beyond the limit of {most} lines; send fewer schools at a time")
             faults.end([file, number], "too-many-lines", detail, most=MAX_LINES)
         try:
             yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            faults.end([file, number], "not-utf-8", sentence("is not UTF-8; save the file as CSV in UTF-8"))
+            faults.end([file, number], "not-utf-8", sentence("is not UTF-8 text; save the file as CSV in UTF-8"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import rfc8785
 
 from enrollment.audit.log import Entry, entry_of
+from enrollment.audit.salts import new_salt
 from enrollment.cycles.locks import OpenCycle
 from enrollment.rankings.versions import Ranker, Ranking
 from lottery.transparency_log.commitments import keyed
@@ -15,7 +16,6 @@ LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """The characters of confirmation numbers. No two of them sound or look alike."""
 
 CONFIRMATION_LETTERS = 10
-SALT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def seal_ranking(
     actor: str, open_cycle: OpenCycle, ranker: Ranker, kind: str, programs: Sequence[str]
 ) -> SealedRanking:
     """Make the next version of a submitted or withdrawn ranking, and the log entry that commits to it."""
-    version, salt = ranker.next_version, secrets.token_bytes(SALT_BYTES)
+    version, salt = ranker.next_version, new_salt()
     type_ = "ranking.put" if kind == "submitted" else "ranking.withdraw"
     entry = entry_of(
         type_,

@@ -1,1 +1,1 @@
-"""What a published round gave: to a child, at a program, to the city."""
+"""The results of published rounds: for a child, for a program, and for the public."""

@@ -1,4 +1,4 @@
-"""A few rows of a round, enough to say where some of its children stand and why they got what they got."""
+"""Extracts of a round: the rows that explain the results of some children."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from enrollment.rounds.audit_files import seeds_before
 from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.to_market import read_back
 from enrollment.stored_values import fields_of
 from lottery.explain.facts import Explainer, Extract
@@ -18,7 +18,7 @@ from lottery.market.rules import TieBreak
 
 
 def explainer_of(session: Session, round_: Round, tickets: Collection[str]) -> Explainer:
-    """Return what explains some children of a matched round."""
+    """Return an explainer for some children of a matched round."""
     return Explainer(extract_of(session, round_, tickets), seeds=seeds_before(session, round_))
 
 
@@ -26,15 +26,15 @@ def extract_of(session: Session, round_: Round, tickets: Collection[str], *, pro
     """Read the rows about some children of a matched round.
 
     Args:
-        session: any transaction; what a round has stays.
+        session: any transaction. The rows of a round do not change.
         round_: the round.
         tickets: the children.
-        program: the one program that they are to be looked at for; None: all that each of them ranks or holds.
+        program: the only program to look at. None: all programs that the children rank or hold a seat at.
     """
     children = [_applicant(line) for line in _lines(session, round_, FrozenRow.tag.in_(tickets))]
     households = {child.household for child in children if child.household}
-    theirs = FrozenRow.household.in_(households) & FrozenRow.tag.not_in(tickets)
-    members = [_applicant(line) for line in _lines(session, round_, theirs)] if households else []
+    of_households = FrozenRow.household.in_(households) & FrozenRow.tag.not_in(tickets)
+    members = [_applicant(line) for line in _lines(session, round_, of_households)] if households else []
     placements = _placements(session, round_, [child.id for child in (*children, *members)])
     wanted = {placement.program for placement in placements}
     if program is None:
@@ -53,27 +53,27 @@ def extract_of(session: Session, round_: Round, tickets: Collection[str], *, pro
 
 
 def _lines(session: Session, round_: Round, which: ColumnElement[bool]) -> Sequence[str]:
-    asked = select(FrozenRow.line).where(FrozenRow.round_id == round_.id, which).order_by(FrozenRow.tag.collate("C"))
-    return session.scalars(asked).all()
+    query = select(FrozenRow.line).where(FrozenRow.round_id == round_.id, which).order_by(FrozenRow.tag.collate("C"))
+    return session.scalars(query).all()
 
 
 def _applicant(line: str) -> Applicant:
-    """Return an applicant from its canonical line, in which nothing is left out."""
-    told = json.loads(line)
-    holds = told["holds"]
+    """Return an applicant from the canonical line, which has every field."""
+    document = json.loads(line)
+    holds = document["holds"]
     return Applicant(
-        id=told["id"],
-        grade=told["grade"],
-        ranking=tuple(told["ranking"]),
-        zones=frozenset(told["zones"]),
-        flags=frozenset(told["flags"]),
-        at={school: frozenset(facts) for school, facts in told["at"].items()},
-        attends=told["attends"],
-        household=told["household"],
-        together=told["together"],
-        late=told["late"],
+        id=document["id"],
+        grade=document["grade"],
+        ranking=tuple(document["ranking"]),
+        zones=frozenset(document["zones"]),
+        flags=frozenset(document["flags"]),
+        at={school: frozenset(facts) for school, facts in document["at"].items()},
+        attends=document["attends"],
+        household=document["household"],
+        together=document["together"],
+        late=document["late"],
         holds=HeldSeat(holds["program"], holds["group"]) if holds else None,
-        drawn_in=told["drawn_in"],
+        drawn_in=document["drawn_in"],
     )
 
 
@@ -116,17 +116,17 @@ def _cutoffs(
 
 
 def last_of(row: CutoffRow) -> LastAdmitted | None:
-    """Return the standing of the last one admitted, as it was stored."""
-    told = fields_of(row.last)
-    if not told:
+    """Return the stored standing of the last child who got a seat."""
+    fields = fields_of(row.last)
+    if not fields:
         return None
     return LastAdmitted(
-        holder=bool(told.get("holder")),
-        meets=bool(told.get("meets")),
-        late=bool(told.get("late")),
-        class_=str(told.get("class")),
-        number=_text(told.get("number")),
-        position=_number(told.get("position")),
+        holder=bool(fields.get("holder")),
+        meets=bool(fields.get("meets")),
+        late=bool(fields.get("late")),
+        class_=str(fields.get("class")),
+        number=_text(fields.get("number")),
+        position=_number(fields.get("position")),
     )
 
 

@@ -1,23 +1,23 @@
-"""Hide small cells of published tables, and one more where the hidden one could be worked out (audit.md, section 5)."""
+"""Hide small numbers in published tables, and other numbers that would reveal them."""
 
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 SMALLEST = 10
-"""Of children in a published cell; fewer are hidden, none at all is told."""
+"""The smallest published number of children. Smaller numbers are hidden, except zero."""
 
 Key = TypeVar("Key")
 
 
 def suppress(cells: Mapping[Key, int], *, telling: Collection[Key] = ()) -> dict[Key, int | None]:
-    """Return the cells of one table whose total is published, None in the place of those that are hidden.
+    """Return the cells of a table with a published total. Hidden cells are None.
 
     Args:
-        cells: numbers of children.
-        telling: cells that must be hidden besides, since another table with them would give a small number away.
+        cells: the numbers of children.
+        telling: further cells to hide, because they reveal a small number together with another table.
 
-    Where a single cell is hidden, or those that are add up to less than 10, the total and the rest would give it away;
-    so the smallest of the others is hidden too (complementary suppression).
+    If one cell is hidden, or the hidden cells add up to less than 10, the total and the other cells would reveal them.
+    So the smallest of the other cells is hidden too (complementary suppression).
     """
     hidden = {key for key, number in cells.items() if 0 < number < SMALLEST or key in telling}
     rest = [(number, place, key) for place, (key, number) in enumerate(cells.items()) if number and key not in hidden]

@@ -1,1 +1,1 @@
-"""Rounds: rehearse, freeze, draw, match, publish, void; and what came of them."""
+"""Rounds: rehearse, freeze, draw, match, publish, or void."""

@@ -1,21 +1,21 @@
-"""A round as the files that `lottery verify` takes: its market, its outcome, its draw."""
+"""The files of a round that `lottery verify` reads: market, outcome, and draw."""
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.rounds.freeze import frozen_lines
-from enrollment.rounds.models import FrozenRow, Round
+from enrollment.rounds.frozen_market import frozen_lines
+from enrollment.rounds.models import Round
+from enrollment.rounds.seeds import seeds_before
 from lottery.market.canonical import Json, canonical_line
 
 MARKET, OUTCOME, DRAW = "market.json", "outcome.json", "draw.json"
 
 
 def market_file(session: Session, round_: Round) -> Iterator[bytes]:
-    """Yield a frozen market as one JSON document: its canonical lines, put together."""
+    """Yield a frozen market as one JSON document, made of its canonical lines."""
     yield (round_.head or "").removesuffix("}").encode() + b',"applicants":[\n'
     for place, line in enumerate(frozen_lines(session, round_)):
         yield b",\n" * (place > 0) + line.encode()
@@ -23,41 +23,32 @@ def market_file(session: Session, round_: Round) -> Iterator[bytes]:
 
 
 def outcome_file(round_: Round) -> bytes:
-    """Return the outcome's bytes as they were when the round was matched."""
+    """Return the exact bytes of the outcome that was matched."""
     return zlib.decompress(round_.outcome or b"")
 
 
 def draw_file(session: Session, round_: Round) -> bytes:
-    """Return what the numbers were drawn from: the freeze, the dice, the seed; and the seeds of earlier rounds."""
-    told: dict[str, Json] = {
+    """Return the sources of the lottery numbers: the freeze, the dice, the seed, and the seeds of earlier rounds."""
+    document: dict[str, Json] = {
         "round": round_.id,
         "freeze": (round_.freeze_leaf or b"").hex(),
         "dice": round_.dice,
         "seed": (round_.seed or b"").hex(),
         "seeds": {name: seed.hex() for name, seed in seeds_before(session, round_).items()},
     }
-    return canonical_line(told).encode() + b"\n"
-
-
-def seeds_before(session: Session, round_: Round) -> Mapping[str, bytes]:
-    """Return the seeds of the earlier rounds in which a round's applicants were drawn."""
-    drawn_in = select(FrozenRow.drawn_in).where(FrozenRow.round_id == round_.id).distinct()
-    rows = session.execute(
-        select(Round.id, Round.seed).where(Round.id.in_(drawn_in), Round.id != round_.id).order_by(Round.id)
-    )
-    return {name: seed for name, seed in rows if seed is not None}
+    return canonical_line(document).encode() + b"\n"
 
 
 def sha256_of(parts: Iterable[bytes]) -> str:
-    """Return the SHA-256 of a file that comes in parts, in hex."""
-    whole = hashlib.sha256()
+    """Return the SHA-256 of a file in parts, in hex."""
+    digest = hashlib.sha256()
     for part in parts:
-        whole.update(part)
-    return whole.hexdigest()
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def manifest(session: Session, round_: Round, outcome: bytes) -> dict[str, Json]:
-    """Return the SHA-256 of each of a round's files."""
+    """Return the SHA-256 of each file of a round."""
     return {
         MARKET: sha256_of(market_file(session, round_)),
         OUTCOME: sha256_of([outcome]),

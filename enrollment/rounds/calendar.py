@@ -1,13 +1,16 @@
-"""Backfill rounds on the calendar: nightly or weekly, wanted by two administrators, with the steps and proofs of any.
+"""Calendars of nightly or weekly backfill rounds.
 
-A calendar's rounds are made and frozen when they are due, drawn without dice where no number hangs on the seed, matched
-by the job that matches every round, and published if all gates are open: one administrator asked for the calendar, the
-other approved it, and the log names both. A round that needs dice waits for somebody to type them in.
+The service makes and freezes a calendar's round when it is due, draws it if it needs no dice, matches it, and publishes
+it if all checks pass. One administrator asks for the calendar and another approves it; the log names both. A round that
+needs dice waits until an administrator enters them.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
@@ -18,51 +21,73 @@ from enrollment.audit.log import append
 from enrollment.cycles.locks import lock_cycle, read_cycle, rfc3339
 from enrollment.database import clock, transaction
 from enrollment.failures import for_each, not_waiting
+from enrollment.field_types import Time, Wire
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, Fault, MalformedBody, NotFound, Problem, sentence
+from enrollment.rounds.creation import make_round
+from enrollment.rounds.draw import draw
 from enrollment.rounds.freeze import freeze
-from enrollment.rounds.lifecycle import MATCH, GateClosed, draw, publish
-from enrollment.rounds.locks import lock_round_and_cycle, make_round
+from enrollment.rounds.locks import RUNNING, lock_round_and_cycle
+from enrollment.rounds.match_job import MATCH
 from enrollment.rounds.models import Round, RoundCalendar
-from enrollment.rounds.schemas import CalendarIn
+from enrollment.rounds.publication import GateClosed, publish
 from enrollment.seats.models import Vacancy
 from enrollment.seats.vacancies import FREE
 from lottery.market.model import Kind
 
+TWO_WEEKS_IN_MINUTES = 14 * 24 * 60
+
 EVERY = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
 ACTOR = "service:calendar"
 CALENDAR = "calendar"
-"""The loop that keeps calendars."""
+"""The name of the loop that runs calendars."""
 
 NOTHING_FREE = "nothing-free"
 
 
-class CalendarThere(Conflict):
-    """Another calendar of the cycle's is live."""
+class CalendarIn(Wire):
+    """A calendar of backfill rounds."""
 
-    title = sentence("The cycle has a calendar of rounds already")
-    detail = sentence("Stop that one first: DELETE /v1/cycles/{cycle}/round-calendar.")
+    every: Literal["day", "week"]
+    first_at: Annotated[Time, Field(description="The time at which the first round is made and frozen.")]
+    dice_in_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=TWO_WEEKS_IN_MINUTES,
+            description="The time from the freeze to the public roll of the dice, for rounds that need dice.",
+        ),
+    ]
+
+
+class CalendarThere(Conflict):
+    """The cycle already has a calendar."""
+
+    title = sentence("Calendar already exists")
+    detail = sentence(
+        "The cycle already has a calendar of rounds. Stop it first: DELETE /v1/cycles/{cycle}/round-calendar."
+    )
 
 
 class OwnCalendar(Conflict):
-    """Somebody would approve their own calendar."""
+    """The administrator who asked for the calendar tried to approve it."""
 
-    title = sentence("A calendar is approved by somebody else than who asked for it")
-    detail = sentence("Ask another administrator; its rounds are published in both names.")
+    title = sentence("Calendar needs a second administrator")
+    detail = sentence("You asked for this calendar. Ask another administrator to approve it.")
 
 
 class CalendarApproved(Conflict):
-    """A calendar that two administrators want already."""
+    """The calendar is already approved."""
 
-    title = sentence("The calendar is approved already")
-    detail = sentence("Its next round is at {next}.")
+    title = sentence("Calendar already approved")
+    detail = sentence("The calendar needs no further approval. Its next round is at {next}.")
 
 
 def live_calendar(session: Session, cycle: str) -> RoundCalendar:
-    """Return a cycle's calendar of rounds.
+    """Return the cycle's calendar of rounds.
 
     Raises:
-        NotFound: if it has none.
+        NotFound: if the cycle has no calendar.
     """
     found = session.scalars(
         select(RoundCalendar).where(RoundCalendar.cycle_id == cycle, RoundCalendar.stopped_at.is_(None))
@@ -73,16 +98,16 @@ def live_calendar(session: Session, cycle: str) -> RoundCalendar:
 
 
 def ask_for_calendar(session: Session, cycle: str, body: CalendarIn, *, staff: Staff) -> RoundCalendar:
-    """Ask for backfill rounds on the calendar; they begin once a second administrator approves.
+    """Ask for a calendar of backfill rounds. The rounds begin after a second administrator approves.
 
     Raises:
-        CycleNotFound: if there is no such cycle.
-        CalendarThere: if it has a calendar.
-        MalformedBody: if the first round is not to come.
+        CycleNotFound: if the cycle does not exist.
+        CalendarThere: if the cycle already has a calendar.
+        MalformedBody: if the time of the first round has passed.
     """
-    held = read_cycle(session, cycle)
-    if body.first_at <= held.now:
-        raise MalformedBody(faults=[Fault("/first_at", "passed", sentence("must be still to come"))])
+    now = read_cycle(session, cycle).now
+    if body.first_at <= now:
+        raise MalformedBody(faults=[Fault("/first_at", "passed", sentence("must be in the future"))])
     made = insert(RoundCalendar).values(
         id=uuid.uuid4(),
         cycle_id=cycle,
@@ -90,21 +115,22 @@ def ask_for_calendar(session: Session, cycle: str, body: CalendarIn, *, staff: S
         next_at=body.first_at,
         dice_in_minutes=body.dice_in_minutes,
         asked_by=staff.id,
-        asked_at=held.now,
+        asked_at=now,
     )
     calendar = session.scalars(made.on_conflict_do_nothing().returning(RoundCalendar)).one_or_none()
     if calendar is None:
         raise CalendarThere(cycle=cycle)
-    _tell(session, calendar, "asked", staff)
+    _log(session, calendar, "asked", staff)
     return calendar
 
 
 def approve_calendar(session: Session, cycle: str, *, staff: Staff) -> RoundCalendar:
-    """Approve a calendar, as the second administrator: its rounds are published in both names.
+    """Approve a calendar as the second administrator. The log names both for every round of the calendar.
 
     Raises:
-        NotFound: if the cycle has none.
-        OwnCalendar, CalendarApproved, AccountConfirmedLater, SponsorCannotApprove: as they say.
+        NotFound: if the cycle has no calendar.
+        OwnCalendar, AccountConfirmedLater, SponsorCannotApprove: if the account may belong to the first administrator.
+        CalendarApproved: if the calendar is already approved.
     """
     lock_cycle(session, cycle)
     calendar = live_calendar(session, cycle)
@@ -112,23 +138,23 @@ def approve_calendar(session: Session, cycle: str, *, staff: Staff) -> RoundCale
         raise CalendarApproved(next=rfc3339(calendar.next_at))
     refuse_second_person(session, staff.id, asked_by=calendar.asked_by, begun_at=calendar.asked_at, same=OwnCalendar)
     calendar.approved_by = staff.id
-    _tell(session, calendar, "approved", staff)
+    _log(session, calendar, "approved", staff)
     return calendar
 
 
 def stop_calendar(session: Session, cycle: str, *, staff: Staff) -> None:
-    """Stop a calendar; a round that it made goes on as any other.
+    """Stop a calendar. Administrators can finish a round that the calendar began.
 
     Raises:
-        NotFound: if the cycle has none.
+        NotFound: if the cycle has no calendar.
     """
     lock_cycle(session, cycle)
     calendar = live_calendar(session, cycle)
     calendar.stopped_at = clock(session)
-    _tell(session, calendar, "stopped", staff)
+    _log(session, calendar, "stopped", staff)
 
 
-def _tell(session: Session, calendar: RoundCalendar, what: str, staff: Staff) -> None:
+def _log(session: Session, calendar: RoundCalendar, what: str, staff: Staff) -> None:
     session.flush()
     append(
         session,
@@ -146,59 +172,62 @@ def _tell(session: Session, calendar: RoundCalendar, what: str, staff: Staff) ->
 
 
 def keep_calendars(sessions: "sessionmaker[Session]") -> None:
-    """Begin the rounds that are due, and take those of calendars one step on; each step is a transaction."""
+    """Begin the rounds that are due, and carry running rounds one step further. Each step is a transaction."""
     with transaction(sessions) as session:
-        due = session.scalars(
-            select(RoundCalendar.id)
-            .where(
-                RoundCalendar.approved_by.is_not(None),
-                RoundCalendar.stopped_at.is_(None),
-                RoundCalendar.next_at <= func.clock_timestamp(),
-                not_waiting(CALENDAR, RoundCalendar.id),
-            )
-            .order_by(RoundCalendar.next_at, RoundCalendar.id)
-        ).all()
-        going = session.scalars(
-            select(Round.id)
-            .where(
-                Round.calendar_id.is_not(None),
-                Round.state.in_(["frozen", "drawn", "matched"]),
-                not_waiting(CALENDAR, Round.id),
-            )
-            .order_by(Round.id)
-        ).all()
-    for_each(sessions, CALENDAR, map(str, due), _begin_one)
-    for_each(sessions, CALENDAR, going, _go_on_one)
+        due, running = _due_calendars(session), _running_rounds(session)
+    for_each(sessions, CALENDAR, map(str, due), _begin_in_transaction)
+    for_each(sessions, CALENDAR, running, _continue_in_transaction)
 
 
-def _begin_one(sessions: "sessionmaker[Session]", calendar_id: str) -> None:
+def _due_calendars(session: Session) -> Sequence[uuid.UUID]:
+    return session.scalars(
+        select(RoundCalendar.id)
+        .where(
+            RoundCalendar.approved_by.is_not(None),
+            RoundCalendar.stopped_at.is_(None),
+            RoundCalendar.next_at <= func.clock_timestamp(),
+            not_waiting(CALENDAR, RoundCalendar.id),
+        )
+        .order_by(RoundCalendar.next_at, RoundCalendar.id)
+    ).all()
+
+
+def _running_rounds(session: Session) -> Sequence[str]:
+    return session.scalars(
+        select(Round.id)
+        .where(Round.calendar_id.is_not(None), Round.state.in_(RUNNING), not_waiting(CALENDAR, Round.id))
+        .order_by(Round.id)
+    ).all()
+
+
+def _begin_in_transaction(sessions: "sessionmaker[Session]", calendar_id: str) -> None:
     with transaction(sessions) as session:
         _begin(session, uuid.UUID(calendar_id))
 
 
-def _go_on_one(sessions: "sessionmaker[Session]", round_id: str) -> None:
+def _continue_in_transaction(sessions: "sessionmaker[Session]", round_id: str) -> None:
     with transaction(sessions) as session:
-        _go_on(session, round_id)
+        _continue(session, round_id)
 
 
 def _begin(session: Session, calendar_id: uuid.UUID) -> None:
-    """Make and freeze a calendar's round in the transaction in which its next time is set: it is made once."""
+    """Make and freeze a calendar's round and set the next time, in one transaction, so that each round is made once."""
     calendar = session.get_one(RoundCalendar, calendar_id)
-    held = lock_cycle(session, calendar.cycle_id)
+    cycle_now = lock_cycle(session, calendar.cycle_id)
+    now, until = cycle_now.now, cycle_now.cycle.backfill_until
     session.refresh(calendar)
-    if calendar.stopped_at is not None or calendar.approved_by is None or held.now < calendar.next_at:
+    if calendar.stopped_at is not None or calendar.approved_by is None or now < calendar.next_at:
         return
-    calendar.last_at, calendar.next_at = held.now, _next(calendar, held.now)
-    until = held.cycle.backfill_until
-    if until is not None and held.now >= until:
-        calendar.stopped_at, calendar.last_told = held.now, "window-over"
+    calendar.last_at, calendar.next_at = now, _next_time(calendar, now)
+    if until is not None and now >= until:
+        calendar.stopped_at, calendar.last_told = now, "window-over"
         return
     calendar.last_told = _freeze_new(session, calendar)
     session.flush()
 
 
 def _freeze_new(session: Session, calendar: RoundCalendar) -> str:
-    """Make and freeze a round, and return its id; or why there is none."""
+    """Make and freeze a round. Return its id, or the reason why there is no round."""
     free = select(Vacancy.number).where(Vacancy.cycle_id == calendar.cycle_id, Vacancy.status.in_(FREE)).limit(1)
     if session.execute(free).first() is None:
         return NOTHING_FREE
@@ -212,29 +241,29 @@ def _freeze_new(session: Session, calendar: RoundCalendar) -> str:
     return round_.id
 
 
-def _next(calendar: RoundCalendar, now: datetime) -> datetime:
-    """Return the calendar's first time that is still to come; what was missed is not made up for."""
+def _next_time(calendar: RoundCalendar, now: datetime) -> datetime:
+    """Return the calendar's next time in the future. Missed rounds are not made up for."""
     later = calendar.next_at
     while later <= now:
         later += EVERY[calendar.every]
     return later
 
 
-def _go_on(session: Session, round_id: str) -> None:
-    """Take a calendar's round one step on, if the step needs nobody."""
-    held = lock_round_and_cycle(session, round_id)
-    round_ = held.round
+def _continue(session: Session, round_id: str) -> None:
+    """Carry a calendar's round one step further, if the step needs no person."""
+    locked = lock_round_and_cycle(session, round_id)
+    round_ = locked.round
     calendar = session.get_one(RoundCalendar, round_.calendar_id)
     if round_.void_asked_by is not None or calendar.approved_by is None:
-        return  # somebody has something against it
+        return  # an administrator asked to void the round, or the calendar is not approved
     if round_.state == "frozen" and round_.draws is False:
         draw(session, round_, None, actor=ACTOR)
     elif round_.state == "drawn" and round_.complaint is None and not is_waiting(session, MATCH, round_.id):
-        round_.asked_by, round_.asked_at = calendar.asked_by, held.now
+        round_.asked_by, round_.asked_at = calendar.asked_by, locked.now
         session.flush()
         enqueue(session, MATCH, round_.id)
     elif round_.state == "matched" and round_.asked_by == calendar.asked_by:
         try:
-            publish(session, held, staff=calendar.approved_by, actor=ACTOR)
+            publish(session, locked, staff=calendar.approved_by, actor=ACTOR)
         except GateClosed as closed:
             calendar.last_told = closed.code()

@@ -1,4 +1,4 @@
-"""What must hold before a round may be published (audit.md, section 4), each looked at by itself."""
+"""The checks before a round can be published (docs/reference/log-and-proofs.md)."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
 from enrollment.directory.models import Offering
-from enrollment.rounds.freeze import row_leaf
+from enrollment.rounds.frozen_market import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
 from enrollment.seats.models import LIVE, Offer
 from lottery.explain.facts import Decided, Explainer, Extract
@@ -26,7 +26,7 @@ from lottery.transparency_log.merkle import root
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A round as it was matched, before anything of it is stored."""
+    """A matched round before it is stored."""
 
     round: Round
     market: Market
@@ -35,19 +35,19 @@ class Matched:
 
 
 _EMPTY = re.compile(r"[{}]|“”|«»")
-"""What a sentence has where a value was not filled in."""
+"""A placeholder or empty quotation marks: the mark of a sentence with a missing value."""
 
 Gate = Callable[[Session, Matched], str | None]
-"""Returns what it has against a round, or None."""
+"""Returns the problem that it found, or None."""
 
 
-def look_at_gates(session: Session, matched: Matched) -> list[dict[str, Json]]:
-    """Return each gate with what it has against the round, None if nothing."""
+def check_gates(session: Session, matched: Matched) -> list[dict[str, Json]]:
+    """Return each check with the problem that it found. None: no problem."""
     return [{"gate": name, "problem": gate(session, matched)} for name, gate in GATES.items()]
 
 
 def frozen_as_committed(session: Session, matched: Matched) -> str | None:
-    """Hold the frozen rows against the root and the digest that the freeze committed to."""
+    """Compare the frozen rows and the market with the commitments of the freeze."""
     rows = session.execute(
         select(FrozenRow.salt, FrozenRow.line)
         .where(FrozenRow.round_id == matched.round.id)
@@ -55,34 +55,36 @@ def frozen_as_committed(session: Session, matched: Matched) -> str | None:
         .execution_options(yield_per=5_000)
     )
     if root([row_leaf(salt, line) for salt, line in rows]) != matched.round.snapshot_root:
-        return "the frozen rows are not those that the freeze committed to"
+        return "The frozen rows changed after the freeze."
     if matched.market.digest() != matched.round.market_digest:
-        return "the market that was matched is not the frozen one"
+        return "The matched market is not the frozen market."
     return None
 
 
 def one_placement_a_child(_: Session, matched: Matched) -> str | None:
-    """Look for a child with two seats, or one that is neither placed nor without a seat."""
+    """Find a child with two seats, or a child that the outcome forgot."""
     outcome = matched.outcome
-    told = Counter([*(placement.applicant for placement in outcome.placements), *outcome.unplaced])
+    results = Counter([*(placement.applicant for placement in outcome.placements), *outcome.unplaced])
     known = {applicant.id for applicant in matched.market.applicants}
-    wrong = sorted({ticket for ticket, times in told.items() if times > 1} | known ^ set(told))
-    return f"{len(wrong)} tickets are not placed or left out exactly once, the first is {wrong[0]}" if wrong else None
+    wrong = sorted({ticket for ticket, times in results.items() if times > 1} | known ^ set(results))
+    if not wrong:
+        return None
+    return f"{len(wrong)} tickets have no result or more than one result. The first ticket is {wrong[0]}."
 
 
 def seats_kept(_: Session, matched: Matched) -> str | None:
-    """Look for a seat group with more children than seats."""
+    """Find a seat group with more children than seats."""
     placed = Counter((placement.program, placement.group) for placement in matched.outcome.placements)
     holders = matched.market.holders()
     for program in matched.market.programs:
         for group, seats in seats_this_round(matched.market.round.kind, program, holders).items():
             if placed[program.id, group] > seats:
-                return f"{program.id} has {placed[program.id, group]} children on {seats} seats of the group {group}"
+                return f"{program.id} has {placed[program.id, group]} children for {seats} seats in the group {group}."
     return None
 
 
 def held_seats_kept(session: Session, matched: Matched) -> str | None:
-    """Look for a child that holds a seat and would lose it: not placed there, and not where it ranks higher."""
+    """Find a child who holds a seat and would lose the seat without a placement at a higher choice."""
     ranking = {applicant.id: applicant.ranking for applicant in matched.market.applicants}
     placed = {placement.applicant: placement.program for placement in matched.outcome.placements}
     held = session.execute(
@@ -95,13 +97,13 @@ def held_seats_kept(session: Session, matched: Matched) -> str | None:
         got, ranked = placed.get(tag.hex()), ranking.get(tag.hex(), ())
         above = ranked[: ranked.index(program)] if program in ranked else ranked
         if got != program and got not in above:
-            return f"{tag.hex()} holds a seat at {program} and would lose it"
+            return f"The ticket {tag.hex()} holds a seat at {program} and would lose the seat."
     return None
 
 
 def rules_as_last_put(session: Session, matched: Matched) -> str | None:
-    """Look for a program whose frozen rules are not the version that its school last put."""
-    other = session.scalars(
+    """Find a program whose frozen rules are older than the rules in force."""
+    outdated = session.scalars(
         select(FrozenProgram.program_id)
         .outerjoin(
             Offering,
@@ -114,24 +116,24 @@ def rules_as_last_put(session: Session, matched: Matched) -> str | None:
         .order_by(FrozenProgram.program_id)
         .limit(1)
     ).one_or_none()
-    return f"the rules of {other} are not those that its school last put" if other else None
+    return f"The frozen rules of {outdated} are not the latest rules of the program." if outdated else None
 
 
 def results_explained(_: Session, matched: Matched) -> str | None:
-    """Explain one child placed and one waiting at each program, and one without a seat, the languages in turn."""
+    """Explain a placed and a waiting child of each program and an unplaced child, each in the next language."""
     explainer = Explainer(Extract.whole(matched.market, matched.outcome), seeds=matched.seeds)
-    spoken = cycle([Language(code) for code in languages()])
-    for ticket, language in zip(_worth_explaining(matched.outcome), spoken, strict=False):
+    in_turn = cycle([Language(code) for code in languages()])
+    for ticket, language in zip(_sample(matched.outcome), in_turn, strict=False):
         explanation = explainer.explain(ticket)
-        for at in explanation.programs:
-            if any(group.decided is Decided.UNEXPLAINED for group in at.groups):
-                return f"what {ticket} got at {at.program.id} does not follow from the rules"
+        for program in explanation.programs:
+            if any(group.decided is Decided.UNEXPLAINED for group in program.groups):
+                return f"The result of the ticket {ticket} at {program.program.id} does not follow from the rules."
         if any(_EMPTY.search(line) for line in explanation_in_words(explanation, language)):
-            return f"the explanation for {ticket} has an empty field"
+            return f"The explanation for the ticket {ticket} has a missing value."
     return None
 
 
-def _worth_explaining(outcome: Outcome) -> Sequence[str]:
+def _sample(outcome: Outcome) -> Sequence[str]:
     placed = {placement.program: placement.applicant for placement in reversed(outcome.placements)}
     waiting = {waitlist.program: waitlist.applicants[0] for waitlist in outcome.waitlists}
     return sorted({*placed.values(), *waiting.values(), *outcome.unplaced[:1]})

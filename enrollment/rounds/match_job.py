@@ -1,7 +1,7 @@
-"""Match a drawn round on its frozen bytes, as a job: match, verify, look at gates; store all of it, or a complaint.
+"""Match a drawn round in a job: match, verify, check, and store the outcome or a complaint.
 
-The fast engine matches, and the verifier holds its outcome against what the reference engine gives, byte for byte: a
-round on which the two differ is not matched, so it cannot be published.
+The fast engine matches. The verifier compares the outcome with the outcome of the reference engine, byte for byte. If
+the two differ, the round is not matched and cannot be published.
 """
 
 import zlib
@@ -13,11 +13,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.audit.log import append
 from enrollment.database import clock, copy_rows, transaction
 from enrollment.failures import Breakage
-from enrollment.rounds.audit_files import manifest, seeds_before
-from enrollment.rounds.freeze import frozen_market
-from enrollment.rounds.gates import Matched, look_at_gates
-from enrollment.rounds.locks import lock_round, read_round
+from enrollment.jobs import enqueue, is_waiting
+from enrollment.problems import Conflict, sentence
+from enrollment.rounds.audit_files import manifest
+from enrollment.rounds.frozen_market import frozen_market
+from enrollment.rounds.gates import Matched, check_gates
+from enrollment.rounds.locks import lock_round, read_round, refuse_other_state
 from enrollment.rounds.models import CutoffRow, Placed, Round, WaitingPlace
+from enrollment.rounds.seeds import seeds_before
 from lottery.engines import Engine, match_market
 from lottery.explain.report import Report, placed_in_class, report
 from lottery.market.canonical import Json
@@ -26,17 +29,42 @@ from lottery.market.model import Market
 from lottery.market.outcome import Outcome, last_document
 from lottery.match.verify import verify
 
-FAST_ENOUGH = 6
-"""zlib's level: an outcome is hex for the most part, and more effort does not make it smaller."""
+MATCH = "match"
+"""The name of the job."""
+
+COMPRESSION_LEVEL = 6
+"""For zlib. An outcome is mostly hex, so a higher level does not make it smaller."""
 
 MAX_COMPLAINTS = 20
 
 
-def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
-    """Match a round. Where it was matched, or is void, there is nothing to do; a job that is begun again ends here.
+class MatchUnderWay(Conflict):
+    """The match was asked for and is not finished."""
 
-    Nothing is locked while it is matched: the bytes cannot change. What there is to store is worked out without a lock
-    too. Only the writing locks the round, and no act on the cycle waits longer than for that.
+    title = sentence("Match in progress")
+    detail = sentence("The match of this round has started. GET /v1/rounds/{round} shows when the round is matched.")
+
+
+def ask_for_match(session: Session, round_: Round, *, staff: str) -> None:
+    """Have a worker match a drawn round. The administrator who asks cannot publish the round.
+
+    Raises:
+        OtherState: if the round is not drawn, or is already matched.
+        MatchUnderWay: if the match was asked for and is not finished.
+    """
+    refuse_other_state(round_, "drawn")
+    if is_waiting(session, MATCH, round_.id):
+        raise MatchUnderWay(round=round_.id)
+    round_.asked_by, round_.asked_at, round_.complaint = staff, clock(session), None
+    session.flush()
+    enqueue(session, MATCH, round_.id)
+
+
+def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
+    """Match a round, unless it is already matched or void: a job may run twice.
+
+    The frozen bytes cannot change, so the match and the checks need no lock. Only the last step, storing, locks the
+    round, so that acts on the cycle do not wait long.
     """
     try:
         with transaction(sessions) as session:
@@ -53,14 +81,14 @@ def match_round(sessions: "sessionmaker[Session]", round_id: str) -> None:
 
 
 def give_up_match(sessions: "sessionmaker[Session]", round_id: str, breakage: Breakage) -> None:
-    """Leave a complaint where a match broke off at its last try; an administrator may ask for it again."""
-    _complain(sessions, round_id, f"the match broke off, and so did every further try: {breakage}")
+    """Store a complaint after the last try failed. An administrator can ask for the match again."""
+    _complain(sessions, round_id, f"The match failed, and every retry failed too: {breakage}")
 
 
 def store_if_right(
     sessions: "sessionmaker[Session]", round_id: str, market: Market, outcome: Outcome, seeds: Mapping[str, bytes]
 ) -> None:
-    """Verify an outcome of a drawn round, which matches it a second time, and store it, or what is wrong with it."""
+    """Verify an outcome with a second match, and store the outcome or the complaints."""
     complaints = verify(market, outcome, seeds=seeds)
     if complaints:
         _complain(sessions, round_id, "; ".join(str(complaint) for complaint in complaints[:MAX_COMPLAINTS]))
@@ -82,7 +110,7 @@ def _complain(sessions: "sessionmaker[Session]", round_id: str, complaint: str) 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What there is to store of an outcome, besides its waitlists and cutoffs."""
+    """What to store for an outcome, apart from waitlists and cutoffs."""
 
     placed: Sequence[Sequence[object]]
     compressed: bytes
@@ -92,24 +120,24 @@ class Findings:
 
 
 def findings_of(session: Session, matched: Matched) -> Findings:
-    """Work out what there is to store of an outcome; it takes long, and locks nothing: the round is frozen."""
+    """Work out what to store for an outcome. This takes long and needs no lock, because the round is frozen."""
     round_, outcome = matched.round, matched.outcome
     raw = outcome.to_bytes()
     return Findings(
         placed=[
-            (round_.id, one.placement.applicant, one.placement.program, one.placement.group, one.placement.choice,
-             one.priority_class)
-            for one in placed_in_class(matched.market, outcome, seeds=matched.seeds)
+            (round_.id, placed.placement.applicant, placed.placement.program, placed.placement.group,
+             placed.placement.choice, placed.priority_class)
+            for placed in placed_in_class(matched.market, outcome, seeds=matched.seeds)
         ],
-        compressed=zlib.compress(raw, FAST_ENOUGH),
+        compressed=zlib.compress(raw, COMPRESSION_LEVEL),
         manifest=manifest(session, round_, raw),
         report=report_document(report(matched.market, outcome, seeds=matched.seeds)),
-        gates=look_at_gates(session, matched),
+        gates=check_gates(session, matched),
     )  # fmt: skip
 
 
 def store(session: Session, matched: Matched, findings: Findings) -> None:
-    """Store an outcome: its bytes, its rows, its report, what the gates say; and tell the log. The round is locked."""
+    """Store an outcome, its rows, its report and its checks for a locked round, and append the result to the log."""
     round_, outcome, files = matched.round, matched.outcome, findings.manifest
     columns = ["round_id", "tag", "program_id", "seat_group", "choice", "priority_class"]
     copy_rows(session, Placed, columns, findings.placed)
@@ -146,29 +174,29 @@ def _waiting(round_: Round, outcome: Outcome) -> Iterator[Sequence[object]]:
 
 def _cutoffs(round_: Round, outcome: Outcome) -> Iterator[CutoffRow]:
     waiting = {(waitlist.program, waitlist.group): len(waitlist.applicants) for waitlist in outcome.waitlists}
-    for one in outcome.cutoffs:
+    for cutoff in outcome.cutoffs:
         yield CutoffRow(
             round_id=round_.id,
-            program_id=one.program,
-            seat_group=one.group,
-            seats=one.seats,
-            filled=one.filled,
-            waiting=waiting.get((one.program, one.group), 0),
-            last=last_document(one.last),
+            program_id=cutoff.program,
+            seat_group=cutoff.group,
+            seats=cutoff.seats,
+            filled=cutoff.filled,
+            waiting=waiting.get((cutoff.program, cutoff.group), 0),
+            last=last_document(cutoff.last),
         )
 
 
-def report_document(told: Report) -> dict[str, Json]:
-    """Write a report as JSON; by choice, None is for held seats that were not ranked."""
+def report_document(totals: Report) -> dict[str, Json]:
+    """Write a report as JSON. In `by_choice`, the choice None counts held seats that were not ranked."""
     return {
-        "applicants": told.applicants,
-        "placed": told.placed,
-        "unplaced": told.unplaced,
-        "without_ranking": told.without_ranking,
-        "seats": told.seats,
-        "filled": told.filled,
-        "by_choice": [{"choice": choice, "applicants": number} for choice, number in told.by_choice],
-        "by_grade": [asdict(count) for count in told.by_grade],
-        "by_class": [{"seat": kind, "class": name, "applicants": number} for kind, name, number in told.by_class],
-        "demand": [asdict(demand) for demand in told.demand],
+        "applicants": totals.applicants,
+        "placed": totals.placed,
+        "unplaced": totals.unplaced,
+        "without_ranking": totals.without_ranking,
+        "seats": totals.seats,
+        "filled": totals.filled,
+        "by_choice": [{"choice": choice, "applicants": number} for choice, number in totals.by_choice],
+        "by_grade": [asdict(count) for count in totals.by_grade],
+        "by_class": [{"seat": kind, "class": name, "applicants": number} for kind, name, number in totals.by_class],
+        "demand": [asdict(demand) for demand in totals.demand],
     }

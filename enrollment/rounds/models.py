@@ -1,4 +1,4 @@
-"""Rounds, what was frozen for them, and what came of them."""
+"""The tables of rounds: the rounds, their frozen markets, and their outcomes."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ from enrollment.database import Document, Documents, Table
 
 
 class Round(Table):
-    """A main or backfill round, and how far it has come."""
+    """A main or backfill round, with its state."""
 
     __tablename__ = "round"
     __table_args__ = (
@@ -35,21 +35,21 @@ class Round(Table):
     state: Mapped[str] = mapped_column(server_default="open")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     calendar_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("round_calendar.id"))
-    """The calendar that made it; None: an administrator did."""
+    """The calendar that made the round. None: an administrator made it."""
     only_program: Mapped[str | None]
-    """The program that a round for one seat is for."""
+    """The program of the only seat that the round fills. None: the round fills every free seat."""
     only_vacancy: Mapped[int | None]
     draws: Mapped[bool | None]
-    """Whether some number hangs on its seed: a new child, or a program with a fresh order; set by the freeze."""
+    """True: the round draws lottery numbers, for new children or for a fresh order. The freeze sets it."""
     asked_by: Mapped[str | None]
-    """The administrator who asked for the match's publishing: who ran it."""
+    """The administrator who asked for the match."""
     asked_at: Mapped[datetime | None]
     dice_at: Mapped[datetime | None]
-    """When the dice are rolled in public, as named in the freeze."""
+    """The time of the public roll of the dice, which the freeze set."""
     frozen_at: Mapped[datetime | None]
     log_size: Mapped[int | None]
     head: Mapped[str | None] = mapped_column(Text, deferred=True)
-    """The market's first canonical line: everything but applicants."""
+    """The market's first canonical line: everything except the applicants."""
     market_digest: Mapped[str | None]
     snapshot_root: Mapped[bytes | None] = mapped_column(LargeBinary)
     freeze_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -63,7 +63,7 @@ class Round(Table):
     report: Mapped[Document | None] = mapped_column(deferred=True)
     gates: Mapped[Documents | None]
     complaint: Mapped[str | None]
-    """What the verifier or a gate had against the match; nothing else of it is stored then."""
+    """The reason why the match failed. No outcome is stored then."""
     result_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
     published_at: Mapped[datetime | None]
     published_by: Mapped[str | None]
@@ -75,13 +75,13 @@ class Round(Table):
 
 
 class FrozenRow(Table):
-    """An applicant's line of a frozen market, and the salt of its leaf in the snapshot."""
+    """An applicant's line in a frozen market, and the salt of the line's leaf."""
 
     __tablename__ = "frozen_row"
 
     round_id: Mapped[str] = mapped_column(ForeignKey("round.id"), primary_key=True)
     tag: Mapped[str] = mapped_column(primary_key=True)
-    """In hex: the ticket."""
+    """The ticket, in hex."""
     household: Mapped[str | None] = mapped_column(index=True)
     late: Mapped[bool]
     drawn_in: Mapped[str]
@@ -90,7 +90,7 @@ class FrozenRow(Table):
 
 
 class FrozenProgram(Table):
-    """A program of a frozen market, with the version of the rules that it was made from."""
+    """A program of a frozen market, with the version of its rules."""
 
     __tablename__ = "frozen_program"
 
@@ -98,15 +98,15 @@ class FrozenProgram(Table):
     program_id: Mapped[str] = mapped_column(primary_key=True)
     rules_version: Mapped[int]
     document: Mapped[str] = mapped_column(Text)
-    """As it stands in the market."""
+    """The program's document in the market."""
     seats_said: Mapped[int | None]
-    """How many seats it may have filled in the end, by its rules on the day of the freeze."""
+    """The most seats that may be filled in the end, by the rules on the day of the freeze."""
     why_not: Mapped[str | None]
-    """What of its school's rule keeps it from filling seats in a backfill round; None: it fills."""
+    """The code of why the program fills no seats in a backfill round. None: it fills seats."""
 
 
 class Exclusion(Table):
-    """A tag of the log that is not in the frozen market, and why."""
+    """A tag of the log that is not in the frozen market, with the reason."""
 
     __tablename__ = "exclusion"
 
@@ -127,11 +127,11 @@ class Placed(Table):
     seat_group: Mapped[str]
     choice: Mapped[int | None]
     priority_class: Mapped[str | None]
-    """In which class the child stood there."""
+    """The priority class of the child at the program."""
 
 
 class WaitingPlace(Table):
-    """A place on the waitlist of a seat group, from 1."""
+    """A child's place on the waitlist that a round left. The first place is 1."""
 
     __tablename__ = "waiting_place"
     __table_args__ = (Index(None, "round_id", "tag"),)
@@ -144,7 +144,7 @@ class WaitingPlace(Table):
 
 
 class CutoffRow(Table):
-    """Who was last admitted to a seat group."""
+    """The standing of the last child who got a seat in a seat group."""
 
     __tablename__ = "cutoff"
 
@@ -154,12 +154,12 @@ class CutoffRow(Table):
     seats: Mapped[int]
     filled: Mapped[int]
     waiting: Mapped[int]
-    """How many stand on its waitlist."""
+    """The number of children on the waitlist."""
     last: Mapped[Document | None]
 
 
 class Rehearsal(Table):
-    """A match with a random seed and no consequence; totals only."""
+    """A match with a random seed, of which only totals are kept."""
 
     __tablename__ = "rehearsal"
     __table_args__ = (
@@ -174,11 +174,11 @@ class Rehearsal(Table):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     totals: Mapped[Document | None] = mapped_column(JSONB)
     reason: Mapped[Document | None]
-    """Why it failed: a sentence as the catalogs have it, and its values."""
+    """The reason why it failed: a sentence from the catalogs, and the values in it."""
 
 
 class RoundCalendar(Table):
-    """Backfill rounds that come by themselves, nightly or weekly, once two administrators want them."""
+    """A calendar of nightly or weekly backfill rounds. Two administrators must want it."""
 
     __tablename__ = "round_calendar"
     __table_args__ = (
@@ -192,11 +192,11 @@ class RoundCalendar(Table):
     every: Mapped[str]
     next_at: Mapped[datetime]
     dice_in_minutes: Mapped[int]
-    """Where a round needs dice: how long after the freeze they are rolled."""
+    """The minutes from the freeze to the public roll of the dice, for rounds that need dice."""
     asked_by: Mapped[str]
     asked_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     approved_by: Mapped[str | None]
     stopped_at: Mapped[datetime | None]
     last_at: Mapped[datetime | None]
     last_told: Mapped[str | None]
-    """What became of the last one: the round's id, or why there was none."""
+    """The id of the last round that the calendar made, or the code of why it made no round."""

@@ -1,19 +1,21 @@
-"""How ready a cycle is for its freeze: what blocks it, and what people should know before it."""
+"""Readiness of a cycle for a freeze: the problems that block it, and the notes for administrators."""
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Annotated, Literal
 
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Claim
 from enrollment.cycles.locks import CycleNow, Phase, phase_at, read_cycle, rfc3339
 from enrollment.cycles.models import Cycle
+from enrollment.field_types import Wire
 from enrollment.languages import Say
 from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
-from enrollment.rounds.schemas import Finding, Readiness
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from enrollment.rules.in_force import InForce
 from enrollment.rules.model import NEIGHBORHOOD
@@ -24,23 +26,46 @@ from lottery.market.model import Kind, Market, Round
 from lottery.market.rules import Program
 
 PREVIEW = "preview"
-"""Stands for the id of a round that is not made yet."""
+"""Stands for the id of a round that does not exist yet."""
 
 
-def readiness(session: Session, cycle_id: str, kind: Kind, *, say: Say) -> Readiness:
-    """Look at a cycle as a freeze would, and say what there is to see to.
+class FindingOut(Wire):
+    """A problem that blocks a freeze, or a note before it."""
+
+    code: str
+    blocks: Annotated[bool, Field(description="True: the freeze is refused until this is fixed.")]
+    number: Annotated[int, Field(description="The number of children, programs or rules that the finding is about.")]
+    about: Annotated[str | None, Field(description="The program, school or ticket that the finding is about.")]
+    detail: str
+
+
+class ReadinessOut(Wire):
+    """The readiness of a cycle for the next freeze."""
+
+    cycle: str
+    kind: Literal["main", "backfill"]
+    ready: bool
+    applicants: int
+    excluded: Annotated[dict[str, int], Field(description="The number of children left out, by reason.")]
+    programs: int
+    seats: int
+    findings: list[FindingOut]
+
+
+def readiness(session: Session, cycle_id: str, kind: Kind, *, say: Say) -> ReadinessOut:
+    """Look at a cycle as a freeze would, and list what to fix.
 
     Raises:
-        CycleNotFound: if there is no such cycle.
+        CycleNotFound: if the cycle does not exist.
     """
-    held = read_cycle(session, cycle_id)
-    snapshot = take_snapshot(session, held.cycle, Round(PREVIEW, kind), now=held.now)
-    blocking = [*_times(held, kind), *faults_of(snapshot), *programs_without_rules(session, cycle_id)]
+    cycle_now = read_cycle(session, cycle_id)
+    snapshot = take_snapshot(session, cycle_now.cycle, Round(PREVIEW, kind), now=cycle_now.now)
+    blocking = [*_times(cycle_now, kind), *faults_of(snapshot), *programs_without_rules(session, cycle_id)]
     findings = [
         *(_finding(fault, 1, say, blocks=True) for fault in blocking),
-        *(_finding(fault, number, say, blocks=False) for number, fault in _notes(session, held, snapshot)),
+        *(_finding(fault, number, say, blocks=False) for number, fault in _notes(session, cycle_now, snapshot)),
     ]
-    return Readiness(
+    return ReadinessOut(
         cycle=cycle_id,
         kind=kind.value,
         ready=not blocking,
@@ -52,8 +77,8 @@ def readiness(session: Session, cycle_id: str, kind: Kind, *, say: Say) -> Readi
     )
 
 
-def _finding(fault: Fault, number: int, say: Say, *, blocks: bool) -> Finding:
-    return Finding(
+def _finding(fault: Fault, number: int, say: Say, *, blocks: bool) -> FindingOut:
+    return FindingOut(
         code=fault.code,
         blocks=blocks,
         number=number,
@@ -62,45 +87,59 @@ def _finding(fault: Fault, number: int, say: Say, *, blocks: bool) -> Finding:
     )
 
 
-def _times(held: CycleNow, kind: Kind) -> Iterator[Fault]:
-    cycle = held.cycle
+def _times(cycle_now: CycleNow, kind: Kind) -> Iterator[Fault]:
+    cycle = cycle_now.cycle
     if cycle.running_round is not None:
-        detail = sentence("the round {round} is frozen and not over yet; publish or void it first")
+        detail = sentence("The round {round} is frozen and not finished. Publish or void that round first.")
         yield Fault("", "round-running", detail, {"round": cycle.running_round})
-    if kind is Kind.MAIN and held.now < cycle.deadline:
-        detail = sentence("families may submit until {deadline}; freeze after that")
+    if kind is Kind.MAIN and cycle_now.now < cycle.deadline:
+        detail = sentence("Families may submit until {deadline}. Freeze after the deadline.")
         yield Fault("", "deadline-to-come", detail, {"deadline": rfc3339(cycle.deadline)})
 
 
 Note = tuple[int, Fault]
-"""How many it is about, and what it is."""
+"""The number that a note is about, and the note."""
 
 
-def _notes(session: Session, held: CycleNow, snapshot: Snapshot) -> Iterator[Note]:
-    cycle = held.cycle
-    yield from _overflow(session, held)
+def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterator[Note]:
+    cycle = cycle_now.cycle
+    yield from _overflow(session, cycle_now)
     yield from _pending_claims(session, cycle)
     yield from _proposed_rules(session, cycle)
     yield from _only_drafts(session, cycle)
     yield from _without_zones(session, cycle)
-    if phase_at(cycle, held.now) is Phase.LATE and cycle.late_until is not None:
-        detail = sentence("late rankings are taken until {until}; after the freeze they wait for a backfill round")
+    if phase_at(cycle, cycle_now.now) is Phase.LATE and cycle.late_until is not None:
+        detail = sentence(
+            "Families may submit late rankings until {until}. Late rankings after the freeze wait for a backfill round."
+        )
         yield 1, Fault("", "late-window-open", detail, {"until": rfc3339(cycle.late_until)})
     ranked = Counter(program for applicant in snapshot.market.applicants for program in applicant.ranking)
     for program, rules in zip(snapshot.market.programs, snapshot.rules, strict=True):
         if not ranked[program.id] and snapshot.market.round.kind is Kind.MAIN:
-            yield 1, Fault(program.id, "nobody-ranks", sentence("nobody ranks it; its seats will stay empty"))
+            yield (
+                1,
+                Fault(
+                    program.id, "nobody-ranks", sentence("No child ranks this program, so its seats will stay empty.")
+                ),
+            )
         if not program.seats:
-            yield 1, Fault(program.id, "no-seats", sentence("it has no seats; whoever ranks it will wait"))
+            yield (
+                1,
+                Fault(
+                    program.id,
+                    "no-seats",
+                    sentence("This program has no seats. Children who rank it will be on its waitlist."),
+                ),
+            )
         yield from _guarantee(snapshot.market, program, rules)
         why_not = snapshot.settled[program.id].why_not
         if why_not is not None:
             yield 1, Fault(program.id, f"does-not-fill-{why_not}", WHY_NOT[why_not])
 
 
-def _overflow(session: Session, held: CycleNow) -> Iterator[Note]:
-    for targets in overflowing(session, held.cycle, held.now):
-        detail = sentence("more children have accepted a seat than the {enrollment} that the school means to enroll")
+def _overflow(session: Session, cycle_now: CycleNow) -> Iterator[Note]:
+    for targets in overflowing(session, cycle_now.cycle, cycle_now.now):
+        detail = sentence("More children accepted a seat than the enrollment target of {enrollment}.")
         yield targets.overflow, Fault(targets.program, "overflow", detail, {"enrollment": targets.enrollment})
 
 
@@ -113,18 +152,20 @@ def _pending_claims(session: Session, cycle: Cycle) -> Iterator[Note]:
         .order_by(Claim.school_id)
     )
     for school, number in rows:
-        detail = sentence("claims wait for a decision; those still pending at the freeze do not count")
+        detail = sentence("Claims are waiting for a decision. Claims that are pending at the freeze do not count.")
         yield number, Fault(school or "", "pending-claims", detail)
 
 
 def _proposed_rules(session: Session, cycle: Cycle) -> Iterator[Note]:
-    asked = (
+    query = (
         select(RulesVersion.subject_id)
         .where(RulesVersion.cycle_id == cycle.id, RulesVersion.status == "proposed")
         .order_by(RulesVersion.level, RulesVersion.subject_id)
     )
-    for subject in session.scalars(asked):
-        detail = sentence("a change of rules waits for an administrator; the freeze takes the rules before it")
+    for subject in session.scalars(query):
+        detail = sentence(
+            "A proposed change of rules is waiting for an administrator. The freeze uses the present rules."
+        )
         yield 1, Fault(subject, "rules-proposed", detail)
 
 
@@ -141,7 +182,7 @@ def _only_drafts(session: Session, cycle: Cycle) -> Iterator[Note]:
         )
     ).scalar_one()
     if number:
-        detail = sentence("families have a draft and submitted nothing; their partners can remind them")
+        detail = sentence("Families have a draft but no submitted ranking. Ask their partners to remind them.")
         yield number, Fault("", "only-drafts", detail)
 
 
@@ -158,23 +199,23 @@ def _without_zones(session: Session, cycle: Cycle) -> Iterator[Note]:
         )
     ).scalar_one()
     if number:
-        detail = sentence("children have no zone, because their address has no point or lies in none")
+        detail = sentence("Children have no zone. Their address is unknown or outside all zones.")
         yield number, Fault("", "without-zones", detail)
 
 
 def _guarantee(market: Market, program: Program, rules: InForce) -> Iterator[Note]:
-    """Note a guarantee that more children may claim than there are seats, unless the school said that it is so."""
-    said = rules.rules.get("neighborhood")
-    if not isinstance(said, dict) or said["rule"] != "guarantee":
+    """Note a guarantee for more children than seats, unless the school declared that it will not add seats."""
+    rule = rules.rules.get("neighborhood")
+    if not isinstance(rule, dict) or rule["rule"] != "guarantee":
         return
-    neighborhood = next(one.when for one in program.priorities if one.name == NEIGHBORHOOD)
+    neighborhood = next(priority.when for priority in program.priorities if priority.name == NEIGHBORHOOD)
     number = sum(
         program.id in applicant.ranking and neighborhood.holds(applicant, program.school, ())
         for applicant in market.applicants
     )
-    if number > program.seats and said.get("when_more_than_seats") != "will-not-raise":
+    if number > program.seats and rule.get("when_more_than_seats") != "will-not-raise":
         detail = sentence(
-            "{number} children of the neighborhood rank it and there are {seats} seats; the school raises its seats, "
-            "or says in its rules that it will not"
+            "{number} children of the neighborhood rank this program, which has {seats} seats. Ask the school to add "
+            "seats, or to declare in its rules that it will not."
         )
         yield number, Fault(program.id, "guarantee-over-seats", detail, {"number": number, "seats": program.seats})

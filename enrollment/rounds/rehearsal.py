@@ -1,4 +1,4 @@
-"""Rehearse a round: the same match on what the tables have now, with a random seed and no consequence."""
+"""Rehearse a round: match the present applications with a random seed, and keep only totals."""
 
 import secrets
 import uuid
@@ -16,11 +16,13 @@ from enrollment.failures import Breakage
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.languages import Say
 from enrollment.problems import NotFound, Problem, sentence
-from enrollment.rounds.freeze import one_seat, read_back_whole
+from enrollment.rounds.freeze import only_seat
+from enrollment.rounds.frozen_market import read_back_whole
 from enrollment.rounds.locks import read_round, refuse_other_state
 from enrollment.rounds.match_job import report_document
 from enrollment.rounds.models import Rehearsal, Round
-from enrollment.rounds.snapshot import take_snapshot
+from enrollment.rounds.seeds import seeds_for_market
+from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from lottery.engines import Engine, match_market
 from lottery.explain.report import report
 from lottery.market.canonical import Json
@@ -30,30 +32,30 @@ from lottery.market.model import Round as MarketRound
 from lottery.match.verify import verify
 
 REHEARSE = "rehearse"
-"""The job that carries a rehearsal out."""
+"""The name of the job."""
 
 SEED_BYTES = 32
 
 MAX_LINES = 20
-"""Of what the lottery has against a market."""
+"""The most problems of a market that a reason names."""
 
-UNUSABLE_MARKET = sentence("The lottery refused the market: {problem}")
+UNUSABLE_MARKET = sentence("The lottery cannot use the market: {problem}")
 
 BROKEN_OFF = sentence(
-    "The rehearsal broke off, and so did every further try: {error}. Report this to the people who run the service, "
-    "then ask for another rehearsal."
+    "The rehearsal failed, and every retry failed too: {error}. Report this to the people who run the service, then "
+    "ask for another rehearsal."
 )
 
-JOB_GONE = sentence("The job of this rehearsal is gone. Ask for another rehearsal.")
+JOB_GONE = sentence("The rehearsal was lost before it ran. Ask for another rehearsal.")
 
-ASK_ADMINISTRATOR = sentence("The rehearsal could not be run. Ask an administrator for the reason.")
+ASK_ADMINISTRATOR = sentence("The rehearsal failed. Ask an administrator for the reason.")
 
 
 def ask_for_rehearsal(session: Session, round_: Round, *, staff: Staff) -> Rehearsal:
-    """Have an open round rehearsed by a worker, and tell the log that it is one.
+    """Have a worker rehearse an open round, and append the rehearsal to the log.
 
     Raises:
-        OtherState: if the round is frozen already.
+        OtherState: if the round is already frozen.
     """
     refuse_other_state(round_, "open")
     rehearsal = Rehearsal(id=uuid.uuid4(), round_id=round_.id, asked_by=staff.id)
@@ -75,7 +77,7 @@ def read_rehearsal(session: Session, round_id: str, rehearsal_id: uuid.UUID) -> 
     """Return a rehearsal of a round.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the round has no such rehearsal.
     """
     rehearsal = session.get(Rehearsal, rehearsal_id)
     if rehearsal is None or rehearsal.round_id != round_id:
@@ -84,11 +86,11 @@ def read_rehearsal(session: Session, round_id: str, rehearsal_id: uuid.UUID) -> 
 
 
 def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
-    """Carry a rehearsal out, on one state of things. Only totals of it are kept, and its seed is not.
+    """Run a rehearsal on one state of the tables. Only totals are stored; the seed is not.
 
-    As in an official round the fast engine matches and the verifier holds its outcome against the reference's, so where
-    they differ it is told before anything is frozen. A complaint stops nothing here: the totals are the fast engine's.
-    A rehearsal that is refused ends at once, with the reason: another try would be refused as well.
+    As in a real round, the fast engine matches and the verifier compares the outcome with the reference engine. So a
+    difference is known before anything is frozen. Complaints are listed with the totals of the fast engine.
+    A refused rehearsal ends at once with the reason, because another try would be refused too.
     """
     try:
         totals = _totals(sessions, rehearsal_id)
@@ -97,7 +99,7 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
         _end(sessions, rehearsal_id, reason=_reason(UNUSABLE_MARKET, {"problem": problem}))
     except Problem as refusal:
         if is_lost(refusal):
-            raise  # it is no refusal, and another try comes
+            raise  # the connection was lost: the job tries again
         _end(sessions, rehearsal_id, reason=_reason(refusal.detail, refusal.values))
     else:
         if totals is not None:
@@ -105,17 +107,17 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
 
 
 def give_up_rehearsal(sessions: "sessionmaker[Session]", rehearsal_id: str, breakage: Breakage) -> None:
-    """End a rehearsal that broke off at its last try."""
+    """End a rehearsal after its last try failed."""
     _end(sessions, rehearsal_id, reason=_reason(BROKEN_OFF, {"error": str(breakage)}))
 
 
 def lost_its_job(session: Session, rehearsal: Rehearsal) -> bool:
-    """Say whether a rehearsal waits for a job that is no longer there, as after a restore."""
+    """Say whether a rehearsal waits for a job that no longer exists, as after a restore."""
     return rehearsal.state == "waiting" and not is_waiting(session, REHEARSE, str(rehearsal.id))
 
 
 def reason_in_words(rehearsal: Rehearsal, say: Say) -> str | None:
-    """Return why a rehearsal failed, in the reader's language; None if it did not."""
+    """Return why a rehearsal failed, in the reader's language. None: it did not fail."""
     if rehearsal.reason is None:
         return None
     values = cast("Mapping[str, str | int]", rehearsal.reason["values"])
@@ -123,22 +125,14 @@ def reason_in_words(rehearsal: Rehearsal, say: Say) -> str | None:
 
 
 def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, Json] | None:
-    """Match once, and return the totals; None if the rehearsal has ended."""
+    """Match once and return the totals, or None if the rehearsal has ended."""
     with transaction(sessions) as session:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         rehearsal = session.get(Rehearsal, uuid.UUID(rehearsal_id))
         if rehearsal is None or rehearsal.state != "waiting":
             return None
-        round_ = read_round(session, rehearsal.round_id)
-        held = read_cycle(session, round_.cycle_id)
-        snapshot = take_snapshot(
-            session,
-            held.cycle,
-            MarketRound(round_.id, Kind(round_.kind)),
-            now=held.now,
-            one=one_seat(session, round_),
-        )
-        seeds = _seeds(session, round_)
+        snapshot = _snapshot(session, read_round(session, rehearsal.round_id))
+        seeds = seeds_for_market(session, snapshot.market)
     market = read_back_whole(snapshot.market)
     seed = secrets.token_bytes(SEED_BYTES)
     outcome = match_market(market, seed=seed, seeds=seeds, engine=Engine.FAST)
@@ -148,6 +142,17 @@ def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, J
         "excluded": len(snapshot.excluded),
         "complaints": [str(complaint) for complaint in complaints[:10]],
     }
+
+
+def _snapshot(session: Session, round_: Round) -> Snapshot:
+    cycle_now = read_cycle(session, round_.cycle_id)
+    return take_snapshot(
+        session,
+        cycle_now.cycle,
+        MarketRound(round_.id, Kind(round_.kind)),
+        now=cycle_now.now,
+        only_seat=only_seat(session, round_),
+    )
 
 
 def _end(
@@ -166,8 +171,3 @@ def _end(
 
 def _reason(detail: str, values: Mapping[str, str | int]) -> dict[str, Json]:
     return {"detail": detail, "values": dict(values)}
-
-
-def _seeds(session: Session, round_: Round) -> dict[str, bytes]:
-    rounds = session.query(Round).filter(Round.cycle_id == round_.cycle_id, Round.state == "published")
-    return {other.id: other.seed for other in rounds if other.seed is not None}

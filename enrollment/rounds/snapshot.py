@@ -1,17 +1,11 @@
-"""From tables to a market: the one place where what the service holds becomes what the lottery reads.
+"""Build the market of a round from the tables."""
 
-Nobody's name, birth date, address or contact is read here: those stand in the table `person`, and this module does not
-know it.
-"""
-
-import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
 
-from sqlalchemy import Select, and_, cast, func, select, text
+from sqlalchemy import cast, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -20,25 +14,20 @@ from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle
 from enrollment.database import Table
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.models import FrozenRow, Round
+from enrollment.rounds.earlier_rounds import read_earlier_rounds
+from enrollment.rounds.market_applicants import read_applicants
 from enrollment.rules.backfill import Backfilled, OneSeat, for_backfill, with_seats_for
 from enrollment.rules.in_force import InForce, rules_in_force
 from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.to_market import read_back
-from enrollment.seats.models import LIVE, Offer
-from lottery.market.model import Applicant as Entry
-from lottery.market.model import HeldSeat, Kind, Late, Market, Policy, Twins
+from enrollment.seats.models import Offer
+from lottery.market.model import Applicant as MarketApplicant
+from lottery.market.model import Kind, Late, Market, Policy, Twins
 from lottery.market.model import Round as MarketRound
-from lottery.market.rules import OPEN, Program, TieBreak
-
-WITHDRAWN = "withdrawn"
-NO_RANKING = "no-ranking"
-ONLY_WITHDRAWN_PROGRAMS = "ranked-only-withdrawn-programs"
+from lottery.market.rules import Program, TieBreak
 
 TAGGED = ("ranking.put", "ranking.withdraw", "facts.set")
-"""The entries that have a tag: each tag of them is in the market, or excluded with a reason."""
-
-ROWS_AT_ONCE = 5_000
+"""The log entries with a tag. Each of these tags is in the market, or excluded with a reason."""
 
 READ: tuple[type[Table], ...] = (Child, Applicant, Household, RankingVersion, Claim, LogEntry, Offer)
 """The tables that a snapshot joins."""
@@ -46,76 +35,52 @@ READ: tuple[type[Table], ...] = (Child, Applicant, Household, RankingVersion, Cl
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a round would freeze now."""
+    """The market that a round would freeze now."""
 
     market: Market
     excluded: Sequence[tuple[str, str]]
-    """Tags that are not in the market, each with its reason, in order."""
+    """Tags that are not in the market, each with the reason, by tag."""
     rules: Sequence[InForce]
-    """Of every program of the market, in order of ids."""
+    """The rules of every program of the market, by program."""
     settled: Mapping[str, Backfilled]
-    """What each program's backfill rule came to, by id; for a main round, its match target."""
-    astray: Sequence[str]
-    """Tags on whose last ranking the tables and the log do not agree; a freeze refuses any."""
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What was before a round: who holds which seat, and which published round drew whose number."""
-
-    held: Mapping[str, HeldSeat]
-    drawn: Mapping[str, tuple[str, bool]]
-    """By tag: the round that drew it, and whether the child was late there."""
-
-
-NOTHING_BEFORE = Before({}, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """Approved claims of one child."""
-
-    flags: frozenset[str]
-    at: Mapping[str, frozenset[str]]
-
-
-NO_CLAIMS = Claimed(frozenset(), {})
+    """Each program as the round has it, by id."""
+    mismatched: Sequence[str]
+    """Tags on which the tables and the log disagree. A freeze refuses them."""
 
 
 def take_snapshot(
-    session: Session, cycle: Cycle, round_: MarketRound, *, now: datetime, one: OneSeat | None = None
+    session: Session, cycle: Cycle, round_: MarketRound, *, now: datetime, only_seat: OneSeat | None = None
 ) -> Snapshot:
-    """Build the market that a round would freeze now, and say who is left out of it and why.
+    """Build the market that a round would freeze now, with the exclusions and their reasons.
 
     Args:
-        session: a transaction that sees one state of things: it holds the cycle, or is a repeatable read.
+        session: a transaction that sees one state: it locks the cycle, or is a repeatable read.
         cycle: the cycle.
-        round_: the round that it is for.
-        now: the day of a backfill round settles what fills.
-        one: the seat that a round for one seat is for.
+        round_: the round.
+        now: the time. A backfill rule may depend on the day.
+        only_seat: the only seat that the round fills.
     """
     rules = rules_in_force(session, cycle.id)
-    programs = {one.program: read_back(one.market) for one in rules}
-    before = left_before(session, cycle.id, programs)
-    applicants, excluded, astray = _children(session, cycle, round_, programs, before)
-    held = Counter(applicant.holds for applicant in applicants if applicant.holds)
-    settled = {its.program: _settled(programs[its.program], its, round_, held, now, one, applicants) for its in rules}
+    programs = {in_force.program: read_back(in_force.market) for in_force in rules}
+    earlier = read_earlier_rounds(session, cycle.id, programs)
+    found = read_applicants(session, cycle, round_, programs, earlier)
+    settled = _settle_programs(programs, rules, round_, found.applicants, on=now.date(), only_seat=only_seat)
     return Snapshot(
         market=Market(
             round_,
             policy_of(cycle),
-            tuple(settled[one.program].program for one in rules),
-            tuple(applicants),
+            tuple(settled[in_force.program].program for in_force in rules),
+            tuple(found.applicants),
         ),
-        excluded=excluded,
+        excluded=found.excluded,
         rules=rules,
         settled=settled,
-        astray=sorted([*astray, *_unknown_to_either(session, cycle.id)]),
+        mismatched=sorted([*found.mismatched, *_tags_on_one_side(session, cycle.id)]),
     )
 
 
 def policy_of(cycle: Cycle) -> Policy:
-    """Return a cycle's policy as a market has it."""
+    """Return a cycle's policy in market form."""
     return Policy(
         tie_break=TieBreak(cycle.tie_break),
         late=Late(cycle.late),
@@ -125,204 +90,83 @@ def policy_of(cycle: Cycle) -> Policy:
 
 
 def count_rows(session: Session) -> None:
-    """Have the database count what a snapshot reads, so that it reads it in a sensible way.
+    """Update the statistics of the tables that a snapshot joins.
 
-    On the last evening more may have come in than it counted last, and what it then takes for a few rows it would join
-    one by one.
+    Many rows may have come in on the last evening. With the old statistics, PostgreSQL would join them one by one.
     """
     for table in READ:
         session.execute(text(f"ANALYZE {table.__tablename__}"))
 
 
-def left_before(session: Session, cycle: str, programs: Mapping[str, Program]) -> Before:
-    """Return who holds which seat now, and in which published round each number was drawn."""
-    drawn: dict[str, tuple[str, bool]] = {}
-    rows = session.execute(
-        select(FrozenRow.tag, FrozenRow.drawn_in, FrozenRow.late)
-        .join(Round, Round.id == FrozenRow.round_id)
-        .where(Round.cycle_id == cycle, Round.state == "published")
-        .order_by(Round.published_at)
-    )
-    for tag, drawn_in, late in rows:
-        drawn[tag] = (drawn_in, late)
-    seats = session.execute(
-        select(Child.tag, Offer.program_id, Offer.seat_group)
-        .join(Offer, Offer.child_id == Child.id)
-        .where(Offer.cycle_id == cycle, Offer.status.in_(LIVE))
-    )
-    return Before({tag.hex(): _held(programs, program, group) for tag, program, group in seats}, drawn)
-
-
-def _held(programs: Mapping[str, Program], program: str, group: str) -> HeldSeat:
-    """Return a held seat; in the open group, where the school's rules no longer have the one that it was given in."""
-    its = programs.get(program)
-    return HeldSeat(program, group if its is None or group in its.precedence else OPEN)
-
-
-def _settled(
-    program: Program,
-    rules: InForce,
+def _settle_programs(
+    programs: Mapping[str, Program],
+    rules: Sequence[InForce],
     round_: MarketRound,
-    held: Mapping[HeldSeat, int],
-    now: datetime,
-    one: OneSeat | None,
-    applicants: Sequence[Entry],
+    applicants: Sequence[MarketApplicant],
+    *,
+    on: date,
+    only_seat: OneSeat | None,
+) -> dict[str, Backfilled]:
+    """Return each program with the seats that the round fills: all seats, or those that the backfill rule allows."""
+    held: dict[str, Counter[str]] = {}
+    for applicant in applicants:
+        if applicant.holds:
+            held.setdefault(applicant.holds.program, Counter())[applicant.holds.group] += 1
+    settled = {}
+    for in_force in rules:
+        program = programs[in_force.program]
+        held_here = held.get(program.id, Counter())
+        if round_.kind is Kind.BACKFILL:
+            settled[program.id] = _backfilled(program, in_force, held_here, applicants, on=on, only_seat=only_seat)
+        else:
+            settled[program.id] = Backfilled(with_seats_for(program, held_here), None, program.seats)
+    return settled
+
+
+def _backfilled(
+    program: Program,
+    in_force: InForce,
+    held: Mapping[str, int],
+    applicants: Sequence[MarketApplicant],
+    *,
+    on: date,
+    only_seat: OneSeat | None,
 ) -> Backfilled:
-    here = {seat.group: number for seat, number in held.items() if seat.program == program.id}
-    if round_.kind is Kind.BACKFILL:
-        return for_backfill(
-            program,
-            read_stored_rules(rules.rules),
-            on=now.date(),
-            held=here,
-            one=one,
-            waiting=lambda: _waiting_at(program, applicants),
-        )
-    return Backfilled(with_seats_for(program, here), None, program.seats)
+    return for_backfill(
+        program,
+        read_stored_rules(in_force.rules),
+        on=on,
+        held=held,
+        one=only_seat,
+        waiting=lambda: _waiting_by_group(program, applicants),
+    )
 
 
-def _waiting_at(program: Program, applicants: Sequence[Entry]) -> Counter[str]:
-    """Count who ranks a program above what they hold, by the seat groups in which they may have a seat."""
+def _waiting_by_group(program: Program, applicants: Sequence[MarketApplicant]) -> Counter[str]:
+    """Count the children who rank a program above their held seat, by the seat groups that are open to them."""
     count: Counter[str] = Counter()
-    for child in applicants:
-        above = child.ranking
-        if child.holds and child.holds.program in above:
-            above = above[: above.index(child.holds.program)]
-        if program.id not in above or not program.eligible.holds(child, program.school, ()):
-            continue
-        for group in program.precedence:
-            reserve = program.reserve(group)
-            if reserve is None or not reserve.closed or reserve.when.holds(child, program.school, ()):
-                count[group] += 1
+    for applicant in applicants:
+        if program.id in _ranked_above_held(applicant) and program.eligible.holds(applicant, program.school, ()):
+            count.update(_groups_open_to(applicant, program))
     return count
 
 
-def _children(
-    session: Session,
-    cycle: Cycle,
-    round_: MarketRound,
-    programs: Mapping[str, Program],
-    before: Before,
-    *,
-    ranking: Collection[str] | None = None,
-) -> tuple[list[Entry], list[tuple[str, str]], list[str]]:
-    """Return the market's applicants, who is left out and why, and whose last ranking is not the log's; by tag.
-
-    With `ranking` it is only those who rank one of these programs.
-    """
-    claims = _claims(session, cycle.id)
-    # All rows are wanted, and not the first ones soon.
-    session.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-    applicants: list[Entry] = []
-    excluded: list[tuple[str, str]] = []
-    astray: list[str] = []
-    asked = _asked(cycle.id)
-    if ranking is not None:
-        asked = asked.where(RankingVersion.programs.overlap(list(ranking)))
-    for row in session.execute(asked.execution_options(yield_per=ROWS_AT_ONCE)):
-        tag = row.tag.hex()
-        if row.id is None:
-            excluded.append((tag, WITHDRAWN))
-            continue
-        if row.programs is not None and row.leaf_hash != row.last_leaf:
-            astray.append(tag)
-        ranked = tuple(program for program in row.programs or () if program in programs)
-        holds = before.held.get(tag)
-        if holds and (holds.program not in programs or programs[holds.program].grade != row.grade):
-            holds = None  # a market has no place for a seat of a program that left, or of another grade
-        if not ranked and holds is None:
-            excluded.append((tag, ONLY_WITHDRAWN_PROGRAMS if row.programs else NO_RANKING))
-            continue
-        drawn_in, late = before.drawn.get(tag) or (round_.id, _missed_deadline(row.at, cycle, round_))
-        applicants.append(
-            Entry(
-                id=tag,
-                grade=row.grade,
-                ranking=ranked,
-                zones=frozenset(row.zones),
-                flags=claims.get(row.id, NO_CLAIMS).flags,
-                at=claims.get(row.id, NO_CLAIMS).at,
-                attends=row.attends,
-                household=row.ticket,
-                together=row.together,
-                late=late,
-                holds=holds,
-                drawn_in=drawn_in,
-            )
-        )
-    return applicants, excluded, astray
+def _ranked_above_held(applicant: MarketApplicant) -> Sequence[str]:
+    ranking = applicant.ranking
+    if applicant.holds and applicant.holds.program in ranking:
+        return ranking[: ranking.index(applicant.holds.program)]
+    return ranking
 
 
-def children_ranking(session: Session, cycle: Cycle, program: str) -> list[Entry]:
-    """Return the children who rank a program now, by tag, for its school to look at before the freeze."""
-    round_ = MarketRound(cycle.id, Kind.MAIN)
-    programs = {one.program: read_back(one.market) for one in rules_in_force(session, cycle.id)}
-    applicants, _, _ = _children(session, cycle, round_, programs, NOTHING_BEFORE, ranking=[program])
-    return applicants
+def _groups_open_to(applicant: MarketApplicant, program: Program) -> Iterator[str]:
+    for group in program.precedence:
+        reserve = program.reserve(group)
+        if reserve is None or not reserve.closed or reserve.when.holds(applicant, program.school, ()):
+            yield group
 
 
-def children_waiting(
-    session: Session, cycle: Cycle, round_: MarketRound, programs: Mapping[str, Program], which: Collection[str] | None
-) -> list[Entry]:
-    """Return the children as a backfill round would have them now, by tag; only who ranks one of `which`, if given."""
-    before = left_before(session, cycle.id, programs)
-    applicants, _, _ = _children(session, cycle, round_, programs, before, ranking=which)
-    return applicants
-
-
-def _asked(cycle: str) -> Select[*tuple[Any, ...]]:
-    """Select every child of a cycle with its live application and its ranking in force, by tag."""
-    live = and_(Applicant.child_id == Child.id, Applicant.withdrawn_at.is_(None))
-    in_force = and_(RankingVersion.applicant_id == Applicant.id, RankingVersion.version == Applicant.ranking_version)
-    return (
-        select(
-            Child.tag,
-            Child.last_leaf,
-            Applicant.id,
-            Applicant.grade,
-            Applicant.attends,
-            Applicant.together,
-            Applicant.zones,
-            Household.ticket,
-            RankingVersion.programs,
-            RankingVersion.at,
-            RankingVersion.leaf_hash,
-        )
-        .outerjoin(Applicant, live)
-        .outerjoin(Household, Household.id == Applicant.household_id)
-        .outerjoin(RankingVersion, in_force)
-        .where(Child.cycle_id == cycle)
-        .order_by(Child.tag)
-    )
-
-
-def _missed_deadline(at: datetime, cycle: Cycle, round_: MarketRound) -> bool:
-    """Say whether a ranking came late for a main round, by the deadline that stands now: it may have been moved.
-
-    In a backfill round a newcomer counts as late by the lottery's own rule (lottery.md, section 3).
-    """
-    return round_.kind is Kind.MAIN and at >= cycle.deadline
-
-
-def _claims(session: Session, cycle: str) -> dict[uuid.UUID, Claimed]:
-    """Return what approved claims say, by application."""
-    found: dict[uuid.UUID, tuple[set[str], dict[str, set[str]]]] = {}
-    rows = session.execute(
-        select(Claim.applicant_id, Claim.fact, Claim.school_id).where(
-            Claim.cycle_id == cycle, Claim.status == "approved"
-        )
-    )
-    for applicant, fact, school in rows:
-        flags, at = found.setdefault(applicant, (set(), {}))
-        (flags if school is None else at.setdefault(school, set())).add(fact)
-    return {
-        applicant: Claimed(frozenset(flags), {school: frozenset(facts) for school, facts in at.items()})
-        for applicant, (flags, at) in found.items()
-    }
-
-
-def _unknown_to_either(session: Session, cycle: str) -> Iterator[str]:
-    """Yield tags that only the log or only the tables have."""
+def _tags_on_one_side(session: Session, cycle: str) -> Iterator[str]:
+    """Yield the tags that only the log or only the tables have."""
     logged = (
         select(cast(LogEntry.body, JSONB)["tag"].astext.label("tag"))
         .where(LogEntry.cycle_id == cycle, LogEntry.type.in_(TAGGED))

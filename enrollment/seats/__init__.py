@@ -1,1 +1,1 @@
-"""Seats after a match: offers, vacancies, waitlists, placements outside the lottery."""
+"""Seats after a match: offers, vacancies, and administrative placements."""

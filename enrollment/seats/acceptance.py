@@ -1,6 +1,6 @@
-"""Targets: how a program's seats stand, and how likely over-offers are to overflow, from past acceptance."""
+"""Compare a program's targets with its accepted seats, and estimate the chance that over-offers overflow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import exp, lgamma, log
@@ -14,31 +14,66 @@ from enrollment.rules.in_force import InForce, rules_in_force, rules_of_program
 from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.model import SeatsInput
 from enrollment.seats.models import Offer, Vacancy
-from enrollment.seats.schemas import Acceptance, TargetsOut
 from enrollment.seats.vacancies import FREE
 
 ANSWERED = ("accepted", "declined", "expired")
 
-FEWEST_ASKED = 10
-"""Answers that are needed at least to say how many accept; with fewer, the school's or the grade's are taken."""
+MIN_ANSWERS = 10
+"""The fewest answers that give an acceptance rate. With fewer, the school's or the grade's answers count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A proposed match target and enrollment target, to see what they would do."""
+class ProposedTargets:
+    """A match target and an enrollment target to try out; None: the target in the rules."""
 
-    match: int | None
-    enrollment: int | None
+    match: int | None = None
+    enrollment: int | None = None
 
 
-def targets_of(session: Session, cycle: Cycle, program: Program, tried: Tried, now: datetime) -> TargetsOut | None:
-    """Return a program's targets and how its seats stand; None if it does not take part with seats."""
+@dataclass(frozen=True, slots=True)
+class PastAcceptance:
+    """How many offers were accepted, and whose offers they were."""
+
+    offered: int
+    accepted: int
+    of: str
+    """`program`, `school`, or `grade`."""
+    cycle: str
+
+    @property
+    def rate(self) -> float:
+        """Return the share of offers that were accepted."""
+        return self.accepted / self.offered
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A program's targets, its seats, and the chance that over-offers overflow."""
+
+    program: str
+    match: int
+    enrollment: int
+    over_offer: int
+    today: int
+    offered: int
+    accepted: int
+    free: int
+    overflow: int
+    acceptance: PastAcceptance | None
+    expected: float | None
+    chance_of_overflow: float | None
+
+
+def targets_of(
+    session: Session, cycle: Cycle, program: Program, proposed: ProposedTargets, now: datetime
+) -> Targets | None:
+    """Return a program's targets and seats; None if the program does not take part with seats."""
     rules = rules_of_program(session, cycle.id, program.id)
-    return _shown(session, cycle, program, rules, tried, now) if rules else None
+    return _targets(session, cycle, program, rules, proposed, now) if rules else None
 
 
-def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsOut]:
-    """Return the programs at which more children have accepted a seat than the school means to enroll."""
+def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[Targets]:
+    """Return the programs where more children accepted a seat than the school plans to enroll."""
     accepted = dict(
         session.execute(
             select(Offer.program_id, func.count())
@@ -51,70 +86,84 @@ def overflowing(session: Session, cycle: Cycle, now: datetime) -> list[TargetsOu
         seats = read_stored_rules(rules.rules).seats
         if seats and accepted.get(rules.program, 0) > seats.to_enroll:
             program = session.get_one(Program, rules.program)
-            found.append(_shown(session, cycle, program, rules, Tried(None, None), now))
+            found.append(_targets(session, cycle, program, rules, ProposedTargets(), now))
     return found
 
 
-def _shown(session: Session, cycle: Cycle, program: Program, rules: InForce, tried: Tried, now: datetime) -> TargetsOut:
-    said = read_stored_rules(rules.rules).seats or SeatsInput(match=0)
-    match = said.match if tried.match is None else tried.match
-    enrollment = said.to_enroll if tried.enrollment is None else tried.enrollment
-    counts = dict(
-        session.execute(
-            select(Offer.status, func.count())
-            .where(Offer.cycle_id == cycle.id, Offer.program_id == program.id)
-            .group_by(Offer.status)
-        ).all()
-    )
-    free = session.execute(
-        select(func.count()).where(
-            Vacancy.cycle_id == cycle.id, Vacancy.program_id == program.id, Vacancy.status.in_(FREE)
-        )
-    ).scalar_one()
+def _targets(
+    session: Session, cycle: Cycle, program: Program, rules: InForce, proposed: ProposedTargets, now: datetime
+) -> Targets:
+    seats = read_stored_rules(rules.rules).seats or SeatsInput(match=0)
+    match = seats.match if proposed.match is None else proposed.match
+    enrollment = seats.to_enroll if proposed.enrollment is None else proposed.enrollment
+    offers = _offers_by_status(session, cycle, program)
+    accepted = offers.get("accepted", 0)
     acceptance = past_acceptance(session, cycle, program)
-    rate = acceptance.accepted / acceptance.offered if acceptance else None
-    accepted = counts.get("accepted", 0)
-    return TargetsOut(
+    return Targets(
         program=program.id,
         match=match,
         enrollment=enrollment,
         over_offer=max(match - enrollment, 0),
-        today=said.target_on(now.date()),
-        offered=counts.get("open", 0),
+        today=seats.target_on(now.date()),
+        offered=offers.get("open", 0),
         accepted=accepted,
-        free=free,
+        free=_number_of_free_seats(session, cycle, program),
         overflow=max(accepted - enrollment, 0),
         acceptance=acceptance,
-        expected=None if rate is None else round(match * rate, 1),
-        chance_of_overflow=None if rate is None else round(chance_of_more(match, rate, than=enrollment), 4),
+        expected=round(match * acceptance.rate, 1) if acceptance else None,
+        chance_of_overflow=round(chance_of_more(match, acceptance.rate, than=enrollment), 4) if acceptance else None,
     )
 
 
-def past_acceptance(session: Session, cycle: Cycle, program: Program) -> Acceptance | None:
-    """Return how many of those offered a seat in a main round took it: at the program, its school, its grade.
+def _offers_by_status(session: Session, cycle: Cycle, program: Program) -> dict[str, int]:
+    rows = session.execute(
+        select(Offer.status, func.count())
+        .where(Offer.cycle_id == cycle.id, Offer.program_id == program.id)
+        .group_by(Offer.status)
+    )
+    return dict(rows.all())
 
-    An earlier cycle goes before this one, whose answers are still coming in; the nearest with enough answers counts.
+
+def _number_of_free_seats(session: Session, cycle: Cycle, program: Program) -> int:
+    return session.execute(
+        select(func.count()).where(
+            Vacancy.cycle_id == cycle.id, Vacancy.program_id == program.id, Vacancy.status.in_(FREE)
+        )
+    ).scalar_one()
+
+
+def past_acceptance(session: Session, cycle: Cycle, program: Program) -> PastAcceptance | None:
+    """Return how many offers of main rounds were accepted at the program, or at its school, or in its grade.
+
+    Earlier cycles come before this cycle, because this cycle's answers are still coming in. The first with enough
+    answers counts.
     """
-    near: list[tuple[str, ColumnElement[bool]]] = [
+    scopes: list[tuple[str, ColumnElement[bool]]] = [
         ("program", Offer.program_id == program.id),
         ("school", Program.school_id == program.school_id),
         ("grade", Program.grade == program.grade),
     ]
-    for of, where in near:
-        for earlier in _cycles_before(session, cycle):
-            offered, accepted = session.execute(
-                select(func.count(), func.count().filter(Offer.status == "accepted"))
-                .select_from(Offer)
-                .join(Program, Program.id == Offer.program_id)
-                .where(Offer.cycle_id == earlier, Offer.source == "main", Offer.status.in_(ANSWERED), where)
-            ).one()
-            if offered >= FEWEST_ASKED:
-                return Acceptance(offered=offered, accepted=accepted, of=of, cycle=earlier)
-    return None
+    cycles = _cycles_with_answers(session, cycle)
+    return next((found for of, where in scopes for found in _with_enough_answers(session, cycles, of, where)), None)
 
 
-def _cycles_before(session: Session, cycle: Cycle) -> Sequence[str]:
-    """Return the cycles whose answers tell of acceptance, the newest earlier one first, this one last."""
+def _with_enough_answers(
+    session: Session, cycles: Sequence[str], of: str, where: ColumnElement[bool]
+) -> Iterator[PastAcceptance]:
+    """Yield the acceptance in each cycle that has enough answers."""
+    for cycle in cycles:
+        offered, accepted = session.execute(
+            select(func.count(), func.count().filter(Offer.status == "accepted"))
+            .select_from(Offer)
+            .join(Program, Program.id == Offer.program_id)
+            .where(Offer.cycle_id == cycle, Offer.source == "main", Offer.status.in_(ANSWERED), where)
+        ).one()
+        if offered >= MIN_ANSWERS:
+            yield PastAcceptance(offered=offered, accepted=accepted, of=of, cycle=cycle)
+
+
+def _cycles_with_answers(session: Session, cycle: Cycle) -> Sequence[str]:
+    """Return the three cycles before this cycle, the newest first, and then this cycle."""
     earlier = session.scalars(
         select(Cycle.id).where(Cycle.deadline < cycle.deadline).order_by(Cycle.deadline.desc(), Cycle.id).limit(3)
     )
@@ -122,16 +171,16 @@ def _cycles_before(session: Session, cycle: Cycle) -> Sequence[str]:
 
 
 def chance_of_more(offers: int, rate: float, *, than: int) -> float:
-    """Return the chance that more than so many of `offers` accept, each with the same rate and by itself (binomial)."""
+    """Return the binomial chance that more than `than` of `offers` are accepted, if each is accepted at `rate`."""
     if than < 0:
         return 1.0
     if than >= offers or rate <= 0:
         return 0.0
     if rate >= 1:
         return 1.0
-    return min(sum(_exactly(accepted, offers, rate) for accepted in range(than + 1, offers + 1)), 1.0)
+    return min(sum(_chance_of(accepted, offers, rate) for accepted in range(than + 1, offers + 1)), 1.0)
 
 
-def _exactly(accepted: int, offers: int, rate: float) -> float:
+def _chance_of(accepted: int, offers: int, rate: float) -> float:
     ways = lgamma(offers + 1) - lgamma(accepted + 1) - lgamma(offers - accepted + 1)
     return exp(ways + accepted * log(rate) + (offers - accepted) * log(1 - rate))

@@ -1,4 +1,4 @@
-"""Offers, the ledger of vacancies, live waitlists, placements outside the lottery."""
+"""Tables of offers, vacancies, live waitlists and administrative placements."""
 
 import uuid
 from datetime import datetime
@@ -18,11 +18,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from enrollment.database import Documents, Table
 
 LIVE = ("open", "accepted")
-"""An offer that is one of these is a seat that its child holds."""
+"""The statuses of an offer whose seat the child holds."""
 
 
 class Offer(Table):
-    """A seat given to a child: offered, then accepted, or given up. While it is live the child holds the seat."""
+    """An offer of a seat to a child. The child holds the seat while the offer is open or accepted."""
 
     __tablename__ = "offer"
     __table_args__ = (
@@ -43,7 +43,7 @@ class Offer(Table):
     program_id: Mapped[str] = mapped_column(ForeignKey("program.id"))
     seat_group: Mapped[str]
     priority_class: Mapped[str]
-    """In which class the child stood when it was placed; `outside-the-lottery` for a placement outside."""
+    """The child's priority class at placement; `outside-the-lottery` for an administrative placement."""
     choice: Mapped[int | None]
     source: Mapped[str]
     round_id: Mapped[str | None] = mapped_column(ForeignKey("round.id"))
@@ -53,12 +53,12 @@ class Offer(Table):
     reminded_at: Mapped[datetime | None]
     status: Mapped[str]
     closed_at: Mapped[datetime | None]
-    """When it was answered, or ran out, or another took its place."""
+    """When the offer was answered, expired, or was replaced."""
     version: Mapped[int] = mapped_column(server_default="1")
 
 
 class SeatChange(Table):
-    """What became of a child's seat, and what opens the entry that commits to it. Only grows."""
+    """A change of a child's seat, with the salt that opens its log entry. Rows are never changed or deleted."""
 
     __tablename__ = "seat_change"
 
@@ -78,7 +78,7 @@ class SeatChange(Table):
 
 
 class Vacancy(Table):
-    """A seat that opened, and what the school's own rule made of it. Nothing says who sat there, or who came."""
+    """A seat that opened, and how the school's rules decided about the seat. No row names a child."""
 
     __tablename__ = "vacancy"
     __table_args__ = (
@@ -95,27 +95,27 @@ class Vacancy(Table):
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"), primary_key=True)
     program_id: Mapped[str] = mapped_column(ForeignKey("program.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """From 1 in its program and cycle."""
+    """The vacancy's number in its program and cycle, from 1."""
     seat_group: Mapped[str]
     opened_at: Mapped[datetime]
     opened_by: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="open")
     decided_at: Mapped[datetime | None]
     round_id: Mapped[str | None]
-    """The round that decided last."""
+    """The round of the last decision."""
     rules_version: Mapped[int | None]
-    """The version of the school's rules that the decision was made by."""
+    """The version of the program's rules behind the decision."""
     rule_of: Mapped[str | None]
-    """Whose rule it is: the operator's, the school's, or the program's own, by level and id."""
+    """The level that set the deciding rule: `operator:…`, `school:…`, `program:…`, or `default`."""
     why: Mapped[str | None]
-    """What of the rule left it empty."""
+    """Why the seat stays empty or was removed."""
     filled_class: Mapped[str | None]
     filled_group: Mapped[str | None]
-    """The seat group in which it was filled: another one where a reserve released it."""
+    """The seat group of the child who got the seat. It differs if a reserve released the seat."""
 
 
 class WaitlistPlace(Table):
-    """A child's place on the waitlist of a seat group, as things stand now."""
+    """A child's current number on the waitlist of a seat group."""
 
     __tablename__ = "waitlist_place"
 
@@ -125,13 +125,13 @@ class WaitlistPlace(Table):
     child_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("child.id"), primary_key=True, index=True)
     place: Mapped[int]
     priority_class: Mapped[str | None]
-    """None: as the round left it, and not looked at since."""
+    """None: unchanged since the round."""
     drawn: Mapped[bool]
-    """False: the child is new, and its number is drawn in the next round."""
+    """False: the child is new, and gets a lottery number in the next round."""
 
 
 class WaitlistMove(Table):
-    """A change of a child's place on a waitlist, and why. Only grows."""
+    """A move of a child on a waitlist, with its reasons. Rows are never changed or deleted."""
 
     __tablename__ = "waitlist_move"
     __table_args__ = (Index(None, "child_id", "id"),)
@@ -145,11 +145,11 @@ class WaitlistMove(Table):
     was: Mapped[int | None]
     became: Mapped[int | None]
     reasons: Mapped[Documents]
-    """Each with its code, the class that it is about, and how many children."""
+    """Each reason's code, priority class, and number of children."""
 
 
 class WaitlistLook(Table):
-    """How far in the log a cycle's waitlists have been looked after."""
+    """The size of the log up to which a cycle's waitlists are updated."""
 
     __tablename__ = "waitlist_look"
 
@@ -158,7 +158,7 @@ class WaitlistLook(Table):
 
 
 class OutsidePlacement(Table):
-    """A placement that no round made: asked for with a reason and a document, approved by a second administrator."""
+    """An administrative placement: requested by one administrator, and approved or refused by another."""
 
     __tablename__ = "outside_placement"
     __table_args__ = (
@@ -179,9 +179,9 @@ class OutsidePlacement(Table):
     seat_group: Mapped[str]
     reason_code: Mapped[str]
     document: Mapped[str]
-    """Where the paper is: a court's file number, a form's."""
+    """Where the document is filed, such as a court's file number."""
     beyond_seats: Mapped[bool]
-    """Whether it may add a seat where none is free."""
+    """Whether to add a seat if no seat is free."""
     status: Mapped[str]
     asked_by: Mapped[str]
     asked_at: Mapped[datetime]

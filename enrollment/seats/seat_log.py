@@ -1,6 +1,5 @@
-"""Tell the log what became of a child's seat, under a fresh salt, and keep what opens it."""
+"""Log each change of a child's seat as a commitment, and keep what opens the commitment."""
 
-import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +8,13 @@ import rfc8785
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append
+from enrollment.audit.salts import new_salt
 from enrollment.seats.models import SeatChange
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
 
-SALT_BYTES = 32
-
 NONE = "none"
-"""What a seat was to a child before it was offered."""
+"""The status of a seat before it is offered to the child."""
 
 OUTSIDE = "placement.outside_lottery"
 
@@ -34,41 +32,43 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of it, and by what."""
+    """A change of a seat's status, and its cause."""
 
     was: str
     became: str
     cause: str
-    """As the log names it: `offer.accept`, `offer.decline`, `offer.expire`, `withdraw`, `backfill`, or `OUTSIDE`."""
+    """The cause in the log: `offer.accept`, `offer.decline`, `offer.expire`, `withdraw`, `backfill`, or `OUTSIDE`."""
     reason_code: str
     actor: str
     at: datetime
     round: str | None = None
 
 
-def tell_change(session: Session, seat: Seat, change: Change) -> None:
-    """Append the entry of a change, and store what opens its commitment."""
-    _store(session, seat, change, {"tag": seat.tag})
+def log_change(session: Session, seat: Seat, change: Change) -> None:
+    """Append the log entry of a change, and store what opens its commitment."""
+    _log(session, seat, change, {"tag": seat.tag})
 
 
-def tell_placement(session: Session, seat: Seat, change: Change, *, school: str, asked: str, approved: str) -> None:
-    """Append the entry of a placement outside the lottery: it names the school and two people, and no child.
+def log_placement(
+    session: Session, seat: Seat, change: Change, *, school: str, requested_by: str, approved_by: str
+) -> None:
+    """Append the log entry of an administrative placement. It names the school and two people, and no child.
 
-    The tag is in what is committed to, so that it cannot be said later to have been another child's.
+    The commitment includes the child's tag, so nobody can later claim that another child was placed.
     """
-    _store(session, seat, change, {"school": school, "asked": asked, "approved": approved})
+    _log(session, seat, change, {"school": school, "asked": requested_by, "approved": approved_by})
 
 
 def committed(seat: Seat, change: Change) -> dict[str, Json]:
-    """Return what the entry of a change commits to."""
-    told: dict[str, Json] = {"program": seat.program, "group": seat.group, "from": change.was, "to": change.became}
-    return {**told, "tag": seat.tag} if change.cause == OUTSIDE else told
+    """Return the values that the log entry of a change commits to."""
+    values: dict[str, Json] = {"program": seat.program, "group": seat.group, "from": change.was, "to": change.became}
+    return {**values, "tag": seat.tag} if change.cause == OUTSIDE else values
 
 
-def _store(session: Session, seat: Seat, change: Change, shown: dict[str, Json]) -> None:
-    salt = secrets.token_bytes(SALT_BYTES)
+def _log(session: Session, seat: Seat, change: Change, public: dict[str, Json]) -> None:
+    salt = new_salt()
     commit = keyed(salt, "seat", rfc8785.dumps({**committed(seat, change)}))
-    fields = {**shown, "commit": commit.hex(), "cause": change.cause, "code": change.reason_code}
+    fields = {**public, "commit": commit.hex(), "cause": change.cause, "code": change.reason_code}
     leaf = append(session, "seat.change", cycle=seat.cycle, actor=change.actor, fields=fields)
     session.add(
         SeatChange(

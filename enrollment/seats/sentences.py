@@ -1,151 +1,102 @@
-"""What became of seats, in sentences."""
+"""Describe offers to families, and vacancies to the public."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from enrollment.languages import CATALOGUES, Say
+from babel.dates import format_date, format_time
+
 from enrollment.problems import sentence
 from enrollment.seats.models import Offer, Vacancy
+from enrollment.seats.vacancies import OUTSIDE_CLASS
 from lottery.explain.language import Language
+from lottery.market.rules import GENERAL
 
 OFFER: Mapping[str, str] = {
-    "open": sentence("A seat is offered; answer before {answer_by}."),
-    "accepted": sentence("The seat is accepted. Places higher on waitlists stay."),
-    "declined": sentence("The seat was declined."),
-    "expired": sentence("Nobody answered in time, so the seat was given up."),
-    "replaced": sentence("The child has a seat that the family ranked higher, and left this one."),
-    "withdrawn": sentence("The application was withdrawn, and the seat with it."),
+    "open": sentence("Your child has been offered a seat. Please answer before {time} (UTC) on {day}."),
+    "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
+    "declined": sentence("You declined this seat."),
+    "expired": sentence("No answer came in time, so your child no longer has this seat."),
+    "replaced": sentence("Your child got another seat, so this offer is closed."),
+    "withdrawn": sentence("The application was withdrawn, so this seat was given up."),
 }
 
 OPENED: Mapping[str, str] = {
-    "not-filled": sentence("The main round left it empty."),
-    "declined": sentence("A family declined it."),
-    "expired": sentence("A family did not answer in time."),
-    "withdrawn": sentence("A family withdrew its application."),
-    "moved": sentence("A child moved to a seat that its family ranked higher."),
-    "outside": sentence("A child was placed elsewhere outside the lottery."),
-    "seats-added": sentence("The school has more seats than before."),
+    "not-filled": sentence("No child got this seat in the main round."),
+    "declined": sentence("A family declined this seat."),
+    "expired": sentence("A family did not answer the offer of this seat in time."),
+    "withdrawn": sentence("A family withdrew the application of the child who had this seat."),
+    "moved": sentence("A child moved from this seat to a higher choice."),
+    "outside": sentence("A child moved from this seat to another program outside the lottery."),
+    "seats-added": sentence("The school added this seat."),
 }
 
 LEFT_EMPTY: Mapping[str, str] = {
     "never": sentence(
-        "It stays empty: by version {version} of its rules the school never fills seats that open later."
+        "The seat stays empty. The school does not fill seats that open later (version {version} of the school's "
+        "rules)."
     ),
     "grade": sentence(
-        "It stays empty: by version {version} of its rules the school does not fill seats of this grade."
+        "The seat stays empty. The school does not fill open seats in this grade (version {version} of the school's "
+        "rules)."
     ),
-    "date": sentence("It stays empty: by version {version} of its rules the school's last date is over."),
+    "date": sentence(
+        "The seat stays empty. The last day to fill open seats has passed (version {version} of the school's rules)."
+    ),
     "limit": sentence(
-        "It stays empty for now: by version {version} of its rules no more seats are filled in one round."
+        "The seat stays empty for now. The round filled as many seats as it may fill (version {version} of the "
+        "school's rules)."
     ),
     "over-target": sentence(
-        "It stays empty: by version {version} of its rules the school has as many children as it means to have."
+        "The seat stays empty. The school has as many children as it plans to enroll (version {version} of the "
+        "school's rules)."
     ),
-    "nobody-waiting": sentence("It stays empty for now: nobody who may have it is waiting."),
+    "nobody-waiting": sentence("The seat stays empty for now. No child who can get this seat is waiting."),
 }
 
 REMOVED: Mapping[str, str] = {
-    "over-offered": sentence("It was offered beyond what the school enrolls, and is not filled again."),
-    "fewer-seats": sentence("The school has fewer seats than before."),
+    "over-offered": sentence("The seat is closed. It was offered on top of the seats that the school plans to fill."),
+    "fewer-seats": sentence("The seat is closed. The school now has fewer seats."),
 }
 
-FILLED = sentence("It is filled by a child of the class “{class_}”.")
-STILL_OPEN = sentence("It is open until the next round.")
-OUTSIDE = sentence("It is filled outside the lottery.")
-
-MOVED = sentence("The child moved from place {was} to {became}.")
-CAME = sentence("The child stands at place {became} now.")
-LEFT = sentence("The child is not on this waitlist any more; its place was {was}.")
-
-OWN: Mapping[str, str] = {
-    "own-applied": sentence("It ranks the program, in the class “{class_}”."),
-    "own-returned": sentence("It waits here again, in the class “{class_}”, since it gave up a seat ranked higher."),
-    "own-priority": sentence("It is of the class “{class_}” now."),
-    "own-order": sentence("The waitlist stands in the order in which the school fills seats that open later."),
-    "own-number": sentence("Its lottery number was drawn."),
-    "own-placed": sentence("It got a seat at this program or at one ranked higher."),
-    "own-left": sentence("Its family took the program out of the ranking."),
-    "own-withdrawn": sentence("Its application was withdrawn."),
-    "own-facts": sentence("It is not considered there any more."),
-}
+FILLED = sentence("Filled by a child with {priority} priority.")
+FILLED_WITHOUT_PRIORITY = sentence("Filled by a child without a priority.")
+FILLED_OUTSIDE = sentence("Filled by a child who was placed outside the lottery.")
+STILL_OPEN = sentence("The seat is open until the next round.")
 
 
-def offer_in_words(offer: Offer, answer_by: str, say: Say) -> str:
-    """Say what an offer is, or what became of it."""
-    return say(OFFER[offer.status], answer_by=answer_by)
+def offer_in_words(offer: Offer, language: Language) -> str:
+    """Describe an offer to the family."""
+    return language.say(OFFER[offer.status], **_deadline(offer.answer_by, language))
 
 
-def vacancy_in_words(vacancy: Vacancy, say: Say, outside: str) -> str:
-    """Say why a seat opened, and what its school's rule made of it."""
-    return f"{say(OPENED[vacancy.opened_by])} {_what_became(vacancy, say, outside)}"
+def _deadline(answer_by: datetime, language: Language) -> Mapping[str, str]:
+    """Return a deadline's time and day, as people write them."""
+    return {
+        "time": format_time(answer_by, "short", tzinfo=UTC, locale=language.locale),
+        "day": format_date(answer_by.astimezone(UTC), "full", locale=language.locale),
+    }
 
 
-def _what_became(vacancy: Vacancy, say: Say, outside: str) -> str:
+def vacancy_in_words(vacancy: Vacancy, language: Language) -> str:
+    """Say why a seat opened, and what happened to the seat."""
+    return f"{language.say(OPENED[vacancy.opened_by])} {_outcome(vacancy, language)}"
+
+
+def _outcome(vacancy: Vacancy, language: Language) -> str:
     match vacancy.status:
-        case "filled" if vacancy.filled_class == outside:
-            return say(OUTSIDE)
         case "filled":
-            return say(FILLED, class_=vacancy.filled_class or "")
+            return _filled(vacancy.filled_class or GENERAL, language)
         case "left-empty":
-            return say(LEFT_EMPTY[str(vacancy.why)], version=vacancy.rules_version or 0)
+            return language.say(LEFT_EMPTY[str(vacancy.why)], version=vacancy.rules_version or 0)
         case "removed":
-            return say(REMOVED[str(vacancy.why)])
+            return language.say(REMOVED[str(vacancy.why)])
         case _:
-            return say(STILL_OPEN)
+            return language.say(STILL_OPEN)
 
 
-def move_in_words(was: int | None, became: int | None, say: Say) -> str:
-    """Say how a child's place changed."""
-    if was is None:
-        return say(CAME, became=became or 0)
-    return say(LEFT, was=was) if became is None else say(MOVED, was=was, became=became)
-
-
-def reason_in_words(code: str, class_: str | None, number: int, language: str) -> str:
-    """Say one reason of a move."""
-    here = Language(language, CATALOGUES)
-    name = here.name(class_ or "")
-    match code:
-        case "applied":
-            return here.count(
-                "{number} child of the class “{class_}” applied and stands before it.",
-                "{number} children of the class “{class_}” applied and stand before it.",
-                number,
-                class_=name,
-            )
-        case "returned":
-            return here.count(
-                "{number} child of the class “{class_}” gave up a seat that it had, and stands before it.",
-                "{number} children of the class “{class_}” gave up the seats that they had, and stand before it.",
-                number,
-                class_=name,
-            )
-        case "priority":
-            return here.count(
-                "{number} child was found to be of the class “{class_}” and stands before it now.",
-                "{number} children were found to be of the class “{class_}” and stand before it now.",
-                number,
-                class_=name,
-            )
-        case "fell":
-            return here.count(
-                "{number} child is of the class “{class_}” now, and stands behind it.",
-                "{number} children are of the class “{class_}” now, and stand behind it.",
-                number,
-                class_=name,
-            )
-        case "placed":
-            return here.count("{number} child before it got a seat.", "{number} children before it got a seat.", number)
-        case "left":
-            return here.count(
-                "{number} child before it left the waitlist.", "{number} children before it left the waitlist.", number
-            )
-        case "withdrawn":
-            return here.count("{number} child before it withdrew.", "{number} children before it withdrew.", number)
-        case "facts":
-            return here.count(
-                "{number} child before it is not considered any more.",
-                "{number} children before it are not considered any more.",
-                number,
-            )
-        case _:
-            return here.say(OWN[code], class_=name)
+def _filled(priority_class: str, language: Language) -> str:
+    if priority_class == OUTSIDE_CLASS:
+        return language.say(FILLED_OUTSIDE)
+    if priority_class == GENERAL:
+        return language.say(FILLED_WITHOUT_PRIORITY)
+    return language.say(FILLED, priority=language.name(priority_class))

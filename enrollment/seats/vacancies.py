@@ -1,23 +1,27 @@
-"""The public ledger of vacancies: which seat opened and why, and what its school's own rule made of it.
+"""Keep the public vacancy ledger: each seat that opened, why it opened, and how it was filled or left empty.
 
-Whoever opens or closes a seat of a program holds the program (`lock_programs`), so numbers are given once, and seats
-held and seats free always add up.
+A transaction that opens or closes a seat locks the program first (`lock_programs`). So each number is given once, and
+held seats and free seats always add up.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append_all
 from enrollment.database import copy_rows
+from enrollment.directory.models import Program
 from enrollment.seats.models import Vacancy
 from lottery.market.canonical import Json
 
 FREE = ("open", "left-empty")
-"""A vacancy that is one of these is a seat that nobody holds."""
+"""The statuses of a vacancy whose seat no child holds."""
+
+OUTSIDE_CLASS = "outside-the-lottery"
+"""The priority class in the ledger of a child who was placed outside the lottery."""
 
 FEWER_SEATS = "fewer-seats"
 OVER_OFFERED = "over-offered"
@@ -26,132 +30,63 @@ NOBODY_WAITING = "nobody-waiting"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class NewVacancy:
     """A seat that opens."""
 
     program: str
     group: str
-    by: str
-    """As `vacancy.opened_by` names it."""
+    opened_by: str
+    """One of the values of `vacancy.opened_by`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """By what a vacancy is decided on: the time, the round, and the version of the school's rules in it."""
+    """The time, the round, and the rules behind a decision about a vacancy."""
 
     at: datetime
     round: str | None
     rules_version: int | None
     rule_of: str | None = None
-    """Whose rule it is, by level and id, where a rule decides: `operator:district`."""
+    """The level and id that set the deciding rule, such as `operator:district`; None if no rule decided."""
 
 
-def open_seats(session: Session, cycle: str, opened: Sequence[Opened], at: datetime, *, actor: str) -> None:
-    """Open vacancies, each with the next number of its program, and tell the log; the programs are held."""
-    if not opened:
+@dataclass(frozen=True, slots=True)
+class SchoolVacancies:
+    """A school's vacancies, counted by status and by reason."""
+
+    by_status: dict[str, int] = field(default_factory=dict)
+    by_why: dict[str, int] = field(default_factory=dict)
+
+
+def open_vacancies(session: Session, cycle: str, vacancies: Sequence[NewVacancy], at: datetime, *, actor: str) -> None:
+    """Open vacancies, each with the next number of its program, and log them. The caller has locked the programs."""
+    if not vacancies:
         return
-    numbers = _last_numbers(session, cycle, {one.program for one in opened})
-    rows: list[tuple[Opened, int]] = []
-    for one in opened:
-        numbers[one.program] = numbers.get(one.program, 0) + 1
-        rows.append((one, numbers[one.program]))
+    numbers = _last_numbers(session, cycle, {vacancy.program for vacancy in vacancies})
+    numbered: list[tuple[NewVacancy, int]] = []
+    for vacancy in vacancies:
+        numbers[vacancy.program] = numbers.get(vacancy.program, 0) + 1
+        numbered.append((vacancy, numbers[vacancy.program]))
     copy_rows(
         session,
         Vacancy,
         ["cycle_id", "program_id", "number", "seat_group", "opened_at", "opened_by", "status"],
-        [(cycle, one.program, number, one.group, at, one.by, "open") for one, number in rows],
-    )
-    _tell(
-        session,
-        cycle,
-        actor,
         [
-            {"program": one.program, "number": number, "group": one.group, "state": "opened", "cause": one.by}
-            for one, number in rows
+            (cycle, vacancy.program, number, vacancy.group, at, vacancy.opened_by, "open")
+            for vacancy, number in numbered
         ],
     )
-
-
-def free_seats(session: Session, cycle: str, programs: Collection[str] | None = None) -> dict[str, list[Vacancy]]:
-    """Return the vacancies that nobody fills, by program and number."""
-    asked = (
-        select(Vacancy)
-        .where(Vacancy.cycle_id == cycle, Vacancy.status.in_(FREE))
-        .order_by(Vacancy.program_id, Vacancy.number)
-        .execution_options(populate_existing=True)
-    )
-    if programs is not None:
-        asked = asked.where(Vacancy.program_id.in_(programs))
-    found: dict[str, list[Vacancy]] = {}
-    for vacancy in session.scalars(asked):
-        found.setdefault(vacancy.program_id, []).append(vacancy)
-    return found
-
-
-def take_seat(free: list[Vacancy], group: str, *, number: int | None = None) -> Vacancy:
-    """Take the free seat that somebody in a group fills out of a program's.
-
-    It is the one of that number, where a round is for one; or the group's first, or else the first.
-
-    Raises:
-        ValueError: if none is free; a match gives no more seats than there are.
-    """
-    if not free:
-        raise ValueError("somebody was placed on a seat that the ledger does not know")
-    asked = [vacancy for vacancy in free if vacancy.number == number]
-    chosen = next(iter([*asked, *(vacancy for vacancy in free if vacancy.seat_group == group), *free]))
-    free.remove(chosen)
-    return chosen
-
-
-def fill(vacancy: Vacancy, *, group: str, priority_class: str, decision: Decision) -> dict[str, Json]:
-    """Close a vacancy: somebody of a class fills it, in a group. Return what the log is told."""
-    _decide(vacancy, "filled", decision)
-    vacancy.filled_class, vacancy.filled_group, vacancy.why = priority_class, group, None
-    return _told(vacancy, {"state": "filled", "class": priority_class, "filled_group": group})
-
-
-def leave_empty(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json] | None:
-    """Leave a vacancy empty by its school's rule; nothing to tell where it stands so already."""
-    if (vacancy.status, vacancy.why, vacancy.rules_version) == ("left-empty", why, decision.rules_version):
-        return None
-    _decide(vacancy, "left-empty", decision)
-    vacancy.why = why
-    return _told(vacancy, {"state": "left-empty", "why": why, "rule_of": vacancy.rule_of})
-
-
-def remove(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json]:
-    """Take a seat out of the ledger that the school does not have any more."""
-    _decide(vacancy, "removed", decision)
-    vacancy.why = why
-    return _told(vacancy, {"state": "removed", "why": why, "rule_of": vacancy.rule_of})
-
-
-def tell(session: Session, cycle: str, told: Iterable[Mapping[str, Json] | None], *, actor: str) -> None:
-    """Tell the log what became of vacancies."""
-    session.flush()
-    _tell(session, cycle, actor, [one for one in told if one is not None])
-
-
-def _tell(session: Session, cycle: str, actor: str, told: Sequence[Mapping[str, Json]]) -> None:
-    append_all(session, "vacancy", cycle=cycle, actor=actor, told=told)
-
-
-def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:
-    vacancy.status, vacancy.decided_at = status, decision.at
-    vacancy.round_id, vacancy.rules_version = decision.round, decision.rules_version
-    vacancy.rule_of = decision.rule_of
-
-
-def _told(vacancy: Vacancy, what: Mapping[str, Json]) -> dict[str, Json]:
-    return {
-        "program": vacancy.program_id,
-        "number": vacancy.number,
-        "group": vacancy.seat_group,
-        "round": vacancy.round_id,
-        "rules_version": vacancy.rules_version,
-        **what,
-    }
+    entries: list[Mapping[str, Json]] = [
+        {
+            "program": vacancy.program,
+            "number": number,
+            "group": vacancy.group,
+            "state": "opened",
+            "cause": vacancy.opened_by,
+        }
+        for vacancy, number in numbered
+    ]
+    append_all(session, "vacancy", cycle=cycle, actor=actor, told=entries)
 
 
 def _last_numbers(session: Session, cycle: str, programs: Collection[str]) -> dict[str, int]:
@@ -161,3 +96,117 @@ def _last_numbers(session: Session, cycle: str, programs: Collection[str]) -> di
         .group_by(Vacancy.program_id)
     )
     return dict(rows.all())
+
+
+def free_seats(session: Session, cycle: str, programs: Collection[str] | None = None) -> dict[str, list[Vacancy]]:
+    """Return the vacancies of free seats, by program and in order of their numbers."""
+    query = (
+        select(Vacancy)
+        .where(Vacancy.cycle_id == cycle, Vacancy.status.in_(FREE))
+        .order_by(Vacancy.program_id, Vacancy.number)
+        .execution_options(populate_existing=True)
+    )
+    if programs is not None:
+        query = query.where(Vacancy.program_id.in_(programs))
+    found: dict[str, list[Vacancy]] = {}
+    for vacancy in session.scalars(query):
+        found.setdefault(vacancy.program_id, []).append(vacancy)
+    return found
+
+
+def take_seat(free: list[Vacancy], group: str, *, number: int | None = None) -> Vacancy:
+    """Remove from a program's free seats the seat that a child placed in a group gets, and return it.
+
+    A round for one seat gives `number`, and that seat is taken. Otherwise the first free seat of the group is taken,
+    or the first free seat of the program.
+
+    Raises:
+        ValueError: if no seat is free; a match never places more children than there are seats.
+    """
+    if not free:
+        raise ValueError("the vacancy ledger has no free seat for a placement")
+    numbered = [vacancy for vacancy in free if vacancy.number == number]
+    in_group = [vacancy for vacancy in free if vacancy.seat_group == group]
+    taken = [*numbered, *in_group, *free][0]
+    free.remove(taken)
+    return taken
+
+
+def fill(vacancy: Vacancy, *, group: str, priority_class: str, decision: Decision) -> dict[str, Json]:
+    """Close a vacancy that a child of a priority class fills in a group. Return the log entry."""
+    _decide(vacancy, "filled", decision)
+    vacancy.filled_class, vacancy.filled_group, vacancy.why = priority_class, group, None
+    return _entry(vacancy, {"state": "filled", "class": priority_class, "filled_group": group})
+
+
+def leave_empty(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json] | None:
+    """Leave a vacancy empty under the school's rules. Return the log entry, or None if nothing changes."""
+    if (vacancy.status, vacancy.why, vacancy.rules_version) == ("left-empty", why, decision.rules_version):
+        return None
+    _decide(vacancy, "left-empty", decision)
+    vacancy.why = why
+    return _entry(vacancy, {"state": "left-empty", "why": why, "rule_of": vacancy.rule_of})
+
+
+def remove(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json]:
+    """Remove from the ledger a seat that the school no longer has. Return the log entry."""
+    _decide(vacancy, "removed", decision)
+    vacancy.why = why
+    return _entry(vacancy, {"state": "removed", "why": why, "rule_of": vacancy.rule_of})
+
+
+def log_decisions(session: Session, cycle: str, entries: Iterable[Mapping[str, Json] | None], *, actor: str) -> None:
+    """Append the log entries of decisions about vacancies. None stands for a decision that changed nothing."""
+    session.flush()
+    append_all(session, "vacancy", cycle=cycle, actor=actor, told=[entry for entry in entries if entry is not None])
+
+
+def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:
+    vacancy.status, vacancy.decided_at = status, decision.at
+    vacancy.round_id, vacancy.rules_version = decision.round, decision.rules_version
+    vacancy.rule_of = decision.rule_of
+
+
+def _entry(vacancy: Vacancy, fields: Mapping[str, Json]) -> dict[str, Json]:
+    return {
+        "program": vacancy.program_id,
+        "number": vacancy.number,
+        "group": vacancy.seat_group,
+        "round": vacancy.round_id,
+        "rules_version": vacancy.rules_version,
+        **fields,
+    }
+
+
+def select_vacancies(
+    cycle: str, *, school: str | None = None, program: str | None = None, status: str | None = None
+) -> Select[Vacancy, str]:
+    """Select a cycle's vacancies with their schools, of one school, program or status if given."""
+    query = (
+        select(Vacancy, Program.school_id)
+        .join(Program, Program.id == Vacancy.program_id)
+        .where(Vacancy.cycle_id == cycle)
+    )
+    if school is not None:
+        query = query.where(Program.school_id == school)
+    if program is not None:
+        query = query.where(Vacancy.program_id == program)
+    return query if status is None else query.where(Vacancy.status == status)
+
+
+def count_vacancies(session: Session, cycle: str) -> dict[str, SchoolVacancies]:
+    """Count vacancies by school."""
+    rows = session.execute(
+        select(Program.school_id, Vacancy.status, Vacancy.why, func.count())
+        .join(Program, Program.id == Vacancy.program_id)
+        .where(Vacancy.cycle_id == cycle)
+        .group_by(Program.school_id, Vacancy.status, Vacancy.why)
+        .order_by(Program.school_id, Vacancy.status, Vacancy.why)
+    )
+    schools: dict[str, SchoolVacancies] = {}
+    for school, status, why, number in rows:
+        counts = schools.setdefault(school, SchoolVacancies())
+        counts.by_status[status] = counts.by_status.get(status, 0) + number
+        if why is not None:
+            counts.by_why[why] = counts.by_why.get(why, 0) + number
+    return schools

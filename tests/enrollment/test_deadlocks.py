@@ -16,7 +16,7 @@ from claims_by_hand import YES, claim
 from deadlock_count import deadlocks
 from enrollment.database import transaction
 from enrollment.rounds.calendar import keep_calendars
-from enrollment.rounds.freeze import frozen_market
+from enrollment.rounds.frozen_market import frozen_market
 from enrollment.rounds.gates import Matched
 from enrollment.rounds.locks import lock_round
 from enrollment.rounds.match_job import findings_of, store

@@ -23,7 +23,7 @@ from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.match_job import match_round
 from enrollment.seats.offers import expire_due, remind_due
-from enrollment.waitlists.updates import look_after_waitlists
+from enrollment.waitlists.updates import update_waitlists
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
 from people import Caller
@@ -176,7 +176,7 @@ class Crowd:
     def look(self) -> None:
         """Look after the log and the waitlists."""
         self.summer.service.sequence()
-        look_after_waitlists(self.sessions)
+        update_waitlists(self.sessions)
 
     def move(self) -> None:
         """Have a family move to another partner, and back."""

@@ -17,7 +17,7 @@ from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.models import Round, RoundCalendar
 from enrollment.seats import offers
 from enrollment.seats.models import Offer
-from enrollment.waitlists.updates import look_after_waitlists
+from enrollment.waitlists.updates import update_waitlists
 from enrollment.worker_status import WorkerStatus
 from people import Service
 from rounds_by_hand import DICE, MAIN, City, make_city
@@ -155,12 +155,12 @@ def test_a_cycle_whose_waitlists_cannot_be_looked_after_keeps_no_other_waiting(s
         add_published(session, "2027")
         add_published(session, "2028")
     poison(service, "waitlist_look", "cycle_id", "2027")
-    look_after_waitlists(service.sessions)
+    update_waitlists(service.sessions)
     assert count(service, "SELECT count(*) FROM waitlist_look WHERE cycle_id = '2028'") == 1
     assert notes(service) == [("waitlists", "2027", 1)]
 
     heal(service, "waitlist_look")
-    look_after_waitlists(service.sessions)
+    update_waitlists(service.sessions)
     assert count(service, "SELECT count(*) FROM waitlist_look") == 2
     assert notes(service) == []
 
@@ -217,7 +217,7 @@ def test_a_rehearsal_of_a_market_that_the_lottery_refuses_ends_at_once_with_the_
     city.service.run_job("rehearse", rehearsal)
     found = shown(city, rehearsal)
     assert found["state"] == "failed"
-    assert str(found["reason"]).startswith("The lottery refused the market: ")
+    assert str(found["reason"]).startswith("The lottery cannot use the market: ")
     assert "ranking" in str(found["reason"])
     assert not str(shown(city, rehearsal, "es")["reason"]).startswith("The")
     at_school = city.lincoln.get(f"{MAIN}/rehearsals/{rehearsal}").json()
@@ -249,7 +249,7 @@ def test_a_rehearsal_whose_job_is_gone_does_not_wait_for_ever(city: City) -> Non
     rehearsal = open_round(city)
     run(city.service, "DELETE FROM procrastinate_jobs")
     assert shown(city, rehearsal)["state"] == "failed"
-    assert "is gone" in str(shown(city, rehearsal)["reason"])
+    assert "was lost" in str(shown(city, rehearsal)["reason"])
 
 
 def test_a_match_that_breaks_off_leaves_a_complaint_after_its_last_try(city: City) -> None:

@@ -1,4 +1,4 @@
-"""What a published round shows: to a partner, a school, an auditor, and anybody."""
+"""The results of a published round for partners, schools, auditors and the public."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def city(service: Service) -> City:
     return city
 
 
-def test_before_the_publishing_there_is_no_result(city: City) -> None:
+def test_a_child_has_no_result_before_the_round_is_published(city: City) -> None:
     for what in ("result", "waitlists", "explanation"):
         answer = city.portal.get(f"{CYCLE}/applicants/child-00/{what}")
         assert (answer.status_code, answer.json()["code"]) == (404, "results-not-published")
@@ -51,16 +51,16 @@ def test_before_the_publishing_there_is_no_result(city: City) -> None:
     assert city.service.stranger().get(f"{MAIN}/cutoffs").json()["code"] == "results-not-published"
 
 
-def test_before_results_a_school_sees_the_classes_of_who_ranks_it(city: City) -> None:
-    seen = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
-    assert (seen["round"], seen["by_class"]) == (None, {"general": 11, "sibling": 1})
+def test_a_school_previews_the_priority_classes_of_the_children_who_rank_it(city: City) -> None:
+    listed = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
+    assert (listed["round"], listed["by_class"]) == (None, {"general": 11, "sibling": 1})
     ticket = city.tickets()["child-05"]
-    (first,) = [one for one in seen["applicants"] if one["ticket"] == ticket]
-    assert first["reason"] == "A child who has a brother or sister at this school."
+    (first,) = [one for one in listed["applicants"] if one["ticket"] == ticket]
+    assert first["reason"] == "The child has a brother or sister at this school."
     assert city.adams.get(f"{CYCLE}/programs/lincoln-kg/applicants").status_code == 404
 
 
-def test_a_partner_sees_results_places_and_reasons_of_its_own_children(city: City) -> None:
+def test_a_partner_sees_results_places_and_reasons_of_its_own_applicants(city: City) -> None:
     city.run_main()
     result = city.portal.get(f"{CYCLE}/applicants/child-05/result").json()
     assert result["placement"] == {
@@ -71,26 +71,26 @@ def test_a_partner_sees_results_places_and_reasons_of_its_own_children(city: Cit
         "group": "open",
         "choice": 1,
     }
-    assert result["detail"] == "The child has a seat at lincoln KG."
+    assert result["detail"] == "Your child has a seat at lincoln KG."
     results = [city.portal.get(f"{CYCLE}/applicants/child-{number:02}/result").json() for number in range(12)]
     assert sum(one["placement"] is None for one in results) == 5
     out = next(one for one in results if one["placement"] is None)
     places = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/waitlists").json()["places"]
     assert [place["program"] for place in places] == ["adams-kg", "lincoln-kg"]
-    told = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/explanation").json()
-    assert told["lines"][1] == "No seat in this round."
-    assert [program["program"] for program in told["facts"]["programs"]] == ["lincoln-kg", "adams-kg"]
+    explanation = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/explanation").json()
+    assert explanation["lines"][1] == "No seat in this round."
+    assert [program["program"] for program in explanation["facts"]["programs"]] == ["lincoln-kg", "adams-kg"]
     other = city.service.partner("network")
     assert other.get(f"{CYCLE}/applicants/child-05/result").status_code == 404
 
 
-def test_an_explanation_is_the_one_that_the_files_give(city: City, tmp_path: Path) -> None:
+def test_an_explanation_equals_the_explanation_from_the_files(city: City, tmp_path: Path) -> None:
     city.run_main()
     market, outcome, draw = download(city, tmp_path)
     for reference, ticket in city.tickets().items():
-        told = city.portal.get(f"{CYCLE}/applicants/{reference}/explanation").json()
+        explanation = city.portal.get(f"{CYCLE}/applicants/{reference}/explanation").json()
         extract = Extract.whole(lottery.load_market(market), lottery.load_outcome(outcome))
-        assert told["facts"] == json.loads(json.dumps(Explainer(extract).explain(ticket).document()))
+        assert explanation["facts"] == json.loads(json.dumps(Explainer(extract).explain(ticket).document()))
     assert json.loads(draw.read_bytes())["dice"] == DICE.replace(" ", "")
 
 
@@ -110,9 +110,9 @@ def test_the_files_verify_and_match_again_to_the_same_bytes(city: City, tmp_path
     city.run_main()
     market, outcome, draw = download(city, tmp_path)
     assert main(["verify", str(market), str(outcome)]) == 0
-    told = json.loads(draw.read_bytes())
-    seed = seed_of(freeze_leaf=bytes.fromhex(told["freeze"]), dice=told["dice"])
-    assert seed.hex() == told["seed"]
+    drawn = json.loads(draw.read_bytes())
+    seed = seed_of(freeze_leaf=bytes.fromhex(drawn["freeze"]), dice=drawn["dice"])
+    assert seed.hex() == drawn["seed"]
     again = tmp_path / "again.json"
     assert main(["match", str(market), "--seed", seed.hex(), "-o", str(again)]) == 0
     assert again.read_bytes() == outcome.read_bytes()
@@ -140,26 +140,26 @@ def test_nobody_but_an_auditor_downloads_a_round(city: City) -> None:
     assert city.service.stranger().get(f"{MAIN}/market").status_code == 401
 
 
-def test_a_school_sees_who_is_placed_and_who_waits_with_class_and_reason(city: City) -> None:
+def test_a_school_sees_placed_and_waiting_children_with_class_and_reason(city: City) -> None:
     city.run_main()
-    seen = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
-    assert seen["by_class"] == {"general": 2, "sibling": 1}
-    assert {one["child"]["given_name"] for one in seen["applicants"]} == {"Ada"}
+    listed = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
+    assert listed["by_class"] == {"general": 2, "sibling": 1}
+    assert {one["child"]["given_name"] for one in listed["applicants"]} == {"Ada"}
     waiting = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/waitlist").json()["waiting"]
     assert [one["place"] for one in waiting] == list(range(1, 10))
-    assert {one["reason"] for one in waiting} == {"In none of the school's priority classes."}
+    assert {one["reason"] for one in waiting} == {"The child has no priority at this program."}
     assert city.adams.get(f"{CYCLE}/programs/lincoln-kg/waitlist").status_code == 404
 
 
-def test_an_auditor_sees_no_names_and_each_look_is_told(city: City) -> None:
+def test_an_auditor_sees_no_names_and_the_log_records_each_read(city: City) -> None:
     city.run_main()
-    seen = city.otto.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
-    assert {one["child"] for one in seen["applicants"]} == {None}
+    listed = city.otto.get(f"{CYCLE}/programs/lincoln-kg/applicants").json()
+    assert {one["child"] for one in listed["applicants"]} == {None}
     city.otto.get(f"{CYCLE}/programs/lincoln-kg/waitlist")
     assert [entry["what"] for entry in entries(city.service, "record.read")] == ["applicants", "waitlist"]
 
 
-def test_the_public_sees_cutoffs_and_report_without_small_cells(city: City) -> None:
+def test_the_public_sees_cutoffs_and_report_without_small_numbers(city: City) -> None:
     city.run_main()
     stranger = city.service.stranger()
     cutoffs = stranger.get(f"{MAIN}/cutoffs").json()["cutoffs"]
@@ -172,7 +172,7 @@ def test_the_public_sees_cutoffs_and_report_without_small_cells(city: City) -> N
     assert {one["applicants"] for one in report["by_choice"]} == {None}
 
 
-def test_a_cutoff_of_a_large_group_is_shown_with_four_digits(service: Service) -> None:
+def test_a_cutoff_of_a_large_group_has_four_digits(service: Service) -> None:
     city = make_city(service, children=14, lincoln=12, adams=0)
     city.run_main()
     stranger = service.stranger()
@@ -188,7 +188,7 @@ def test_the_rules_in_force_are_public_in_market_form_and_in_sentences(city: Cit
     assert "Priority 1, “sibling”: a child who has a brother or sister at this school." in rules[1]["sentences"]
 
 
-def test_a_backfill_round_fills_the_seat_of_who_left_and_takes_newcomers(city: City, tmp_path: Path) -> None:
+def test_a_backfill_round_fills_a_vacated_seat_and_includes_new_children(city: City, tmp_path: Path) -> None:
     city.run_main()
     tickets = city.tickets()
     placed = next(
@@ -220,14 +220,14 @@ def test_a_backfill_round_fills_the_seat_of_who_left_and_takes_newcomers(city: C
     assert (newcomer["round"], newcomer["placement"]) == ("2027-backfill-1", None)
     before = city.portal.get(f"{CYCLE}/applicants/newcomer/result?round=2027-main").json()
     assert before["excluded"] == "too-late"
-    told = city.portal.get(f"{CYCLE}/applicants/newcomer/explanation").json()
-    assert told["facts"]["programs"][0]["groups"][0]["waitlist"]["place"] == 9
+    explanation = city.portal.get(f"{CYCLE}/applicants/newcomer/explanation").json()
+    assert explanation["facts"]["programs"][0]["groups"][0]["waitlist"]["place"] == 9
 
 
-def test_a_family_reads_its_result_and_a_refusal_in_its_own_language(city: City) -> None:
+def test_a_family_reads_results_and_refusals_in_its_own_language(city: City) -> None:
     path = f"{CYCLE}/applicants/child-05"
     refused = city.portal.get(f"{path}/result", {"Accept-Language": "es-MX, en;q=0.5"})
-    assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Aún no hay resultados publicados", "es")
+    assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Resultados no publicados", "es")
     city.run_main()
     spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
     assert (spanish["language"], spanish["direction"]) == ("es", "ltr")

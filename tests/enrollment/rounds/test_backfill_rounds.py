@@ -1,4 +1,4 @@
-"""Backfill rounds: each school's own rule carried out, with the ledger that says what became of every seat."""
+"""Backfill rounds: the rule of each school, and the ledger of vacancies."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ def states(city: City, program: str) -> list[tuple[object, object, object]]:
     return [(one["opened_by"], one["status"], one["why"]) for one in city.vacancies(program)]
 
 
-def test_a_seat_that_was_declined_is_filled_and_the_seat_that_its_child_leaves_too(city: City) -> None:
+def test_a_declined_seat_is_filled_and_so_is_the_seat_that_the_next_child_leaves(city: City) -> None:
     run_main(city)
     leaver, before = first_at(city, "lincoln-kg"), city.seats()
     city.answer(leaver, "decline")
@@ -42,12 +42,12 @@ def test_a_seat_that_was_declined_is_filled_and_the_seat_that_its_child_leaves_t
     (lincoln,), (adams,) = city.vacancies("lincoln-kg"), city.vacancies("adams-kg")
     assert (lincoln["opened_by"], lincoln["status"], lincoln["filled_class"]) == ("declined", "filled", "general")
     assert (adams["opened_by"], adams["status"], adams["round"]) == ("moved", "filled", "2027-backfill-1")
-    assert lincoln["detail"] == "A family declined it. It is filled by a child of the class “general”."
+    assert lincoln["detail"] == "A family declined this seat. Filled by a child without a priority."
     assert city.offers(moved)[1]["status"] == "replaced"
     assert city.offers(leaver)[0]["source"] == "backfill"
 
 
-def test_nobody_loses_a_seat_that_they_did_not_give_up(city: City) -> None:
+def test_no_child_loses_a_seat_that_the_family_did_not_give_up(city: City) -> None:
     run_main(city)
     before = city.seats()
     city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -59,7 +59,7 @@ def test_nobody_loses_a_seat_that_they_did_not_give_up(city: City) -> None:
     assert all(after[child] in ("lincoln-kg", program) for child, program in kept.items())
 
 
-def test_who_had_accepted_a_lower_seat_need_not_accept_again(city: City) -> None:
+def test_a_child_who_accepted_a_seat_and_gets_a_higher_choice_keeps_the_acceptance(city: City) -> None:
     run_main(city)
     waiting = [child for child, program in city.seats().items() if program == "adams-kg"]
     for child in waiting:
@@ -71,7 +71,7 @@ def test_who_had_accepted_a_lower_seat_need_not_accept_again(city: City) -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("backfill", "why"),
     [
         ({"never": True}, "never"),
         ({"grades": ["01"]}, "grade"),
@@ -79,10 +79,10 @@ def test_who_had_accepted_a_lower_seat_need_not_accept_again(city: City) -> None
         ({"last_date": "2199-02-15", "last_date_by_grade": {"KG": "2020-02-15"}}, "date"),
     ],
 )
-def test_a_school_that_does_not_fill_leaves_the_seat_empty_and_the_ledger_says_why(
-    city: City, said: Mapping[str, Json], why: str
+def test_a_school_that_fills_no_later_seats_leaves_the_seat_empty_and_the_ledger_says_why(
+    city: City, backfill: Mapping[str, Json], why: str
 ) -> None:
-    say(city, "lincoln", backfill=dict(said))
+    say(city, "lincoln", backfill=dict(backfill))
     run_main(city)
     leaver, before = first_at(city, "lincoln-kg"), city.seats()
     city.answer(leaver, "decline")
@@ -92,7 +92,7 @@ def test_a_school_that_does_not_fill_leaves_the_seat_empty_and_the_ledger_says_w
     version = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules").json()["version"]
     (vacancy,) = city.vacancies("lincoln-kg")
     assert vacancy["rules_version"] == version
-    assert f"version {version} of its rules" in str(vacancy["detail"])
+    assert f"version {version} of the school's rules" in str(vacancy["detail"])
     assert (vacancy["school"], vacancy["rule_of"]) == ("lincoln", "program:lincoln-kg")
     counts = city.service.stranger().get(f"{CYCLE}/vacancies/counts").json()["data"]
     assert {one["school"]: one["by_why"] for one in counts} == {"lincoln": {why: 1}}
@@ -114,11 +114,11 @@ def test_the_ledger_names_the_operator_whose_rule_a_school_inherits(city: City) 
     path = f"{CYCLE}/programs/lincoln-kg/vacancies?status=left-empty"
     (vacancy,) = city.service.stranger().get(path).json()["data"]
     assert (vacancy["why"], vacancy["rule_of"]) == ("never", "operator:district")
-    (told,) = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "left-empty"]
-    assert told["rule_of"] == "operator:district"
+    (entry,) = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "left-empty"]
+    assert entry["rule_of"] == "operator:district"
 
 
-def test_entry_grades_fill_whatever_other_grades_do(city: City) -> None:
+def test_entry_grades_fill_seats_even_if_other_grades_do_not(city: City) -> None:
     say(city, "lincoln", backfill={"grades": [], "entry_grades": ["KG"]})
     run_main(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -126,7 +126,7 @@ def test_entry_grades_fill_whatever_other_grades_do(city: City) -> None:
     assert states(city, "lincoln-kg") == [("declined", "filled", None)]
 
 
-def test_no_more_seats_are_filled_in_a_round_than_the_school_says(city: City) -> None:
+def test_a_round_fills_no_more_seats_than_the_limit_of_the_school(city: City) -> None:
     say(city, "lincoln", backfill={"at_most": 1})
     run_main(city)
     for _ in range(2):
@@ -137,21 +137,21 @@ def test_no_more_seats_are_filled_in_a_round_than_the_school_says(city: City) ->
     assert states(city, "lincoln-kg") == [("declined", "filled", None)] * 2
 
 
-def test_what_nobody_waits_for_stays_empty_for_now(service: Service) -> None:
+def test_a_seat_without_waiting_children_stays_empty_for_now(service: Service) -> None:
     city = make_city(service, children=2)
     run_main(city)
     assert states(city, "lincoln-kg") == [("not-filled", "open", None)]
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "left-empty", "nobody-waiting")]
-    told = len(entries(service, "vacancy"))
+    count = len(entries(service, "vacancy"))
     city.run_backfill()
-    assert len(entries(service, "vacancy")) == told
+    assert len(entries(service, "vacancy")) == count
     apply(city.portal, "newcomer", ["lincoln-kg"])
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "filled", None)]
 
 
-def test_over_offers_are_not_filled_again_and_what_remains_is(city: City) -> None:
+def test_over_offers_are_not_filled_again_but_other_seats_are(city: City) -> None:
     say(city, "lincoln", seats={"match": 3, "enrollment": 2, "over_offer": 1})
     run_main(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -162,7 +162,7 @@ def test_over_offers_are_not_filled_again_and_what_remains_is(city: City) -> Non
     assert states(city, "lincoln-kg")[1:] == [("declined", "filled", None)]
 
 
-def test_while_more_children_have_seats_than_the_target_nothing_is_filled(city: City) -> None:
+def test_no_seat_is_filled_while_more_children_than_the_target_have_seats(city: City) -> None:
     say(city, "lincoln", seats={"match": 3, "enrollment": 1, "over_offer": 2})
     run_main(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -172,7 +172,7 @@ def test_while_more_children_have_seats_than_the_target_nothing_is_filled(city: 
     assert list(city.seats().values()).count("lincoln-kg") == 2
 
 
-def test_a_later_target_adds_seats_from_its_day_on(city: City) -> None:
+def test_a_later_target_adds_seats_from_its_first_day(city: City) -> None:
     later: Json = [
         {"name": "round-2", "begins": "2020-05-01", "seats": 4},
         {"name": "count-day", "begins": "2199-10-01", "seats": 9},
@@ -197,16 +197,16 @@ def reserve_for_ell(city: City, **backfill: Json) -> list[str]:
     return [str(one["filled_group"]) for one in city.vacancies("lincoln-kg")]
 
 
-def test_a_reserved_seat_keeps_its_kind_where_the_school_says_so(city: City) -> None:
+def test_a_vacated_reserved_seat_stays_reserved_if_the_school_keeps_reserves(city: City) -> None:
     assert reserve_for_ell(city, vacated_reserved_seats="keep") == ["None"]
     assert states(city, "lincoln-kg") == [("declined", "left-empty", "nobody-waiting")]
 
 
-def test_a_reserved_seat_is_open_to_all_where_the_school_says_so(city: City) -> None:
+def test_a_vacated_reserved_seat_is_open_to_all_if_the_school_releases_reserves(city: City) -> None:
     assert reserve_for_ell(city, vacated_reserved_seats="release") == ["open"]
 
 
-def test_a_round_in_which_nobody_is_new_needs_no_dice_and_takes_none(city: City) -> None:
+def test_a_round_without_new_children_needs_no_dice_and_refuses_dice(city: City) -> None:
     run_main(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
     city.ann.post(f"{CYCLE}/rounds", {"kind": "backfill"})
@@ -227,7 +227,7 @@ def test_a_round_with_a_newcomer_draws_and_asks_for_dice(city: City) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "dice-missing")
 
 
-def test_a_fresh_order_draws_anew_for_everybody(city: City) -> None:
+def test_a_fresh_order_draws_new_numbers_for_all_children(city: City) -> None:
     say(city, "lincoln", backfill={"order": "fresh"})
     run_main(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -235,7 +235,7 @@ def test_a_fresh_order_draws_anew_for_everybody(city: City) -> None:
     assert city.freeze(BACKFILL).json()["draws"] is True
 
 
-def test_a_single_seat_is_a_round_too_and_leaves_the_others_alone(city: City) -> None:
+def test_a_round_for_one_seat_leaves_the_other_seats_alone(city: City) -> None:
     run_main(city)
     for _ in range(2):
         city.answer(first_at(city, "lincoln-kg"), "decline")
@@ -254,7 +254,7 @@ def test_a_round_for_a_seat_that_is_not_free_is_refused(city: City) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "seat-not-free")
 
 
-def test_a_reserve_that_the_rules_no_longer_have_costs_nobody_the_seat(city: City) -> None:
+def test_a_child_keeps_the_seat_of_a_reserve_that_the_rules_no_longer_have(city: City) -> None:
     reserve: Json = [{"name": "ell", "seats": 1, "when": {"has": "ell"}}]
     say(city, "lincoln", reserves=reserve)
     run_main(city)
@@ -265,7 +265,7 @@ def test_a_reserve_that_the_rules_no_longer_have_costs_nobody_the_seat(city: Cit
     assert {str(city.offers(child)[0]["group"]) for child in before} == {"open"}
 
 
-def test_a_match_by_which_a_child_would_lose_its_seat_is_not_published(city: City) -> None:
+def test_a_match_that_takes_a_seat_from_a_child_is_not_published(city: City) -> None:
     run_main(city)
     leaver = first_at(city, "lincoln-kg")
     with transaction(city.service.sessions) as session:

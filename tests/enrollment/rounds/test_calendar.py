@@ -1,4 +1,4 @@
-"""Backfill rounds that come by themselves: wanted by two people, with the steps and the proofs of any other."""
+"""Calendars of backfill rounds: two administrators, and the steps and proofs of every round."""
 
 from datetime import timedelta
 
@@ -32,13 +32,13 @@ def have_nightly_rounds(city: City) -> None:
     assert approved.status_code == 200, approved.text
 
 
-def night_falls(city: City) -> None:
+def pass_a_night(city: City) -> None:
     with transaction(city.service.sessions) as session:
         session.execute(update(RoundCalendar).values(next_at=clock(session) - timedelta(seconds=1)))
 
 
-def go_on(city: City) -> None:
-    """Let the worker go on, a few times; and do the match if it is asked for."""
+def continue_rounds(city: City) -> None:
+    """Let the worker continue a few times, and run the match if it is asked for."""
     for _ in range(6):
         city.service.sequence()
         review = city.ann.get(f"{FIRST}/review")
@@ -46,11 +46,11 @@ def go_on(city: City) -> None:
             city.service.run_job("match", "2027-backfill-1")
 
 
-def test_a_nightly_round_fills_what_is_free_and_is_published_in_two_names(city: City) -> None:
+def test_a_nightly_round_fills_free_seats_and_is_published_in_two_names(city: City) -> None:
     have_nightly_rounds(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
-    night_falls(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
     shown = city.service.stranger().get(FIRST).json()
     assert (shown["state"], shown["by_calendar"], shown["draws"]) == ("published", True, False)
     assert [one["status"] for one in city.vacancies("lincoln-kg")] == ["filled"]
@@ -61,12 +61,12 @@ def test_a_nightly_round_fills_what_is_free_and_is_published_in_two_names(city: 
     assert calendar["next_at"] > shown["made_at"]
 
 
-def test_a_night_is_one_round_however_often_the_worker_looks(city: City) -> None:
+def test_a_night_has_one_round_even_if_the_worker_looks_often(city: City) -> None:
     have_nightly_rounds(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
-    night_falls(city)
-    go_on(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
+    continue_rounds(city)
     rounds = city.ann.get(f"{CYCLE}/rounds").json()["data"]
     assert [one["id"] for one in rounds] == ["2027-backfill-1", "2027-main"]
 
@@ -75,46 +75,46 @@ def test_a_calendar_waits_for_a_second_administrator(city: City) -> None:
     city.ann.post(CALENDAR, NIGHTLY)
     assert city.ann.post(f"{CALENDAR}/approve").json()["code"] == "own-calendar"
     city.answer(first_at(city, "lincoln-kg"), "decline")
-    night_falls(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
     assert city.ann.get(FIRST).status_code == 404
     assert city.bea.post(f"{CALENDAR}/approve").status_code == 200
     assert city.bea.post(f"{CALENDAR}/approve").json()["code"] == "calendar-approved"
 
 
-def test_a_night_in_which_nothing_is_free_makes_no_round(city: City) -> None:
+def test_a_night_without_free_seats_has_no_round(city: City) -> None:
     have_nightly_rounds(city)
-    night_falls(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
     assert city.ann.get(FIRST).status_code == 404
     assert city.ann.get(CALENDAR).json()["last_told"] == "nothing-free"
 
 
-def test_a_nightly_round_with_a_newcomer_waits_for_dice_and_goes_on_by_itself(city: City) -> None:
+def test_a_nightly_round_with_a_new_child_waits_for_dice_and_then_continues(city: City) -> None:
     have_nightly_rounds(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
     apply(city.portal, "newcomer", ["lincoln-kg"])
-    night_falls(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
     assert city.ann.get(FIRST).json()["state"] == "frozen"
     assert city.ann.post(f"{FIRST}/draw", {"dice": DICE}).status_code == 200
-    go_on(city)
+    continue_rounds(city)
     assert city.ann.get(FIRST).json()["state"] == "published"
 
 
-def test_a_round_that_somebody_wants_void_does_not_go_on(city: City) -> None:
+def test_a_round_that_an_administrator_asks_to_void_does_not_continue(city: City) -> None:
     have_nightly_rounds(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
     apply(city.portal, "newcomer", ["lincoln-kg"])
-    night_falls(city)
-    go_on(city)
+    pass_a_night(city)
+    continue_rounds(city)
     city.bea.post(f"{FIRST}/void", {"reason": "The wrong rules were put"})
     city.ann.post(f"{FIRST}/draw", {"dice": DICE})
-    go_on(city)
+    continue_rounds(city)
     assert city.ann.get(FIRST).json()["state"] == "drawn"
 
 
-def test_a_calendar_is_stopped_and_another_may_follow(city: City) -> None:
+def test_a_calendar_can_be_stopped_and_replaced(city: City) -> None:
     have_nightly_rounds(city)
     assert city.ann.post(CALENDAR, NIGHTLY).json()["code"] == "calendar-there"
     assert city.bea.delete(CALENDAR).status_code == 204
@@ -128,6 +128,6 @@ def test_a_calendar_is_stopped_and_another_may_follow(city: City) -> None:
     ]
 
 
-def test_a_first_night_that_is_over_is_refused(city: City) -> None:
+def test_a_first_round_in_the_past_is_refused(city: City) -> None:
     refused = city.ann.post(CALENDAR, {"every": "week", "first_at": "2020-01-01T02:00:00Z", "dice_in_minutes": 0})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/first_at")

@@ -1,4 +1,4 @@
-"""A round, step by step: what each step asks for, what it leaves, and who may do it."""
+"""The steps of a round: conditions, results, and access."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from enrollment.database import transaction
-from enrollment.rounds.freeze import frozen_market
+from enrollment.rounds.frozen_market import frozen_market
 from enrollment.rounds.locks import read_round
 from enrollment.rounds.match_job import store_if_right
 from log_entries import entries
@@ -22,15 +22,15 @@ def city(service: Service) -> City:
     return make_city(service)
 
 
-def test_a_round_is_frozen_drawn_matched_and_published_by_another(city: City) -> None:
+def test_a_round_is_frozen_drawn_matched_and_published_by_a_second_administrator(city: City) -> None:
     city.close()
     made = city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     assert (made.status_code, made.json()["id"], made.json()["state"]) == (201, "2027-main", "open")
     frozen = city.freeze()
     assert (frozen.status_code, frozen.json()["state"]) == (200, "frozen"), frozen.text
     assert city.ann.post(f"{MAIN}/draw", {"dice": DICE}).json()["state"] == "drawn"
-    asked = city.ann.post(f"{MAIN}/match")
-    assert (asked.status_code, asked.json()["waiting"]) == (202, True)
+    requested = city.ann.post(f"{MAIN}/match")
+    assert (requested.status_code, requested.json()["waiting"]) == (202, True)
     city.service.run_job("match", "2027-main")
     review = city.otto.get(f"{MAIN}/review").json()
     assert review["round"]["state"] == "matched"
@@ -42,7 +42,7 @@ def test_a_round_is_frozen_drawn_matched_and_published_by_another(city: City) ->
     assert city.service.stranger().get(MAIN).json() == published.json()
 
 
-def test_the_log_tells_of_every_step(city: City) -> None:
+def test_the_log_has_an_entry_for_every_step(city: City) -> None:
     city.run_main()
     (freeze,), (draw,), (result,), (publish,) = (
         entries(city.service, f"round.{step}") for step in ("freeze", "draw", "result", "publish")
@@ -76,7 +76,7 @@ def test_each_step_is_done_once_and_in_order(city: City) -> None:
     assert city.ann.post(f"{CYCLE}/rounds", {"kind": "main"}).json()["code"] == "another-round"
 
 
-def test_an_outcome_on_which_the_engines_differ_is_neither_kept_nor_published(city: City) -> None:
+def test_an_outcome_is_neither_stored_nor_published_if_the_engines_differ(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
@@ -97,7 +97,7 @@ def test_an_outcome_on_which_the_engines_differ_is_neither_kept_nor_published(ci
     assert entries(city.service, "round.result") == []
 
 
-def test_a_job_begun_again_changes_nothing(city: City) -> None:
+def test_a_match_job_that_runs_twice_changes_nothing(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
@@ -116,7 +116,7 @@ def test_a_main_round_waits_for_the_deadline(city: City) -> None:
     assert blocking == ["deadline-to-come"]
 
 
-def test_dice_are_taken_at_their_time_and_not_before(city: City) -> None:
+def test_dice_are_accepted_at_their_time_and_not_before(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.ann.post(f"{MAIN}/freeze", {"dice_in_minutes": 60})
@@ -124,7 +124,7 @@ def test_dice_are_taken_at_their_time_and_not_before(city: City) -> None:
 
 
 @pytest.mark.parametrize("dice", ["1234567890123456789", "12345 67890 12345 6789x", "6" * 1001])
-def test_dice_that_are_too_few_or_no_digits_are_refused(city: City, dice: str) -> None:
+def test_too_few_dice_and_other_characters_are_refused(city: City, dice: str) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
@@ -133,13 +133,13 @@ def test_dice_that_are_too_few_or_no_digits_are_refused(city: City, dice: str) -
     assert city.ann.get(MAIN).json()["state"] == "frozen"
 
 
-def test_from_the_freeze_to_the_publishing_nothing_that_a_match_reads_is_taken(city: City) -> None:
+def test_a_running_round_refuses_changes_of_what_the_match_reads(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
     ranking = f"{CYCLE}/applicants/child-00/ranking"
-    seen = city.portal.get(ranking).headers["ETag"]
-    assert city.portal.put(ranking, {"programs": ["adams-kg"]}, seen).json()["code"] == "round-running"
+    etag = city.portal.get(ranking).headers["ETag"]
+    assert city.portal.put(ranking, {"programs": ["adams-kg"]}, etag).json()["code"] == "round-running"
     participation = f"{CYCLE}/schools/lincoln/participation"
     assert city.lincoln.change(participation, {"status": "out", "reason": "We changed our mind"}).status_code == 409
     rules = f"{CYCLE}/programs/lincoln-kg/rules"
@@ -147,7 +147,7 @@ def test_from_the_freeze_to_the_publishing_nothing_that_a_match_reads_is_taken(c
 
 
 @pytest.mark.postgresql_errors("is refused")
-def test_what_was_frozen_cannot_be_changed_by_hand(city: City) -> None:
+def test_frozen_rows_cannot_be_changed_by_hand(city: City) -> None:
     city.run_main()
     for statement in (
         "UPDATE frozen_row SET line = line",
@@ -163,11 +163,11 @@ def test_what_was_frozen_cannot_be_changed_by_hand(city: City) -> None:
             session.execute(text(statement))
 
 
-def test_who_is_left_out_is_told_with_the_reason(city: City) -> None:
+def test_each_excluded_child_has_a_reason(city: City) -> None:
     apply(city.portal, "no-ranking", [])
     apply(city.portal, "gone", ["adams-kg"])
-    seen = city.portal.get(f"{CYCLE}/applicants/gone").headers["ETag"]
-    assert city.portal.delete(f"{CYCLE}/applicants/gone", seen).status_code == 204
+    etag = city.portal.get(f"{CYCLE}/applicants/gone").headers["ETag"]
+    assert city.portal.delete(f"{CYCLE}/applicants/gone", etag).status_code == 204
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
@@ -176,7 +176,7 @@ def test_who_is_left_out_is_told_with_the_reason(city: City) -> None:
     assert city.ann.get(f"{MAIN}/review").json()["excluded"] == {"no-ranking": 1, "withdrawn": 1}
 
 
-def test_a_school_that_left_is_out_of_the_market_and_who_ranked_only_it_too(city: City) -> None:
+def test_a_school_that_left_and_children_who_ranked_only_it_are_not_in_the_market(city: City) -> None:
     apply(city.portal, "only-adams", ["adams-kg"])
     left = city.adams.change(
         f"{CYCLE}/schools/adams/participation", {"status": "out", "reason": "The building is not ready"}
@@ -188,7 +188,7 @@ def test_a_school_that_left_is_out_of_the_market_and_who_ranked_only_it_too(city
     assert city.ann.get(f"{MAIN}/review").json()["excluded"] == {"ranked-only-withdrawn-programs": 1}
 
 
-def test_a_ranking_that_the_log_does_not_have_stops_the_freeze(city: City) -> None:
+def test_a_ranking_that_is_missing_in_the_log_stops_the_freeze(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     with transaction(city.service.sessions) as session:
@@ -198,7 +198,7 @@ def test_a_ranking_that_the_log_does_not_have_stops_the_freeze(city: City) -> No
     assert city.ann.get(MAIN).json()["state"] == "open"
 
 
-def test_a_void_takes_two_and_a_second_attempt_follows(city: City) -> None:
+def test_two_administrators_void_a_round_and_a_second_attempt_follows(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     assert city.ann.post(f"{MAIN}/void", {"reason": "A mistake in the dice"}).json()["code"] == "other-state"
@@ -216,7 +216,7 @@ def test_a_void_takes_two_and_a_second_attempt_follows(city: City) -> None:
     assert city.ann.get(MAIN).json()["state"] == "void"
 
 
-def test_only_administrators_run_rounds_and_readers_look(city: City) -> None:
+def test_only_administrators_run_rounds_and_others_read_them(city: City) -> None:
     for caller in (city.lincoln, city.portal, city.otto):
         assert caller.post(f"{CYCLE}/rounds", {"kind": "main"}).status_code == 403
     city.run_main()
@@ -226,33 +226,33 @@ def test_only_administrators_run_rounds_and_readers_look(city: City) -> None:
     assert city.service.stranger().get(f"{MAIN}/review").status_code == 401
 
 
-def test_a_rehearsal_has_totals_of_which_a_school_sees_its_own(city: City) -> None:
+def test_a_school_sees_its_own_totals_of_a_rehearsal(city: City) -> None:
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
-    asked = city.ann.post(f"{MAIN}/rehearse")
-    assert (asked.status_code, asked.json()["state"]) == (202, "waiting")
-    rehearsal = f"{MAIN}/rehearsals/{asked.json()['id']}"
-    city.service.run_job("rehearse", asked.json()["id"])
+    requested = city.ann.post(f"{MAIN}/rehearse")
+    assert (requested.status_code, requested.json()["state"]) == (202, "waiting")
+    rehearsal = f"{MAIN}/rehearsals/{requested.json()['id']}"
+    city.service.run_job("rehearse", requested.json()["id"])
     totals = city.ann.get(rehearsal).json()["totals"]
     assert (totals["placed"], totals["complaints"]) == (7, [])
-    seen = city.lincoln.get(rehearsal).json()["totals"]
-    assert [program["program"] for program in seen["demand"]] == ["lincoln-kg"]
-    assert set(seen) == {"demand"}
+    totals = city.lincoln.get(rehearsal).json()["totals"]
+    assert [program["program"] for program in totals["demand"]] == ["lincoln-kg"]
+    assert set(totals) == {"demand"}
     assert len(entries(city.service, "round.rehearsal")) == 1
     assert city.ann.get(MAIN).json()["state"] == "open"
 
 
-def test_readiness_tells_of_what_does_not_count_yet(city: City) -> None:
+def test_readiness_lists_what_does_not_count_yet(city: City) -> None:
     city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "sibling", "school": "lincoln"})
     city.portal.put(f"{CYCLE}/applicants/drafter", {"grade": "KG", "child": {**_child()}})
     city.portal.put(f"{CYCLE}/applicants/drafter/ranking", {"programs": ["adams-kg"], "draft": True})
     city.close()
-    told = city.ann.get(f"{CYCLE}/readiness").json()
-    assert told["ready"] is True
-    assert {one["code"]: one["number"] for one in told["findings"]} == {"pending-claims": 1, "only-drafts": 1}
-    assert (told["applicants"], told["seats"], told["excluded"]) == (12, 7, {"no-ranking": 1})
+    readiness = city.ann.get(f"{CYCLE}/readiness").json()
+    assert readiness["ready"] is True
+    assert {one["code"]: one["number"] for one in readiness["findings"]} == {"pending-claims": 1, "only-drafts": 1}
+    assert (readiness["applicants"], readiness["seats"], readiness["excluded"]) == (12, 7, {"no-ranking": 1})
 
 
-def test_more_neighborhood_children_than_guaranteed_seats_is_told(service: Service) -> None:
+def test_readiness_lists_a_guarantee_for_more_children_than_seats(service: Service) -> None:
     city = make_city(service, children=0)
     apply(city.portal, "one", ["lincoln-kg"])
     join(city.lincoln, "lincoln", 0)

@@ -59,7 +59,7 @@ def test_a_placement_outside_takes_two_people_and_is_counted_in_public(city: Cit
     assert counts(city) == {"lincoln": (1, 1)}
     (vacancy,) = city.vacancies("lincoln-kg")
     assert (vacancy["opened_by"], vacancy["filled_class"]) == ("seats-added", "outside-the-lottery")
-    assert vacancy["detail"] == "The school has more seats than before. It is filled outside the lottery."
+    assert vacancy["detail"] == "The school added this seat. Filled by a child who was placed outside the lottery."
 
 
 def test_its_entry_names_the_school_and_two_people_and_no_child(city: City) -> None:

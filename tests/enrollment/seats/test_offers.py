@@ -63,7 +63,7 @@ def test_accepting_keeps_the_places_on_the_waitlists_of_what_is_ranked_higher(ci
     before = city.portal.get(f"{CYCLE}/applicants/{child}/waitlists").json()["places"]
     accepted = city.answer(child, "accept")
     assert (accepted.status_code, accepted.json()["status"]) == (200, "accepted")
-    assert accepted.json()["detail"] == "The seat is accepted. Places higher on waitlists stay."
+    assert accepted.json()["detail"] == "The seat is accepted. Your child stays on the waitlists for higher choices."
     assert before
     assert city.portal.get(f"{CYCLE}/applicants/{child}/waitlists").json()["places"] == before
     assert city.answer(child, "accept").json()["status"] == "accepted"

@@ -1,4 +1,4 @@
-"""Live waitlists: where a child stands now, how it came there, and why."""
+"""Live waitlists: a child's place, the moves, and their reasons."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -30,7 +30,7 @@ def city(service: Service) -> City:
 
 def waiting(city: City, program: str) -> list[str]:
     """Return who waits at a program, in order, by reference."""
-    return wait_at(city, city.lincoln if program == "lincoln-kg" else city.adams, program)
+    return waiting_at(city, city.lincoln if program == "lincoln-kg" else city.adams, program)
 
 
 def history(city: City, reference: str, program: str) -> list[Shown]:
@@ -51,7 +51,7 @@ def approve_sibling(city: City, reference: str) -> None:
     assert approved.status_code == 200, approved.text
 
 
-def test_a_live_waitlist_begins_where_the_main_round_left_it(city: City) -> None:
+def test_a_live_waitlist_begins_in_the_order_of_the_main_round(city: City) -> None:
     left = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/waitlist?round=2027-main").json()["waiting"]
     now = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/waitlist").json()
     assert (now["round"], len(now["waiting"])) == (None, 9)
@@ -60,7 +60,7 @@ def test_a_live_waitlist_begins_where_the_main_round_left_it(city: City) -> None
     assert all(history(city, child, "lincoln-kg") == [] for child in waiting(city, "lincoln-kg"))
 
 
-def test_an_approved_claim_moves_a_child_up_and_the_others_are_told_why(city: City) -> None:
+def test_an_approved_claim_moves_a_child_up_and_the_others_read_why(city: City) -> None:
     order = waiting(city, "lincoln-kg")
     third, last = order[2], order[-1]
     approve_sibling(city, last)
@@ -69,12 +69,12 @@ def test_an_approved_claim_moves_a_child_up_and_the_others_are_told_why(city: Ci
     assert (own["was"], own["became"], reasons(own)) == (9, 1, [("own-priority", 1)])
     (other,) = history(city, third, "lincoln-kg")
     assert (other["was"], other["became"], reasons(other)) == (3, 4, [("priority", 1)])
-    assert other["detail"] == "The child moved from place 3 to 4."
+    assert other["detail"] == "Your child moved from number 3 to number 4 on this waitlist."
     (reason,) = cast("list[Shown]", other["reasons"])
-    assert reason["detail"] == "1 child was found to be of the class “sibling” and stands before it now."
+    assert reason["detail"] == "1 child now has sibling priority and is ahead of your child."
 
 
-def test_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Service) -> None:
+def test_a_child_moves_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Service) -> None:
     city = make_city(service)
     with transaction(service.sessions) as session:
         lock_cycle(session, "2027").cycle.late = "within"
@@ -89,17 +89,21 @@ def test_from_3_to_4_because_a_child_with_sibling_priority_applied(service: Serv
     places = city.portal.get(f"{CYCLE}/applicants/newcomer/waitlists").json()["places"]
     assert [(place["place"], place["drawn"]) for place in places] == [(1, False)]
     (move,) = history(city, third, "lincoln-kg")
-    assert (move["was"], move["became"], move["detail"]) == (3, 4, "The child moved from place 3 to 4.")
+    assert (move["was"], move["became"], move["detail"]) == (
+        3,
+        4,
+        "Your child moved from number 3 to number 4 on this waitlist.",
+    )
 
 
-def test_a_newcomer_stands_behind_all_who_were_on_time_where_the_city_says_so(city: City) -> None:
+def test_a_late_child_is_behind_all_children_on_time_if_the_city_decides_so(city: City) -> None:
     order = waiting(city, "lincoln-kg")
     apply(city.portal, "newcomer", ["lincoln-kg"])
     approve_sibling(city, "newcomer")
     assert waiting(city, "lincoln-kg") == [*order, "newcomer"]
 
 
-def test_a_child_that_ranks_anew_with_a_priority_comes_before_the_others(city: City) -> None:
+def test_a_child_who_ranks_again_with_a_priority_comes_before_the_others(city: City) -> None:
     first, *rest = waiting(city, "lincoln-kg")
     path = f"{CYCLE}/applicants/{first}/ranking"
     city.portal.change(path, {"programs": ["adams-kg"]})
@@ -112,10 +116,10 @@ def test_a_child_that_ranks_anew_with_a_priority_comes_before_the_others(city: C
     assert (left["was"], left["became"], reasons(left)) == (5, 4, [("left", 1)])
     assert (came["was"], came["became"], reasons(came)) == (4, 5, [("applied", 1)])
     (reason,) = cast("list[Shown]", came["reasons"])
-    assert reason["detail"] == "1 child of the class “sibling” applied and stands before it."
+    assert reason["detail"] == "1 child with sibling priority joined this waitlist ahead of your child."
 
 
-def test_a_family_leaves_a_waitlist_and_its_place_stays_in_the_history(city: City) -> None:
+def test_a_family_leaves_a_waitlist_and_the_history_keeps_the_place(city: City) -> None:
     second, third = waiting(city, "lincoln-kg")[1:3]
     path = f"{CYCLE}/applicants/{second}"
     assert city.portal.delete(f"{path}/waitlists/lincoln-kg").status_code == 204
@@ -128,13 +132,13 @@ def test_a_family_leaves_a_waitlist_and_its_place_stays_in_the_history(city: Cit
     assert city.portal.delete(f"{path}/waitlists/lincoln-kg").status_code == 404
 
 
-def test_the_seat_that_is_held_is_not_left_like_a_waitlist(city: City) -> None:
+def test_leaving_a_waitlist_does_not_give_up_a_held_seat(city: City) -> None:
     child = first_at(city, "lincoln-kg")
     assert city.portal.delete(f"{CYCLE}/applicants/{child}/waitlists/lincoln-kg").status_code == 404
     assert city.seats()[child] == "lincoln-kg"
 
 
-def test_who_withdraws_is_off_the_list_and_those_behind_move_up(city: City) -> None:
+def test_a_withdrawn_child_leaves_the_waitlist_and_the_children_behind_move_up(city: City) -> None:
     first, second = waiting(city, "lincoln-kg")[:2]
     path = f"{CYCLE}/applicants/{first}"
     assert city.portal.delete(path, city.portal.get(path).headers["ETag"]).status_code == 204
@@ -142,7 +146,7 @@ def test_who_withdraws_is_off_the_list_and_those_behind_move_up(city: City) -> N
     assert reasons(history(city, second, "lincoln-kg")[0]) == [("withdrawn", 1)]
 
 
-def test_after_a_backfill_round_those_behind_move_up_because_somebody_was_placed(city: City) -> None:
+def test_children_move_up_after_a_backfill_round_placed_a_child_ahead(city: City) -> None:
     order = waiting(city, "lincoln-kg")
     city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
@@ -156,7 +160,7 @@ def test_after_a_backfill_round_those_behind_move_up_because_somebody_was_placed
     assert moved[order[1]] == 1
 
 
-def test_who_gives_up_a_seat_waits_again_for_what_is_ranked_lower_and_others_are_told_so(city: City) -> None:
+def test_a_child_who_gives_up_a_seat_waits_again_at_lower_choices(city: City) -> None:
     order = waiting(city, "adams-kg")
     child = first_at(city, "lincoln-kg")
     city.answer(child, "decline")
@@ -168,7 +172,7 @@ def test_who_gives_up_a_seat_waits_again_for_what_is_ranked_lower_and_others_are
     assert reasons(history(city, behind, "adams-kg")[0]) == [("returned", 1)]
 
 
-def test_a_newcomer_is_told_when_its_number_is_drawn(city: City) -> None:
+def test_a_new_child_has_a_number_after_the_draw(city: City) -> None:
     apply(city.portal, "newcomer", ["lincoln-kg"])
     city.service.sequence()
     city.run_backfill()
@@ -177,7 +181,7 @@ def test_a_newcomer_is_told_when_its_number_is_drawn(city: City) -> None:
     assert [place["drawn"] for place in places] == [True]
 
 
-def test_a_sibling_that_is_placed_gives_its_sister_priority(service: Service) -> None:
+def test_a_placed_sibling_gives_a_child_priority(service: Service) -> None:
     city = make_city(service)
     with transaction(service.sessions) as session:
         add_school(session, "wilson", grades=["KG", "01"])
@@ -195,7 +199,7 @@ def test_a_sibling_that_is_placed_gives_its_sister_priority(service: Service) ->
         apply(city.portal, f"big-{number}", ["wilson-01"], household=f"h-{number}", grade="01")
     city.run_main()
     a_day_later(service)
-    last = wait_at(city, office, "wilson-kg")[-1]
+    last = waiting_at(city, office, "wilson-kg")[-1]
     older = last.replace("small", "big")
     body: Json = {
         "cycle": "2027",
@@ -207,11 +211,11 @@ def test_a_sibling_that_is_placed_gives_its_sister_priority(service: Service) ->
     }
     asked = city.ann.post("/v1/placements", body).json()
     assert city.bea.post(f"/v1/placements/{asked['id']}/approve", {"reason": "Seen"}).status_code == 200
-    assert wait_at(city, office, "wilson-kg")[0] == last
+    assert waiting_at(city, office, "wilson-kg")[0] == last
     assert reasons(history(city, last, "wilson-kg")[0]) == [("own-priority", 1)]
 
 
-def wait_at(city: City, office: Caller, program: str) -> list[str]:
+def waiting_at(city: City, office: Caller, program: str) -> list[str]:
     city.service.sequence()
     names = {ticket: reference for reference, ticket in city.tickets().items()}
     listed = office.get(f"{CYCLE}/programs/{program}/waitlist").json()["waiting"]

@@ -1,4 +1,4 @@
-"""Live waitlists as families and schools read them, and leaving one."""
+"""Read places on live waitlists, and leave a waitlist."""
 
 import uuid
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from enrollment.seats.offers import live_offer
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A child's place on a live waitlist."""
+class PlaceOnWaitlist:
+    """A child's place on a waitlist."""
 
     program: str
     program_name: str
@@ -29,8 +29,8 @@ class Place:
     drawn: bool
 
 
-def places_now(session: Session, child: uuid.UUID) -> list[Place]:
-    """Return where a child waits now, by program and group."""
+def places_now(session: Session, child: uuid.UUID) -> list[PlaceOnWaitlist]:
+    """Return a child's places on live waitlists, by program and group."""
     own = select(WaitlistPlace).where(WaitlistPlace.child_id == child).subquery()
     waiting = (
         select(func.count())
@@ -46,10 +46,10 @@ def places_now(session: Session, child: uuid.UUID) -> list[Place]:
         .join(Program, Program.id == own.c.program_id)
         .order_by(own.c.program_id, own.c.seat_group)
     )
-    return [Place(*row) for row in rows]
+    return [PlaceOnWaitlist(*row) for row in rows]
 
 
-def waiting_now(session: Session, cycle: str, program: str) -> Sequence[Row[WaitlistPlace, bytes]]:
+def read_live_waitlists(session: Session, cycle: str, program: str) -> Sequence[Row[WaitlistPlace, bytes]]:
     """Return a program's live waitlists with the children's tags, by group and place."""
     return session.execute(
         select(WaitlistPlace, Child.tag)
@@ -59,13 +59,13 @@ def waiting_now(session: Session, cycle: str, program: str) -> Sequence[Row[Wait
     ).all()
 
 
-def leave_waitlist(session: Session, held: CycleNow, ranker: Ranker, program: str, *, actor: str) -> None:
-    """Take a program out of a child's ranking, so that it waits there no more; the seat that it holds stays.
+def leave_waitlist(session: Session, cycle_now: CycleNow, ranker: Ranker, program: str, *, actor: str) -> None:
+    """Remove a program from a child's ranking, and so from its waitlists. The child keeps the held seat.
 
     Raises:
-        NotFound: if the child does not rank it, or holds its seat there.
+        NotFound: if the child does not rank the program, or holds a seat there.
     """
     offer: Offer | None = live_offer(session, ranker.child_id)
-    holds_it = offer is not None and offer.program_id == program
-    if holds_it or not drop_program(session, actor, in_any_phase(held), ranker, program):
+    holds_seat = offer is not None and offer.program_id == program
+    if holds_seat or not drop_program(session, actor, in_any_phase(cycle_now), ranker, program):
         raise NotFound

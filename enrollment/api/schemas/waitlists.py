@@ -1,0 +1,71 @@
+"""Waitlists on the wire: a child's places, a child's history, and a program's waitlists."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from enrollment.field_types import Wire
+
+
+class MoveReasonOut(Wire):
+    """A reason for a move on a waitlist."""
+
+    code: str
+    priority_class: Annotated[str | None, Field(description="The priority class that the reason is about.")]
+    children: Annotated[int, Field(description="The number of children that the reason is about.")]
+    detail: Annotated[str, Field(description="The reason in a sentence for the family.")]
+
+
+class WaitlistMoveOut(Wire):
+    """A move of a child on a waitlist, with its reasons."""
+
+    program: str
+    group: str
+    at: datetime
+    was: Annotated[int | None, Field(description="The former number. Null: the child was not on the waitlist.")]
+    became: Annotated[int | None, Field(description="The new number. Null: the child left the waitlist.")]
+    detail: Annotated[str, Field(description="The move in a sentence for the family.")]
+    reasons: list[MoveReasonOut]
+
+
+class WaitlistPlaceOut(Wire):
+    """A child's place on a waitlist."""
+
+    program: str
+    program_name: str
+    group: str
+    place: int
+    waiting: Annotated[int, Field(description="The number of children on this waitlist.")]
+    drawn: Annotated[
+        bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
+    ] = True
+
+
+class WaitlistsOut(Wire):
+    """A child's places on waitlists: live, or as a round left them."""
+
+    round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    reference: str
+    places: list[WaitlistPlaceOut]
+
+
+class WaitingChildOut(Wire):
+    """A child on the waitlist of a seat group."""
+
+    ticket: str
+    group: str
+    place: int
+    priority_class: Annotated[str, Field(description="The child's priority class in the group.")]
+    reason: Annotated[str, Field(description="The reason for the priority class, in a sentence.")]
+    drawn: Annotated[
+        bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
+    ] = True
+
+
+class ProgramWaitlistOut(Wire):
+    """A program's waitlists in order: live, or as a round left them."""
+
+    program: str
+    round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    waiting: list[WaitingChildOut]

@@ -1,0 +1,122 @@
+"""The report of a reconciliation: tickets and line numbers, never a name or a SIS id."""
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from enrollment.exchange.rosters import Format
+from enrollment.field_types import Wire
+
+Row = TypeVar("Row")
+
+WhyWithout = Literal["no-application", "no-offer", "declined", "expired", "withdrawn", "other-school"]
+WhyEmpty = Literal["not-on-roster", "elsewhere", "no-sis-id"]
+
+MAX_LISTED = 10_000
+
+
+class ListOut(Wire, Generic[Row]):
+    """The first rows of a long list, and the number of rows that were left out."""
+
+    data: list[Row]
+    more: Annotated[int, Field(description="The number of rows that were left out.")]
+
+
+class RosterRowOut(Wire):
+    """A row of the roster: its file and line."""
+
+    file: Annotated[str, Field(examples=["roles.csv"])]
+    line: Annotated[int, Field(description="The line where the row begins. The header is on line 1.")]
+    school: str
+    grade: Annotated[str, Field(description="The grade in the roster.")]
+
+
+class EnrolledWithoutOfferOut(RosterRowOut):
+    """A child who is enrolled at a school without holding a seat there."""
+
+    ticket: Annotated[str | None, Field(description="Null: no application in this cycle has this SIS id.")]
+    reason: Annotated[
+        WhyWithout,
+        Field(
+            description="`no-application`: no child in this cycle has this SIS id. `no-offer`: the child was never "
+            "offered a seat at this school. `declined`, `expired`: the status of the child's last offer there. "
+            "`withdrawn`: the offer or the application was withdrawn. `other-school`: the child holds a seat at "
+            "another school."
+        ),
+    ]
+    seat_at: Annotated[str | None, Field(description="With `other-school`: the school where the child holds a seat.")]
+
+
+class OtherGradeOut(RosterRowOut):
+    """A child who is enrolled in another grade than the grade of the child's seat at the school."""
+
+    ticket: str
+    program: str
+    seat_grade: str
+
+
+class SeatNotEnrolledOut(Wire):
+    """An accepted seat at a school on the roster, whose child is not enrolled at the school."""
+
+    ticket: str
+    program: str
+    school: str
+    reason: Annotated[
+        WhyEmpty,
+        Field(
+            description="`not-on-roster`: the roster does not list the child. `elsewhere`: the roster lists the child "
+            "at another school. `no-sis-id`: the application has no SIS id, so the roster cannot show the child."
+        ),
+    ]
+    enrolled_at: Annotated[str | None, Field(description="With `elsewhere`: the school where the child is enrolled.")]
+
+
+class NotComparedOut(Wire):
+    """Rows that need no offer in this cycle, counted by reason."""
+
+    not_taking_part: Annotated[int, Field(description="The school does not take part in the cycle with this grade.")]
+    grade_not_asked: Annotated[int, Field(description="The grade is not one of the grades in the parameter `grade`.")]
+    stayed: Annotated[
+        int, Field(description="Children without an offer whose enrollment began before the cycle opened.")
+    ]
+    repeated: Annotated[int, Field(description="A child who is listed again at the same school.")]
+    ended: Annotated[int, Field(description="OneRoster: the role has ended.")]
+    not_active: Annotated[int, Field(description="OneRoster 1.1: the student is not active.")]
+    not_a_school: Annotated[
+        int, Field(description="OneRoster: the row names a district or another organization that is not a school.")
+    ]
+
+
+class SchoolRosterOut(Wire):
+    """One school's rows and seats in numbers."""
+
+    school: str
+    rows: Annotated[int, Field(description="Children who are enrolled at the school.")]
+    matched: int
+    other_grade: int
+    without_offer: int
+    stayed: int
+    not_compared: Annotated[
+        int,
+        Field(description="Rows of grades that the school does not offer in this cycle, or that were not asked for."),
+    ]
+    seats_not_enrolled: int
+
+
+class ReconciliationOut(Wire):
+    """A roster compared with the seats of a cycle.
+
+    Each row counts once: `rows` = `matched` + `other_grade` + `without_offer` + all counts in `not_compared`.
+    """
+
+    cycle: str
+    format: Format
+    rows: Annotated[int, Field(description="Rows that list a child at a school.")]
+    children: Annotated[int, Field(description="Children who are enrolled at any school.")]
+    matched: Annotated[int, Field(description="Rows of children who hold a seat at that school in that grade.")]
+    not_compared: NotComparedOut
+    without_offer_by_reason: dict[WhyWithout, int]
+    without_offer: ListOut[EnrolledWithoutOfferOut]
+    other_grade: ListOut[OtherGradeOut]
+    seats_not_enrolled: ListOut[SeatNotEnrolledOut]
+    schools: list[SchoolRosterOut]
