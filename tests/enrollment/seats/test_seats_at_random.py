@@ -15,6 +15,17 @@ from sqlalchemy import RowMapping
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from rounds_by_hand import CHILD, CYCLE
+from seat_invariants import (
+    each_child_has_at_most_one_seat,
+    every_move_has_a_reason,
+    holders,
+    ledger_is_settled,
+    log_and_tables_agree,
+    moved_up,
+    seats_add_up,
+    waitlists_match_rankings,
+    waitlists_match_their_history,
+)
 from spring_city import Spring
 from summer_city import (
     LINCOLN,
@@ -23,16 +34,7 @@ from summer_city import (
     Child,
     Offered,
     another_summer,
-    every_move_has_a_reason,
-    holders,
-    log_and_tables_agree,
-    one_seat_a_child,
     placement_of,
-    seats_add_up,
-    settled,
-    waitlists_are_their_history,
-    waitlists_stand,
-    went_up,
 )
 
 EXAMPLES = 8
@@ -172,7 +174,7 @@ class Seats(RuleBasedStateMachine):
         for child in silent:
             self.gives_up(child)
         with transaction(self.summer.service.sessions) as session:
-            waitlists_stand(session)
+            waitlists_match_rankings(session)
 
     @rule(which=ANY)
     def a_family_withdraws(self, which: int) -> None:
@@ -407,10 +409,10 @@ class Seats(RuleBasedStateMachine):
         children = {child.id: child for child in self.summer.children()}
         now = self._seats()
         for child, program in self.was.items():
-            assert now.get(child) == program or went_up(children[child], was=program, became=now[child])
+            assert now.get(child) == program or moved_up(children[child], was=program, became=now[child])
         self.was = now
         with transaction(self.summer.service.sessions) as session:
-            settled(session, round_)
+            ledger_is_settled(session, round_)
 
     @rule(both=st.booleans())
     def a_running_round_is_made_void(self, *, both: bool) -> None:
@@ -434,10 +436,10 @@ class Seats(RuleBasedStateMachine):
     @invariant()
     def what_must_hold(self) -> None:
         with transaction(self.summer.service.sessions) as session:
-            one_seat_a_child(session)
+            each_child_has_at_most_one_seat(session)
             seats_add_up(session)
             log_and_tables_agree(session)
-            waitlists_are_their_history(session)
+            waitlists_match_their_history(session)
             now = holders(session)
             for child, program in self.was.items():
                 assert child in self.gave_up or now.get(child) == program, (child, program, now.get(child))

@@ -14,6 +14,14 @@ from enrollment.database import transaction
 from enrollment.seats.offers import expire_due
 from races import until_somebody_waits
 from rounds_by_hand import CYCLE, DICE
+from seat_invariants import (
+    each_child_has_at_most_one_seat,
+    every_move_has_a_reason,
+    ledger_is_settled,
+    log_and_tables_agree,
+    seats_add_up,
+    waitlists_match_rankings,
+)
 from seat_races import answer, decline, live_offers, movers, publish, seats_for_who_is_at_adams, until_matched
 from spring_city import Spring
 from summer_city import (
@@ -21,13 +29,7 @@ from summer_city import (
     Offered,
     Summer,
     another_summer,
-    every_move_has_a_reason,
-    log_and_tables_agree,
-    one_seat_a_child,
     placement_of,
-    seats_add_up,
-    settled,
-    waitlists_stand,
 )
 
 
@@ -36,10 +38,10 @@ def all_holds(summer: Summer) -> None:
     summer.service.sequence()
     summer.service.sequence()
     with transaction(summer.service.sessions) as session:
-        one_seat_a_child(session)
+        each_child_has_at_most_one_seat(session)
         seats_add_up(session)
         log_and_tables_agree(session)
-        waitlists_stand(session)
+        waitlists_match_rankings(session)
 
 
 def ledger(summer: Summer, program: str) -> dict[int, tuple[str, str, str | None]]:
@@ -182,7 +184,7 @@ def test_a_publishing_whose_connection_is_cut_has_done_nothing_and_is_done_again
     summer.crash()
     assert publish(summer, path).status_code == 200
     with transaction(summer.service.sessions) as session:
-        settled(session, path.rpartition("/")[2])
+        ledger_is_settled(session, path.rpartition("/")[2])
     all_holds(summer)
 
 
@@ -255,4 +257,4 @@ def test_no_seat_is_left_empty_for_want_of_children_where_some_wait(springs: Cal
         path = until_matched(summer)
         assert publish(summer, path).status_code == 200
         with transaction(summer.service.sessions) as session:
-            settled(session, path.rpartition("/")[2])
+            ledger_is_settled(session, path.rpartition("/")[2])
