@@ -1,4 +1,4 @@
-"""Everybody acts on seats in any order, and the process may die in between: what must hold of seats holds all along."""
+"""Random acts on seats in any order, with crashes in between, keep everything that must hold of seats."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -253,9 +253,7 @@ class Seats(FamilyActs):
 
 
 @pytest.mark.parametrize("order", ["reverse", "fresh"])
-def test_whatever_is_done_in_whatever_order_no_seat_is_lost_and_none_given_twice(
-    springs: Callable[[str], Spring], order: str
-) -> None:
+def test_no_seat_is_lost_or_given_twice_in_any_order_of_acts(springs: Callable[[str], Spring], order: str) -> None:
     spring, unfinished = springs(order), list[list[str]]()
 
     class Here(Seats):
