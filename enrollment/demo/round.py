@@ -188,7 +188,7 @@ def explain(people: People, city: DemoCity, terminal: Terminal) -> str:
 
 
 def family_to_explain(people: People, city: DemoCity) -> tuple[Family, str]:
-    """Return a family whose child got a third choice; if there is none, any family with a long ranking."""
+    """Return a family whose child got a third choice, or else the first family with a long ranking."""
     found: tuple[Family, str] | None = None
     for family in city.families:
         name, partner = partner_of(people, family)
