@@ -21,11 +21,11 @@ REFUSED = 400
 VERIFIED: Json = {"basis": "verified", "reason": "On our roll"}
 
 ANY = st.integers(0, 40)
-"""Which one, counted round and round."""
+"""An index, taken modulo the length of a list."""
 SOME = st.sampled_from([1, 1, 2, 4])
 RANKED = st.lists(st.sampled_from(PROGRAMS), min_size=1, max_size=3, unique=True)
 Refusal = tuple[bool, str]
-"""Whether something stands in the way, and the code with which the act is then refused."""
+"""Whether a refusal applies, and its code."""
 
 
 class FamilyActs(RuleBasedStateMachine):

@@ -210,7 +210,7 @@ def test_web_processes_end_when_their_parent_is_killed(tmp_path: Path, database:
 
 
 class Serving:
-    """A web server that answers, for a block."""
+    """A web server that runs until the block ends."""
 
     def __init__(self, folder: Path, database: str, processes: str) -> None:
         words = ("enrollment", "serve", "--port", "0", "--processes", processes)

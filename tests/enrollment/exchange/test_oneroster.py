@@ -1,4 +1,4 @@
-"""A roster as a OneRoster package: read as other systems write it, and refused with the place of every fault."""
+"""OneRoster packages: read in the forms that other systems write, and refused with the place of every fault."""
 
 import random
 from collections import Counter

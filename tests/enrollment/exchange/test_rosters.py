@@ -1,4 +1,4 @@
-"""A roster and the seats of a cycle: every child at a school without an offer is listed, and every seat left empty."""
+"""A roster compared with a cycle's seats: children without an offer are listed, and seats without their child."""
 
 from datetime import timedelta
 
@@ -172,7 +172,7 @@ def test_a_child_in_another_grade_than_the_seat_is_listed_with_both_grades(city:
 
 
 def test_rows_that_need_no_offer_are_counted_and_not_listed(city: City) -> None:
-    """A grade and a school that do not take part, a child that stayed, a row that came twice."""
+    """A grade and a school that do not take part, a child who stayed, and a repeated row."""
     with transaction(city.service.sessions) as session:
         add_school(session, "charter", grades=["KG"])
     told = compared(
@@ -236,7 +236,7 @@ def test_pk_in_a_roster_means_any_prekindergarten_grade_of_the_city(city: City) 
 
 
 def test_csv_is_accepted_in_the_forms_that_offices_write(city: City) -> None:
-    """A BOM, line ends of Windows, columns in another order and more of them, quotation marks, empty rows, NCES ids."""
+    """A BOM, Windows line ends, other columns in another order, quotation marks, empty rows, NCES ids."""
     bring(city, {"s-1": "lincoln-kg", "s-2": "lincoln-kg"})
     city.run_main()
     raw = (
@@ -316,7 +316,7 @@ def test_a_roster_leaves_nothing_but_its_entry_and_its_answer(city: City) -> Non
 def test_no_sis_id_and_no_name_is_in_an_answer_a_refusal_or_a_log(
     city: City, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Not of a roster that is right, nor of one whose columns have slipped."""
+    """This holds for a correct roster, and for a roster with values in the wrong columns."""
     bring(city, {"SIS4711": "lincoln-kg"})
     slipped = "Zebedee,SIS4712,Zebedee,1/2/Zebedee"
     header = f"{HEADER},enrolled_on"

@@ -172,7 +172,7 @@ class Seats(FamilyActs):
         self.step(step, who, dice)
 
     def step(self, step: str, who: str, dice: str) -> None:
-        """Take a step of the newest round, whether or not it is the next."""
+        """Take a step of the newest round, even if another step comes next."""
         round_ = self.summer.rows("SELECT * FROM round ORDER BY made_at DESC")[0]
         path = f"/v1/rounds/{round_['id']}/{step}"
         bodies: Mapping[str, Json] = {
@@ -210,7 +210,7 @@ class Seats(FamilyActs):
         return seat["status"] not in ("open", "left-empty")
 
     def published(self, round_: str) -> None:
-        """Nobody gave a seat up by it, and nobody went down."""
+        """Check that the round took no seat away, and moved no child to a lower choice."""
         children = {child.id: child for child in self.summer.children()}
         now = self.seats_now()
         for child, program in self.was.items():

@@ -53,7 +53,7 @@ def ledger(summer: Summer, program: str) -> dict[int, tuple[str, str, str | None
 
 
 def at_once(*acts: Callable[[], httpx2.Response | None]) -> list[httpx2.Response | None]:
-    """Do acts at the same time; return their answers."""
+    """Run acts at the same time, and return their answers."""
     ready = Barrier(len(acts))
 
     def act(one: Callable[[], httpx2.Response | None]) -> httpx2.Response | None:
