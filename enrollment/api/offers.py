@@ -59,7 +59,7 @@ def decline_offer(session: InTransaction, partner: AnswersOffers, request: Reque
 
 
 @router.get("/v1/cycles/{cycle}/programs/{program}/offers")
-def list_seats(
+def list_program_offers(
     session: InTransaction,
     staff: ReadsProgram,
     paging: Paging,

@@ -19,10 +19,11 @@ from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
 from enrollment.seats import administrative_placements as placements
+from enrollment.seats import placement_requests
 from enrollment.seats.models import OutsidePlacement
-from enrollment.seats.placement_requests import PlacementIn, request_placement
+from enrollment.seats.placement_requests import PlacementIn
 
-router = APIRouter(route_class=IdempotentRoute, tags=["seats"])
+router = APIRouter(route_class=IdempotentRoute, tags=["placements"])
 
 PLACEMENTS = "/v1/cycles/{cycle}/placements"
 
@@ -30,9 +31,9 @@ PlacementId = Annotated[uuid.UUID, Path(alias="placement")]
 
 
 @router.post("/v1/placements", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
-def ask_for_placement(session: InTransaction, staff: PresentToPlace, body: PlacementIn) -> AdministrativePlacementOut:
+def request_placement(session: InTransaction, staff: PresentToPlace, body: PlacementIn) -> AdministrativePlacementOut:
     """Request an administrative placement. The child is placed when a second administrator approves."""
-    placement = request_placement(session, body, staff=staff)
+    placement = placement_requests.request_placement(session, body, staff=staff)
     return _show_placement(placement, placements.placement_tag(session, placement))
 
 

@@ -16,7 +16,7 @@ from enrollment.field_types import Id
 from enrollment.problems import NotFound
 from enrollment.seats.acceptance import ProposedTargets, Targets, overflowing, targets_of
 
-router = APIRouter(route_class=IdempotentRoute, tags=["seats"])
+router = APIRouter(route_class=IdempotentRoute, tags=["targets"])
 
 MAX_TARGET = 100_000
 

@@ -23,7 +23,7 @@ from enrollment.seats.vacancies import SchoolVacancies, select_vacancies
 from enrollment.seats.vacancies import count_vacancies as count_by_school
 from lottery.explain.language import Language
 
-router = APIRouter(route_class=IdempotentRoute, tags=["seats"])
+router = APIRouter(route_class=IdempotentRoute, tags=["vacancies"])
 
 CYCLE = "/v1/cycles/{cycle}"
 
@@ -52,7 +52,7 @@ def _filters_at(program: Annotated[Id, Path()], status: OnlyStatus = None) -> Fi
 
 
 @router.get(f"{CYCLE}/programs/{{program}}/vacancies")
-def list_vacancies_at(
+def list_program_vacancies(
     session: InTransaction,
     request: Request,
     paging: Paging,

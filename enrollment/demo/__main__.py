@@ -13,7 +13,8 @@ import psycopg
 
 from enrollment.demo import applications, setup, summer
 from enrollment.demo import round as main_round
-from enrollment.demo.city import make_city
+from enrollment.demo.city import DemoCity, make_city
+from enrollment.demo.schools import ParticipatingSchool
 from enrollment.demo.servers import (
     DidNotStart,
     ServiceEnded,
@@ -30,6 +31,7 @@ from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart
 from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
 from enrollment.signals import ended_by_signal
 from enrollment.web_server import CannotListen, address_of
+from lottery.market.canonical import Json
 
 UNUSABLE = 2
 REFUSALS = (
@@ -139,36 +141,57 @@ def act(address: str, size: Size, folder: Path, terminal: Terminal) -> tuple[Peo
     calendar = setup.make_cycle(people.ann, most_ranks=size.most_ranks)
     setup.import_zones(people.ann, city, terminal)
     setup.join_schools(people, city, terminal)
+    calendar = open_cycle(people, city, calendar, terminal)
+    calendar = rehearse_and_close(people, city, calendar, terminal)
+    explained_path = run_main_round(people, city, folder, terminal)
+    terminal.headline("Summer: families answer offers, and backfill rounds fill open seats.")
+    summer.run(people, city, calendar, folder, terminal)
+    return people, explained_path
 
+
+def open_cycle(people: People, city: DemoCity, calendar: dict[str, Json], terminal: Terminal) -> dict[str, Json]:
+    """Open the cycle, and let families, schools and administrators act until the deadline. Return the calendar."""
     terminal.headline("The cycle opens. The schools' rules are now fixed, and families rank programs.")
     calendar = applications.set_calendar(
         people.ann, calendar, reason="All schools have set their rules", opens_at=applications.soon()
     )
     applications.wait_for_phase(people.ann, "open")
     on_time = [family for family in city.families if not family.late]
-    late = [family for family in city.families if family.late]
     applications.take_applications(people, on_time, terminal, title="Families apply and rank")
     applications.change_rankings(people, on_time, terminal)
     without_claims = next(family for family in on_time[1:] if not family.claims)
     applications.refuse_second_application(people, without_claims, terminal)
-    leaver = next(school for school in reversed(city.schools) if school.takes_part and school.id not in people.offices)
-    applications.leave_cycle(people, leaver, terminal)
+    applications.leave_cycle(people, leaving_school(people, city), terminal)
     applications.decide_claims(people, city, terminal, families=on_time)
     for school in city.schools:
         if school.screened and school.id in people.offices:
             applications.order_applicants(people, school, terminal)
+    return calendar
 
+
+def leaving_school(people: People, city: DemoCity) -> ParticipatingSchool:
+    """Return the school that leaves after the cycle opened."""
+    return next(school for school in reversed(city.schools) if school.takes_part and school.id not in people.offices)
+
+
+def rehearse_and_close(
+    people: People, city: DemoCity, calendar: dict[str, Json], terminal: Terminal
+) -> dict[str, Json]:
+    """Rehearse the round, pass the deadline, and let late families apply. Return the calendar."""
     terminal.headline("Administrators rehearse the round. Then the deadline passes, and late families apply.")
     main_round.rehearse(people, terminal)
     calendar = applications.set_calendar(
         people.ann, calendar, reason="The demo does not wait for days", deadline=applications.soon()
     )
     applications.wait_for_phase(people.ann, "late")
-    left = {str(program["id"]) for program in leaver.programs}
-    applications.take_applications(
-        people, [applications.without(family, left) for family in late], terminal, title="Late families apply"
-    )
+    left = {str(program["id"]) for program in leaving_school(people, city).programs}
+    late = [applications.without(family, left) for family in city.families if family.late]
+    applications.take_applications(people, late, terminal, title="Late families apply")
+    return calendar
 
+
+def run_main_round(people: People, city: DemoCity, folder: Path, terminal: Terminal) -> str:
+    """Run, check and explain the main round. Return the path of the application that was explained."""
     terminal.headline("Administrators run the main round.")
     main_round.run(people, terminal)
     main_round.show_report(people, terminal)
@@ -179,11 +202,7 @@ def act(address: str, size: Size, folder: Path, terminal: Terminal) -> tuple[Peo
     main_round.compare_with_log(people, paths, terminal)
 
     terminal.headline("A family reads why their child got this result.")
-    explained_path = main_round.explain(people, city, terminal)
-
-    terminal.headline("Summer: families answer offers, and backfill rounds fill open seats.")
-    summer.run(people, city, calendar, folder, terminal)
-    return people, explained_path
+    return main_round.explain(people, city, terminal)
 
 
 def where_to_look(address: str, people: People, explained_path: str, terminal: Terminal) -> None:

@@ -97,7 +97,7 @@ def show_report(people: People, terminal: Terminal) -> None:
     applicants, placed = cast("int", report["applicants"]), cast("int", report["placed"])
     choices = cast("list[dict[str, int | None]]", report["by_choice"])
     terminal.table(
-        f"{placed:,} of {applicants:,} applicants have a seat, by choice",
+        f"{placed:,} of {applicants:,} applicants have a seat, by choice (small numbers are hidden)",
         ("choice", "applicants", "share"),
         [(f"{one['choice']}.", _shown(one["applicants"]), _share(one["applicants"], applicants)) for one in choices],
     )
@@ -120,7 +120,7 @@ def _place(last: Mapping[str, object]) -> str:
 
 
 def _shown(number: int | None) -> str:
-    return "hidden: under 10, or would reveal another number" if number is None else f"{number:,}"
+    return "hidden" if number is None else f"{number:,}"
 
 
 def _share(number: int | None, whole: int) -> str:
@@ -188,7 +188,7 @@ def explain(people: People, city: DemoCity, terminal: Terminal) -> str:
 
 
 def family_to_explain(people: People, city: DemoCity) -> tuple[Family, str]:
-    """Return a family whose child got a third choice; if there is none, any family with a long ranking."""
+    """Return a family whose child got a third choice, or else the first family with a long ranking."""
     found: tuple[Family, str] | None = None
     for family in city.families:
         name, partner = partner_of(people, family)
@@ -212,8 +212,9 @@ def show_school_view(people: People, city: DemoCity, terminal: Terminal) -> None
     applicants = office.get(f"{CYCLE}/programs/{program}/applicants")
     waiting = cast("list[object]", office.get(f"{CYCLE}/programs/{program}/waitlist")["waiting"])
     by_class = cast("dict[str, int]", applicants["by_class"])
+    seats = ", ".join(f"{number} {name}" for name, number in by_class.items())
     rules = cast("list[str]", office.get(f"{CYCLE}/programs/{program}/rules")["sentences"])
     terminal.line(
-        f"The office of {program} sees seats by priority class {by_class}, and {len(waiting)} waiting. The rules are:"
+        f"The office of {program} sees seats by priority class ({seats}), and {len(waiting)} waiting. The rules are:"
     )
     terminal.quote(rules)

@@ -167,8 +167,9 @@ def join_schools(people: People, city: DemoCity, terminal: Terminal) -> None:
             )
             office.put(f"{CYCLE}/schools/{school.id}/rules", {"rules": school.rules})
             step()
-    out = len(city.schools) - len(taking_part)
-    terminal.line(f"{len(taking_part)} schools take part. The directory marks the other {out} as not taking part.")
+    terminal.line(
+        f"{len(taking_part)} of {len(city.schools)} schools take part. The directory shows that the others do not."
+    )
 
 
 def _list(answer: Mapping[str, Json], name: str) -> Sequence[Json]:

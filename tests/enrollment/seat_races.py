@@ -1,4 +1,4 @@
-"""Acts on seats that tests let run at once."""
+"""Acts on seats for tests of races."""
 
 from collections.abc import Callable
 
@@ -21,13 +21,13 @@ def answer(summer: Summer, offer: Offered, how: str) -> httpx2.Response:
 
 
 def decline(summer: Summer, program: str, number: int) -> None:
-    """Have as many families decline their seats at a program."""
+    """Let a number of families decline their seats at a program."""
     for offer in live_offers(summer, program)[:number]:
         assert answer(summer, offer, "decline").status_code == 200
 
 
 def until_matched(summer: Summer, seat: Json = None, *, between: Callable[[], None] = lambda: None) -> str:
-    """Run a backfill round until it is matched, with something done before its freeze; return its path."""
+    """Run a backfill round until it is matched, with an act before the freeze. Return the path of the round."""
     ann = summer.caller("ann")
     made = ann.post(f"{CYCLE}/rounds", {"kind": "backfill", "seat": seat})
     assert made.status_code == 201, made.text
@@ -46,7 +46,7 @@ def publish(summer: Summer, path: str) -> httpx2.Response:
 
 
 def movers(summer: Summer, path: str) -> list[Offered]:
-    """Return the offers whose children a matched round takes to a higher seat."""
+    """Return the offers of children who get a higher choice in a matched round."""
     asked = """
         SELECT c.id, p.program_id FROM placement p JOIN child c ON encode(c.tag, 'hex') = p.tag
         WHERE p.round_id = :round
@@ -55,8 +55,8 @@ def movers(summer: Summer, path: str) -> list[Offered]:
     return [offer for offer in live_offers(summer) if placed[offer.child] != offer.program]
 
 
-def seats_for_who_is_at_adams(summer: Summer) -> None:
-    """Have seats open at Lincoln, for which only children wait who hold seats, all of Adams's among them."""
+def open_seats_for_children_at_adams(summer: Summer) -> None:
+    """Open seats at Lincoln for which only children with seats wait, among them all children at Adams."""
     decline(summer, "lincoln-kg", 3)
     for child in summer.children():
         path = f"{CYCLE}/applicants/{child.reference}/ranking"

@@ -1,4 +1,4 @@
-"""The city of the seats' tests, made once for each order in which Charter fills, and copied for each test."""
+"""The city of the tests of seats, made once for each backfill order of Charter, and copied for each test."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from summer_city import (
 
 @dataclass(frozen=True, slots=True)
 class Spring:
-    """The city as every example finds it."""
+    """The city at the start of every test."""
 
     server: str
     database: str
@@ -27,7 +27,7 @@ class Spring:
 
 @pytest.fixture(scope="module")
 def springs(server: str) -> Iterator[Callable[[str], Spring]]:
-    """Return the cities by the order in which Charter fills; each is made once, when it is first asked for."""
+    """Return the city by Charter's backfill order. Each city is made once, when a test first needs it."""
     with ExitStack() as made:
 
         @cache

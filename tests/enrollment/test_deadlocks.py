@@ -26,7 +26,7 @@ from lottery.market.canonical import Json
 from people import Service
 from races import at_once, statuses, until_somebody_waits
 from rounds_by_hand import CHILD, CYCLE, DICE, MAIN, City, make_city
-from seat_races import decline, movers, publish, seats_for_who_is_at_adams, until_matched
+from seat_races import decline, movers, open_seats_for_children_at_adams, publish, until_matched
 from summer_city import REASON, Summer, placement_of
 
 MISTAKE: Json = {"reason": "The dice were not seen"}
@@ -107,7 +107,7 @@ def put_on_calendar(city: City) -> None:
 
 
 def test_a_round_is_published_while_families_are_reminded(summer: Summer) -> None:
-    seats_for_who_is_at_adams(summer)
+    open_seats_for_children_at_adams(summer)
     path = until_matched(summer)
     assert movers(summer, path)
     summer.write("UPDATE offer SET remind_at = clock_timestamp() WHERE status = 'open'")

@@ -28,6 +28,12 @@ from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed
 from people import Caller
 from rounds_by_hand import CHILD, CYCLE, DICE
+from seat_invariants import (
+    each_child_has_at_most_one_seat,
+    log_and_tables_agree,
+    seats_add_up,
+    waitlists_match_rankings,
+)
 from seat_races import live_offers
 from summer_city import (
     BY_WAITLIST,
@@ -35,11 +41,7 @@ from summer_city import (
     PROGRAMS,
     REASON,
     Summer,
-    log_and_tables_agree,
-    one_seat_a_child,
     placement_of,
-    seats_add_up,
-    waitlists_stand,
 )
 
 CHILDREN = 2_000
@@ -257,10 +259,10 @@ def test_everything_at_once_ends_in_no_deadlock_and_the_books_balance(summer: Su
     for _ in range(3):
         summer.service.sequence()
     with transaction(summer.service.sessions) as session:
-        one_seat_a_child(session)
+        each_child_has_at_most_one_seat(session)
         seats_add_up(session)
         log_and_tables_agree(session)
-        waitlists_stand(session)
+        waitlists_match_rankings(session)
     every_act_is_an_entry(summer, crowd)
 
 

@@ -1,4 +1,4 @@
-"""A family's ranking, from the school that takes part to the log."""
+"""One story: a school takes part, a family ranks the school, and a claim is approved."""
 
 from enrollment.database import transaction
 from people import Service
@@ -7,7 +7,7 @@ from rows import add_cycle, add_school
 CHILD = {"given_name": "Ada", "family_name": "Example", "birth_date": "2022-03-01"}
 
 
-def test_a_school_joins_in_three_requests_and_a_family_ranks_it(service: Service) -> None:
+def test_a_school_joins_in_three_requests_and_a_family_ranks_the_school(service: Service) -> None:
     with transaction(service.sessions) as session:
         add_cycle(session)
         add_school(session, "lincoln", grades=["KG"])

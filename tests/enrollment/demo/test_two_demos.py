@@ -1,4 +1,4 @@
-"""Two of everything at once: the second is refused with what to do, and whoever is told to end leaves no process."""
+"""Two demos or services at once: the second is refused, and a process that gets a signal leaves no process behind."""
 
 import os
 import re
@@ -19,12 +19,12 @@ from processes import Started, free_port, run, started
 pytestmark = pytest.mark.postgresql_errors("canceling statement due to user request")
 
 UP = "A city of"
-"""The demo says so when its service is up, and it begins to act."""
+"""The demo prints this when its service is ready."""
 
 
 @pytest.fixture(autouse=True)
 def as_from_a_terminal() -> Iterator[None]:
-    """Let what is started here notice a closed terminal, also where the tests themselves were told to ignore it."""
+    """Let started processes notice a closed terminal, even if the tests themselves ignore it."""
     hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -34,7 +34,7 @@ def as_from_a_terminal() -> Iterator[None]:
 
 @pytest.fixture
 def try_words(tmp_path: Path) -> tuple[str, ...]:
-    """Return the words of `enrollment try`, but for folder and port."""
+    """Return the words of `enrollment try`, without folder and port."""
     password = tmp_path / "password"
     password.write_text("an invented password", encoding="utf-8")
     return ("enrollment", "try", "--administrator", "ann", "--password-file", str(password))
@@ -42,7 +42,7 @@ def try_words(tmp_path: Path) -> tuple[str, ...]:
 
 @pytest.fixture
 def taken_port() -> Iterator[str]:
-    """Return a port at which another program listens."""
+    """Return a port that another program uses."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield str(listening.getsockname()[1])
 
@@ -55,7 +55,7 @@ def service_settings(database: str) -> dict[str, str]:
     return {"DATABASE_URL": database, "ENROLLMENT_SECRET": SECRET}
 
 
-def test_a_second_demo_in_a_folder_is_refused_and_the_first_goes_on_until_it_is_told_to_end(
+def test_a_second_demo_in_a_folder_is_refused_and_the_first_continues_until_a_signal(
     tmp_path: Path, try_words: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "city"
@@ -73,7 +73,7 @@ def test_a_second_demo_in_a_folder_is_refused_and_the_first_goes_on_until_it_is_
         first.until_nothing_is_left()
 
 
-def test_a_demo_that_was_killed_leaves_no_process_and_the_next_one_in_its_folder_works(tmp_path: Path) -> None:
+def test_a_killed_demo_leaves_no_process_and_the_next_demo_in_the_folder_works(tmp_path: Path) -> None:
     folder = tmp_path / "city"
     with started(folder, *demo_words(folder)) as killed:
         killed.until_it_says(UP)
@@ -86,7 +86,7 @@ def test_a_demo_that_was_killed_leaves_no_process_and_the_next_one_in_its_folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_demo_that_is_told_to_end_while_it_starts_ends_by_that_signal_and_leaves_no_process(
+def test_a_demo_that_gets_a_signal_while_it_starts_ends_by_that_signal_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     folder = tmp_path / "city"
@@ -97,7 +97,7 @@ def test_a_demo_that_is_told_to_end_while_it_starts_ends_by_that_signal_and_leav
         demo.until_nothing_is_left()
 
 
-def test_two_demos_on_one_server_have_a_database_each_and_take_it_with_them(
+def test_two_demos_on_one_server_have_separate_databases_and_drop_them(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server)
@@ -144,7 +144,7 @@ def test_serving_at_a_port_in_use_is_refused_in_one_line(tmp_path: Path, taken_p
     assert (code, told) == (2, f"enrollment: {in_use(taken_port)}")
 
 
-def test_a_second_try_in_a_folder_is_refused_and_the_first_ends_with_all_it_started(
+def test_a_second_try_in_a_folder_is_refused_and_the_first_ends_with_all_its_processes(
     tmp_path: Path, try_words: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "city"
@@ -160,7 +160,7 @@ def test_a_second_try_in_a_folder_is_refused_and_the_first_ends_with_all_it_star
         first.until_nothing_is_left()
 
 
-def test_a_try_that_was_killed_leaves_no_postgresql_and_the_next_one_finds_what_it_kept(
+def test_a_killed_try_leaves_no_postgresql_and_the_next_try_finds_its_data(
     tmp_path: Path, try_words: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "city"
@@ -182,7 +182,7 @@ def test_a_try_that_was_killed_leaves_no_postgresql_and_the_next_one_finds_what_
         assert code == -signal.SIGHUP
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, try_words: tuple[str, ...]) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_in_one_line(tmp_path: Path, try_words: tuple[str, ...]) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "city"
     for words in (demo_words(folder), (*try_words, "--folder", str(folder), "--port", "0")):
@@ -193,7 +193,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, try_wo
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_web_server_ends_by_the_signal_that_told_it_and_its_processes_with_it(
+def test_a_web_server_ends_by_the_signal_that_it_gets_with_all_its_processes(
     tmp_path: Path, database: str, number: signal.Signals, processes: str
 ) -> None:
     with Serving(tmp_path, database, processes) as server:
@@ -203,14 +203,14 @@ def test_a_web_server_ends_by_the_signal_that_told_it_and_its_processes_with_it(
         server.until_nothing_is_left()
 
 
-def test_web_processes_end_when_the_one_that_started_them_is_killed(tmp_path: Path, database: str) -> None:
+def test_web_processes_end_when_their_parent_is_killed(tmp_path: Path, database: str) -> None:
     with Serving(tmp_path, database, "2") as server:
         server.end_by(signal.SIGKILL)
         server.until_nothing_is_left()
 
 
 class Serving:
-    """A web server that answers, for a block."""
+    """A web server that runs until the block ends."""
 
     def __init__(self, folder: Path, database: str, processes: str) -> None:
         words = ("enrollment", "serve", "--port", "0", "--processes", processes)
@@ -227,7 +227,7 @@ class Serving:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_worker_ends_by_the_signal_that_told_it(tmp_path: Path, database: str, number: signal.Signals) -> None:
+def test_a_worker_ends_by_the_signal_that_it_gets(tmp_path: Path, database: str, number: signal.Signals) -> None:
     with started(tmp_path, "enrollment", "worker", **service_settings(database)) as worker:
         until_a_worker_is_there(database)
         code, told = worker.end_by(number)

@@ -1,4 +1,4 @@
-"""Rosters for tests: a city whose children have SIS ids, rolls as CSV and as OneRoster packages, what came of them."""
+"""Rosters for tests: a city with SIS ids, rosters as CSV and OneRoster packages, and their reports."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ HEADER = "sis_id,school,grade"
 
 
 def bring(city: City, places: Mapping[str, str | None]) -> None:
-    """Bring children by their SIS ids, each of which wants one program, or none."""
+    """Apply for children by their SIS ids, each with one ranked program or none."""
     for sis_id, program in places.items():
         apply(city.portal, f"ref-{sis_id}", [] if program is None else [program], sis_id=sis_id)
 
@@ -54,7 +54,7 @@ def send(
 
 
 def compared(city: City, raw: bytes, *, kind: str = "text/csv", query: str = "") -> dict[str, Json]:
-    """Return what came of a roster."""
+    """Return the report of a roster."""
     answer = send(city.otto, city.service, raw, kind=kind, query=query)
     assert answer.status_code == 200, answer.text
     told: dict[str, Json] = answer.json()
@@ -70,7 +70,7 @@ def part(told: Json, *names: str) -> Json:
 
 
 def listed(told: Json, name: str) -> list[Mapping[str, Json]]:
-    """Return a list of an answer, whole."""
+    """Return a complete list from an answer."""
     assert part(told, name, "more") == 0
     data = part(told, name, "data")
     assert isinstance(data, list)
@@ -78,18 +78,18 @@ def listed(told: Json, name: str) -> list[Mapping[str, Json]]:
 
 
 def reasons(told: Json) -> dict[Json, Json]:
-    """Return why the children on each line are without an offer."""
+    """Return the reason of each child without an offer, by line."""
     return {row["line"]: row["reason"] for row in listed(told, "without_offer")}
 
 
 def faults(answer: httpx2.Response) -> dict[str, str]:
-    """Return the codes of what is wrong by their places."""
+    """Return the codes of faults by place."""
     assert (answer.status_code, answer.json()["code"]) == (422, "unusable-roster"), answer.text
     return {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]}
 
 
 def refused(city: City, raw: bytes, *, kind: str = "text/csv") -> dict[str, str]:
-    """Return what is wrong with a roster that is refused."""
+    """Return the faults of a refused roster."""
     return faults(send(city.otto, city.service, raw, kind=kind))
 
 
@@ -100,7 +100,7 @@ def answer_offer(city: City, sis_id: str, answer: str) -> None:
 
 
 def offer_of(city: City, sis_id: str) -> str:
-    """Return the id of the one offer that a child was made."""
+    """Return the id of a child's only offer."""
     (offer,) = city.portal.get(f"{CYCLE}/applicants/ref-{sis_id}/offers").json()["data"]
     return str(offer["id"])
 
@@ -111,7 +111,7 @@ def ticket(city: City, sis_id: str) -> str:
 
 
 def let_run_out(city: City, sis_id: str) -> None:
-    """Let the time of a child's offer pass."""
+    """Let the deadline of a child's offer pass."""
     with transaction(city.service.sessions) as session:
         past = clock(session) - timedelta(minutes=1)
         session.execute(update(Offer).where(Offer.id == offer_of(city, sis_id)).values(answer_by=past, remind_at=past))
@@ -148,7 +148,7 @@ ROWS = st.lists(
 
 
 def set_statuses(city: City, statuses: Mapping[str, str]) -> None:
-    """Set what became of offers."""
+    """Set the status of offers."""
     with transaction(city.service.sessions) as session:
         for offer, status in statuses.items():
             closed = None if status == "open" else clock(session)
@@ -191,12 +191,12 @@ def adds_up(
 
 
 def total(numbers: Iterator[Json] | Sequence[Json]) -> int:
-    """Add numbers of an answer."""
+    """Return the sum of numbers in an answer."""
     return sum(number for number in numbers if isinstance(number, int))
 
 
 def packed(files: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip."""
+    """Return a zip file."""
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as package:
         for name, text in files.items():
@@ -322,21 +322,21 @@ CSV_FAULTS: Sequence[tuple[bytes, Mapping[str, str]]] = [
 
 
 def bomb(name: str = "users.csv") -> bytes:
-    """Return a zip of three megabytes that is three gigabytes unpacked, as far as its directory says."""
+    """Return a zip file of three megabytes whose directory promises three gigabytes."""
     raw = package_11(person("u-1"))
     at = raw.rindex(name.encode()) - 46
     return raw[: at + 24] + struct.pack("<I", 3 << 30) + raw[at + 28 :]
 
 
 def encrypted() -> bytes:
-    """Return a zip whose directory says that a file has a password."""
+    """Return a zip file whose directory says that a file has a password."""
     raw = package_11(person("u-1"))
     at = raw.rindex(b"users.csv") - 46
     return raw[: at + 8] + b"\x01\x00" + raw[at + 10 :]
 
 
 def twice() -> bytes:
-    """Return a zip with two files of one name."""
+    """Return a zip file with two files of the same name."""
     raw = io.BytesIO(package_11(person("u-1")))
     with zipfile.ZipFile(raw, "a") as package, pytest.warns(UserWarning, match="Duplicate name"):
         package.writestr("users.csv", "x")
@@ -351,7 +351,7 @@ def packed_otherwise() -> bytes:
 
 
 def make_city_with_rolls(service: Service) -> City:
-    """Return a city whose children have the SIS ids s-1 and so on, or the one that the fixtures have; no round yet."""
+    """Return a city before its first round. The children have the SIS ids s-1, s-2, …, or the id in the fixtures."""
     city = make_city(service, children=0, lincoln=9, adams=9)
     with transaction(service.sessions) as session:
         session.get_one(School, "lincoln").nces_id = NCES

@@ -1,4 +1,4 @@
-"""A roster as a OneRoster package: read as other systems write it, and refused with the place of every fault."""
+"""OneRoster packages: read in the forms that other systems write, and refused with the place of every fault."""
 
 import random
 from collections import Counter
@@ -38,7 +38,7 @@ def city(service: Service) -> City:
     return make_city_with_rolls(service)
 
 
-def test_the_packages_of_oneroster_1_2_that_are_right_are_compared(city: City) -> None:
+def test_correct_packages_of_oneroster_1_2_are_compared(city: City) -> None:
     bring(city, {"APP-7Q3K": "lincoln-kg", "stu-1": "lincoln-kg"})
     city.run_main()
     for name in ("min12", "homeroom12", "n_bom", "metadata"):
@@ -47,7 +47,7 @@ def test_the_packages_of_oneroster_1_2_that_are_right_are_compared(city: City) -
         assert [one["school"] for one in schools(told)] == ["lincoln"]
 
 
-def test_the_sis_id_is_read_where_the_caller_says(city: City) -> None:
+def test_the_sis_id_is_read_from_the_requested_column(city: City) -> None:
     raw = (PACKAGES / "min12.zip").read_bytes()
     bring(city, {"stu-1": "lincoln-kg"})
     city.run_main()
@@ -66,14 +66,14 @@ def test_the_sis_id_is_read_where_the_caller_says(city: City) -> None:
     assert compared(city, raw, kind="application/zip", query="?sis_id_in=sourcedId")["matched"] == 1
 
 
-def test_a_package_with_a_fault_is_refused_with_its_place_and_nothing_changes(city: City) -> None:
+def test_a_package_with_a_fault_is_refused_with_the_place_of_the_fault_and_stores_nothing(city: City) -> None:
     before = contents(city.service)
     for name, wanted in FAULTY.items():
         assert refused(city, (PACKAGES / f"{name}.zip").read_bytes(), kind="application/zip") == wanted, name
     assert contents(city.service) == before
 
 
-def test_a_role_that_has_ended_and_a_role_at_no_school_count_for_nothing(city: City) -> None:
+def test_roles_that_have_ended_or_are_at_no_school_do_not_count(city: City) -> None:
     files = unpacked("min12")
     head, student, *_ = str(files["roles.csv"]).splitlines()
     ended = student.replace("2026-08-24,", "2025-08-24,2026-01-31").replace("r-1", "r-3")
@@ -85,7 +85,7 @@ def test_a_role_that_has_ended_and_a_role_at_no_school_count_for_nothing(city: C
     assert (part(told, "not_compared", "stayed"), told["rows"]) == (1, 3)
 
 
-def test_a_package_of_oneroster_1_1_says_in_users_csv_who_is_where(city: City) -> None:
+def test_oneroster_1_1_lists_schools_in_users_csv(city: City) -> None:
     bring(city, {"4711": "lincoln-kg", "u-2": "adams-kg"})
     city.run_main()
     raw = package_11(
@@ -104,7 +104,7 @@ def test_a_package_of_oneroster_1_1_says_in_users_csv_who_is_where(city: City) -
     assert (part(told, "not_compared", "not_a_school"), part(told, "not_compared", "not_active")) == (1, 1)
 
 
-def test_every_fault_of_a_package_is_named_at_once(city: City) -> None:
+def test_all_faults_of_a_package_are_listed_at_once(city: City) -> None:
     stranger = "sch-9,,,Elsewhere,school,,lea-1\n"
     raw = package_11(
         person("u-1", grades="K"),
@@ -132,13 +132,13 @@ def test_every_fault_of_a_package_is_named_at_once(city: City) -> None:
     }
 
 
-def test_a_manifest_that_does_not_fit_is_refused(city: City) -> None:
+def test_a_manifest_that_disagrees_with_its_package_is_refused(city: City) -> None:
     for manifest, wanted in MANIFESTS.items():
         raw = package_11(person("u-1"), **{"manifest.csv": manifest})
         assert refused(city, raw, kind="application/zip") == wanted, manifest
 
 
-def test_a_zip_without_a_manifest_or_with_something_else_in_it_says_so(city: City) -> None:
+def test_a_zip_without_a_manifest_or_with_a_folder_is_refused(city: City) -> None:
     bare = packed({"roster.csv": rows("a,lincoln,KG")})
     assert refused(city, bare, kind="application/zip") == {"/manifest.csv": "missing-file"}
     beside = package_11(person("u-1"), **{"__MACOSX/._users.csv": "x", "README.txt": "x"})
@@ -162,7 +162,7 @@ def test_zips_that_are_none_or_that_are_traps_are_refused(city: City) -> None:
     assert wrong(long) == {"/orgs.csv/1": "long-line"}
 
 
-def test_a_damaged_zip_is_refused_wherever_it_is_damaged(city: City) -> None:
+def test_a_damaged_zip_is_refused_wherever_the_damage_is(city: City) -> None:
     whole, dice = package_11(person("u-1"), person("u-2")), random.Random(1)  # noqa: S311
     codes = Counter[int]()
     for _ in range(150):

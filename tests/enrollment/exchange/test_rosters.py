@@ -1,4 +1,4 @@
-"""A roster and the seats of a cycle: every child at a school without an offer is listed, and every seat left empty."""
+"""A roster compared with a cycle's seats: children without an offer are listed, and seats without their child."""
 
 from datetime import timedelta
 
@@ -103,7 +103,7 @@ def test_every_child_without_an_offer_is_listed_with_the_reason(city: City) -> N
     ]
 
 
-def test_an_application_that_was_withdrawn_and_brought_again_is_without_the_seat_that_it_gave_up(city: City) -> None:
+def test_a_child_who_withdrew_and_applied_again_is_without_the_former_seat(city: City) -> None:
     bring(city, {"s-1": "lincoln-kg"})
     city.run_main()
     path = f"{CYCLE}/applicants/ref-s-1"
@@ -115,7 +115,7 @@ def test_an_application_that_was_withdrawn_and_brought_again_is_without_the_seat
     assert reasons(compared(city, rows("s-1,lincoln,KG", "s-1,adams,KG"))) == {2: "withdrawn", 3: "no-offer"}
 
 
-def test_a_placement_outside_the_lottery_is_a_seat(city: City) -> None:
+def test_an_administrative_placement_counts_as_a_seat(city: City) -> None:
     bring(city, {"s-1": None, "s-2": "adams-kg"})
     city.run_main()
     asked = city.ann.post(
@@ -134,7 +134,7 @@ def test_a_placement_outside_the_lottery_is_a_seat(city: City) -> None:
     assert compared(city, rows("s-1,adams,KG"))["matched"] == 1
 
 
-def test_a_seat_that_nobody_came_for_is_listed_with_where_its_child_is(city: City) -> None:
+def test_an_accepted_seat_without_its_child_is_listed_with_the_child_s_school(city: City) -> None:
     bring(city, {"s-1": "lincoln-kg", "s-2": "lincoln-kg", "s-3": "lincoln-kg", "s-4": "adams-kg"})
     apply(city.portal, "ref-none", ["lincoln-kg"])
     city.run_main()
@@ -152,7 +152,7 @@ def test_a_seat_that_nobody_came_for_is_listed_with_where_its_child_is(city: Cit
     assert empty_seats(compared(city, rows("s-4,adams,KG"))) == []
 
 
-def test_a_child_in_another_grade_than_its_seat_s_is_listed_with_both(city: City) -> None:
+def test_a_child_in_another_grade_than_the_seat_is_listed_with_both_grades(city: City) -> None:
     bring(city, {"s-1": "lincoln-kg"})
     city.run_main()
     answer_offer(city, "s-1", "accept")
@@ -171,8 +171,8 @@ def test_a_child_in_another_grade_than_its_seat_s_is_listed_with_both(city: City
     assert (told["matched"], reasons(told), empty_seats(told)) == (0, {}, [])
 
 
-def test_what_asks_for_no_offer_is_counted_and_not_listed(city: City) -> None:
-    """A grade and a school that do not take part, a child that stayed, a row that came twice."""
+def test_rows_that_need_no_offer_are_counted_and_not_listed(city: City) -> None:
+    """A grade and a school that do not take part, a child who stayed, and a repeated row."""
     with transaction(city.service.sessions) as session:
         add_school(session, "charter", grades=["KG"])
     told = compared(
@@ -200,14 +200,14 @@ def test_what_asks_for_no_offer_is_counted_and_not_listed(city: City) -> None:
     assert (told["rows"], told["children"]) == (6, 5)
 
 
-def test_a_child_that_holds_another_school_s_seat_is_listed_though_it_stayed(city: City) -> None:
+def test_a_child_who_stayed_but_holds_a_seat_elsewhere_is_listed(city: City) -> None:
     bring(city, {"s-1": "adams-kg"})
     city.run_main()
     told = compared(city, rows("s-1,lincoln,KG,2024-08-20", header=f"{HEADER},enrolled_on"))
     assert reasons(told) == {2: "other-school"}
 
 
-def test_only_the_grades_that_are_asked_for_are_compared(city: City) -> None:
+def test_only_the_requested_grades_are_compared(city: City) -> None:
     bring(city, {"s-1": "lincoln-kg"})
     city.run_main()
     answer_offer(city, "s-1", "accept")
@@ -221,7 +221,7 @@ def test_only_the_grades_that_are_asked_for_are_compared(city: City) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (400, "grade-not-in-cycle")
 
 
-def test_pk_of_a_roster_is_whatever_prekindergarten_the_city_has(city: City) -> None:
+def test_pk_in_a_roster_means_any_prekindergarten_grade_of_the_city(city: City) -> None:
     with transaction(city.service.sessions) as session:
         session.add(Program(id="lincoln-pk4", school_id="lincoln", grade="PK4", name="Lincoln PK4"))
     body: Json = {"status": "in", "agreement": "1", "grades": [{"grade": "PK4", "seats": 9}]}
@@ -235,8 +235,8 @@ def test_pk_of_a_roster_is_whatever_prekindergarten_the_city_has(city: City) -> 
     assert len(listed(compared(city, rows("s-1,lincoln,KG")), "other_grade")) == 1
 
 
-def test_csv_is_taken_as_offices_write_it(city: City) -> None:
-    """A BOM, line ends of Windows, columns in another order and more of them, quotation marks, empty rows, NCES ids."""
+def test_csv_is_accepted_in_the_forms_that_offices_write(city: City) -> None:
+    """A BOM, Windows line ends, other columns in another order, quotation marks, empty rows, NCES ids."""
     bring(city, {"s-1": "lincoln-kg", "s-2": "lincoln-kg"})
     city.run_main()
     raw = (
@@ -251,7 +251,7 @@ def test_csv_is_taken_as_offices_write_it(city: City) -> None:
     assert (told["matched"], reasons(told)) == (2, {7: "no-application"})
 
 
-def test_a_long_list_says_how_many_more_there_are(city: City) -> None:
+def test_a_long_list_counts_the_rows_that_are_left_out(city: City) -> None:
     told = compared(city, rows(*(f"x{number},lincoln,KG" for number in range(10_003))))
     data = part(told, "without_offer", "data")
     assert isinstance(data, list)
@@ -264,13 +264,13 @@ def test_a_csv_roster_with_a_fault_is_refused_with_its_line_and_column(city: Cit
         assert refused(city, raw) == wanted, raw[:200]
 
 
-def test_all_faults_are_told_at_once_but_for_those_beyond_the_most(city: City) -> None:
+def test_all_faults_are_listed_at_once_up_to_the_limit(city: City) -> None:
     answer = send(city.otto, city.service, rows(*(f"s-{number},lincoln,K" for number in range(300))))
     assert len(faults(answer)) == 200
     assert "200" in answer.json()["detail"]
 
 
-def test_a_refused_roster_leaves_nothing_and_its_key_free(city: City) -> None:
+def test_a_refused_roster_stores_nothing_and_leaves_its_key_unused(city: City) -> None:
     before = contents(city.service)
     assert send(city.otto, city.service, rows("s-1,lincoln,K"), key="one").status_code == 422
     assert contents(city.service) == before
@@ -283,7 +283,7 @@ def test_a_body_of_another_kind_is_refused(city: City) -> None:
         assert (answer.status_code, answer.json()["code"]) == (415, "unknown-roster-format")
 
 
-def test_another_cycle_or_column_is_refused(city: City) -> None:
+def test_an_unknown_cycle_or_column_is_refused(city: City) -> None:
     raw = rows("s-1,lincoln,KG")
     headers = {**city.otto.headers, "Content-Type": "text/csv", "Idempotency-Key": "one"}
     missing = city.service.send("POST", "/v1/cycles/2031/rosters:reconcile", headers, raw)
@@ -291,7 +291,7 @@ def test_another_cycle_or_column_is_refused(city: City) -> None:
     assert send(city.otto, city.service, raw, query="?sis_id_in=username").status_code == 400
 
 
-def test_administrators_and_auditors_compare_rosters_and_nobody_else(city: City) -> None:
+def test_only_administrators_and_auditors_compare_rosters(city: City) -> None:
     raw = rows("s-1,lincoln,KG")
     assert send(city.service.stranger(), city.service, raw).status_code == 401
     for caller in (city.lincoln, city.portal):
@@ -316,7 +316,7 @@ def test_a_roster_leaves_nothing_but_its_entry_and_its_answer(city: City) -> Non
 def test_no_sis_id_and_no_name_is_in_an_answer_a_refusal_or_a_log(
     city: City, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Not of a roster that is right, nor of one whose columns have slipped."""
+    """This holds for a correct roster, and for a roster with values in the wrong columns."""
     bring(city, {"SIS4711": "lincoln-kg"})
     slipped = "Zebedee,SIS4712,Zebedee,1/2/Zebedee"
     header = f"{HEADER},enrolled_on"
@@ -342,7 +342,7 @@ def test_no_sis_id_and_no_name_is_in_an_answer_a_refusal_or_a_log(
             assert secret not in told
 
 
-def test_whatever_children_are_enrolled_wherever_each_row_counts_once(city: City) -> None:
+def test_each_row_of_any_roster_counts_once(city: City) -> None:
     half = CHILDREN // 2
     bring(city, {f"s-{number}": "lincoln-kg" if number < half else "adams-kg" for number in range(CHILDREN)})
     with transaction(city.service.sessions) as session:

@@ -1,4 +1,4 @@
-"""Targets: match and enrollment are two numbers, over-offers are chosen, and overflow is reported."""
+"""Targets: separate match and enrollment targets, chosen over-offers, and reported overflow."""
 
 from fractions import Fraction
 from math import comb
@@ -25,12 +25,12 @@ def city(service: Service) -> City:
 @settings(max_examples=1_000)
 @example(0, Fraction(0), -1)
 @given(st.integers(0, 40), st.fractions(0, 1), st.integers(-1, 41))
-def test_the_chance_of_more_is_the_binomial_one(offers: int, rate: Fraction, than: int) -> None:
+def test_the_chance_of_more_is_binomial(offers: int, rate: Fraction, than: int) -> None:
     exact = sum(comb(offers, k) * rate**k * (1 - rate) ** (offers - k) for k in range(max(than + 1, 0), offers + 1))
     assert chance_of_more(offers, float(rate), than=than) == pytest.approx(float(exact), abs=1e-9)
 
 
-def test_over_offering_must_be_chosen(city: City) -> None:
+def test_a_school_must_choose_to_over_offer(city: City) -> None:
     seats: Json = {"match": 12, "enrollment": 10}
     refused = city.lincoln.change(RULES, {"rules": {"seats": seats}, "reason": "More than we mean to have"})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "over-target")
@@ -50,13 +50,13 @@ def test_over_offering_must_be_chosen(city: City) -> None:
         ),
     ],
 )
-def test_targets_that_contradict_themselves_are_refused(city: City, seats: Json, pointer: str, code: str) -> None:
+def test_contradictory_targets_are_refused(city: City, seats: Json, pointer: str, code: str) -> None:
     refused = city.lincoln.change(RULES, {"rules": {"seats": seats}, "reason": "As our board decided"})
     assert refused.status_code == 409
     assert (pointer, code) in {(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]}
 
 
-def test_the_chance_of_overflow_is_from_past_acceptance(city: City) -> None:
+def test_the_chance_of_overflow_comes_from_past_acceptance(city: City) -> None:
     say(city, "lincoln", seats={"match": 12, "enrollment": 10, "over_offer": 2})
     city.run_main()
     a_day_later(city.service)
@@ -75,7 +75,7 @@ def test_the_chance_of_overflow_is_from_past_acceptance(city: City) -> None:
     assert more["chance_of_overflow"] > told["chance_of_overflow"]
 
 
-def test_overflow_is_reported_and_nobody_is_dropped(city: City) -> None:
+def test_overflow_is_reported_and_no_child_loses_a_seat(city: City) -> None:
     say(city, "lincoln", seats={"match": 12, "enrollment": 10, "over_offer": 2})
     city.run_main()
     a_day_later(city.service)
@@ -91,7 +91,7 @@ def test_overflow_is_reported_and_nobody_is_dropped(city: City) -> None:
     assert city.lincoln.get(f"{CYCLE}/overflow").status_code == 403
 
 
-def test_another_school_reads_no_targets_and_no_seats(city: City) -> None:
+def test_another_school_cannot_read_targets_or_offers(city: City) -> None:
     city.run_main()
     assert city.adams.get(TARGETS).status_code == 404
     assert city.adams.get(f"{CYCLE}/programs/lincoln-kg/offers").status_code == 404

@@ -1,4 +1,4 @@
-"""Placements outside the lottery: a reason, a document, two people, an entry, a public count."""
+"""Administrative placements: a reason, a document, two administrators, a log entry, a public count."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def ask(city: City, reference: str, program: str, *, by: Caller | None = None, *
 
 def approve(city: City, asked: httpx2.Response, *, by: Caller | None = None) -> httpx2.Response:
     assert asked.status_code == 202, asked.text
-    return (by or city.bea).post(f"/v1/placements/{asked.json()['id']}/approve", {"reason": "The paper was seen"})
+    return (by or city.bea).post(f"/v1/placements/{asked.json()['id']}/approve", {"reason": "I checked the document"})
 
 
 def unplaced(city: City) -> str:
@@ -44,11 +44,11 @@ def unplaced(city: City) -> str:
 
 
 def counts(city: City) -> dict[str, tuple[int, int]]:
-    told = city.service.stranger().get(f"{CYCLE}/placements/counts").json()["data"]
-    return {one["school"]: (one["placements"], one["beyond_seats"]) for one in told}
+    data = city.service.stranger().get(f"{CYCLE}/placements/counts").json()["data"]
+    return {one["school"]: (one["placements"], one["beyond_seats"]) for one in data}
 
 
-def test_a_placement_outside_takes_two_people_and_is_counted_in_public(city: City) -> None:
+def test_an_administrative_placement_needs_two_administrators_and_is_counted_in_public(city: City) -> None:
     child = unplaced(city)
     asked = ask(city, child, "lincoln-kg", beyond_seats=True)
     assert child not in city.seats()
@@ -62,7 +62,7 @@ def test_a_placement_outside_takes_two_people_and_is_counted_in_public(city: Cit
     assert vacancy["detail"] == "The school added this seat. Filled by a child who was placed outside the lottery."
 
 
-def test_its_entry_names_the_school_and_two_people_and_no_child(city: City) -> None:
+def test_the_log_entry_of_a_placement_names_the_school_and_two_people_but_no_child(city: City) -> None:
     child = unplaced(city)
     approve(city, ask(city, child, "lincoln-kg", beyond_seats=True))
     (entry,) = entries(city.service, "seat.change")
@@ -72,7 +72,7 @@ def test_its_entry_names_the_school_and_two_people_and_no_child(city: City) -> N
     assert city.tickets()[child] not in str(entries(city.service, "vacancy"))
 
 
-def test_it_takes_a_free_seat_if_there_is_one(city: City) -> None:
+def test_a_placement_takes_a_free_seat_first(city: City) -> None:
     child = unplaced(city)
     city.answer(first_at(city, "lincoln-kg"), "decline")
     approve(city, ask(city, child, "lincoln-kg"))
@@ -80,7 +80,7 @@ def test_it_takes_a_free_seat_if_there_is_one(city: City) -> None:
     assert counts(city) == {"lincoln": (1, 0)}
 
 
-def test_no_seat_is_added_unless_it_is_said(city: City) -> None:
+def test_no_seat_is_added_unless_the_request_says_so(city: City) -> None:
     asked = ask(city, unplaced(city), "lincoln-kg")
     refused = approve(city, asked)
     assert (refused.status_code, refused.json()["code"]) == (409, "no-seat-free")
@@ -88,7 +88,7 @@ def test_no_seat_is_added_unless_it_is_said(city: City) -> None:
     assert entries(city.service, "seat.change") == []
 
 
-def test_a_child_that_is_placed_elsewhere_leaves_its_seat_to_the_ledger(city: City) -> None:
+def test_a_placed_child_s_former_seat_opens_in_the_ledger(city: City) -> None:
     child = first_at(city, "adams-kg")
     approve(city, ask(city, child, "lincoln-kg", beyond_seats=True))
     assert city.seats()[child] == "lincoln-kg"
@@ -115,13 +115,13 @@ def test_while_transfers_are_frozen_only_a_hardship_moves_a_child(city: City) ->
         city.ann.post(f"/v1/placements/{asked.json()['id']}/refuse", {"reason": "Asked in error"})
 
 
-def test_a_first_seat_is_no_transfer(city: City) -> None:
+def test_a_first_seat_is_not_a_transfer(city: City) -> None:
     freeze_transfers(city)
     asked = ask(city, unplaced(city), "lincoln-kg", reason_code="administrative-error", beyond_seats=True)
     assert approve(city, asked).status_code == 200
 
 
-def test_what_does_not_fit_is_named(city: City) -> None:
+def test_a_refused_placement_lists_each_problem(city: City) -> None:
     child = first_at(city, "adams-kg")
     held = ask(city, child, "adams-kg")
     assert (held.status_code, held.json()["errors"][0]["code"]) == (409, "held-already")
@@ -140,13 +140,13 @@ def test_what_does_not_fit_is_named(city: City) -> None:
     assert (reasonless.status_code, reasonless.json()["errors"][0]["pointer"]) == (422, "/reason_code")
 
 
-def test_one_placement_of_a_child_waits_at_a_time(city: City) -> None:
+def test_a_child_has_at_most_one_waiting_placement(city: City) -> None:
     child = unplaced(city)
     assert ask(city, child, "lincoln-kg").status_code == 202
     assert ask(city, child, "adams-kg").json()["code"] == "placement-asked"
 
 
-def test_a_placement_is_decided_once(city: City) -> None:
+def test_a_placement_is_decided_only_once(city: City) -> None:
     asked = ask(city, unplaced(city), "lincoln-kg", beyond_seats=True)
     assert approve(city, asked).status_code == 200
     assert approve(city, asked).json()["code"] == "placement-decided"
@@ -156,7 +156,7 @@ def test_a_placement_is_decided_once(city: City) -> None:
     ]
 
 
-def test_a_child_that_withdrew_meanwhile_is_not_placed(city: City) -> None:
+def test_a_child_whose_application_was_withdrawn_is_not_placed(city: City) -> None:
     child = unplaced(city)
     asked = ask(city, child, "lincoln-kg", beyond_seats=True)
     path = f"{CYCLE}/applicants/{child}"
@@ -165,14 +165,14 @@ def test_a_child_that_withdrew_meanwhile_is_not_placed(city: City) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "withdrawn")
 
 
-def test_a_placed_child_keeps_its_seat_in_the_rounds_that_follow(city: City) -> None:
+def test_a_placed_child_keeps_the_seat_in_later_rounds(city: City) -> None:
     child = unplaced(city)
     approve(city, ask(city, child, "lincoln-kg", beyond_seats=True))
     city.run_backfill()
     assert city.seats()[child] == "lincoln-kg"
 
 
-def test_a_present_seat_is_secured_before_the_main_round_and_kept_in_it(service: Service) -> None:
+def test_a_current_seat_is_secured_before_the_main_round_and_kept(service: Service) -> None:
     city = make_city(service)
     apply(city.portal, "pupil", ["lincoln-kg"])
     assert approve(city, ask(city, "pupil", "adams-kg", reason_code="present-seat")).status_code == 200
@@ -181,7 +181,7 @@ def test_a_present_seat_is_secured_before_the_main_round_and_kept_in_it(service:
     assert list(city.seats().values()).count("adams-kg") == 4
 
 
-def test_more_children_secured_than_seats_have_seats_all_the_same(service: Service) -> None:
+def test_children_with_secured_seats_keep_them_even_beyond_the_number_of_seats(service: Service) -> None:
     city = make_city(service, children=3, adams=1)
     for child in ("child-00", "child-01", "child-02"):
         path = f"{CYCLE}/applicants/{child}/ranking"
@@ -192,7 +192,7 @@ def test_more_children_secured_than_seats_have_seats_all_the_same(service: Servi
     assert city.vacancies("adams-kg") == []
 
 
-def test_nobody_but_administrators_places_children(city: City) -> None:
+def test_only_administrators_request_placements(city: City) -> None:
     child = unplaced(city)
     for caller in (city.otto, city.lincoln, city.portal):
         assert ask(city, child, "lincoln-kg", by=caller).status_code == 403

@@ -1,4 +1,4 @@
-"""Offers: made at publishing, answered by families, ended by the database's clock; one seat a child."""
+"""Offers: made when a round is published, answered by families, expired by the database's clock."""
 
 from datetime import timedelta
 
@@ -25,15 +25,15 @@ def placed_first(city: City, program: str) -> str:
     return next(reference for reference, its in sorted(city.seats().items()) if its == program)
 
 
-def let_run_out(city: City, reference: str) -> None:
-    """Let the time to answer pass."""
+def let_expire(city: City, reference: str) -> None:
+    """Let the deadline of an offer pass."""
     offer = city.offers(reference)[0]["id"]
     with transaction(city.service.sessions) as session:
         session.execute(update(Offer).where(Offer.id == offer).values(answer_by=clock(session) - timedelta(seconds=1)))
 
 
-def be_silent(city: City, silence: str) -> None:
-    """Say what silence means in the cycle."""
+def set_silence(city: City, silence: str) -> None:
+    """Set what silence means in the cycle."""
     with transaction(city.service.sessions) as session:
         lock_cycle(session, "2027").cycle.silence = silence
 
@@ -43,7 +43,7 @@ def ranking_of(city: City, reference: str) -> list[str]:
     return programs
 
 
-def test_publishing_offers_each_seat_once_and_tells_the_partner(city: City) -> None:
+def test_publishing_a_round_offers_each_seat_once_and_notifies_the_partner(city: City) -> None:
     city.run_main()
     seats = city.seats()
     assert sorted(seats.values()) == ["adams-kg"] * 4 + ["lincoln-kg"] * 3
@@ -53,11 +53,11 @@ def test_publishing_offers_each_seat_once_and_tells_the_partner(city: City) -> N
     assert str(offer["answer_by"]).endswith(":00Z")
     city.service.sequence()
     notices = city.portal.get(f"{CYCLE}/notices?limit=200").json()["data"]
-    told = [notice["event"] for notice in notices]
-    assert (told.count("results.published"), told.count("offer.made")) == (1, 7)
+    events = [notice["event"] for notice in notices]
+    assert (events.count("results.published"), events.count("offer.made")) == (1, 7)
 
 
-def test_accepting_keeps_the_places_on_the_waitlists_of_what_is_ranked_higher(city: City) -> None:
+def test_a_child_who_accepts_stays_on_the_waitlists_for_higher_choices(city: City) -> None:
     city.run_main()
     child = placed_first(city, "adams-kg")
     before = city.portal.get(f"{CYCLE}/applicants/{child}/waitlists").json()["places"]
@@ -70,7 +70,7 @@ def test_accepting_keeps_the_places_on_the_waitlists_of_what_is_ranked_higher(ci
     assert [change["cause"] for change in entries(city.service, "seat.change")] == ["offer.accept"]
 
 
-def test_who_declines_leaves_the_program_and_waits_on_at_the_others(city: City) -> None:
+def test_declining_removes_the_program_and_keeps_the_other_waitlists(city: City) -> None:
     city.run_main()
     child = placed_first(city, "adams-kg")
     declined = city.answer(child, "decline")
@@ -83,7 +83,7 @@ def test_who_declines_leaves_the_program_and_waits_on_at_the_others(city: City) 
     assert (again.status_code, again.json()["code"]) == (409, "offer-answered")
 
 
-def test_an_accepted_seat_can_be_given_back(city: City) -> None:
+def test_an_accepted_seat_can_be_declined_later(city: City) -> None:
     city.run_main()
     child = placed_first(city, "lincoln-kg")
     city.answer(child, "accept")
@@ -91,10 +91,10 @@ def test_an_accepted_seat_can_be_given_back(city: City) -> None:
     assert ranking_of(city, child) == ["adams-kg"]
 
 
-def test_silence_declines_where_the_cycle_says_so(city: City) -> None:
+def test_silence_declines_if_the_cycle_says_so(city: City) -> None:
     city.run_main()
     child = placed_first(city, "lincoln-kg")
-    let_run_out(city, child)
+    let_expire(city, child)
     refused = city.answer(child, "accept")
     assert (refused.status_code, refused.json()["code"]) == (409, "offer-ran-out")
     city.service.sequence()
@@ -106,11 +106,11 @@ def test_silence_declines_where_the_cycle_says_so(city: City) -> None:
     assert len(entries(city.service, "seat.change")) == 1
 
 
-def test_silence_accepts_where_the_cycle_says_so(city: City) -> None:
-    be_silent(city, "accept")
+def test_silence_accepts_if_the_cycle_says_so(city: City) -> None:
+    set_silence(city, "accept")
     city.run_main()
     child = placed_first(city, "lincoln-kg")
-    let_run_out(city, child)
+    let_expire(city, child)
     city.service.sequence()
     assert city.offers(child)[0]["status"] == "accepted"
     assert city.vacancies("lincoln-kg") == []
@@ -132,7 +132,7 @@ def test_a_family_is_reminded_once(city: City) -> None:
     assert child not in reminded
 
 
-def test_while_a_round_is_frozen_seats_are_accepted_and_not_given_up(city: City) -> None:
+def test_while_a_round_is_frozen_seats_can_be_accepted_but_not_declined(city: City) -> None:
     city.run_main()
     a_day_later(city.service)
     first, second = sorted(city.seats())[:2]
@@ -141,7 +141,7 @@ def test_while_a_round_is_frozen_seats_are_accepted_and_not_given_up(city: City)
     assert city.answer(first, "accept").status_code == 200
     refused = city.answer(second, "decline")
     assert (refused.status_code, refused.json()["code"]) == (409, "round-running")
-    let_run_out(city, second)
+    let_expire(city, second)
     city.service.sequence()
     assert city.offers(second)[0]["status"] == "open"
 
@@ -151,7 +151,7 @@ def withdraw(city: City, reference: str) -> httpx2.Response:
     return city.portal.delete(path, city.portal.get(path).headers["ETag"])
 
 
-def test_who_withdraws_gives_the_seat_up_in_any_season(city: City) -> None:
+def test_withdrawing_an_application_gives_up_the_seat_at_any_time(city: City) -> None:
     city.run_main()
     child = placed_first(city, "adams-kg")
     assert withdraw(city, child).status_code == 204
@@ -160,7 +160,7 @@ def test_who_withdraws_gives_the_seat_up_in_any_season(city: City) -> None:
     assert change["cause"] == "withdraw"
 
 
-def test_the_grade_stays_while_a_seat_is_held(city: City) -> None:
+def test_the_grade_cannot_change_while_the_child_holds_a_seat(city: City) -> None:
     city.run_main()
     a_day_later(city.service)
     child = placed_first(city, "adams-kg")
@@ -174,7 +174,7 @@ def test_the_grade_stays_while_a_seat_is_held(city: City) -> None:
     assert city.portal.change(path, body).status_code == 200
 
 
-def test_another_partner_knows_nothing_of_an_offer(city: City) -> None:
+def test_another_partner_cannot_see_or_answer_an_offer(city: City) -> None:
     city.run_main()
     offer = city.offers(placed_first(city, "adams-kg"))[0]["id"]
     network = city.service.partner("network")
@@ -183,7 +183,7 @@ def test_another_partner_knows_nothing_of_an_offer(city: City) -> None:
 
 
 @pytest.mark.postgresql_errors("uq_offer_live")
-def test_two_seats_a_child_are_refused_by_the_database(city: City) -> None:
+def test_the_database_refuses_a_second_live_offer_of_a_child(city: City) -> None:
     city.run_main()
     with transaction(city.service.sessions) as session:
         offer = session.scalars(select(Offer).limit(1)).one()
@@ -193,7 +193,7 @@ def test_two_seats_a_child_are_refused_by_the_database(city: City) -> None:
 
 
 @pytest.mark.postgresql_errors("what was frozen stays")
-def test_what_became_of_seats_cannot_be_changed_by_hand(city: City) -> None:
+def test_the_database_refuses_to_change_or_delete_seat_changes(city: City) -> None:
     city.run_main()
     city.answer(placed_first(city, "adams-kg"), "accept")
     for statement in ("UPDATE seat_change SET was = 'none'", "DELETE FROM seat_change"):
@@ -203,7 +203,7 @@ def test_what_became_of_seats_cannot_be_changed_by_hand(city: City) -> None:
         assert len(session.scalars(select(SeatChange)).all()) == 1
 
 
-def test_a_child_that_comes_late_waits_for_a_backfill_round(city: City) -> None:
+def test_a_late_child_waits_for_a_backfill_round(city: City) -> None:
     city.run_main()
     a_day_later(city.service)
     apply(city.portal, "newcomer", ["lincoln-kg", "adams-kg"])

@@ -33,14 +33,14 @@ def vacancies() -> Iterator[Vacancy]:
             yield Vacancy(opened_by=opened_by, status="removed", why=why)
 
 
-@pytest.mark.parametrize("offer", offers(), ids=lambda offer: offer.status)
+@pytest.mark.parametrize("offer", list(offers()), ids=lambda offer: offer.status)
 def test_a_family_reads_an_offer_easily(offer: Offer) -> None:
     text = offer_in_words(offer, ENGLISH)
     assert too_hard(text) == [], text
 
 
 @pytest.mark.parametrize(
-    "vacancy", vacancies(), ids=lambda vacancy: f"{vacancy.opened_by}-{vacancy.status}-{vacancy.why}"
+    "vacancy", list(vacancies()), ids=lambda vacancy: f"{vacancy.opened_by}-{vacancy.status}-{vacancy.why}"
 )
 def test_the_public_reads_a_vacancy_easily(vacancy: Vacancy) -> None:
     text = vacancy_in_words(vacancy, ENGLISH)

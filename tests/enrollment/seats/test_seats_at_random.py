@@ -1,70 +1,41 @@
-"""Everybody acts on seats in any order, and the process may die in between: what must hold of seats holds all along."""
+"""Random acts on seats in any order, with crashes in between, keep everything that must hold of seats."""
 
-import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from functools import partial
 
 import httpx2
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from sqlalchemy import RowMapping
 
 from enrollment.database import transaction
 from lottery.market.canonical import Json
-from rounds_by_hand import CHILD, CYCLE
-from spring_city import Spring
-from summer_city import (
-    LINCOLN,
-    PROGRAMS,
-    REASON,
-    Child,
-    Offered,
-    another_summer,
+from rounds_by_hand import CYCLE
+from seat_invariants import (
+    each_child_has_at_most_one_seat,
     every_move_has_a_reason,
     holders,
+    ledger_is_settled,
     log_and_tables_agree,
-    one_seat_a_child,
-    placement_of,
+    moved_up,
     seats_add_up,
-    settled,
-    waitlists_are_their_history,
-    waitlists_stand,
-    went_up,
+    waitlists_match_their_history,
 )
+from seat_machine import ANY, REFUSED, SERVER_ERROR, FamilyActs
+from spring_city import Spring
+from summer_city import LINCOLN, PROGRAMS, REASON, placement_of
 
 EXAMPLES = 8
 STEPS = 40
 
-SERVER_ERROR = 500
-REFUSED = 400
-VERIFIED: Json = {"basis": "verified", "reason": "On our roll"}
-
-ANY = st.integers(0, 40)
-"""Which one, counted round and round."""
-SOME = st.sampled_from([1, 1, 2, 4])
-RANKED = st.lists(st.sampled_from(PROGRAMS), min_size=1, max_size=3, unique=True)
 DIGITS = st.text("0123456789", min_size=20, max_size=24)
 NEXT: Mapping[str, str] = {"open": "freeze", "frozen": "draw", "drawn": "match", "matched": "publish"}
 
-Refusal = tuple[bool, str]
-"""Whether something stands in the way, and the code with which the act is then refused."""
 
-
-class Seats(RuleBasedStateMachine):
-    """A summer: families, schools, administrators and the clock, in whatever order."""
-
-    def __init__(self, spring: Spring, unfinished: list[list[str]]) -> None:
-        super().__init__()
-        self._unfinished, self._story = unfinished, list[str]()
-        unfinished.append(self._story)
-        self._open = ExitStack()
-        self.summer = self._open.enter_context(another_summer(spring.server, spring.database, spring.tokens))
-        self.was = self._seats()
-        self.gave_up: set[uuid.UUID] = set()
-        """Who gave its seat up in this step, or was placed outside the lottery."""
+class Seats(FamilyActs):
+    """A summer: families, schools, administrators and the clock act in any order."""
 
     def teardown(self) -> None:
         try:
@@ -73,172 +44,6 @@ class Seats(RuleBasedStateMachine):
             self._unfinished.remove(self._story)
         finally:
             self._open.close()
-
-    def _seats(self) -> dict[uuid.UUID, str]:
-        with transaction(self.summer.service.sessions) as session:
-            return holders(session)
-
-    def do(self, act: Callable[[], httpx2.Response], done: int, *refusals: Refusal) -> bool:
-        """Act, and hold the answer against the first thing that stands in the way; return whether it was done.
-
-        Who is refused has changed nothing.
-        """
-        before = self.summer.contents()
-        answer = act()
-        told = self.told(answer)
-        assert answer.status_code < SERVER_ERROR, told
-        if answer.status_code >= REFUSED:
-            assert self.summer.contents() == before, told
-        expected = next((code for stands, code in refusals if stands), None)
-        if expected is None:
-            assert answer.status_code == done, told
-            return True
-        assert answer.status_code >= REFUSED, (told, expected)
-        assert answer.json()["code"] == expected, (told, expected)
-        return False
-
-    def told(self, answer: httpx2.Response) -> str:
-        """Note an answer, and return it in a line."""
-        code = answer.json()["code"] if answer.status_code >= REFUSED else ""
-        told = f"{answer.request.method} {answer.request.url.path} {answer.status_code} {code}"
-        self._story.append(told)
-        return told
-
-    def child(self, which: int) -> Child:
-        children = self.summer.children()
-        return children[which % len(children)]
-
-    def offer(self, status: str, which: int) -> Offered:
-        """Return an offer of a status, or any if there is none of it."""
-        offers = self.summer.offers()
-        found = [offer for offer in offers if offer.status == status] or offers
-        return found[which % len(found)]
-
-    def is_gone(self, offer: Offered) -> bool:
-        return not any(child.live for child in self.summer.children() if child.id == offer.child)
-
-    @rule(which=ANY, status=st.sampled_from(["open", "open", "accepted", "expired", "replaced"]), families=SOME)
-    def families_accept(self, which: int, status: str, families: int) -> None:
-        for _ in range(families):
-            self.a_family_accepts(self.offer(status, which))
-
-    def a_family_accepts(self, offer: Offered) -> None:
-        self.do(
-            lambda: self.summer.portal.post(f"/v1/offers/{offer.id}/accept"),
-            200,
-            (self.is_gone(offer), "not-found"),
-            (not offer.is_live, "offer-answered"),
-            (offer.status == "open" and offer.ran_out, "offer-ran-out"),
-        )
-
-    @rule(which=ANY, status=st.sampled_from(["open", "accepted", "accepted", "declined"]), families=SOME)
-    def families_decline(self, which: int, status: str, families: int) -> None:
-        first = self.offer(status, which)
-        self.a_family_declines(first)
-        others = [offer for offer in self.summer.offers() if offer.is_live and offer.program == first.program]
-        for offer in others[: families - 1]:
-            self.a_family_declines(offer)
-
-    def a_family_declines(self, offer: Offered) -> None:
-        if self.do(
-            lambda: self.summer.portal.post(f"/v1/offers/{offer.id}/decline"),
-            200,
-            (self.is_gone(offer), "not-found"),
-            (self.summer.running(), "round-running"),
-            (not offer.is_live, "offer-answered"),
-            (offer.status == "open" and offer.ran_out, "offer-ran-out"),
-        ):
-            self.gives_up(offer.child)
-
-    def gives_up(self, child: uuid.UUID) -> None:
-        self.gave_up.add(child)
-        assert child not in self._seats()
-
-    @rule(which=ANY)
-    def the_time_to_answer_ends(self, which: int) -> None:
-        offer = self.offer("open", which)
-        self.summer.write("UPDATE offer SET answer_by = made_at WHERE id = :id AND status = 'open'", id=offer.id)
-
-    @rule()
-    def everything_is_looked_after(self) -> None:
-        """Expire offers, sequence the log, order waitlists; twice, since who expires is in the log a pass later."""
-        running = self.summer.running()
-        silent = {offer.child for offer in self.summer.offers() if offer.status == "open" and offer.ran_out}
-        self.summer.service.sequence()
-        self.summer.service.sequence()
-        if running:
-            assert silent <= self._seats().keys()
-            return
-        for child in silent:
-            self.gives_up(child)
-        with transaction(self.summer.service.sessions) as session:
-            waitlists_stand(session)
-
-    @rule(which=ANY)
-    def a_family_withdraws(self, which: int) -> None:
-        child = self.child(which)
-        path = f"{CYCLE}/applicants/{child.reference}"
-        seen = self.summer.portal.get(path).headers.get("ETag", "*")
-        if self.do(
-            lambda: self.summer.portal.delete(path, seen),
-            204,
-            (self.summer.running(), "round-running"),
-            (not child.live, "not-found"),
-        ):
-            self.gives_up(child.id)
-
-    @rule(which=ANY, programs=RANKED)
-    def a_family_ranks_anew(self, which: int, programs: list[str]) -> None:
-        child = self.child(which)
-        path = f"{CYCLE}/applicants/{child.reference}"
-        running = (self.summer.running(), "round-running")
-        if not child.live:
-            body: Json = {"grade": "KG", "child": CHILD}
-            self.do(lambda: self.summer.portal.put(path, body), 200, running)
-        self.do(
-            lambda: self.summer.portal.put(f"{path}/ranking", {"programs": list(programs)}, "*"),
-            200,
-            running,
-        )
-
-    @rule(programs=RANKED)
-    def a_new_child_applies(self, programs: list[str]) -> None:
-        reference = f"new-{len(self.summer.children()):02}"
-        body: Json = {"grade": "KG", "child": CHILD}
-        path = f"{CYCLE}/applicants/{reference}"
-        if self.do(lambda: self.summer.portal.put(path, body), 201, (self.summer.running(), "round-running")):
-            self.do(lambda: self.summer.portal.put(f"{path}/ranking", {"programs": list(programs)}), 200)
-
-    @rule(which=ANY, fact=st.sampled_from(["frl", "ell", "sibling"]))
-    def a_claim_is_made_and_approved(self, which: int, fact: str) -> None:
-        child = self.child(which)
-        claims = f"{CYCLE}/applicants/{child.reference}/claims"
-        school = "lincoln" if fact == "sibling" else None
-        made = self.summer.rows(
-            "SELECT FROM claim c JOIN applicant a ON a.id = c.applicant_id WHERE a.reference = :who AND fact = :fact",
-            who=child.reference,
-            fact=fact,
-        )
-        self.do(
-            lambda: self.summer.portal.post(claims, {"fact": fact, "school": school}),
-            201,
-            (self.summer.running(), "round-running"),
-            (not child.live, "not-found"),
-            (bool(made), "claimed-already"),
-        )
-        for claim in self.summer.rows("SELECT id FROM claim WHERE status = 'pending'"):
-            self.do(partial(self.summer.caller("ann").post, f"/v1/claims/{claim['id']}/approve", VERIFIED), 200)
-
-    @rule(which=ANY, program=st.sampled_from(PROGRAMS))
-    def a_family_leaves_a_waitlist(self, which: int, program: str) -> None:
-        child = self.child(which)
-        self.do(
-            lambda: self.summer.portal.delete(f"{CYCLE}/applicants/{child.reference}/waitlists/{program}"),
-            204,
-            (self.summer.running(), "round-running"),
-            (not child.live, "not-found"),
-            (program not in child.ranked or self._seats().get(child.id) == program, "not-found"),
-        )
 
     def placements(self) -> list[RowMapping]:
         return list(self.summer.rows("SELECT * FROM outside_placement ORDER BY asked_at DESC"))
@@ -259,7 +64,9 @@ class Seats(RuleBasedStateMachine):
             "AND o.rules_version = r.version WHERE r.program_id = :program",
             program=program,
         )
-        unfit = not child.live or self._seats().get(child.id) == program or group not in market["market"]["precedence"]
+        unfit = (
+            not child.live or self.seats_now().get(child.id) == program or group not in market["market"]["precedence"]
+        )
         body = placement_of(child.ticket, program, group, beyond=beyond)
         if (
             self.do(
@@ -298,12 +105,12 @@ class Seats(RuleBasedStateMachine):
             (self.summer.running(), "round-running"),
             (placement["status"] != "asked", "placement-decided"),
             (placement["asked_by"] == who, "own-placement"),
-            (not child.live or self._seats().get(child.id) == placement["program_id"], "placement-refused"),
+            (not child.live or self.seats_now().get(child.id) == placement["program_id"], "placement-refused"),
             (placement["seat_group"] not in market["precedence"], "placement-refused"),
             (not free and not placement["beyond_seats"], "no-seat-free"),
         ):
             self.gave_up.add(child.id)
-            assert self._seats()[child.id] == placement["program_id"]
+            assert self.seats_now()[child.id] == placement["program_id"]
 
     @rule(which=ANY)
     def a_placement_outside_is_refused(self, which: int) -> None:
@@ -365,7 +172,7 @@ class Seats(RuleBasedStateMachine):
         self.step(step, who, dice)
 
     def step(self, step: str, who: str, dice: str) -> None:
-        """Take a step of the newest round, whether or not it is the next."""
+        """Take a step of the newest round, even if another step comes next."""
         round_ = self.summer.rows("SELECT * FROM round ORDER BY made_at DESC")[0]
         path = f"/v1/rounds/{round_['id']}/{step}"
         bodies: Mapping[str, Json] = {
@@ -403,14 +210,14 @@ class Seats(RuleBasedStateMachine):
         return seat["status"] not in ("open", "left-empty")
 
     def published(self, round_: str) -> None:
-        """Nobody gave a seat up by it, and nobody went down."""
+        """Check that the round took no seat away, and moved no child to a lower choice."""
         children = {child.id: child for child in self.summer.children()}
-        now = self._seats()
+        now = self.seats_now()
         for child, program in self.was.items():
-            assert now.get(child) == program or went_up(children[child], was=program, became=now[child])
+            assert now.get(child) == program or moved_up(children[child], was=program, became=now[child])
         self.was = now
         with transaction(self.summer.service.sessions) as session:
-            settled(session, round_)
+            ledger_is_settled(session, round_)
 
     @rule(both=st.booleans())
     def a_running_round_is_made_void(self, *, both: bool) -> None:
@@ -434,10 +241,10 @@ class Seats(RuleBasedStateMachine):
     @invariant()
     def what_must_hold(self) -> None:
         with transaction(self.summer.service.sessions) as session:
-            one_seat_a_child(session)
+            each_child_has_at_most_one_seat(session)
             seats_add_up(session)
             log_and_tables_agree(session)
-            waitlists_are_their_history(session)
+            waitlists_match_their_history(session)
             now = holders(session)
             for child, program in self.was.items():
                 assert child in self.gave_up or now.get(child) == program, (child, program, now.get(child))
@@ -446,9 +253,7 @@ class Seats(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("order", ["reverse", "fresh"])
-def test_whatever_is_done_in_whatever_order_no_seat_is_lost_and_none_given_twice(
-    springs: Callable[[str], Spring], order: str
-) -> None:
+def test_no_seat_is_lost_or_given_twice_in_any_order_of_acts(springs: Callable[[str], Spring], order: str) -> None:
     spring, unfinished = springs(order), list[list[str]]()
 
     class Here(Seats):

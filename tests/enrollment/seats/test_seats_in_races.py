@@ -1,4 +1,4 @@
-"""Acts on seats at the same time, and what random acts once found, as stories."""
+"""Acts on seats at the same time, and stories of faults that random acts once found."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,32 +14,34 @@ from enrollment.database import transaction
 from enrollment.seats.offers import expire_due
 from races import until_somebody_waits
 from rounds_by_hand import CYCLE, DICE
-from seat_races import answer, decline, live_offers, movers, publish, seats_for_who_is_at_adams, until_matched
+from seat_invariants import (
+    each_child_has_at_most_one_seat,
+    every_move_has_a_reason,
+    ledger_is_settled,
+    log_and_tables_agree,
+    seats_add_up,
+    waitlists_match_rankings,
+)
+from seat_races import answer, decline, live_offers, movers, open_seats_for_children_at_adams, publish, until_matched
 from spring_city import Spring
 from summer_city import (
     REASON,
     Offered,
     Summer,
     another_summer,
-    every_move_has_a_reason,
-    log_and_tables_agree,
-    one_seat_a_child,
     placement_of,
-    seats_add_up,
-    settled,
-    waitlists_stand,
 )
 
 
-def all_holds(summer: Summer) -> None:
-    """Hold everything that must hold, once expiries, the log and waitlists were looked after."""
+def check_everything(summer: Summer) -> None:
+    """Check everything that must hold, after expiries, the log and waitlists are brought up to date."""
     summer.service.sequence()
     summer.service.sequence()
     with transaction(summer.service.sessions) as session:
-        one_seat_a_child(session)
+        each_child_has_at_most_one_seat(session)
         seats_add_up(session)
         log_and_tables_agree(session)
-        waitlists_stand(session)
+        waitlists_match_rankings(session)
 
 
 def ledger(summer: Summer, program: str) -> dict[int, tuple[str, str, str | None]]:
@@ -51,7 +53,7 @@ def ledger(summer: Summer, program: str) -> dict[int, tuple[str, str, str | None
 
 
 def at_once(*acts: Callable[[], httpx2.Response | None]) -> list[httpx2.Response | None]:
-    """Do acts at the same time; return their answers."""
+    """Run acts at the same time, and return their answers."""
     ready = Barrier(len(acts))
 
     def act(one: Callable[[], httpx2.Response | None]) -> httpx2.Response | None:
@@ -62,7 +64,7 @@ def at_once(*acts: Callable[[], httpx2.Response | None]) -> list[httpx2.Response
         return list(pool.map(act, acts))
 
 
-def test_two_workers_that_expire_the_same_offers_do_it_once(summer: Summer) -> None:
+def test_two_workers_expire_the_same_offers_only_once(summer: Summer) -> None:
     silent = [offer for offer in live_offers(summer) if offer.status == "open"]
     summer.write("UPDATE offer SET answer_by = made_at WHERE status = 'open'")
     sessions = summer.service.sessions
@@ -72,10 +74,10 @@ def test_two_workers_that_expire_the_same_offers_do_it_once(summer: Summer) -> N
     notices = summer.rows("SELECT FROM notice WHERE event = 'offer.expired'")
     opened = summer.rows("SELECT FROM vacancy WHERE opened_by = 'expired'")
     assert (causes, len(notices), len(opened)) == ({"offer.expire": len(silent)}, len(silent), len(silent))
-    all_holds(summer)
+    check_everything(summer)
 
 
-def test_an_offer_is_accepted_or_runs_out_and_never_both(summer: Summer) -> None:
+def test_an_offer_is_accepted_or_expires_and_never_both(summer: Summer) -> None:
     sessions = summer.service.sessions
     for offer in [offer for offer in live_offers(summer) if offer.status == "open"]:
 
@@ -88,10 +90,10 @@ def test_an_offer_is_accepted_or_runs_out_and_never_both(summer: Summer) -> None
         (now,) = [one for one in summer.offers() if one.id == offer.id]
         told = (accepted.status_code, now.status)
         assert told in {(200, "accepted"), (409, "expired")}, accepted.text
-    all_holds(summer)
+    check_everything(summer)
 
 
-def test_an_answer_that_came_in_time_and_waits_for_its_child_is_held_against_what_stands_then(summer: Summer) -> None:
+def test_an_answer_that_waits_for_a_lock_is_checked_after_the_lock_is_granted(summer: Summer) -> None:
     offer = next(offer for offer in live_offers(summer) if offer.status == "open")
     with ThreadPoolExecutor(1) as pool:
         with transaction(summer.service.sessions) as session:
@@ -101,12 +103,14 @@ def test_an_answer_that_came_in_time_and_waits_for_its_child_is_held_against_wha
             session.execute(text("UPDATE offer SET answer_by = made_at WHERE id = :id"), {"id": offer.id})
         told = accepted.result()
     assert (told.status_code, told.json()["code"]) == (409, "offer-ran-out")
-    all_holds(summer)
+    check_everything(summer)
     assert offer.id not in {one.id for one in live_offers(summer)}
 
 
-def test_accepting_as_a_round_is_published_gives_the_lower_seat_or_has_the_higher_one_accepted(summer: Summer) -> None:
-    seats_for_who_is_at_adams(summer)
+def test_accepting_while_a_round_is_published_counts_for_the_higher_seat_or_is_refused(
+    summer: Summer,
+) -> None:
+    open_seats_for_children_at_adams(summer)
     path = until_matched(summer)
     moving = [offer for offer in movers(summer, path) if offer.status == "open"][:4]
     assert moving
@@ -119,10 +123,10 @@ def test_accepting_as_a_round_is_published_gives_the_lower_seat_or_has_the_highe
         told = (accepted.status_code, now[offer.child].status)
         assert told in {(200, "accepted"), (409, "open")}, accepted.text
         assert now[offer.child].program != offer.program
-    all_holds(summer)
+    check_everything(summer)
 
 
-def test_giving_a_seat_up_as_a_round_is_frozen_lands_wholly_before_it_or_is_refused(summer: Summer) -> None:
+def test_declining_while_a_round_is_frozen_counts_before_the_freeze_or_is_refused(summer: Summer) -> None:
     ann = summer.caller("ann")
     ann.post(f"{CYCLE}/rounds", {"kind": "backfill"})
     path = "/v1/rounds/2027-backfill-1"
@@ -162,7 +166,7 @@ def test_of_two_placements_to_the_last_free_seat_one_is_approved(summer: Summer)
     assert [told.json()["code"] for told in answers if told and told.status_code == 409] == ["no-seat-free"]
 
 
-def test_a_publishing_whose_connection_is_cut_has_done_nothing_and_is_done_again(summer: Summer) -> None:
+def test_a_publication_that_loses_its_connection_changes_nothing_and_can_be_repeated(summer: Summer) -> None:
     decline(summer, "lincoln-kg", 3)
     path = until_matched(summer)
     before = summer.contents()
@@ -182,12 +186,12 @@ def test_a_publishing_whose_connection_is_cut_has_done_nothing_and_is_done_again
     summer.crash()
     assert publish(summer, path).status_code == 200
     with transaction(summer.service.sessions) as session:
-        settled(session, path.rpartition("/")[2])
-    all_holds(summer)
+        ledger_is_settled(session, path.rpartition("/")[2])
+    check_everything(summer)
 
 
 @pytest.mark.parametrize("program", ["charter-kg", "lincoln-kg"])
-def test_a_round_for_one_seat_fills_that_seat_and_no_other(summer: Summer, program: str) -> None:
+def test_a_round_for_one_seat_fills_only_that_seat(summer: Summer, program: str) -> None:
     # At Lincoln one of the free seats is an over-offer, which the round also takes out of the ledger.
     for offer in live_offers(summer, program):
         if offer.group == "open":
@@ -200,7 +204,7 @@ def test_a_round_for_one_seat_fills_that_seat_and_no_other(summer: Summer, progr
     assert now[first][1] != "filled", now
 
 
-def test_a_round_for_a_seat_that_was_taken_before_its_freeze_fills_no_other(summer: Summer) -> None:
+def test_a_round_for_a_seat_that_was_taken_before_the_freeze_fills_no_other_seat(summer: Summer) -> None:
     decline(summer, "lincoln-kg", 3)
     first, *_ = [number for number, (group, *_) in ledger(summer, "lincoln-kg").items() if group == "open"]
     child = next(child for child in summer.children() if child.seat_grade is None)
@@ -220,13 +224,13 @@ def test_a_round_for_a_seat_that_was_taken_before_its_freeze_fills_no_other(summ
     assert live_offers(summer) == before
 
 
-def test_every_move_on_a_waitlist_has_a_reason_also_where_a_school_fills_in_reverse(summer: Summer) -> None:
+def test_every_move_on_a_waitlist_has_a_reason_even_in_reverse_order(summer: Summer) -> None:
     assert summer.rows("SELECT FROM waitlist_place WHERE program_id = 'charter-kg'")
     with transaction(summer.service.sessions) as session:
         every_move_has_a_reason(session)
 
 
-def test_who_comes_to_meet_a_reserve_moves_up_its_waitlist_and_everybody_is_told_why(summer: Summer) -> None:
+def test_a_child_who_newly_meets_a_reserve_moves_up_with_reasons_for_every_move(summer: Summer) -> None:
     place = "SELECT place FROM waitlist_place WHERE program_id = 'lincoln-kg' AND seat_group = 'frl' AND child_id = :id"
     last = summer.rows(
         "SELECT a.reference, w.child_id, w.place FROM waitlist_place w JOIN applicant a ON a.child_id = w.child_id "
@@ -245,7 +249,7 @@ def test_who_comes_to_meet_a_reserve_moves_up_its_waitlist_and_everybody_is_told
         every_move_has_a_reason(session, program="lincoln-kg")
 
 
-def test_no_seat_is_left_empty_for_want_of_children_where_some_wait(springs: Callable[[str], Spring]) -> None:
+def test_no_seat_is_left_empty_as_nobody_waiting_while_a_child_waits(springs: Callable[[str], Spring]) -> None:
     spring = springs("fresh")
     with another_summer(spring.server, spring.database, spring.tokens) as summer:
         # Charter fills one seat in a round, and has a closed reserve for which nobody is left.
@@ -255,4 +259,4 @@ def test_no_seat_is_left_empty_for_want_of_children_where_some_wait(springs: Cal
         path = until_matched(summer)
         assert publish(summer, path).status_code == 200
         with transaction(summer.service.sessions) as session:
-            settled(session, path.rpartition("/")[2])
+            ledger_is_settled(session, path.rpartition("/")[2])
