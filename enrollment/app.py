@@ -12,31 +12,30 @@ from starlette.middleware import Middleware
 
 from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.api.applicants import claim_router as claim_routes
-from enrollment.api.applicants import router as applicant_routes
-from enrollment.api.audit_files import router as auditor_routes
-from enrollment.api.cycle_changes import router as cycle_change_routes
-from enrollment.api.cycle_directory import router as cycle_directory_routes
-from enrollment.api.cycles import router as cycle_routes
-from enrollment.api.directory import router as directory_routes
-from enrollment.api.health import router as health_routes
-from enrollment.api.log import router as log_routes
-from enrollment.api.offers import router as family_seat_routes
-from enrollment.api.participation import router as participation_routes
-from enrollment.api.partners import router as partner_routes
-from enrollment.api.presets import router as preset_routes
-from enrollment.api.rankings import hot_router as hot_ranking_routes
-from enrollment.api.rankings import router as ranking_routes
-from enrollment.api.results import router as result_routes
-from enrollment.api.rosters import router as roster_routes
-from enrollment.api.rounds import router as round_routes
-from enrollment.api.rules import router as rules_routes
-from enrollment.api.security_log import router as security_log_routes
-from enrollment.api.sessions import router as session_routes
-from enrollment.api.staff import router as staff_routes
-from enrollment.api.vacancies import router as seat_routes
-from enrollment.api.zones import imports as zone_import_routes
-from enrollment.api.zones import router as zone_routes
+from enrollment.api import (
+    applicants,
+    audit_files,
+    cycle_changes,
+    cycle_directory,
+    cycles,
+    directory,
+    health,
+    log,
+    offers,
+    participation,
+    partners,
+    presets,
+    rankings,
+    results,
+    rosters,
+    rounds,
+    rules,
+    security_log,
+    sessions,
+    staff,
+    vacancies,
+    zones,
+)
 from enrollment.audit.sequencer import sequencing
 from enrollment.connections import ServerWatch
 from enrollment.database import connect, hot_pool, sessions_of, transaction
@@ -65,32 +64,32 @@ from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
 ROUTERS = (
-    applicant_routes,
-    claim_routes,
-    hot_ranking_routes,
-    ranking_routes,
-    family_seat_routes,
-    seat_routes,
-    roster_routes,
-    round_routes,
-    result_routes,
-    auditor_routes,
-    participation_routes,
-    rules_routes,
-    preset_routes,
+    applicants.router,
+    applicants.claim_router,
+    rankings.hot_router,
+    rankings.router,
+    offers.router,
+    vacancies.router,
+    rosters.router,
+    rounds.router,
+    results.router,
+    audit_files.router,
+    participation.router,
+    rules.router,
+    presets.router,
     docs_routes,
-    log_routes,
-    session_routes,
-    staff_routes,
-    partner_routes,
-    security_log_routes,
-    cycle_routes,
-    cycle_change_routes,
-    directory_routes,
-    cycle_directory_routes,
-    zone_routes,
-    zone_import_routes,
-    health_routes,
+    log.router,
+    sessions.router,
+    staff.router,
+    partners.router,
+    security_log.router,
+    cycles.router,
+    cycle_changes.router,
+    directory.router,
+    cycle_directory.router,
+    zones.router,
+    zones.imports,
+    health.router,
     vital_sign_routes,
 )
 

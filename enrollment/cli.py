@@ -16,8 +16,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from enrollment.access.access_changes import reset_from_command_line
 from enrollment.access.accounts import AdministratorsThere, make_first_administrator
+from enrollment.access.inputs import RoleIn, StaffIn
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import RoleIn, StaffIn
 from enrollment.app import create_app, work
 from enrollment.applicants.sis_ids import record_keys
 from enrollment.database import connect, sessions_of, transaction

@@ -27,11 +27,11 @@ from enrollment.access.accounts import (
     tell_public,
 )
 from enrollment.access.callers import Role, Staff
+from enrollment.access.inputs import AccessChangeIn, RoleIn
 from enrollment.access.invitations import CODE_GROUPS, invite
 from enrollment.access.models import AccessChange, AuthenticatorApp, Passkey, RecoveryCode, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import AccessChangeIn, RoleIn
 from enrollment.access.security_log import COMMAND_LINE, Event, record
 from enrollment.access.two_people import refuse_second_person
 from enrollment.database import clock

@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Role, RoleKind, Staff
+from enrollment.access.inputs import RoleIn, StaffChangeIn, StaffIn
 from enrollment.access.invitations import invite
 from enrollment.access.models import Invitation, StaffAccount, StaffRole, StaffToken
 from enrollment.access.partners import IdTaken
 from enrollment.access.passwords import hash_of, refuse_guessable
-from enrollment.access.schemas import RoleIn, StaffChangeIn, StaffIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.audit.log import append
 from enrollment.database import clock

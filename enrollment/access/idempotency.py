@@ -15,7 +15,8 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.callers import Caller, Partner
+from enrollment.access.callers import Partner
+from enrollment.access.identification import Caller
 from enrollment.access.models import GivenAnswer
 from enrollment.database import InTransaction
 from enrollment.problems import BadRequest, Conflict, Problem, sentence

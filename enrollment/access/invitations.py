@@ -10,10 +10,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt, keep_and_refuse
+from enrollment.access.inputs import InvitationAcceptanceIn
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.passwords import hash_of, places_of_staff, refuse_guessable
-from enrollment.access.schemas import AcceptInvitation
 from enrollment.access.security_log import Actor, Event, Somebody, record
 from enrollment.database import clock
 from enrollment.problems import Unauthenticated, sentence
@@ -70,7 +70,7 @@ def invite(
     return code
 
 
-def accept_invitation(session: Session, body: AcceptInvitation, *, address: str) -> None:
+def accept_invitation(session: Session, body: InvitationAcceptanceIn, *, address: str) -> None:
     """Set the password of an account as its owner, who has the code: all of its parts.
 
     Raises:
@@ -102,7 +102,7 @@ def _refuse(session: Session, name: str, address: str, now: datetime, *, known: 
     keep_and_refuse(session, InvitationRefused())
 
 
-def _is_right(invitation: Invitation, body: AcceptInvitation) -> bool:
+def _is_right(invitation: Invitation, body: InvitationAcceptanceIn) -> bool:
     first = compare_digest(invitation.digest, digest_of_code(body.invitation_code))
     if invitation.second_digest is None:
         return first and body.second_code is None

@@ -2,7 +2,7 @@
 
 import secrets
 
-from enrollment.access.callers import digest_of
+from enrollment.access.digests import digest_of
 
 ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Without letters and digits that look alike."""

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt
-from enrollment.access.callers import Partner, digest_of
+from enrollment.access.callers import Partner
+from enrollment.access.digests import digest_of
+from enrollment.access.inputs import PartnerChangeIn, PartnerIn
 from enrollment.access.models import PartnerAccount, PartnerSecret
-from enrollment.access.schemas import PartnerChangeIn, PartnerIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.access.tokens import Client
 from enrollment.database import clock

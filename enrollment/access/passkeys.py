@@ -18,8 +18,8 @@ from webauthn.helpers.structs import (
 
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import SignedIn
+from enrollment.access.inputs import PasskeyIn, PasskeyProofIn
 from enrollment.access.models import Passkey, PasskeyChallenge
-from enrollment.access.schemas import PasskeyAnswer, PasskeyIn
 from enrollment.access.second_factors import ISSUER, refuse_unproved
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
@@ -157,7 +157,7 @@ def add_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Se
     return True
 
 
-def passkey_is_right(session: Session, answer: PasskeyAnswer, *, by: SignedIn, settings: Settings) -> bool:
+def passkey_is_right(session: Session, answer: PasskeyProofIn, *, by: SignedIn, settings: Settings) -> bool:
     """Say whether a passkey of the account signed the session's challenge. Call it with the account locked."""
     challenge, site = _take(session, by, PROVE), site_of(settings)
     passkey = session.scalars(

@@ -16,12 +16,13 @@ from enrollment.access.attempt_limits import (
     keep_and_refuse,
     seconds_until,
 )
-from enrollment.access.callers import SignedIn, Staff, digest_of
+from enrollment.access.callers import SignedIn, Staff
 from enrollment.access.client_addresses import keyed
+from enrollment.access.digests import digest_of
+from enrollment.access.inputs import PasskeyIn, PasswordChangeIn, ProofIn
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
 from enrollment.access.passwords import hash_of, is_right, places_of_staff, refuse_guessable
-from enrollment.access.schemas import PasskeyIn, PasswordChangeIn, Proof
 from enrollment.access.second_factors import (
     SecondFactorRefused,
     app_code_is_right,
@@ -71,7 +72,7 @@ class PasswordRefused(Problem):
     detail = sentence("Check your present password. If you forgot it, ask an administrator for a new code.")
 
 
-def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Settings) -> Proved:
+def prove_presence(session: Session, proof: ProofIn, *, by: SignedIn, settings: Settings) -> Proved:
     """Take a proof of presence; return until when it holds, and the session's new token.
 
     Raises:
@@ -92,7 +93,7 @@ def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Se
     return Proved(now + timedelta(minutes=settings.presence_minutes), token)
 
 
-def _is_proof(session: Session, account: StaffAccount, proof: Proof, *, by: SignedIn, settings: Settings) -> bool:
+def _is_proof(session: Session, account: StaffAccount, proof: ProofIn, *, by: SignedIn, settings: Settings) -> bool:
     if proof.code is not None:
         return app_code_is_right(session, by.id, proof.code, settings)
     if proof.recovery_code is not None:

@@ -19,8 +19,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
-from enrollment.access.callers import PresenceNeeded, SignedIn, Staff
+from enrollment.access.callers import SignedIn, Staff
 from enrollment.access.derived_keys import Key, key_of, keys_of
+from enrollment.access.guards import PresenceNeeded
 from enrollment.access.models import AuthenticatorApp, Passkey, RecoveryCode
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.security_log import Actor, Event, record

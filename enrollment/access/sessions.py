@@ -9,9 +9,12 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
-from enrollment.access.callers import STAFF_SCOPES, SessionNeeded, SignedIn, Staff, digest_of
+from enrollment.access.callers import SignedIn, Staff
+from enrollment.access.digests import digest_of
+from enrollment.access.identification import SessionNeeded
+from enrollment.access.inputs import PersonalTokenIn
 from enrollment.access.models import SessionUse, StaffToken
-from enrollment.access.schemas import PersonalTokenIn
+from enrollment.access.scopes import STAFF_SCOPES
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
 from enrollment.problems import NotFound

@@ -7,6 +7,7 @@ signed in before has a token of its own, with a count of its own: it lets the ow
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,11 +22,11 @@ from enrollment.access.attempt_limits import (
     seconds_until,
     uncount_attempt,
 )
-from enrollment.access.callers import must_have_factor
 from enrollment.access.client_addresses import keyed
+from enrollment.access.identification import must_have_factor
+from enrollment.access.inputs import SessionIn
 from enrollment.access.models import KnownPlace, StaffAccount
 from enrollment.access.passwords import hash_of, is_right, needs_new_hash
-from enrollment.access.schemas import Needs, SignIn
 from enrollment.access.second_factors import SecondFactorRefused, app_code_is_right, factors_of
 from enrollment.access.security_log import Event, Somebody, record
 from enrollment.access.sessions import NewToken, open_session
@@ -39,6 +40,9 @@ MAX_FROM_ADDRESS = 50
 MAX_FROM_STRANGERS = 20
 MAX_CODES = 10
 """Attempts in 15 minutes."""
+
+Needs = Literal["second-factor", "second-factor-setup"]
+"""What a new session still lacks."""
 
 
 class SignInRefused(Unauthenticated):
@@ -78,7 +82,7 @@ class _Tried:
     password: str | None
 
 
-def sign_in(sessions: "sessionmaker[Session]", body: SignIn, *, address: str, settings: Settings) -> SignedInNow:
+def sign_in(sessions: "sessionmaker[Session]", body: SessionIn, *, address: str, settings: Settings) -> SignedInNow:
     """Open a session for a name and a password; what fails is counted, in transactions that the refusal does not undo.
 
     No transaction is open while the password is hashed, which takes its time on purpose.
@@ -107,7 +111,7 @@ def sign_in(sessions: "sessionmaker[Session]", body: SignIn, *, address: str, se
     return done
 
 
-def _count(session: Session, body: SignIn, address: str, settings: Settings) -> _Tried:
+def _count(session: Session, body: SessionIn, address: str, settings: Settings) -> _Tried:
     """Count the attempt against each limit in turn, always in the same order; stop at the first that is passed."""
     now = clock(session)
     forget_old_attempts(session, now)
@@ -124,7 +128,7 @@ def _count(session: Session, body: SignIn, address: str, settings: Settings) -> 
     return _Tried(tuple(counted), None, 0, account.password if account and account.active else None)
 
 
-def _limits(session: Session, body: SignIn, address: str, settings: Settings) -> list[AttemptLimit]:
+def _limits(session: Session, body: SessionIn, address: str, settings: Settings) -> list[AttemptLimit]:
     device = _place(settings, body.id, f"device\n{body.device}")
     if body.device is not None and session.get(KnownPlace, (body.id, device)) is not None:
         return [AttemptLimit(keyed(settings, "attempts", f"device\n{device.hex()}"), MAX_FROM_DEVICE)]
@@ -145,7 +149,7 @@ def _place(settings: Settings, account: str, place: str) -> bytes:
 
 def _finish(
     session: Session,
-    body: SignIn,
+    body: SessionIn,
     tried: _Tried,
     *,
     right: bool,

@@ -14,8 +14,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.callers import GUARDS, Guard, identify
+from enrollment.access.guards import GUARDS, Guard
 from enrollment.access.idempotency import Handler, answer_once, unless_answered
+from enrollment.access.identification import identify
 from enrollment.database import transaction
 from enrollment.lanes import Lane, Lanes
 from enrollment.request_bodies import Upload, on_disk

@@ -9,17 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import (
-    Administers,
-    AnyStaff,
-    Decides,
-    Partner,
-    ReadsApplications,
-    RoleKind,
-    Staff,
-    WritesApplications,
-    digest_of,
-)
+from enrollment.access.callers import Partner, RoleKind, Staff
+from enrollment.access.digests import digest_of
+from enrollment.access.guards import Administers, AnyStaff, Decides, ReadsApplications, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
@@ -51,6 +43,7 @@ from enrollment.applicants.schemas import (
     ZonesOverride,
 )
 from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import lock_cycle_between_rounds, lock_open_cycle, read_cycle
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
@@ -257,8 +250,7 @@ def list_claims_to_decide(
     """List claims at your schools, or all of them for administrators and auditors, with what is needed to decide."""
     read_cycle(session, cycle)
     if staff.is_(RoleKind.AUDITOR):
-        told = {"what": "claims", "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="claims", reader=staff.id)
     else:
         record_names_read(session, staff, "claims", cycle=cycle)
     refuse_unknown_values(session, cycle, school=school)

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Audits, Staff
-from enrollment.audit.log import append
+from enrollment.access.callers import Staff
+from enrollment.access.guards import Audits
+from enrollment.audit.reads import record_read
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.rounds.audit_files import DRAW, MARKET, OUTCOME, draw_file, market_file, outcome_file
@@ -50,8 +51,7 @@ def _voided(there: str | None) -> list[str]:
 
 
 def _download(session: Session, round_: Round, staff: Staff, name: str, raw: bytes) -> Response:
-    told = {"round": round_.id, "file": name, "reader": staff.id}
-    append(session, "record.read", cycle=round_.cycle_id, actor="staff:auditor", fields=told)
+    record_read(session, cycle=round_.cycle_id, actor="staff:auditor", round=round_.id, file=name, reader=staff.id)
     return Response(
         raw,
         media_type="application/json",

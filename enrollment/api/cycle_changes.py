@@ -6,7 +6,8 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Administers
 from enrollment.api.cycles import show_cycle
 from enrollment.cycles.changes import change_cycle
 from enrollment.cycles.locks import lock_cycle, read_cycle

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response, status
 from sqlalchemy import select
 
-from enrollment.access.callers import Administers
+from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.database import InTransaction
 from enrollment.directory import changes as directory

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
+from enrollment.api.schemas.log import EntriesOut, EntryOut, TreeOut
 from enrollment.audit.log import read_entries, tree_head
 from enrollment.database import InTransaction
-from enrollment.field_types import Wire
 from enrollment.problems import BadRequest, sentence
 
 router = APIRouter()
@@ -21,28 +20,6 @@ class RangeRefused(BadRequest):
 
     title = sentence("The range of entries is not right")
     detail = sentence("Ask for entries from start up to and without end, at most {most} at a time.")
-
-
-class TreeOut(Wire):
-    """The log's size and root."""
-
-    size: Annotated[int, Field(description="How many entries have their place.", examples=[2])]
-    root: Annotated[str, Field(description="RFC 6962 tree hash, SHA-256, in hex.")]
-
-
-class EntryOut(Wire):
-    """An entry in its place."""
-
-    index: int
-    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785), as text: these bytes are hashed.")]
-    leaf_hash: Annotated[str, Field(description="SHA-256 of 00 and the entry, in hex.")]
-
-
-class EntriesOut(Wire):
-    """A range of entries."""
-
-    size: int
-    entries: list[EntryOut]
 
 
 @router.get("/v1/log/tree", tags=["log"])

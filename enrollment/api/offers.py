@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, status
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnswersOffers, ReadsApplications, ReadsResults, WritesApplications
+from enrollment.access.guards import AnswersOffers, ReadsApplications, ReadsResults, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.applicants.applications import find_applicant, lock_applicant
 from enrollment.applicants.models import Applicant

@@ -9,17 +9,17 @@ from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Form, Path, Request, Response, status
-from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from enrollment.access import partners
 from enrollment.access.attempt_limits import keep_and_refuse
-from enrollment.access.callers import ManagesAccess, PresentToManageAccess
 from enrollment.access.client_addresses import address_of
+from enrollment.access.guards import ManagesAccess, PresentToManageAccess
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.inputs import PartnerChangeIn, PartnerIn
 from enrollment.access.models import PartnerAccount, PartnerSecret
-from enrollment.access.schemas import AccessTokenOut, PartnerChangeIn, PartnerIn, PartnerOut, SecretOut
 from enrollment.access.tokens import Client, access_token
+from enrollment.api.schemas.partners import AccessTokenIn, AccessTokenOut, PartnerOut, SecretOut
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
@@ -27,8 +27,6 @@ from enrollment.preconditions import IfMatch, refuse_stale, show_version
 from enrollment.problems import BadRequest, NotFound, Unauthenticated, sentence
 
 router = APIRouter(route_class=IdempotentRoute, tags=["access"])
-
-MAX_FORM = 2_000
 
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -54,18 +52,9 @@ class ScopeRefused(BadRequest):
     detail = sentence("Ask for some of its own scopes, or leave scope out to get all of them.")
 
 
-class TokenRequest(BaseModel):
-    """The form of RFC 6749, section 4.4.2; the client's name and secret may be in HTTP Basic instead."""
-
-    grant_type: Annotated[str, Field(max_length=100, examples=["client_credentials"])]
-    scope: Annotated[str, Field(max_length=MAX_FORM)] = ""
-    client_id: Annotated[str, Field(max_length=MAX_FORM)] = ""
-    client_secret: Annotated[str, Field(max_length=MAX_FORM)] = ""
-
-
 @router.post("/v1/oauth/token")
 def give_access_token(
-    request: Request, response: Response, session: InTransaction, form: Annotated[TokenRequest, Form()]
+    request: Request, response: Response, session: InTransaction, form: Annotated[AccessTokenIn, Form()]
 ) -> AccessTokenOut:
     """Give a partner an access token for its client credentials (RFC 6749, section 4.4)."""
     if form.grant_type != "client_credentials":

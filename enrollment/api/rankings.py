@@ -9,7 +9,8 @@ from sqlalchemy import any_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Partner, ReadsApplications, Submits, WritesApplications
+from enrollment.access.callers import Partner
+from enrollment.access.guards import ReadsApplications, Submits, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.applicants.applications import bringing, find_applicant, lock_applicant, put_applicant
 from enrollment.applicants.family_locks import Bringing, lock_families, take_back

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import ReadsResults, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import ReadsResults
 from enrollment.access.security_log import record_names_read
 from enrollment.applicants.applications import find_applicant
-from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import Document, InTransaction
 from enrollment.directory.school_access import ReadsProgram
@@ -173,8 +174,7 @@ def read_program_applicants(
     round_ = latest_published(session, cycle) if round_id is None else published(session, cycle, round_id)
     audits = staff.is_(RoleKind.AUDITOR)
     if audits:
-        told = {"what": "applicants", "program": program, "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="applicants", program=program, reader=staff.id)
     if round_ is None:
         return previewed_at(session, held.cycle, program, code)
     _refuse_program_not_in(session, round_.id, program)
@@ -197,8 +197,7 @@ def read_program_waitlist(
     round_ = published(session, cycle, round_id)
     _refuse_program_not_in(session, round_.id, program)
     if staff.is_(RoleKind.AUDITOR):
-        told = {"what": "waitlist", "program": program, "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="waitlist", program=program, reader=staff.id)
     code = reader_language(request)
     if round_id is None:
         waiting = waiting_now_at(session, cycle, program, code)

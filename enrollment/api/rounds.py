@@ -8,15 +8,8 @@ from fastapi import APIRouter, Path, Query, Request, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import (
-    AnyStaff,
-    PresentToPublish,
-    PresentToRunRounds,
-    Publishes,
-    ReadsRecords,
-    RoleKind,
-    RunsRounds,
-)
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import AnyStaff, PresentToPublish, PresentToRunRounds, Publishes, ReadsRecords, RunsRounds
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind, refuse_absent
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Administers, PresentToAdminister, ReadsRecords, refuse_absent
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction

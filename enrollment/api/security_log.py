@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from enrollment.access.callers import ReadsRecords
+from enrollment.access.guards import ReadsRecords
 from enrollment.access.models import SecurityEvent, SecurityPlace
-from enrollment.access.schemas import SecurityEventOut
 from enrollment.access.security_log import Event, events
+from enrollment.api.schemas.security_log import SecurityEventOut
 from enrollment.database import InTransaction
 from enrollment.paging import FeedPage, Paging
 

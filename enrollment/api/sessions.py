@@ -7,28 +7,25 @@ from typing import cast
 from fastapi import APIRouter, Request, Response, status
 
 from enrollment.access import passkeys, presence, second_factors, sessions
-from enrollment.access.callers import ActsForSelf, AnyStaff, InSession, must_have_factor
 from enrollment.access.client_addresses import address_of
+from enrollment.access.guards import ActsForSelf, AnyStaff, InSession
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.identification import must_have_factor
+from enrollment.access.inputs import PasskeyIn, PasswordChangeIn, PersonalTokenIn, ProofIn, SessionIn
 from enrollment.access.models import AuthenticatorApp, Passkey, StaffToken
-from enrollment.access.schemas import (
-    AppConfirmation,
+from enrollment.access.sign_in import sign_in
+from enrollment.api.schemas.sessions import (
+    AppConfirmationIn,
     AppOut,
-    FactorAdded,
+    FactorAddedOut,
     FactorOut,
     FactorsOut,
-    Options,
-    PasskeyIn,
-    PasswordChangeIn,
-    PersonalTokenIn,
+    PasskeyOptions,
     PresenceOut,
-    Proof,
     RecoveryCodesOut,
-    SessionOpened,
-    SignIn,
+    SessionOut,
     StaffTokenOut,
 )
-from enrollment.access.sign_in import sign_in
 from enrollment.database import InTransaction
 from enrollment.paging import Page, Paging
 
@@ -38,13 +35,13 @@ FACTORS = "/v1/second-factors"
 
 
 @router.post("/v1/sessions", status_code=status.HTTP_201_CREATED)
-def open_session(request: Request, response: Response, body: SignIn) -> SessionOpened:
+def open_session(request: Request, response: Response, body: SessionIn) -> SessionOut:
     """Sign in as staff; the token is good for some hours, for everything that the roles allow."""
     state = request.app.state
     done = sign_in(state.sessions, body, address=address_of(request), settings=state.settings)
     response.headers["Cache-Control"] = "no-store"
     shown = _token_shown(done.new.token, done.new.words)
-    return SessionOpened(**shown.model_dump(), needs=done.needs, device=done.device)
+    return SessionOut(**shown.model_dump(), needs=done.needs, device=done.device)
 
 
 @router.delete("/v1/sessions", status_code=status.HTTP_204_NO_CONTENT)
@@ -54,14 +51,14 @@ def sign_out_everywhere(session: InTransaction, by: InSession) -> None:
 
 
 @router.post("/v1/presence/options")
-def options_for_presence(request: Request, session: InTransaction, by: InSession) -> Options:
+def options_for_presence(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
     """Get what a browser needs to prove your presence with a passkey; it is good for five minutes, once."""
     options = passkeys.options_to_prove(session, by=by, settings=request.app.state.settings)
-    return cast("Options", json.loads(options))
+    return cast("PasskeyOptions", json.loads(options))
 
 
 @router.post("/v1/presence")
-def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceOut:
+def prove_presence(request: Request, session: InTransaction, by: InSession, body: ProofIn) -> PresenceOut:
     """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
     proved = presence.prove_presence(session, body, by=by, settings=request.app.state.settings)
     return PresenceOut(until=proved.until, token=proved.token)
@@ -110,28 +107,30 @@ def begin_app(request: Request, response: Response, session: InTransaction, by: 
 
 @router.post(f"{FACTORS}/totp/confirm")
 def confirm_app(
-    request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmation
-) -> FactorAdded:
+    request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmationIn
+) -> FactorAddedOut:
     """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
-    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
+    return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/passkeys/options")
-def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> Options:
+def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
     """Get what a browser needs to make a passkey; it is good for five minutes, once."""
-    return cast("Options", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings)))
+    return cast(
+        "PasskeyOptions", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings))
+    )
 
 
 @router.post(f"{FACTORS}/passkeys", status_code=status.HTTP_201_CREATED)
 def add_passkey(
     request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyIn
-) -> FactorAdded:
+) -> FactorAddedOut:
     """Add a passkey that the browser made; with the first second factor come recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
-    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
+    return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])

@@ -7,21 +7,18 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from sqlalchemy import case, func, select
 
 from enrollment.access import access_changes, accounts
-from enrollment.access.callers import ManagesAccess, PresentToManageAccess, ReadsRecords
 from enrollment.access.client_addresses import address_of
+from enrollment.access.guards import ManagesAccess, PresentToManageAccess, ReadsRecords
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.inputs import AccessChangeIn, InvitationAcceptanceIn, StaffChangeIn, StaffIn
 from enrollment.access.invitations import accept_invitation
 from enrollment.access.models import AccessChange, Invitation, StaffAccount
-from enrollment.access.schemas import (
-    AcceptInvitation,
-    AccessChangeIn,
+from enrollment.api.schemas.staff import (
     AccessChangeOut,
-    AccessDecision,
+    AccessDecisionIn,
     InvitationOut,
     NewStaffOut,
     RoleOut,
-    StaffChangeIn,
-    StaffIn,
     StaffOut,
 )
 from enrollment.database import InTransaction
@@ -103,7 +100,7 @@ def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annot
 
 
 @router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT)
-def accept(request: Request, session: InTransaction, body: AcceptInvitation) -> None:
+def accept(request: Request, session: InTransaction, body: InvitationAcceptanceIn) -> None:
     """Set the password of your account with the code that you were given; then sign in."""
     accept_invitation(session, body, address=address_of(request))
 
@@ -144,7 +141,7 @@ def approve_access_change(
     session: InTransaction,
     by: PresentToManageAccess,
     change: Annotated[uuid.UUID, Path()],
-    body: AccessDecision,
+    body: AccessDecisionIn,
 ) -> AccessChangeOut:
     """Approve a change of access, as a second administrator; the answer has the second part of the owner's code."""
     settings = request.app.state.settings
@@ -154,7 +151,7 @@ def approve_access_change(
 
 @router.post("/v1/access-changes/{change}/refuse", dependencies=[Idempotent])
 def refuse_access_change(
-    session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecision
+    session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecisionIn
 ) -> AccessChangeOut:
     """Refuse a change of access, or take back one that you asked for; nothing changes."""
     return _change_shown(access_changes.refuse_change(session, change, by=by, reason=body.reason))

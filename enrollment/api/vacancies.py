@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Places, PresentToPlace, ReadsRecords, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Places, PresentToPlace, ReadsRecords
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
 from enrollment.applicants.models import Applicant, Child, Person
-from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Program
@@ -197,8 +198,7 @@ def list_seats(
     read_cycle(session, cycle)
     audits = staff.is_(RoleKind.AUDITOR)
     if audits:
-        told = {"what": "offers", "program": program, "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=told)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="offers", program=program, reader=staff.id)
     else:
         record_names_read(session, staff, "offers", cycle=cycle, program=program)
     asked = (

@@ -6,7 +6,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import RoleKind, Staff, refuse_stranger
+from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.guards import refuse_stranger
 from enrollment.applicants.applications import commit_facts, lock_application
 from enrollment.applicants.models import Applicant, Child, Claim
 from enrollment.applicants.schemas import ClaimDecision, ClaimIn

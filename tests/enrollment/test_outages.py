@@ -17,7 +17,7 @@ from procrastinate.jobs import Job as QueuedJob
 
 from database_proxy import Proxy
 from databases import new_database
-from enrollment.access.schemas import RoleIn
+from enrollment.access.inputs import RoleIn
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.jobs import BrokenOff, DatabaseLost, Retry
 from enrollment.rounds.models import Round

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from authenticators import PRESENT, Authenticator
+from enrollment.access.inputs import RoleIn
 from enrollment.access.models import AuthenticatorApp, StaffToken
 from enrollment.access.one_time_codes import ALPHABET
-from enrollment.access.schemas import RoleIn
 from enrollment.access.second_factors import unseal
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json

@@ -6,9 +6,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, text, update
 
+from enrollment.access.inputs import RoleIn
 from enrollment.access.models import SessionUse, StaffAccount, StaffToken
 from enrollment.access.passwords import HASHER, refuse_guessable
-from enrollment.access.schemas import RoleIn
 from enrollment.database import clock, transaction
 from enrollment.problems import MalformedBody
 from lottery.market.canonical import Json

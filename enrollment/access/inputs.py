@@ -1,27 +1,13 @@
-"""Partners, staff, sessions, second factors on the wire."""
+"""What the access verbs take: partners, accounts, invitations, credentials, passkeys."""
 
-import uuid
 from base64 import urlsafe_b64decode
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from enrollment.access.scopes import PartnerScope, StaffScope
 from enrollment.field_types import Id, Text, Wire
-from enrollment.stored_values import StoredTexts
-
-PartnerScope = Literal["catalog:read", "applications:read", "applications:write", "results:read", "offers:write"]
-StaffScope = Literal[
-    "records:read",
-    "schools:write",
-    "claims:decide",
-    "catalog:write",
-    "access:manage",
-    "rounds:run",
-    "rounds:publish",
-    "placements:write",
-]
 
 Password = Annotated[
     str,
@@ -30,17 +16,6 @@ Password = Annotated[
 ]
 TypedCode = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 AppCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$"), Field(examples=["123456"])]
-
-Needs = Literal["second-factor", "second-factor-setup"]
-
-
-class AccessTokenOut(Wire):
-    """A partner's access token (RFC 6749, section 5.1)."""
-
-    access_token: str
-    token_type: Literal["Bearer"]
-    expires_in: Annotated[int, Field(description="Seconds.")]
-    scope: str
 
 
 class PartnerIn(Wire):
@@ -60,24 +35,6 @@ class PartnerChangeIn(Wire):
     name: Text
     scopes: Annotated[list[PartnerScope], Field(min_length=1, max_length=10)]
     active: Annotated[bool, Field(description="False: its tokens stop at once.")]
-
-
-class SecretOut(Wire):
-    """A partner's secret; the secret itself is shown once, when it is made."""
-
-    id: uuid.UUID
-    made_at: datetime
-    secret: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
-
-
-class PartnerOut(Wire):
-    """A partner."""
-
-    id: str
-    name: str
-    scopes: StoredTexts
-    active: bool
-    secrets: list[SecretOut]
 
 
 class RoleIn(Wire):
@@ -111,39 +68,7 @@ class StaffChangeIn(Wire):
     active: Annotated[bool, Field(description="False: the account's sessions and tokens end at once.")]
 
 
-class RoleOut(Wire):
-    """A role of an account."""
-
-    role: Literal["administrator", "auditor", "operator", "school"]
-    operator: str | None
-    school: str | None
-
-
-class StaffOut(Wire):
-    """A member of the staff."""
-
-    id: str
-    name: str
-    roles: list[RoleOut]
-    active: bool
-    confirmed_at: Annotated[datetime | None, Field(description="When the owner last took up an invitation.")]
-
-
-class InvitationOut(Wire):
-    """An invitation for the owner of an account, to be handed over in person or on a safe way."""
-
-    staff: str
-    invitation_code: Annotated[str | None, Field(description="Only in the answer that makes it.")]
-    expires_at: datetime
-
-
-class NewStaffOut(StaffOut):
-    """A new account, and the code with which its owner sets the password."""
-
-    invitation_code: Annotated[str | None, Field(description="Only in the answer that makes it.")]
-
-
-class AcceptInvitation(Wire):
+class InvitationAcceptanceIn(Wire):
     """The owner's code, and the password that the owner chooses."""
 
     id: Annotated[Id, Field(examples=["lincoln.office"])]
@@ -173,38 +98,7 @@ class AccessChangeIn(Wire):
     reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla joins the office"])]
 
 
-class AccessDecision(Wire):
-    """Why a change of access is approved or refused."""
-
-    reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla called me"])]
-
-
-class AccessChangeOut(Wire):
-    """A change of access, and what became of it."""
-
-    id: uuid.UUID
-    what: str
-    staff: str
-    name: str | None
-    roles: list[RoleOut]
-    reason: str
-    asked_by: str
-    asked_at: datetime
-    expires_at: datetime
-    status: Literal["asked", "approved", "refused", "expired"]
-    decided_by: str | None
-    decided_at: datetime | None
-    decision_reason: str | None
-    invitation_code: Annotated[
-        str | None,
-        Field(
-            description="Your part of the owner's code: the first part when you ask, the second when you approve. Only "
-            "in that answer."
-        ),
-    ] = None
-
-
-class SignIn(Wire):
+class SessionIn(Wire):
     """A name and a password."""
 
     id: Annotated[Id, Field(examples=["lincoln.office"])]
@@ -232,30 +126,6 @@ class PersonalTokenIn(Wire):
     days: Annotated[int, Field(ge=1, le=366, description="How long it holds.")] = 30
 
 
-class StaffTokenOut(Wire):
-    """A session or a personal token; the token itself is shown once, when it is made."""
-
-    id: uuid.UUID
-    kind: str
-    name: str
-    scopes: StoredTexts
-    expires_at: datetime
-    token: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
-
-
-class SessionOpened(StaffTokenOut):
-    """A new session."""
-
-    needs: Annotated[
-        Needs | None,
-        Field(
-            description="What the session lacks before it can do anything else: a proof with `second-factor` at "
-            "/v1/presence, or the setting up of one at /v1/second-factors."
-        ),
-    ]
-    device: Annotated[str | None, Field(description="Keep it on this device and send it when you sign in again.")]
-
-
 class _FromBrowser(Wire):
     """What `navigator.credentials` answers, as `toJSON()` writes it; what it has besides is not looked at."""
 
@@ -265,14 +135,14 @@ class _FromBrowser(Wire):
 Base64Url = Annotated[str, StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9_-]+={0,2}$")]
 
 
-class MadeByAuthenticator(_FromBrowser):
+class PasskeyAttestationIn(_FromBrowser):
     """What an authenticator answers when it makes a passkey."""
 
     client_data: Annotated[Base64Url, Field(alias="clientDataJSON")]
     attestation: Annotated[Base64Url, Field(alias="attestationObject")]
 
 
-class SignedByAuthenticator(_FromBrowser):
+class PasskeyAssertionIn(_FromBrowser):
     """What an authenticator answers when it uses a passkey."""
 
     client_data: Annotated[Base64Url, Field(alias="clientDataJSON")]
@@ -281,22 +151,22 @@ class SignedByAuthenticator(_FromBrowser):
     user_handle: Annotated[Base64Url | None, Field(alias="userHandle")] = None
 
 
-class PasskeyMade(_FromBrowser):
+class PasskeyCredentialIn(_FromBrowser):
     """A passkey as the browser made it."""
 
     id: Base64Url
     raw_id: Annotated[Base64Url, Field(alias="rawId")]
     type: Literal["public-key"]
-    response: MadeByAuthenticator
+    response: PasskeyAttestationIn
 
 
-class PasskeyAnswer(_FromBrowser):
+class PasskeyProofIn(_FromBrowser):
     """A passkey's signature of the challenge."""
 
     id: Base64Url
     raw_id: Annotated[Base64Url, Field(alias="rawId")]
     type: Literal["public-key"]
-    response: SignedByAuthenticator
+    response: PasskeyAssertionIn
 
     def credential_id(self) -> bytes:
         """Return the credential's id; an unusable one is nobody's."""
@@ -310,28 +180,15 @@ class PasskeyIn(Wire):
     """A passkey to be added, and how its owner calls it."""
 
     name: Annotated[Text, Field(examples=["Blue key"])]
-    credential: PasskeyMade
+    credential: PasskeyCredentialIn
 
 
-class AppConfirmation(Wire):
-    """What the authenticator app shows now."""
-
-    code: AppCode
-
-
-class FactorAdded(Wire):
-    """The session's new token, and recovery codes with the first second factor."""
-
-    recovery_codes: Annotated[list[str] | None, Field(description="With your first second factor; shown once.")]
-    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
-
-
-class Proof(Wire):
+class ProofIn(Wire):
     """A proof of presence: one of these. The password alone counts only where there is no second factor."""
 
     code: Annotated[AppCode | None, Field(description="What your authenticator app shows now.")] = None
     recovery_code: Annotated[TypedCode | None, Field(description="One of your recovery codes; each works once.")] = None
-    passkey: PasskeyAnswer | None = None
+    passkey: PasskeyProofIn | None = None
     password: Annotated[str | None, StringConstraints(min_length=1, max_length=200)] = None
 
     @property
@@ -339,56 +196,3 @@ class Proof(Wire):
         """Return which proofs are there."""
         kinds = ("code", "recovery_code", "passkey", "password")
         return [kind for kind in kinds if getattr(self, kind) is not None]
-
-
-class PresenceOut(Wire):
-    """Until when the proof of presence holds, and the session's new token."""
-
-    until: datetime
-    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
-
-
-class FactorOut(Wire):
-    """A second factor."""
-
-    id: uuid.UUID
-    kind: Literal["app", "passkey"]
-    name: str | None
-    made_at: datetime
-
-
-class FactorsOut(Wire):
-    """Your second factors, and how many recovery codes are left."""
-
-    data: list[FactorOut]
-    recovery_codes_left: int
-
-
-class AppOut(Wire):
-    """The secret for an authenticator app, as text and as the address for a QR code."""
-
-    secret: Annotated[str | None, Field(description="Only in this answer.")]
-    uri: Annotated[str | None, Field(description="Only in this answer.")]
-
-
-class RecoveryCodesOut(Wire):
-    """Recovery codes: print them. Each works once, when you have lost your second factor."""
-
-    recovery_codes: Annotated[
-        list[str] | None, Field(description="With your first second factor, or when you ask for new ones; shown once.")
-    ]
-
-
-Options = dict[str, JsonValue]
-"""What a browser is to hand to `navigator.credentials`."""
-
-
-class SecurityEventOut(Wire):
-    """An event of the security log."""
-
-    place: int
-    at: datetime
-    event: str
-    account: str | None
-    about: dict[str, JsonValue]
-    address: Annotated[str | None, Field(description="A keyed hash: the same address has the same one.")]
