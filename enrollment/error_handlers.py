@@ -33,10 +33,10 @@ from lottery.market.canonical import Json
 
 BODY_FAULTS = {
     "missing": sentence("is missing; add it"),
-    "extra_forbidden": sentence("is not known here; leave it out"),
-    "json_invalid": sentence("the body is not JSON; correct it there"),
+    "extra_forbidden": sentence("is not a known field; remove it"),
+    "json_invalid": sentence("the body is not valid JSON; correct it"),
     "string_type": sentence("must be a string"),
-    "string_pattern_mismatch": sentence("has other characters than are taken here; an id has A-Z a-z 0-9 . _ : - only"),
+    "string_pattern_mismatch": sentence("has characters that are not allowed; an id may have only A-Z a-z 0-9 . _ : -"),
     "string_too_short": sentence("is too short"),
     "string_too_long": sentence("is too long"),
     "string_unicode": sentence("must be well-formed Unicode"),
@@ -55,8 +55,8 @@ BODY_FAULTS = {
     "greater_than_equal": sentence("is too small"),
     "less_than_equal": sentence("is too large"),
     "greater_than": sentence("is too small"),
-    "literal_error": sentence("is none of the values that are taken here"),
-    "enum": sentence("is none of the values that are taken here"),
+    "literal_error": sentence("is not one of the allowed values"),
+    "enum": sentence("is not one of the allowed values"),
     "uuid_parsing": sentence("must be a UUID"),
     "uuid_type": sentence("must be a UUID"),
     "timezone_aware": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
@@ -67,34 +67,37 @@ BODY_FAULTS = {
     "date_parsing": sentence("must be a date such as 2027-01-31"),
     "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
     "role": sentence(
-        "must name the operator with the role operator, the school with the role school, and nothing else"
+        "must name an operator for the operator role, a school for the school role, and neither for other roles"
     ),
 }
 """What is wrong with a body, by pydantic's type of error. The value itself is never quoted: it may be a child's."""
 
-ELSE_WRONG = sentence("is not what is taken here; look it up in /docs")
+ELSE_WRONG = sentence("is not valid here; see /docs")
 
 
 class ValueRefused(BadRequest):
     """A value that PostgreSQL cannot hold, such as one with a NUL in it."""
 
-    title = sentence("A value cannot be stored")
-    detail = sentence("Leave out control characters, and keep numbers and dates within sense.")
+    title = sentence("Value cannot be stored")
+    detail = sentence("Remove control characters, and use numbers and dates within a normal range.")
 
 
 class InTheWay(Conflict):
     """Two acts were in each other's way, and the database ended one."""
 
-    title = sentence("Another act was in the way")
-    detail = sentence("Nothing was stored. Ask again with the same Idempotency-Key.")
+    title = sentence("Conflict with another request")
+    detail = sentence(
+        "Another request changed the same records, so nothing was stored. Send the request again with the "
+        "same Idempotency-Key."
+    )
 
 
 class MethodNotAllowed(Problem):
     """The address is there, but not for this method."""
 
     status = 405
-    title = sentence("This method is not for this address")
-    detail = sentence("See the Allow header for those that are.")
+    title = sentence("Method not allowed")
+    detail = sentence("This address does not take this method. The Allow header lists the methods that it takes.")
 
 
 def answer_problem(request: Request, problem: Problem) -> Response:
@@ -175,7 +178,9 @@ def problem_of_http(error: HTTPException) -> Problem:
     if error.status_code == MethodNotAllowed.status:
         return MethodNotAllowed(headers=dict(error.headers or {}))
     if error.status_code == BadRequest.status:
-        return MalformedBody(faults=[Fault("", "unreadable", sentence("the body could not be read; send it as JSON"))])
+        return MalformedBody(
+            faults=[Fault("", "unreadable", sentence("the service could not read the body; send it as JSON"))]
+        )
     return Broken()
 
 

@@ -26,16 +26,16 @@ class HeadTooLarge(Problem):
     """The line and headers of a request are too long."""
 
     status = 431
-    title = sentence("Request head too large")
-    detail = sentence("Send at most 16 KiB of headers, and at most 100 of them.")
+    title = sentence("Request headers too large")
+    detail = sentence("Send at most 100 headers, with at most 16 KiB in total.")
 
 
 class HeadTooSlow(Problem):
     """The head of a request did not arrive in time."""
 
     status = 408
-    title = sentence("The request came too slowly")
-    detail = sentence("Nothing was done. Send the whole request at once.")
+    title = sentence("Request too slow")
+    detail = sentence("The request did not arrive in time, and nothing was done. Send the whole request at once.")
 
 
 class RequestUnreadable(Problem):
@@ -51,7 +51,7 @@ class TooManyConnections(Problem):
 
     status = 503
     title = sentence("Too many connections")
-    detail = sentence("Nothing was done. Wait for the seconds that Retry-After names, then try again.")
+    detail = sentence("Nothing was done. Wait as many seconds as Retry-After says, then try again.")
 
 
 def raise_file_limit() -> None:

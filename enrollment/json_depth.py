@@ -26,7 +26,7 @@ class BodyTooDeep(Problem):
 
     status = 422
     title = sentence("Body nested too deeply")
-    detail = sentence("Put at most {most} lists and objects inside one another, and send the body again.")
+    detail = sentence("Nest lists and objects at most {most} levels deep, then send the body again.")
 
 
 def refuse_deep(raw: bytes) -> None:
@@ -44,7 +44,7 @@ def refuse_deep(raw: bytes) -> None:
 
 def body_too_deep() -> BodyTooDeep:
     """Return the refusal, with the place that is too deep: the whole body, since no place inside was read."""
-    detail = sentence("is nested more than {most} levels deep; send fewer levels")
+    detail = sentence("is nested more than {most} levels deep; use fewer levels")
     return BodyTooDeep(faults=[Fault("", "too-deep", detail, {"most": MAX_DEPTH})], most=MAX_DEPTH)
 
 

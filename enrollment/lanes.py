@@ -54,10 +54,8 @@ class Crowded(Problem):
     """No place became free in time."""
 
     status = 503
-    title = sentence("Too many requests at once")
-    detail = sentence(
-        "Nothing was done. Wait for the seconds that Retry-After names, then send the same request again."
-    )
+    title = sentence("Service busy")
+    detail = sentence("Nothing was done. Wait as many seconds as Retry-After says, then send the same request again.")
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(RETRY_SECONDS)})

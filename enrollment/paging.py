@@ -49,9 +49,9 @@ Column = InstrumentedAttribute[Any]
 class UnusableCursor(BadRequest):
     """A cursor that this list did not give."""
 
-    title = sentence("Unusable cursor")
+    title = sentence("Invalid cursor")
     detail = sentence(
-        "Send a cursor exactly as this list gave it, with the same filters. Leave cursor out to read the first page."
+        "Send the cursor exactly as this list returned it, with the same filters. Omit cursor to read the first page."
     )
 
 

@@ -13,13 +13,13 @@ from typing import Final
 from enrollment.problems import sentence
 
 SAYS: Final[Mapping[str, str]] = {
-    "blank-text": sentence("has no character that can be seen; write the text, or leave the field out"),
+    "blank-text": sentence("has no visible character; write a text, or omit the field"),
     "text-not-nfc": sentence("must be in Unicode form NFC; convert the text to NFC"),
-    "text-control": sentence("has a control character or line break, character {number}; delete it"),
-    "text-direction": sentence("has a character that turns the direction of the text, character {number}; delete it"),
-    "text-invisible": sentence("has a character that cannot be seen, character {number}; delete it"),
-    "text-unassigned": sentence("has a character that Unicode does not define, character {number}; delete it"),
-    "text-private-use": sentence("has a private-use character, character {number}; write it with a standard character"),
+    "text-control": sentence("has a control character or line break at position {number}; delete it"),
+    "text-direction": sentence("has a character that changes the text direction at position {number}; delete it"),
+    "text-invisible": sentence("has an invisible character at position {number}; delete it"),
+    "text-unassigned": sentence("has a character that Unicode does not define at position {number}; delete it"),
+    "text-private-use": sentence("has a private-use character at position {number}; use a standard character"),
 }
 """What is wrong with a text and what to do, by the kind of the flaw. The text itself is never quoted."""
 

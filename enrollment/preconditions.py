@@ -13,16 +13,21 @@ class VersionMissing(Problem):
     """A change does not say which version it changes."""
 
     status = 428
-    title = sentence("The change does not say which version it changes")
-    detail = sentence("Read it first, and send its ETag as If-Match.")
+    title = sentence("If-Match missing")
+    detail = sentence(
+        "This record exists, so the change must name its version. Read the record, and send its ETag as If-Match."
+    )
 
 
 class VersionStale(Problem):
     """The version named is not the present one."""
 
     status = 412
-    title = sentence("It was changed in the meantime")
-    detail = sentence("Read it again, look at what changed, and send the new ETag as If-Match.")
+    title = sentence("Version out of date")
+    detail = sentence(
+        "Someone changed this record after you read it. Read it again, review the change, and send the new "
+        "ETag as If-Match."
+    )
 
 
 def etag(version: int) -> str:

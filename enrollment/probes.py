@@ -22,8 +22,8 @@ class NotReady(Problem):
     """Something in this process does not work."""
 
     status = 503
-    title = sentence("Not ready")
-    detail = sentence("Something listed here does not work. It is tried again all the time; no restart is needed.")
+    title = sentence("Service not ready")
+    detail = sentence("The listed parts do not work. The service keeps trying, so you do not need to restart it.")
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults=faults, headers={"Retry-After": "1"})
@@ -47,7 +47,7 @@ class VitalSigns:
         if not await self._database_answers():
             faults.append(Fault("", "database", sentence("the database does not answer")))
         if self.worker is not None and self.worker.jobs_fail:
-            faults.append(Fault("", "jobs", sentence("no jobs are run")))
+            faults.append(Fault("", "jobs", sentence("the job runner does not run")))
         if self.worker is not None and (failing := self.worker.failing_loops()):
             detail = sentence("these loops fail: {loops}")
             faults.append(Fault("", "loops", detail, {"loops": ", ".join(failing)}))

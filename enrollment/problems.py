@@ -43,8 +43,8 @@ class Problem(Exception):
     """
 
     status: ClassVar[int] = 400
-    title: ClassVar[str] = sentence("The request cannot be carried out")
-    detail: ClassVar[str] = sentence("Correct what is listed and ask again.")
+    title: ClassVar[str] = sentence("Request failed")
+    detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
     def __init__(
         self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: str | int
@@ -75,23 +75,23 @@ class BadRequest(Problem):
     """The request itself is wrong: a header, a parameter."""
 
     status = 400
-    title = sentence("The request is not right")
+    title = sentence("Invalid request")
 
 
 class MalformedBody(Problem):
     """The body is not JSON, or not of the shape that the operation takes."""
 
     status = 422
-    title = sentence("The body is not of the right form")
-    detail = sentence("Correct every listed place of the body and send it again; nothing was stored.")
+    title = sentence("Invalid request body")
+    detail = sentence("Nothing was stored. Correct each listed error, then send the body again.")
 
 
 class Unauthenticated(Problem):
     """Nobody is known to be asking."""
 
     status = 401
-    title = sentence("Who is asking is not known")
-    detail = sentence("Send a valid token: Authorization: Bearer TOKEN.")
+    title = sentence("Missing or invalid access token")
+    detail = sentence("Send a valid access token in the header Authorization: Bearer TOKEN.")
 
     def __init__(self, **values: str | int) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
@@ -101,8 +101,8 @@ class Forbidden(Problem):
     """The caller is known, but this kind of act is not theirs."""
 
     status = 403
-    title = sentence("These credentials are not for this act")
-    detail = sentence("Ask an administrator for a role or a scope that allows it: {needs}.")
+    title = sentence("Permission denied")
+    detail = sentence("This request needs {needs}. Ask an administrator for access.")
 
 
 class NotFound(Problem):
@@ -110,30 +110,30 @@ class NotFound(Problem):
 
     status = 404
     title = sentence("Not found")
-    detail = sentence("Nothing of that name is here for you; compare the address with a list that you can read.")
+    detail = sentence("There is nothing at this address that you can read. Check the ids in the address.")
 
 
 class Conflict(Problem):
     """The state of things does not allow it."""
 
     status = 409
-    title = sentence("This cannot be done as things stand")
+    title = sentence("Conflict with the current state")
 
 
 class TooLarge(Problem):
     """The body is larger than is taken."""
 
     status = 413
-    title = sentence("The body is too large")
-    detail = sentence("Send at most {most} bytes; split what is longer.")
+    title = sentence("Request body too large")
+    detail = sentence("Send at most {most} bytes. Split a larger body into several requests.")
 
 
 class Unavailable(Problem):
     """The database did not answer, or another request was in the way."""
 
     status = 503
-    title = sentence("The service cannot answer now")
-    detail = sentence("Nothing was stored. Ask again in a moment, with the same Idempotency-Key.")
+    title = sentence("Service temporarily unavailable")
+    detail = sentence("Nothing was stored. Send the request again in a moment, with the same Idempotency-Key.")
 
     def __init__(self, **values: str | int) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
@@ -145,9 +145,10 @@ class OutcomeUnknown(Problem):
     status = 503
     title = sentence("Outcome unknown")
     detail = sentence(
-        "The connection to the database was lost while the request was being stored, so it may or may not be stored. "
-        "Send the same request again, with the same Idempotency-Key if it had one: an act is done once. If the second "
-        "answer says that the version changed, read it to see what is stored."
+        "The service lost its database connection during this request, so the request may or may not be "
+        "stored. Send the same request again, with the same Idempotency-Key if it had one. The service "
+        "carries it out only once. If the second answer says that the version is out of date, read the record "
+        "to see what is stored."
     )
 
     def __init__(self, **values: str | int) -> None:
@@ -158,8 +159,8 @@ class Broken(Problem):
     """A fault of ours."""
 
     status = 500
-    title = sentence("The service made a mistake")
-    detail = sentence("Nothing was stored. Tell the administrators the request_id.")
+    title = sentence("Internal error")
+    detail = sentence("The service failed, and nothing was stored. Report the request_id to the administrators.")
 
 
 def fault_document(fault: Fault, detail: str) -> dict[str, Json]:

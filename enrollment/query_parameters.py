@@ -17,8 +17,8 @@ _SHOWABLE = re.compile(r"[A-Za-z0-9._-]{1,40}")
 class UnusableQuery(BadRequest):
     """A query parameter that the address does not know, or one that came more than once."""
 
-    title = sentence("Unusable query parameters")
-    detail = sentence("Remove or correct each query parameter that is listed, and ask again.")
+    title = sentence("Invalid query parameters")
+    detail = sentence("Remove or correct each listed query parameter, then send the request again.")
 
 
 async def refuse_unusable_query(request: Request) -> None:
@@ -56,13 +56,13 @@ def _faults(sent: Counter[str], known: Mapping[str, bool]) -> Iterator[Fault]:
         if name not in known:
             yield _unknown(name if _SHOWABLE.fullmatch(name) else "…", known)
         elif times > 1 and not known[name]:
-            detail = sentence("is sent {times} times; send it once")
+            detail = sentence("appears {times} times; send it once")
             yield Fault(name, "repeated-parameter", detail, {"times": times}, place="query")
 
 
 def _unknown(name: str, known: Mapping[str, bool]) -> Fault:
     if not known:
-        detail = sentence("is not known here; this address takes no query parameters")
+        detail = sentence("is not a known parameter; this address takes no query parameters")
         return Fault(name, "unknown-parameter", detail, place="query")
-    detail = sentence("is not known here; this address takes {known}")
+    detail = sentence("is not a known parameter; this address takes {known}")
     return Fault(name, "unknown-parameter", detail, {"known": ", ".join(sorted(known))}, place="query")

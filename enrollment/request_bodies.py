@@ -27,8 +27,8 @@ class BodyTooSlow(Problem):
     """The body did not arrive in time."""
 
     status = 408
-    title = sentence("The body came too slowly")
-    detail = sentence("Nothing was stored. The whole body must arrive within {seconds} seconds; send it again.")
+    title = sentence("Request body too slow")
+    detail = sentence("Nothing was stored. Send the body again. The whole body must arrive within {seconds} seconds.")
 
 
 @dataclass(frozen=True, slots=True)

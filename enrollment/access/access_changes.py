@@ -48,29 +48,34 @@ TOLD = {"make": "made", "roles": "changed", "reset": "reset", "close": "closed"}
 class ChangeWaiting(Conflict):
     """Another change of the same account waits."""
 
-    title = sentence("Another change of this account waits")
-    detail = sentence("Have it approved or refused first. GET /v1/access-changes lists it.")
+    title = sentence("Account change already pending")
+    detail = sentence(
+        "Ask another administrator to approve or refuse that change first. GET /v1/access-changes lists it."
+    )
 
 
 class AccessChangeDecided(Conflict):
     """A change that no longer waits."""
 
     title = sentence("Access change not open")
-    detail = sentence("It was decided on or is too old. GET /v1/access-changes lists those that still wait.")
+    detail = sentence("This change was already decided, or it expired. GET /v1/access-changes lists the open changes.")
 
 
 class AccessChangeOutdated(Conflict):
     """The account or the asking administrator is not as it was."""
 
     title = sentence("Access change outdated")
-    detail = sentence("The account, or the administrator who asked, has changed since. Refuse it, and ask anew.")
+    detail = sentence(
+        "The account, or the administrator who asked, has changed since the request. Refuse this change and "
+        "request it again."
+    )
 
 
 class OwnAccessChange(Conflict):
     """Somebody would approve what they asked for."""
 
     title = sentence("Approval of your own request")
-    detail = sentence("Another administrator must approve what you asked for.")
+    detail = sentence("You cannot approve your own request. Ask another administrator to approve it.")
 
 
 def ask_for_change(session: Session, body: AccessChangeIn, *, by: Staff) -> tuple[AccessChange, str | None]:
@@ -122,9 +127,9 @@ def ask_for_change(session: Session, body: AccessChangeIn, *, by: Staff) -> tupl
 def _refuse_unfit(body: AccessChangeIn) -> None:
     faults = []
     if (body.name is not None) != (body.what == "make"):
-        faults.append(Fault("/name", "name-unfit", sentence("Send a name to make an account, and only then.")))
+        faults.append(Fault("/name", "name-unfit", sentence("Send a name only to make an account.")))
     if bool(body.roles) != (body.what in ("make", "roles")):
-        detail = sentence("Send roles to make an account or to change its roles, and only then.")
+        detail = sentence("Send roles only to make an account or to change its roles.")
         faults.append(Fault("/roles", "roles-unfit", detail))
     if faults:
         raise MalformedBody(faults=faults)

@@ -37,15 +37,15 @@ ENOUGH_ADMINISTRATORS = 2
 class LastAdministrator(Conflict):
     """Nobody would be left to run the lottery."""
 
-    title = sentence("This is the last administrator")
-    detail = sentence("Make another administrator first; publishing takes two.")
+    title = sentence("Last administrator")
+    detail = sentence("This change would leave no administrator. Make another administrator first.")
 
 
 class UnknownPlace(Conflict):
     """A role names a school or an operator that is not there."""
 
-    title = sentence("A role names an operator or a school that is not there")
-    detail = sentence("Make the operator or the school first, or correct its id.")
+    title = sentence("Unknown operator or school in a role")
+    detail = sentence("Create the operator or the school first, or correct its id.")
 
 
 class SecondAdministratorNeeded(Conflict):
@@ -60,15 +60,17 @@ class SecondAdministratorNeeded(Conflict):
 class OwnAccount(Conflict):
     """The owner would unlock the account."""
 
-    title = sentence("Your own account")
+    title = sentence("Cannot unlock your own account")
     detail = sentence("Another administrator must unlock your account.")
 
 
 class AdministratorsThere(Conflict):
     """The command line for a third administrator."""
 
-    title = sentence("Two administrators are confirmed already")
-    detail = sentence("Ask for another one with POST /v1/access-changes; a second administrator approves it.")
+    title = sentence("Two administrators already confirmed")
+    detail = sentence(
+        "Request another administrator with POST /v1/access-changes. A second administrator must approve the request."
+    )
 
 
 def lock_access(session: Session) -> None:
@@ -95,7 +97,7 @@ def refuse_former_administrator(session: Session, by: Staff) -> None:
         Forbidden: if somebody took the role away in the meantime.
     """
     if not is_administrator(session, by.id):
-        raise Forbidden(needs=sentence("the role of administrator"))
+        raise Forbidden(needs=sentence("the administrator role"))
 
 
 def is_administrator(session: Session, staff_id: str) -> bool:

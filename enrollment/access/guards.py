@@ -126,7 +126,7 @@ def require_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer
     """
     staff = require_staff(wanted, caller)
     if not staff.is_administrator:
-        raise Forbidden(needs=sentence("the role of administrator"))
+        raise Forbidden(needs=sentence("the administrator role"))
     return staff
 
 
@@ -175,7 +175,7 @@ def require_reader(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None
     """
     staff = require_staff(wanted, caller)
     if not staff.sees_everything:
-        raise Forbidden(needs=sentence("the role of administrator or auditor"))
+        raise Forbidden(needs=sentence("the administrator or auditor role"))
     return staff
 
 
@@ -187,7 +187,7 @@ def require_auditor(wanted: SecurityScopes, caller: Caller, _: StaffBearer = Non
     """
     staff = require_staff(wanted, caller)
     if not staff.is_(RoleKind.AUDITOR):
-        raise Forbidden(needs=sentence("the role of auditor"))
+        raise Forbidden(needs=sentence("the auditor role"))
     return staff
 
 

@@ -33,14 +33,16 @@ MAX_KEY = 128
 class IdempotencyKeyMissing(BadRequest):
     """A POST without a key."""
 
-    title = sentence("The Idempotency-Key is missing")
-    detail = sentence("Send a new random Idempotency-Key with every act, and the same one when you try an act again.")
+    title = sentence("Idempotency-Key missing")
+    detail = sentence(
+        "Send a new random Idempotency-Key with every new request. Send the same key when you retry a request."
+    )
 
 
 class IdempotencyKeyUnusable(BadRequest):
     """A key that is too long or has other characters."""
 
-    title = sentence("The Idempotency-Key cannot be used")
+    title = sentence("Invalid Idempotency-Key")
     detail = sentence("Use 1 to 128 printable ASCII characters, such as a UUID.")
 
 
@@ -48,22 +50,27 @@ class IdempotencyKeyReused(Problem):
     """The key came before with another request."""
 
     status = 422
-    title = sentence("The Idempotency-Key was used for another request")
-    detail = sentence("Use a new key for a new act; the first act stands.")
+    title = sentence("Idempotency-Key already used")
+    detail = sentence(
+        "This key belongs to an earlier request, which stays in effect. Send a new key with a new request."
+    )
 
 
 class ActInFlight(Conflict):
     """The same act is being carried out just now."""
 
-    title = sentence("The same act is being carried out just now")
-    detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
+    title = sentence("Request already in progress")
+    detail = sentence("Send the request again in a moment with the same Idempotency-Key to get its answer.")
 
 
 class RolesChanged(Conflict):
     """The caller has other roles than when the act was done."""
 
-    title = sentence("Roles changed since this was done")
-    detail = sentence("The act stands. Your roles are other ones now, so its answer is not given again.")
+    title = sentence("Roles changed since the first request")
+    detail = sentence(
+        "The first request stays in effect. Your roles have changed since then, so the service does not "
+        "repeat its answer."
+    )
 
 
 class AnsweredBefore(Exception):

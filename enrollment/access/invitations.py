@@ -27,8 +27,8 @@ class InvitationRefused(Unauthenticated):
 
     title = sentence("Invitation not valid")
     detail = sentence(
-        "Check the account's id and the code, and its second part if you were given one. If the code is too old or was "
-        "used before, ask an administrator for a new one."
+        "Check the account id and both parts of the code, if you have two. If the code has expired or was "
+        "already used, ask an administrator for a new code."
     )
 
 

@@ -23,15 +23,15 @@ MAX_SECRETS = 2
 class IdTaken(Conflict):
     """Something of that id is there already."""
 
-    title = sentence("The id is taken")
-    detail = sentence("Choose another id; {id} is there already.")
+    title = sentence("Id already taken")
+    detail = sentence("The id {id} already exists. Choose another id.")
 
 
 class TwoSecretsAlready(Conflict):
     """A partner has two valid secrets."""
 
-    title = sentence("Two secrets are valid already")
-    detail = sentence("Revoke the one that is no longer in use, then make a new one.")
+    title = sentence("Two valid secrets already")
+    detail = sentence("Revoke the secret that is no longer in use. Then make a new secret.")
 
 
 def make_partner(session: Session, body: PartnerIn, *, by: Actor | Somebody = COMMAND_LINE) -> PartnerAccount:

@@ -42,8 +42,8 @@ class TooManyPasskeys(Conflict):
 class PasskeyThere(Conflict):
     """A passkey that is there already."""
 
-    title = sentence("Passkey added already")
-    detail = sentence("Use this passkey to prove that you are there, or add another one.")
+    title = sentence("Passkey already added")
+    detail = sentence("Use this passkey to confirm your presence, or add another passkey.")
 
 
 @dataclass(frozen=True, slots=True)

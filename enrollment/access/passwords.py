@@ -78,7 +78,7 @@ def refuse_guessable(
     parts = [part for word in known for part in (word, *word.replace("-", ".").replace(" ", ".").split("."))]
     words = [word[:MAX_JUDGED] for word in (*CONTEXT_WORDS, *parts) if word]
     if zxcvbn(password[:MAX_JUDGED], user_inputs=words)["score"] < MIN_SCORE:
-        detail = sentence("This password is easily guessed. Use several unrelated words, or let a program make one.")
+        detail = sentence("This password is easy to guess. Use several unrelated words, or a password manager.")
         raise MalformedBody(faults=[Fault(pointer, "password-guessable", detail)])
 
 

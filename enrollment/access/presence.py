@@ -61,7 +61,9 @@ class TooManyProofs(Problem):
 
     status = 429
     title = sentence("Too many attempts")
-    detail = sentence("Wait {seconds} seconds. If it was not you, tell another administrator.")
+    detail = sentence(
+        "Wait {seconds} seconds and try again. If someone else made these attempts, tell an administrator."
+    )
 
 
 class PasswordRefused(Problem):
@@ -69,7 +71,7 @@ class PasswordRefused(Problem):
 
     status = 403
     title = sentence("Password not accepted")
-    detail = sentence("Check your present password. If you forgot it, ask an administrator for a new code.")
+    detail = sentence("Check your current password. If you forgot it, ask an administrator for a new code.")
 
 
 def prove_presence(session: Session, proof: ProofIn, *, by: SignedIn, settings: Settings) -> Proved:

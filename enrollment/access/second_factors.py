@@ -45,7 +45,7 @@ class SecondFactorRefused(Problem):
     status = 403
     title = sentence("Second factor not accepted")
     detail = sentence(
-        "Check the code, or use another passkey. A code is good for half a minute and only once: wait for the next one."
+        "Check the code, or use another passkey. Each code works once, for half a minute. Wait for the next code."
     )
 
 
@@ -53,14 +53,14 @@ class AppNotBegun(Conflict):
     """A code to confirm an app that was not begun."""
 
     title = sentence("No authenticator app to confirm")
-    detail = sentence("Begin with POST /v1/second-factors/totp.")
+    detail = sentence("Set up an authenticator app with POST /v1/second-factors/totp first.")
 
 
 class LastSecondFactor(Conflict):
     """Nothing would be left to prove presence with."""
 
-    title = sentence("This is the last second factor")
-    detail = sentence("Your role needs one. Add another second factor first, then remove this one.")
+    title = sentence("Last second factor")
+    detail = sentence("Your role needs a second factor. Add another second factor first, then remove this one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,10 @@ def begin_app(session: Session, *, by: SignedIn, settings: Settings) -> NewApp:
 class AppThere(Conflict):
     """A second authenticator app."""
 
-    title = sentence("Authenticator app set up already")
-    detail = sentence("Add a passkey as another second factor, or remove the app with DELETE /v1/second-factors first.")
+    title = sentence("Authenticator app already set up")
+    detail = sentence(
+        "Add a passkey as another second factor. To replace the app, remove it with DELETE /v1/second-factors first."
+    )
 
 
 def confirm_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> bool:

@@ -48,8 +48,10 @@ Needs = Literal["second-factor", "second-factor-setup"]
 class SignInRefused(Unauthenticated):
     """Name or password is wrong, or the account is closed; which, is not said."""
 
-    title = sentence("The sign-in was refused")
-    detail = sentence("Check name and password. If you forgot the password, ask an administrator for a new code.")
+    title = sentence("Sign-in failed")
+    detail = sentence(
+        "Check the name and the password. If you forgot the password, ask an administrator for a new code."
+    )
 
 
 class TooManySignIns(Problem):
@@ -58,8 +60,8 @@ class TooManySignIns(Problem):
     status = 429
     title = sentence("Too many sign-in attempts")
     detail = sentence(
-        "Wait {seconds} seconds, sign in from a device that you have used before, or ask another administrator to "
-        "unlock the account."
+        "Wait {seconds} seconds and try again. You can also sign in from a device that you used before, or "
+        "ask another administrator to unlock the account."
     )
 
 

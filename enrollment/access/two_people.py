@@ -12,8 +12,10 @@ from enrollment.problems import Conflict, sentence
 class AccountConfirmedLater(Conflict):
     """The approving account was made, reset or reopened after the act began."""
 
-    title = sentence("Account confirmed after this began")
-    detail = sentence("Your account was confirmed after this was asked for. Ask another administrator to approve it.")
+    title = sentence("Account confirmed after the request")
+    detail = sentence(
+        "Your account was confirmed after this request was made. Ask another administrator to approve the request."
+    )
 
 
 class SponsorCannotApprove(Conflict):
@@ -21,7 +23,8 @@ class SponsorCannotApprove(Conflict):
 
     title = sentence("Approval by the account's sponsor")
     detail = sentence(
-        "You alone handed out the code of the account that asked for this. Ask another administrator to approve it."
+        "You cannot approve a request from an administrator whose code you handed out alone, or who handed "
+        "out yours. Ask another administrator to approve it."
     )
 
 

@@ -18,8 +18,8 @@ FARTHEST = 2**53 - 1
 class RangeRefused(BadRequest):
     """A range of entries that is no range, or too long."""
 
-    title = sentence("The range of entries is not right")
-    detail = sentence("Ask for entries from start up to and without end, at most {most} at a time.")
+    title = sentence("Invalid range")
+    detail = sentence("Set end to at least start, and at most {most} above start.")
 
 
 @router.get("/v1/log/tree", tags=["log"])

@@ -34,22 +34,25 @@ ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 class ClientUnknown(Unauthenticated):
     """The client id or its secret is wrong."""
 
-    title = sentence("The client is not known")
-    detail = sentence("Check client_id and client_secret; a revoked secret no longer works.")
+    title = sentence("Invalid client credentials")
+    detail = sentence("Check client_id and client_secret. A revoked secret no longer works.")
 
 
 class GrantUnsupported(BadRequest):
     """Another grant than client credentials was asked for."""
 
-    title = sentence("This grant is not given")
+    title = sentence("Unsupported grant type")
     detail = sentence("Send grant_type=client_credentials.")
 
 
 class ScopeRefused(BadRequest):
     """A scope that the partner does not have."""
 
-    title = sentence("A scope was asked for that this client does not have")
-    detail = sentence("Ask for some of its own scopes, or leave scope out to get all of them.")
+    title = sentence("Scope not allowed")
+    detail = sentence(
+        "This client does not have every requested scope. Request only its own scopes, or omit scope to get "
+        "all of them."
+    )
 
 
 @router.post("/v1/oauth/token")
