@@ -19,7 +19,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment.connections import PAUSE_SECONDS, Knocker, ServerWatch, async_connection_class, is_lost, lasting
+from enrollment.connections import PAUSE_SECONDS, Prober, ServerWatch, async_connection_class, is_lost, lasting
 from enrollment.database import transaction
 from enrollment.failures import Breakage, breakage_of, forget, forget_finished, note
 from enrollment.worker_status import JOBS as JOB_RUNNER
@@ -234,7 +234,7 @@ class _Runner:
         self._jobs = jobs
         self._stalled_after = stalled_after
         self._patience = patience
-        self._connection_class = async_connection_class(Knocker(url, patience))
+        self._connection_class = async_connection_class(Prober(url, patience))
 
     async def run(self, part: Part, server: ServerWatch) -> None:
         """Run jobs until cancelled, or until the library ends because it lost the database."""

@@ -1,4 +1,4 @@
-"""Lists: one page at a time, in an order that never changes, with an opaque cursor to go on from."""
+"""Pages of lists, in a stable order, with an opaque cursor for the next page."""
 
 import base64
 import hashlib
@@ -29,12 +29,12 @@ MAX_CURSOR = 1_000
 TAG_BYTES = 6
 """Of a cursor: a digest of the list that the cursor belongs to, and of the place in the list."""
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=MAX_CURSOR,
-        description="The `next_cursor` of the page before, with the same filters. Leave it out for the first page.",
+        description="The `next_cursor` of the previous page, with the same filters. Omit it for the first page.",
     ),
 ]
 
@@ -47,7 +47,7 @@ Column = InstrumentedAttribute[Any]
 
 
 class UnusableCursor(BadRequest):
-    """A cursor that this list did not give."""
+    """The cursor does not belong to this list."""
 
     title = sentence("Invalid cursor")
     detail = sentence(

@@ -74,7 +74,7 @@ def _move_cycle(sessions: "sessionmaker[Session]", cycle: str, settings: Setting
         return take_newest_key(session, cycle, settings)
 
 
-def told_of(rotated: Rotated) -> Iterator[str]:
+def describe_rotation(rotated: Rotated) -> Iterator[str]:
     """Yield what came of it in sentences, for the command line."""
     yield f"New tokens and codes use the secret {rotated.newest}."
     yield f"Authenticator apps: {rotated.sealed_now} sealed now, {rotated.sealed_before} sealed before."
@@ -83,10 +83,10 @@ def told_of(rotated: Rotated) -> Iterator[str]:
     for cycle in rotated.moved_cycles:
         yield f"The cycle {cycle} has no SIS ids yet. It will keep them under the secret {rotated.newest}."
     for one in rotated.cycles:
-        yield _told_of_cycle(one, rotated)
+        yield _describe_cycle(one, rotated)
 
 
-def _told_of_cycle(one: CycleKey, rotated: Rotated) -> str:
+def _describe_cycle(one: CycleKey, rotated: Rotated) -> str:
     if one.key is None:
         return (
             f"The secret of the cycle {one.cycle} is not recorded. Run enrollment migrate before you rotate the secret."

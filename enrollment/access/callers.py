@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RoleKind(StrEnum):
-    """What a member of the staff is."""
+    """The kinds of staff roles."""
 
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
@@ -16,7 +16,7 @@ class RoleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role, with the operator or the school that it is for."""
+    """A role, with its operator or school."""
 
     kind: RoleKind
     operator: str | None = None
@@ -30,7 +30,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A partner site that is asking."""
+    """A partner that calls the API."""
 
     id: str
     scopes: frozenset[str]
@@ -38,18 +38,18 @@ class Partner:
 
     @property
     def actor(self) -> str:
-        """Return how the log names it."""
+        """Return the partner's name in the public log."""
         return f"partner:{self.id}"
 
     @property
     def account(self) -> str:
-        """Return how the security log names it."""
+        """Return the partner's name in the security log."""
         return self.actor
 
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A member of the staff who is asking."""
+    """A member of the staff who calls the API."""
 
     id: str
     roles: tuple[Role, ...]
@@ -57,45 +57,45 @@ class Staff:
     token: uuid.UUID | None = None
     is_session: bool = False
     present_for: int | None = None
-    """If a fresh proof of presence is missing: for how many minutes one holds. None: it is there."""
+    """None after a fresh proof of presence; otherwise the minutes that a proof lasts."""
     address: str | None = None
 
     @property
     def account(self) -> str:
-        """Return how the security log names them."""
+        """Return the account's name in the security log."""
         return f"staff:{self.id}"
 
     def is_(self, kind: RoleKind) -> bool:
-        """Say whether one of the roles is of that kind."""
+        """Say whether the person has a role of this kind."""
         return any(role.kind is kind for role in self.roles)
 
     @property
     def is_administrator(self) -> bool:
-        """Say whether the whole lottery is theirs to run."""
+        """Say whether the person is an administrator."""
         return self.is_(RoleKind.ADMINISTRATOR)
 
     @property
     def sees_everything(self) -> bool:
-        """Say whether nothing is outside their scope for reading."""
+        """Say whether the person may read every record."""
         return self.is_administrator or self.is_(RoleKind.AUDITOR)
 
     def acts_for_operator(self, operator: str) -> bool:
-        """Say whether they may set what an operator sets."""
+        """Say whether the person may act for an operator."""
         return self.is_administrator or Role(RoleKind.OPERATOR, operator=operator) in self.roles
 
     def acts_for_school(self, school: str, *, operator: str) -> bool:
-        """Say whether they may set what a school sets, as its own staff, its operator's, or an administrator."""
+        """Say whether the person may act for a school: its staff, its operator's staff, or an administrator."""
         return self.acts_for_operator(operator) or Role(RoleKind.SCHOOL, school=school) in self.roles
 
     def actor_for(self, *kinds: RoleKind) -> str:
-        """Return how the public log names them: by the role that they act in, never by name."""
-        held = [kind for kind in kinds if self.is_(kind)]
-        return f"staff:{(held or [self.roles[0].kind])[0]}"
+        """Return the actor for the public log: the role in which the person acts, never the name."""
+        own = [kind for kind in kinds if self.is_(kind)]
+        return f"staff:{(own or [self.roles[0].kind])[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session of somebody, which may still lack the second factor."""
+    """A session, perhaps still without its second factor."""
 
     id: str
     token: uuid.UUID
@@ -109,5 +109,5 @@ class SignedIn:
 
     @property
     def account(self) -> str:
-        """Return how the security log names them."""
+        """Return the account's name in the security log."""
         return f"staff:{self.id}"

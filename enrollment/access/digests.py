@@ -4,5 +4,5 @@ import hashlib
 
 
 def digest_of(secret: str) -> bytes:
-    """Return what is kept of a random secret. It has 256 random bits, so a fast hash is enough."""
+    """Return the stored digest of a random secret. The secret has 256 random bits, so a fast hash is enough."""
     return hashlib.sha256(secret.encode()).digest()

@@ -25,7 +25,7 @@ from enrollment.access.tokens import Client, partner_of_token
 from enrollment.database import InTransaction, transaction
 from enrollment.problems import Forbidden, NotFound, Problem, Unauthenticated, sentence
 
-staff_bearer = HTTPBearer(scheme_name="staff", description="A session's or a personal token.", auto_error=False)
+staff_bearer = HTTPBearer(scheme_name="staff", description="A session token or a personal token.", auto_error=False)
 client_credentials = OAuth2(
     scheme_name="partner",
     description="A partner's access token, from /v1/oauth/token.",
@@ -39,7 +39,7 @@ PartnerBearer = Annotated[str | None, Security(client_credentials)]
 
 
 class PresenceNeeded(Problem):
-    """An act that needs a fresh proof of presence."""
+    """The request needs a fresh proof of presence."""
 
     status = 403
     title = sentence("Proof of presence needed")
@@ -50,21 +50,21 @@ class PresenceNeeded(Problem):
 
 
 def require_session(session: InTransaction, request: Request, _: StaffBearer = None) -> SignedIn:
-    """Let anybody in who has a session, also one that still lacks the second factor.
+    """Admit a session, even before its second factor.
 
     Raises:
         Unauthenticated: if the token is missing, unknown, expired or revoked.
-        Forbidden: if it is a partner's.
-        SessionNeeded: if it is a personal token.
+        Forbidden: if the token is a partner's.
+        SessionNeeded: if the token is a personal token.
     """
     return identify_session(session, request)
 
 
 def refuse_scopes(held: frozenset[str], wanted: SecurityScopes) -> None:
-    """Refuse a token that has not the scopes that a route asks for.
+    """Refuse a token without the scopes that a route needs.
 
     Raises:
-        Forbidden: naming those that are missing.
+        Forbidden: with the missing scopes.
     """
     missing = sorted(set(wanted.scopes) - held)
     if missing:
@@ -72,10 +72,10 @@ def refuse_scopes(held: frozenset[str], wanted: SecurityScopes) -> None:
 
 
 def require_partner(wanted: SecurityScopes, caller: Caller, _: PartnerBearer = None) -> Partner:
-    """Let a partner in that has the scopes.
+    """Admit a partner with the scopes.
 
     Raises:
-        Forbidden: if it is no partner, or a scope is missing.
+        Forbidden: if the caller is not a partner, or a scope is missing.
     """
     if not isinstance(caller, Partner):
         raise Forbidden(needs="a partner's access token")
@@ -84,11 +84,11 @@ def require_partner(wanted: SecurityScopes, caller: Caller, _: PartnerBearer = N
 
 
 async def require_client(wanted: SecurityScopes, request: Request, _: PartnerBearer = None) -> Client:
-    """Let in who has a partner's signed token with the scopes; whether the partner is still there, the act looks.
+    """Admit a partner's signed token with the scopes. The verb checks that the partner is still active.
 
     Raises:
         Unauthenticated: if the token is missing, unknown, expired or revoked.
-        Forbidden: if it is a member of the staff's, or a scope is missing.
+        Forbidden: if the token belongs to staff, or a scope is missing.
     """
     token = token_of(request)
     if not is_partner_token(token):
@@ -107,10 +107,10 @@ def _refuse_staff(request: Request) -> None:
 
 
 def require_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let a member of the staff in who has the scopes; what of, the route says.
+    """Admit staff with the scopes. The route checks the place.
 
     Raises:
-        Forbidden: if it is none, or a scope is missing.
+        Forbidden: if the caller lacks the role or a scope.
     """
     if not isinstance(caller, Staff):
         raise Forbidden(needs="a staff account")
@@ -119,10 +119,10 @@ def require_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None)
 
 
 def require_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let an administrator in who has the scopes.
+    """Admit an administrator with the scopes.
 
     Raises:
-        Forbidden: if it is none, or a scope is missing.
+        Forbidden: if the caller lacks the role or a scope.
     """
     staff = require_staff(wanted, caller)
     if not staff.is_administrator:
@@ -131,21 +131,21 @@ def require_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer
 
 
 def refuse_absent(staff: Staff) -> None:
-    """Refuse whoever has not proved lately to be there.
+    """Refuse staff without a fresh proof of presence.
 
     Raises:
-        PresenceNeeded: if the proof is too old, or the token is a personal one.
+        PresenceNeeded: if the proof is too old, or the token is a personal token.
     """
     if staff.present_for is not None:
         raise PresenceNeeded(minutes=staff.present_for)
 
 
 def require_present_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let a member of the staff in who has the scopes and has just proved to be there.
+    """Admit staff with the scopes and a fresh proof of presence.
 
     Raises:
-        Forbidden: if it is none, or a scope is missing.
-        SessionNeeded: if it is a personal token.
+        Forbidden: if the caller lacks the role or a scope.
+        SessionNeeded: if the token is a personal token.
         PresenceNeeded: if the proof is too old.
     """
     staff = require_staff(wanted, caller)
@@ -156,11 +156,11 @@ def require_present_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer
 
 
 def require_present_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let an administrator in who has the scopes and has just proved to be there.
+    """Admit an administrator with the scopes and a fresh proof of presence.
 
     Raises:
-        Forbidden: if it is none, or a scope is missing.
-        PresenceNeeded: if the proof is too old, or the token is a personal one.
+        Forbidden: if the caller lacks the role or a scope.
+        PresenceNeeded: if the proof is too old, or the token is a personal token.
     """
     staff = require_administrator(wanted, caller)
     refuse_absent(staff)
@@ -168,10 +168,10 @@ def require_present_administrator(wanted: SecurityScopes, caller: Caller, _: Sta
 
 
 def require_reader(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let an administrator or an auditor in, to read what no school sees whole.
+    """Admit an administrator or an auditor, to read the records of all schools.
 
     Raises:
-        Forbidden: if it is neither, or a scope is missing.
+        Forbidden: if the caller has neither role, or a scope is missing.
     """
     staff = require_staff(wanted, caller)
     if not staff.sees_everything:
@@ -180,10 +180,10 @@ def require_reader(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None
 
 
 def require_auditor(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
-    """Let an auditor in, to read a whole round under its tickets: without names, yet not anonymous.
+    """Admit an auditor, to read a whole round under its tickets. Tickets have no names, but they can be traced.
 
     Raises:
-        Forbidden: if it is none, or a scope is missing.
+        Forbidden: if the caller lacks the role or a scope.
     """
     staff = require_staff(wanted, caller)
     if not staff.is_(RoleKind.AUDITOR):
@@ -205,14 +205,14 @@ GUARDS: Mapping[object, Guard] = {
         require_auditor,
     )
 }
-"""What checks a known caller, by itself: for routes that check the caller before the rest of the request."""
+"""The guards that need only the caller: for routes that check the caller before they read the body."""
 
 
 def refuse_stranger(*, allowed: bool) -> None:
-    """Refuse what is outside the caller's scope as if it were not there.
+    """Answer a record outside the caller's scope as not found.
 
     Raises:
-        NotFound: unless it is allowed.
+        NotFound: unless the read is allowed.
     """
     if not allowed:
         raise NotFound

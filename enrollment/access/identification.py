@@ -28,11 +28,11 @@ from enrollment.problems import Forbidden, Problem, Unauthenticated, sentence
 from enrollment.settings import Settings
 
 USE_NOTED = timedelta(minutes=1)
-"""How exactly it is noted when a session was last used."""
+"""How exactly the service records the last use of a session."""
 
 
 class SessionNeeded(Problem):
-    """A personal token for something that only the person may do."""
+    """The request needs a session, and a personal token came."""
 
     status = 403
     title = sentence("Session needed")
@@ -40,7 +40,7 @@ class SessionNeeded(Problem):
 
 
 class SecondFactorNeeded(Problem):
-    """A session without its second factor."""
+    """The session still lacks its second factor."""
 
     status = 403
     title = sentence("Sign-in not finished")
@@ -48,7 +48,7 @@ class SecondFactorNeeded(Problem):
 
 
 class SecondFactorMissing(Problem):
-    """An account that needs a second factor and has none."""
+    """The account needs a second factor and has none."""
 
     status = 403
     title = sentence("Second factor not set up")
@@ -71,7 +71,7 @@ def token_of(request: Request) -> str:
 
 
 def is_partner_token(token: str) -> bool:
-    """Say whether it is a partner's: a signed access token has two dots, the random tokens of staff have none."""
+    """Say whether a token is a partner's. A signed access token has two dots; a staff token has none."""
     return token.count(".") == 2  # noqa: PLR2004
 
 
@@ -109,7 +109,7 @@ HAS_FACTOR = or_(
 
 
 def _row_of(session: Session, request: Request) -> Row[uuid.UUID, str, str, list[str], bool, bool, bool, bool]:
-    """Return the session or personal token that a request comes with, and note that it is used."""
+    """Return the session or personal token of a request, and record its use."""
     settings: Settings = request.app.state.settings
     now = func.clock_timestamp()
     used = func.coalesce(SessionUse.last_at, StaffToken.made_at)
@@ -139,7 +139,7 @@ def _row_of(session: Session, request: Request) -> Row[uuid.UUID, str, str, list
     if row is None:
         raise Unauthenticated
     if row.kind == "session" and row.to_note:
-        # Somebody who notes it already is enough: nobody waits for this row.
+        # If another request records the use already, this one does not wait for the row.
         free = select(SessionUse.token_id).where(SessionUse.token_id == row.id).with_for_update(skip_locked=True)
         session.execute(update(SessionUse).where(SessionUse.token_id.in_(free)).values(last_at=now))
     return row
@@ -189,11 +189,11 @@ def identify_staff(session: Session, request: Request) -> Staff:
 
 
 def identify(session: InTransaction, request: Request) -> Partner | Staff:
-    """Return who is asking, of whatever kind.
+    """Return the caller, partner or staff.
 
     Raises:
         Unauthenticated: if the token is missing, unknown, expired or revoked.
-        SecondFactorMissing, SecondFactorNeeded: if a session still lacks the second factor.
+        SecondFactorMissing, SecondFactorNeeded: if the second factor is still missing.
     """
     known: Partner | Staff | None = getattr(request.state, "caller", None)
     if known is None:
@@ -203,12 +203,12 @@ def identify(session: InTransaction, request: Request) -> Partner | Staff:
 
 
 def identify_session(session: Session, request: Request) -> SignedIn:
-    """Let anybody in who has a session, also one that still lacks the second factor.
+    """Return the session of a request, even before its second factor.
 
     Raises:
         Unauthenticated: if the token is missing, unknown, expired or revoked.
-        Forbidden: if it is a partner's.
-        SessionNeeded: if it is a personal token.
+        Forbidden: if the token is a partner's.
+        SessionNeeded: if the token is a personal token.
     """
     if is_partner_token(token_of(request)):
         request.state.caller = identify_partner(session, request)

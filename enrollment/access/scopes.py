@@ -16,20 +16,20 @@ StaffScope = Literal[
 ]
 
 PARTNER_SCOPES: Mapping[str, str] = {
-    "catalog:read": "Read cycles, schools and programs; they are public, and the scope is for the sake of the record.",
-    "applications:read": "Read the applications that the partner brought.",
-    "applications:write": "Make and change them, and their rankings.",
-    "results:read": "Read their results, waitlist places and explanations.",
-    "offers:write": "Accept and decline their offers, and leave waitlists.",
+    "catalog:read": "Read cycles, schools and programs. They are public; the scope only records the use.",
+    "applications:read": "Read the applications that the partner made.",
+    "applications:write": "Make and change applications and their rankings.",
+    "results:read": "Read results, waitlist places and explanations.",
+    "offers:write": "Accept and decline offers, and leave waitlists.",
 }
 
 STAFF_SCOPES: Mapping[str, str] = {
-    "records:read": "Read what the role may see.",
-    "schools:write": "Take part, and set rules.",
+    "records:read": "Read the records that the role may see.",
+    "schools:write": "Opt schools in, and set rules.",
     "claims:decide": "Approve and deny claims.",
     "catalog:write": "Set cycles, operators, schools, programs, zones.",
     "access:manage": "Make partners and staff, and give roles.",
     "rounds:run": "Rehearse, freeze, draw, match, void.",
-    "rounds:publish": "Publish what another administrator ran.",
-    "placements:write": "Ask for placements outside the lottery, and approve those of others.",
+    "rounds:publish": "Publish a round that another administrator ran.",
+    "placements:write": "Request administrative placements, and approve the requests of others.",
 }

@@ -1,4 +1,4 @@
-"""`GET /v1/health`: what works and since when, for administrators."""
+"""The health of the service, for administrators."""
 
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
@@ -35,14 +35,14 @@ from enrollment.settings import Settings
 router = APIRouter(tags=["service"])
 
 REMEDY = (
-    "Set the former secret as ENROLLMENT_SECOND_SECRET and restart all processes. If it is lost, have the owners of "
-    "authenticator apps set up new ones."
+    "Set the earlier secret as ENROLLMENT_SECOND_SECRET, and restart all processes. If the secret is lost, ask the "
+    "owners of authenticator apps to set up new apps."
 )
 
 
 @router.get("/v1/health")
 def read_health(request: Request, session: InTransaction, _: WatchesService) -> HealthOut:
-    """Read what works and since when: the database, each loop, jobs, the log; and the work that failed."""
+    """Read the health of the database, each loop, the jobs and the log, and the work that failed."""
     return _health(session, request.app.state.settings)
 
 

@@ -1,4 +1,4 @@
-"""The log, for anybody."""
+"""The public log."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ FARTHEST = 2**53 - 1
 
 
 class RangeRefused(BadRequest):
-    """A range of entries that is no range, or too long."""
+    """The range of entries is reversed or too long."""
 
     title = sentence("Invalid range")
     detail = sentence("Set end to at least start, and at most {most} above start.")
@@ -35,7 +35,7 @@ def list_entries(
     start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
     end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,
 ) -> EntriesOut:
-    """Read entries in their order; at most 1,000 at a time, fewer where the log ends."""
+    """Read log entries in order, at most 1,000 at a time."""
     last = start + MOST if end is None else end
     if not start <= last <= start + MOST:
         raise RangeRefused(most=MOST)

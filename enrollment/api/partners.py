@@ -1,4 +1,4 @@
-"""Partners over HTTP: their accounts, their secrets, their access tokens."""
+"""Partner accounts, their secrets and access tokens."""
 
 import base64
 import binascii
@@ -39,14 +39,14 @@ class ClientUnknown(Unauthenticated):
 
 
 class GrantUnsupported(BadRequest):
-    """Another grant than client credentials was asked for."""
+    """The request asks for a grant type other than client credentials."""
 
     title = sentence("Unsupported grant type")
     detail = sentence("Send grant_type=client_credentials.")
 
 
 class ScopeRefused(BadRequest):
-    """A scope that the partner does not have."""
+    """The request asks for a scope that the partner does not have."""
 
     title = sentence("Scope not allowed")
     detail = sentence(
@@ -59,7 +59,7 @@ class ScopeRefused(BadRequest):
 def give_access_token(
     request: Request, response: Response, session: InTransaction, form: Annotated[AccessTokenIn, Form()]
 ) -> AccessTokenOut:
-    """Give a partner an access token for its client credentials (RFC 6749, section 4.4)."""
+    """Exchange client credentials for an access token (RFC 6749, section 4.4)."""
     if form.grant_type != "client_credentials":
         raise GrantUnsupported
     name, secret = _basic(request) or (form.client_id, form.client_secret)
@@ -104,7 +104,7 @@ def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> P
 def make_partner(
     session: InTransaction, staff: PresentToManageAccess, response: Response, body: PartnerIn
 ) -> PartnerOut:
-    """Make a partner; give it a secret next."""
+    """Make a partner. Then make a secret for it."""
     partner = partners.make_partner(session, body, by=staff)
     show_version(response, partner.version)
     return _partner_shown(partner, [])
@@ -114,7 +114,7 @@ def make_partner(
 def read_partner(
     session: InTransaction, _: ManagesAccess, response: Response, partner: Annotated[Id, Path()]
 ) -> PartnerOut:
-    """Read a partner, with the valid secrets' ids and dates."""
+    """Read a partner, with the ids and dates of its valid secrets."""
     found = session.get(PartnerAccount, partner)
     if found is None:
         raise NotFound
@@ -131,7 +131,7 @@ def change_partner(
     body: PartnerChangeIn,
     if_match: IfMatch = None,
 ) -> PartnerOut:
-    """Change a partner; `active: false` stops its tokens at once."""
+    """Change a partner. `active: false` stops its tokens at once."""
     found = partners.lock_partner(session, partner)
     refuse_stale(if_match, found.version)
     partners.change_partner(session, found, body, by=staff)
@@ -141,7 +141,10 @@ def change_partner(
 
 @router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretOut:
-    """Make a secret; it is shown once. Two are valid at a time, so that one can be changed while the other is used."""
+    """Make a secret. The answer shows it once.
+
+    A partner may have two valid secrets, so it can replace one while it uses the other.
+    """
     secret, words = partners.make_secret(session, partners.lock_partner(session, partner), by=staff)
     return SecretOut(id=secret.id, made_at=secret.made_at, secret=words)
 
@@ -150,7 +153,7 @@ def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: A
 def revoke_secret(
     session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()], secret: uuid.UUID
 ) -> None:
-    """Revoke a secret; the access tokens that came from it end with it."""
+    """Revoke a secret. Access tokens that were issued with it stop working."""
     partners.revoke_secret(session, partners.lock_partner(session, partner), secret, by=staff)
 
 

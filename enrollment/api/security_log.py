@@ -1,4 +1,4 @@
-"""The security log over HTTP, for administrators and auditors."""
+"""The security log, for administrators and auditors."""
 
 from typing import Annotated
 
@@ -20,13 +20,14 @@ def read_security_log(
     _: ReadsRecords,
     paging: Paging,
     account: Annotated[
-        str | None, Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only of this account: `staff:ann`.")
+        str | None,
+        Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only events of this account, for example `staff:ann`."),
     ] = None,
-    event: Annotated[Event | None, Query(description="Only of this kind.")] = None,
+    event: Annotated[Event | None, Query(description="Only events of this kind.")] = None,
 ) -> FeedPage[SecurityEventOut]:
-    """Read who signed in, failed to, was let in or denied, changed access, or read children's names; oldest first.
+    """Read sign-ins, failed attempts, denied requests, access changes and reads of children's names, oldest first.
 
-    Keep `resume_cursor` to read on later from exactly there.
+    Keep `resume_cursor` to continue later from the same place.
     """
     asked = events(session, account=account, event=event)
     return paging.read_feed(session, asked, by=SecurityPlace.place, show=_shown)

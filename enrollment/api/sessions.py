@@ -1,4 +1,4 @@
-"""Sign in, prove to be there, sign out; one's own tokens, password and second factors."""
+"""Sign in and out, prove presence, and manage your own tokens, password and second factors."""
 
 import json
 import uuid
@@ -36,7 +36,7 @@ FACTORS = "/v1/second-factors"
 
 @router.post("/v1/sessions", status_code=status.HTTP_201_CREATED)
 def open_session(request: Request, response: Response, body: SessionIn) -> SessionOut:
-    """Sign in as staff; the token is good for some hours, for everything that the roles allow."""
+    """Sign in as staff. The session token lasts some hours and allows everything that your roles allow."""
     state = request.app.state
     done = sign_in(state.sessions, body, address=address_of(request), settings=state.settings)
     response.headers["Cache-Control"] = "no-store"
@@ -46,27 +46,27 @@ def open_session(request: Request, response: Response, body: SessionIn) -> Sessi
 
 @router.delete("/v1/sessions", status_code=status.HTTP_204_NO_CONTENT)
 def sign_out_everywhere(session: InTransaction, by: InSession) -> None:
-    """End all your sessions, this one too; end one with `DELETE /v1/tokens/{token}`."""
+    """End all your sessions, including this one. To end one session, use `DELETE /v1/tokens/{token}`."""
     sessions.end_sessions(session, by=by)
 
 
 @router.post("/v1/presence/options")
 def options_for_presence(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
-    """Get what a browser needs to prove your presence with a passkey; it is good for five minutes, once."""
+    """Get the passkey options with which a browser proves your presence. They work once, for five minutes."""
     options = passkeys.options_to_prove(session, by=by, settings=request.app.state.settings)
     return cast("PasskeyOptions", json.loads(options))
 
 
 @router.post("/v1/presence")
 def prove_presence(request: Request, session: InTransaction, by: InSession, body: ProofIn) -> PresenceOut:
-    """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
+    """Prove your presence, to finish signing in or before a request that needs a fresh proof."""
     proved = presence.prove_presence(session, body, by=by, settings=request.app.state.settings)
     return PresenceOut(until=proved.until, token=proved.token)
 
 
 @router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
 def change_password(request: Request, session: InTransaction, by: ActsForSelf, body: PasswordChangeIn) -> None:
-    """Change your password; your other sessions and your personal tokens end."""
+    """Change your password. Your other sessions and your personal tokens end."""
     presence.change_password(session, body, by=by, settings=request.app.state.settings)
 
 
@@ -79,14 +79,14 @@ def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
-    """Make a personal token, in a session; it is shown once. A personal token makes no other."""
+    """Make a personal token. The answer shows it once. Making a token needs a session, not a personal token."""
     new = sessions.make_personal_token(session, body, by=by)
     return _token_shown(new.token, new.words)
 
 
 @router.delete("/v1/tokens/{token}", status_code=status.HTTP_204_NO_CONTENT)
 def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None:
-    """End one of your sessions or personal tokens, also the one you ask with. A personal token ends only itself."""
+    """End one of your sessions or personal tokens, even the current one. A personal token can end only itself."""
     sessions.revoke_token(session, token, by=by)
 
 
@@ -99,7 +99,7 @@ def list_factors(session: InTransaction, by: InSession) -> FactorsOut:
 
 @router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
 def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppOut:
-    """Begin to set up an authenticator app; it counts once you confirm it with a code."""
+    """Begin to set up an authenticator app. Confirm it with a code before you use it."""
     response.headers["Cache-Control"] = "no-store"
     new = second_factors.begin_app(session, by=by, settings=request.app.state.settings)
     return AppOut(secret=new.secret, uri=new.uri)
@@ -109,7 +109,7 @@ def begin_app(request: Request, response: Response, session: InTransaction, by: 
 def confirm_app(
     request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmationIn
 ) -> FactorAddedOut:
-    """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
+    """Confirm the authenticator app with the code that it shows. Your first second factor brings recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
     return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
@@ -117,7 +117,7 @@ def confirm_app(
 
 @router.post(f"{FACTORS}/passkeys/options")
 def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
-    """Get what a browser needs to make a passkey; it is good for five minutes, once."""
+    """Get the options with which a browser makes a passkey. They work once, for five minutes."""
     return cast(
         "PasskeyOptions", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings))
     )
@@ -127,7 +127,7 @@ def options_for_passkey(request: Request, session: InTransaction, by: InSession)
 def add_passkey(
     request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyIn
 ) -> FactorAddedOut:
-    """Add a passkey that the browser made; with the first second factor come recovery codes."""
+    """Add a passkey that the browser made. Your first second factor brings recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
     return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
@@ -135,14 +135,14 @@ def add_passkey(
 
 @router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesOut:
-    """Make new recovery codes; the former ones end."""
+    """Make new recovery codes. The earlier codes stop working."""
     response.headers["Cache-Control"] = "no-store"
     return RecoveryCodesOut(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
 
 
 @router.delete(f"{FACTORS}/{{factor}}", status_code=status.HTTP_204_NO_CONTENT)
 def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, factor: uuid.UUID) -> None:
-    """Remove a passkey or your authenticator app; not the last one where your role needs one."""
+    """Remove a passkey or your authenticator app. You cannot remove the last second factor if your role needs one."""
     needed = must_have_factor(by.roles, request.app.state.settings)
     second_factors.remove_factor(session, factor, by=by, needed=needed)
 

@@ -1,4 +1,4 @@
-"""Staff accounts over HTTP: made, changed, invited, unlocked; and changes that take two administrators."""
+"""Staff accounts, and access changes that take two administrators."""
 
 import uuid
 from typing import Annotated, Literal
@@ -42,9 +42,9 @@ def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page
 def make_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffIn
 ) -> NewStaffOut:
-    """Make a staff account with roles; hand its code to the owner, who sets the password.
+    """Make a staff account with roles. Hand the code to the owner, who sets the password.
 
-    An administrator's account takes two administrators: ask for it at `/v1/access-changes`.
+    An administrator account takes two administrators: request it at `/v1/access-changes`.
     """
     staff, code = accounts.make_staff(session, body, by=by, settings=request.app.state.settings)
     show_version(response, staff.version)
@@ -70,9 +70,10 @@ def change_staff(
     body: StaffChangeIn,
     if_match: IfMatch = None,
 ) -> StaffOut:
-    """Change a staff account; closing it ends its sessions and tokens.
+    """Change a staff account. Closing an account ends its sessions and tokens.
 
-    What concerns an administrator's role, or a closed account, takes two: ask for it at `/v1/access-changes`.
+    A change of an administrator role, or of a closed account, takes two administrators: request it at
+    `/v1/access-changes`.
     """
     found = accounts.lock_for_change(session, staff, by=by)
     refuse_stale(if_match, found.version)
@@ -85,7 +86,7 @@ def change_staff(
 def invite_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]
 ) -> InvitationOut:
-    """Make a new code for an account that its owner never confirmed; the former code ends."""
+    """Make a new code for an account that its owner has not confirmed. The earlier code stops working."""
     found, code = accounts.invite_again(session, staff, by=by, settings=request.app.state.settings)
     expires_at = session.scalars(
         select(Invitation.expires_at).where(Invitation.staff_id == found.id, Invitation.used_at.is_(None))
@@ -95,13 +96,13 @@ def invite_staff(
 
 @router.post("/v1/staff/{staff}/unlock", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
 def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]) -> None:
-    """Let another's account sign in again at once after too many wrong passwords or codes."""
+    """Unlock another person's account after too many wrong passwords or codes."""
     accounts.unlock(session, staff, by=by)
 
 
 @router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT)
 def accept(request: Request, session: InTransaction, body: InvitationAcceptanceIn) -> None:
-    """Set the password of your account with the code that you were given; then sign in."""
+    """Set the password of your account with the code that an administrator gave you. Then sign in."""
     accept_invitation(session, body, address=address_of(request))
 
 
@@ -112,10 +113,10 @@ def list_access_changes(
     paging: Paging,
     only: Annotated[
         Literal["asked", "approved", "refused", "expired"] | None,
-        Query(alias="status", description="Only of this status."),
+        Query(alias="status", description="Only changes with this status."),
     ] = None,
 ) -> Page[AccessChangeOut]:
-    """List the changes of access that take two administrators, by id."""
+    """List the access changes that take two administrators, by id."""
     over = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
     now = case((over, "expired"), else_=AccessChange.status)
     asked = select(AccessChange, now)
@@ -127,9 +128,9 @@ def list_access_changes(
 
 @router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
 def ask_for_access_change(session: InTransaction, by: PresentToManageAccess, body: AccessChangeIn) -> AccessChangeOut:
-    """Ask for a change of access that takes two administrators; nothing changes before another one approves it.
+    """Request an access change that takes two administrators. It takes effect when a second administrator approves it.
 
-    The answer has the first part of the owner's code, where the owner will need one: hand it over when it is approved.
+    If the owner will need a code, the answer has its first part. Hand that part to the owner after the approval.
     """
     change, code = access_changes.ask_for_change(session, body, by=by)
     return _change_shown(change, code=code)
@@ -143,7 +144,7 @@ def approve_access_change(
     change: Annotated[uuid.UUID, Path()],
     body: AccessDecisionIn,
 ) -> AccessChangeOut:
-    """Approve a change of access, as a second administrator; the answer has the second part of the owner's code."""
+    """Approve an access change as the second administrator. The answer has the second part of the owner's code."""
     settings = request.app.state.settings
     found, code = access_changes.approve_change(session, change, by=by, reason=body.reason, settings=settings)
     return _change_shown(found, code=code)
@@ -153,7 +154,7 @@ def approve_access_change(
 def refuse_access_change(
     session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecisionIn
 ) -> AccessChangeOut:
-    """Refuse a change of access, or take back one that you asked for; nothing changes."""
+    """Refuse an access change, or withdraw your own request. Access stays the same."""
     return _change_shown(access_changes.refuse_change(session, change, by=by, reason=body.reason))
 
 

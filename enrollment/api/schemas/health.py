@@ -12,43 +12,43 @@ class DatabaseHealthOut(Wire):
     """The database."""
 
     works: bool
-    since: Annotated[datetime, Field(description="When its server was started.")]
+    since: Annotated[datetime, Field(description="When the database server started.")]
 
 
 class PartHealthOut(Wire):
-    """One loop, or the runner of jobs, over all processes that have it."""
+    """One loop, or the job runner, over all processes that run it."""
 
     name: str
     works: bool
-    since: Annotated[datetime, Field(description="Since when it works, or fails.")]
-    processes: Annotated[int, Field(description="How many processes have it.")]
+    since: Annotated[datetime, Field(description="When the part began to work, or to fail.")]
+    processes: Annotated[int, Field(description="The number of processes that run the part.")]
     last_pass: datetime | None
     last_success: datetime | None
     failing_since: datetime | None
     error: Annotated[str | None, Field(description="The class of the last error.")]
-    place: Annotated[str | None, Field(description="The file and the line that raised it.")]
+    place: Annotated[str | None, Field(description="The file and line that raised the error.")]
 
 
 class JobQueueOut(Wire):
-    """How many jobs of a kind are in a state."""
+    """The number of jobs of one kind in one state."""
 
     name: str
     state: str
     number: int
-    oldest: Annotated[datetime | None, Field(description="When the oldest one that is not done was asked for.")]
+    oldest: Annotated[datetime | None, Field(description="When the oldest unfinished job was requested.")]
 
 
 class JobHealthOut(Wire):
-    """Jobs, and the runners that do them."""
+    """The jobs and the job runners."""
 
-    works: Annotated[bool, Field(description="Whether a runner of jobs gave a sign of life in the last 30 seconds.")]
+    works: Annotated[bool, Field(description="Whether a job runner gave a sign of life in the last 30 seconds.")]
     runners: int
     last_heartbeat: datetime | None
     queue: list[JobQueueOut]
 
 
 class FailedWorkOut(Wire):
-    """One piece of work that failed and is not done."""
+    """A piece of work that failed and is not done yet."""
 
     work: Annotated[str, Field(description="The loop or the kind of job.")]
     subject: Annotated[str, Field(description="The id of the offer, calendar, round, cycle or rehearsal.")]
@@ -57,11 +57,13 @@ class FailedWorkOut(Wire):
     first_at: datetime
     last_at: datetime
     times: int
-    next_at: Annotated[datetime | None, Field(description="When it is tried again; None: it is not.")]
+    next_at: Annotated[
+        datetime | None, Field(description="When the service tries again; null if it does not try again.")
+    ]
 
 
 class WorkFailuresOut(Wire):
-    """Work that failed and is not done: how much, and the latest 100."""
+    """The number of failed pieces of work, and the latest 100."""
 
     number: int
     latest: list[FailedWorkOut]
@@ -71,7 +73,8 @@ class LogHealthOut(Wire):
     """The log."""
 
     oldest_unsealed_seconds: Annotated[
-        float | None, Field(description="Age of the oldest entry without a place in the log; None: there is none.")
+        float | None,
+        Field(description="Age of the oldest entry that still waits for its index; null if no entry waits."),
     ]
     last_sequencer_pass: datetime | None
 
@@ -84,16 +87,18 @@ class CycleWithoutSecretOut(Wire):
 
 
 class SecretsHealthOut(Wire):
-    """Whether every secret that something in use needs is set."""
+    """Whether the service has every secret that it needs."""
 
     works: bool
     cycles: list[CycleWithoutSecretOut]
-    authenticator_apps: Annotated[int, Field(description="How many apps are sealed under a secret that is not set.")]
-    remedy: Annotated[str | None, Field(description="What to do; None: every secret is set.")]
+    authenticator_apps: Annotated[
+        int, Field(description="The number of authenticator apps that need a secret that is not set.")
+    ]
+    remedy: Annotated[str | None, Field(description="What to do; null if every secret is set.")]
 
 
 class HealthOut(Wire):
-    """What works and since when, in all processes."""
+    """The health of the service over all processes."""
 
     at: datetime
     works: Annotated[bool, Field(description="Whether everything below works and no work has failed.")]

@@ -8,18 +8,18 @@ from enrollment.field_types import Wire
 
 
 class TreeOut(Wire):
-    """The log's size and root."""
+    """The size and the root hash of the log."""
 
-    size: Annotated[int, Field(description="How many entries have their place.", examples=[2])]
+    size: Annotated[int, Field(description="The number of entries in the log.", examples=[2])]
     root: Annotated[str, Field(description="RFC 6962 tree hash, SHA-256, in hex.")]
 
 
 class EntryOut(Wire):
-    """An entry in its place."""
+    """A log entry and its index."""
 
     index: int
-    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785), as text: these bytes are hashed.")]
-    leaf_hash: Annotated[str, Field(description="SHA-256 of 00 and the entry, in hex.")]
+    entry: Annotated[str, Field(description="The entry as canonical JSON (RFC 8785) text. These bytes are hashed.")]
+    leaf_hash: Annotated[str, Field(description="SHA-256 of the byte 00 and the entry, in hex.")]
 
 
 class EntriesOut(Wire):

@@ -13,7 +13,7 @@ MAX_FORM_FIELD = 2_000
 
 
 class AccessTokenIn(BaseModel):
-    """The form of RFC 6749, section 4.4.2; the client's name and secret may be in HTTP Basic instead."""
+    """The form of RFC 6749, section 4.4.2; the client id and secret may be sent by HTTP Basic instead."""
 
     grant_type: Annotated[str, Field(max_length=100, examples=["client_credentials"])]
     scope: Annotated[str, Field(max_length=MAX_FORM_FIELD)] = ""
@@ -26,16 +26,16 @@ class AccessTokenOut(Wire):
 
     access_token: str
     token_type: Literal["Bearer"]
-    expires_in: Annotated[int, Field(description="Seconds.")]
+    expires_in: Annotated[int, Field(description="Seconds until the token expires.")]
     scope: str
 
 
 class SecretOut(Wire):
-    """A partner's secret; the secret itself is shown once, when it is made."""
+    """A partner's secret. The service shows the secret itself once, when it is made."""
 
     id: uuid.UUID
     made_at: datetime
-    secret: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
+    secret: Annotated[str | None, Field(description="Shown only in the answer that makes the secret.")] = None
 
 
 class PartnerOut(Wire):

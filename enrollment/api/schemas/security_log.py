@@ -16,4 +16,6 @@ class SecurityEventOut(Wire):
     event: str
     account: str | None
     about: dict[str, JsonValue]
-    address: Annotated[str | None, Field(description="A keyed hash: the same address has the same one.")]
+    address: Annotated[
+        str | None, Field(description="A keyed hash of the client address. The same address has the same hash.")
+    ]

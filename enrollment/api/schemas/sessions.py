@@ -13,14 +13,14 @@ from enrollment.stored_values import StoredTexts
 
 
 class StaffTokenOut(Wire):
-    """A session or a personal token; the token itself is shown once, when it is made."""
+    """A session or a personal token. The service shows the token itself once, when it is made."""
 
     id: uuid.UUID
     kind: str
     name: str
     scopes: StoredTexts
     expires_at: datetime
-    token: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
+    token: Annotated[str | None, Field(description="Shown only in the answer that makes the token.")] = None
 
 
 class SessionOut(StaffTokenOut):
@@ -29,31 +29,33 @@ class SessionOut(StaffTokenOut):
     needs: Annotated[
         Needs | None,
         Field(
-            description="What the session lacks before it can do anything else: a proof with `second-factor` at "
-            "/v1/presence, or the setting up of one at /v1/second-factors."
+            description="The next step before the session can do anything else. `second-factor`: prove presence at "
+            "/v1/presence. `second-factor-setup`: set up a second factor at /v1/second-factors."
         ),
     ]
-    device: Annotated[str | None, Field(description="Keep it on this device and send it when you sign in again.")]
+    device: Annotated[
+        str | None, Field(description="Keep this token on the device, and send it when you sign in again.")
+    ]
 
 
 class AppConfirmationIn(Wire):
-    """What the authenticator app shows now."""
+    """The code that the authenticator app shows now."""
 
     code: AppCode
 
 
 class FactorAddedOut(Wire):
-    """The session's new token, and recovery codes with the first second factor."""
+    """The new session token, and the recovery codes that come with the first second factor."""
 
-    recovery_codes: Annotated[list[str] | None, Field(description="With your first second factor; shown once.")]
-    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
+    recovery_codes: Annotated[list[str] | None, Field(description="Shown once, with your first second factor.")]
+    token: Annotated[str, Field(description="Use this token from now on. The earlier session token has ended.")]
 
 
 class PresenceOut(Wire):
-    """Until when the proof of presence holds, and the session's new token."""
+    """When the proof of presence expires, and the new session token."""
 
     until: datetime
-    token: Annotated[str, Field(description="Use it from now on. The session's former token has ended.")]
+    token: Annotated[str, Field(description="Use this token from now on. The earlier session token has ended.")]
 
 
 class FactorOut(Wire):
@@ -66,26 +68,26 @@ class FactorOut(Wire):
 
 
 class FactorsOut(Wire):
-    """Your second factors, and how many recovery codes are left."""
+    """Your second factors and the number of unused recovery codes."""
 
     data: list[FactorOut]
     recovery_codes_left: int
 
 
 class AppOut(Wire):
-    """The secret for an authenticator app, as text and as the address for a QR code."""
+    """The secret for an authenticator app, as text and as a URI for a QR code."""
 
-    secret: Annotated[str | None, Field(description="Only in this answer.")]
-    uri: Annotated[str | None, Field(description="Only in this answer.")]
+    secret: Annotated[str | None, Field(description="Shown only in this answer.")]
+    uri: Annotated[str | None, Field(description="Shown only in this answer.")]
 
 
 class RecoveryCodesOut(Wire):
-    """Recovery codes: print them. Each works once, when you have lost your second factor."""
+    """Recovery codes. Print them. Each code replaces a lost second factor once."""
 
     recovery_codes: Annotated[
-        list[str] | None, Field(description="With your first second factor, or when you ask for new ones; shown once.")
+        list[str] | None, Field(description="Shown once, with your first second factor or when you make new codes.")
     ]
 
 
 PasskeyOptions = dict[str, JsonValue]
-"""What a browser is to hand to `navigator.credentials`."""
+"""Options that the browser passes to `navigator.credentials`."""

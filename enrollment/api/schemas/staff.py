@@ -24,31 +24,31 @@ class StaffOut(Wire):
     name: str
     roles: list[RoleOut]
     active: bool
-    confirmed_at: Annotated[datetime | None, Field(description="When the owner last took up an invitation.")]
+    confirmed_at: Annotated[datetime | None, Field(description="When the owner last accepted an invitation.")]
 
 
 class InvitationOut(Wire):
-    """An invitation for the owner of an account, to be handed over in person or on a safe way."""
+    """An invitation for the owner of an account. Hand over its code in person or by a safe channel."""
 
     staff: str
-    invitation_code: Annotated[str | None, Field(description="Only in the answer that makes it.")]
+    invitation_code: Annotated[str | None, Field(description="Shown only in the answer that makes the invitation.")]
     expires_at: datetime
 
 
 class NewStaffOut(StaffOut):
-    """A new account, and the code with which its owner sets the password."""
+    """A new account and its invitation code. The owner sets the password with the code."""
 
-    invitation_code: Annotated[str | None, Field(description="Only in the answer that makes it.")]
+    invitation_code: Annotated[str | None, Field(description="Shown only in the answer that makes the invitation.")]
 
 
 class AccessDecisionIn(Wire):
-    """Why a change of access is approved or refused."""
+    """The reason for approving or refusing an access change."""
 
-    reason: Annotated[Text, Field(description="Why; for the administrators.", examples=["Carla called me"])]
+    reason: Annotated[Text, Field(description="The reason, for administrators to read.", examples=["Carla called me"])]
 
 
 class AccessChangeOut(Wire):
-    """A change of access, and what became of it."""
+    """An access change and its state."""
 
     id: uuid.UUID
     what: str
@@ -66,7 +66,7 @@ class AccessChangeOut(Wire):
     invitation_code: Annotated[
         str | None,
         Field(
-            description="Your part of the owner's code: the first part when you ask, the second when you approve. Only "
-            "in that answer."
+            description="Your part of the owner's code: the first part when you request the change, the second when "
+            "you approve it. Shown only in that answer."
         ),
     ] = None
