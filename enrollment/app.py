@@ -1,4 +1,4 @@
-"""The service, put together: the only place, beside the command line, that knows every feature."""
+"""Assemble the service. Only this module and the command line know every feature."""
 
 import asyncio
 import secrets
@@ -108,7 +108,7 @@ LOOPS = (
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the service for these settings. Nothing is connected before the first request."""
+    """Return the app for these settings, without connecting to the database."""
     log_as_json()
     metrics = Metrics()
     shares = shares_of(settings.connections)
@@ -119,7 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        redirect_slashes=False,  # a redirect would go to whatever host the caller names
+        redirect_slashes=False,  # a redirect would go to the host that the caller names
         lifespan=_lifespan,
         dependencies=[UsableQuery],
         middleware=[
@@ -148,18 +148,18 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the service with its settings read from the environment: for a process of its own."""
+    """Return the app of a separate process, with settings from the environment."""
     take_over_errors()
     return create_app(settings_of_environment())
 
 
 def new_worker_status() -> WorkerStatus:
-    """Return the parts of a worker, none of which has done anything yet."""
+    """Return the initial status of a worker."""
     return WorkerStatus(loop.name for loop in LOOPS)
 
 
 async def work(settings: Settings, status: WorkerStatus | None = None, server: ServerWatch | None = None) -> None:
-    """Run jobs and loops until cancelled, through every outage of the database."""
+    """Run jobs and loops until cancelled, through every database outage."""
     status = status or new_worker_status()
     server = server or ServerWatch(settings.database_url, patience=settings.database_patience)
     engine = connect(settings.database_url, connections=len(LOOPS) + 4, patience=settings.database_patience)
@@ -183,10 +183,10 @@ async def work(settings: Settings, status: WorkerStatus | None = None, server: S
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # As many threads as requests that are let in, and some for what takes no place in a lane.
+    # One thread for each admitted request, and some for requests outside the lanes.
     to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
     signs: VitalSigns = app.state.vital_signs
-    # The watch tells the log if the database is not there yet.
+    # The watch logs if the database is not up yet.
     background = [asyncio.create_task(_look_once_up(app))]
     if signs.worker is not None:
         background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
@@ -201,14 +201,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _look_once_up(app: FastAPI) -> None:
-    """Wait for the database, then warn if what it keeps needs a secret that is not set."""
+    """Wait for the database, then warn if stored data needs a secret that is not set."""
     await app.state.vital_signs.server.until_up()
     sessions = sessions_of(app.state.metrics_engine)
     looking = asyncio.create_task(asyncio.to_thread(warn_of_missing_secrets, sessions, app.state.settings))
     try:
         await asyncio.shield(looking)
     finally:
-        await looking  # a thread cannot be cancelled, and its connection is given back before the engine goes
+        await looking  # a thread cannot be cancelled, and it must return its connection before the engine closes
 
 
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
@@ -219,4 +219,4 @@ def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
         if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
             raise NotFound
         await work_metrics.refresh()
-        return Response(app.state.metrics.told(), media_type="text/plain; version=0.0.4")
+        return Response(app.state.metrics.render(), media_type="text/plain; version=0.0.4")

@@ -22,7 +22,7 @@ from enrollment.app import create_app, work
 from enrollment.applicants.sis_ids import record_keys
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
-from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
+from enrollment.folder_lock import FolderInUse, locked_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
 from enrollment.migrate import downgrade, upgrade
 from enrollment.problems import Problem
@@ -111,7 +111,7 @@ def try_out(
         listening = opened.enter_context(listen("127.0.0.1", port))
         address = address_of(listening)
         password = password_file.read_text(encoding="utf-8").strip()
-        opened.enter_context(held_folder(folder, by="enrollment try", address=address))
+        opened.enter_context(locked_folder(folder, by="enrollment try", address=address))
         url = opened.enter_context(embedded_postgresql(folder / "postgresql"))
         os.environ |= {"DATABASE_URL": url, "ENROLLMENT_SECRET": _secret_of(folder)}
         os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"

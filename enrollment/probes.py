@@ -1,7 +1,7 @@
-"""`/healthz` and `/readyz`: whether this process is up, and whether everything in it works.
+"""`/healthz` and `/readyz`: whether this process is up, and whether it works.
 
-Both are answered without a connection or a thread of those that requests wait for, so they say the truth in a crowd,
-and in a second or two when the database hangs.
+Both answer without a pooled connection or a thread, so they stay correct under load, and within seconds when the
+database hangs.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from enrollment.problems import Fault, Problem, sentence
 from enrollment.worker_status import WorkerStatus
 
 LOOK_SECONDS = 2
-"""How long the database may take to greet a new connection."""
+"""Seconds that the database may take to accept a new connection."""
 
 router = APIRouter(tags=["service"])
 
 
 class NotReady(Problem):
-    """Something in this process does not work."""
+    """A part of this process does not work."""
 
     status = 503
     title = sentence("Service not ready")
@@ -30,11 +30,11 @@ class NotReady(Problem):
 
 
 class VitalSigns:
-    """What this process has that may fail.
+    """The parts of this process that may fail.
 
     Args:
         url: the database's address.
-        worker: the worker inside, if there is one.
+        worker: the worker inside this process, if any.
     """
 
     def __init__(self, url: str, worker: WorkerStatus | None) -> None:
@@ -42,7 +42,7 @@ class VitalSigns:
         self.worker = worker
 
     async def faults(self) -> list[Fault]:
-        """Return what does not work."""
+        """Return a fault for each part that does not work."""
         faults = []
         if not await self._database_answers():
             faults.append(Fault("", "database", sentence("the database does not answer")))
@@ -62,13 +62,13 @@ class VitalSigns:
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Say that the process is up."""
+    """Check that the process is up."""
     return {"status": "up"}
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> dict[str, str]:
-    """Say that everything in this process works; 503 names what does not: the database, jobs, loops."""
+    """Check that everything in this process works. Status 503 lists the database, jobs or loops that do not."""
     signs: VitalSigns = request.app.state.vital_signs
     faults = await signs.faults()
     if faults:

@@ -29,7 +29,7 @@ from enrollment.demo.servers import (
 from enrollment.demo.setup import CYCLE, PASSWORD, Cast
 from enrollment.demo.terminal import Teller
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart
-from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
+from enrollment.folder_lock import FolderInUse, locked_folder, refuse_folder_in_use
 from enrollment.signals import ended_by_signal
 from enrollment.web_server import CannotListen, address_of
 
@@ -97,7 +97,7 @@ def play(folder: Path, size: Size, *, port: int | None, stays: bool) -> None:
         refuse_folder_in_use(folder)
         listening = opened.enter_context(listen_at(port))
         address = address_of(listening)
-        opened.enter_context(held_folder(folder, by="a demo", address=address))
+        opened.enter_context(locked_folder(folder, by="a demo", address=address))
         tell.headline("The service starts: PostgreSQL, its tables, web processes, a worker.")
         environment = settings_of(opened.enter_context(new_database(folder)), address)
         enrollment(environment, "migrate")

@@ -127,7 +127,7 @@ def test_after_an_outage_jobs_and_loops_go_on_in_the_web_process(database: str, 
         proxy.refuse()
         until(lambda: asking.broken() == ["database"], "not ready")
         assert asking.status("/v1/cycles") == 503
-        until(lambda: told(log, "no jobs are run until the runner is begun anew") > 0 or not asking.broken(), "ended")
+        until(lambda: told(log, "job runner stopped; it restarts soon") > 0 or not asking.broken(), "ended")
 
         proxy.pass_on()
         asking.until_ready()
