@@ -1,8 +1,8 @@
-"""Every table of the service, known to `Table.metadata` once this is imported."""
+"""The database address for Alembic."""
 
 from enrollment.settings import settings_of_environment
 
 
 def address_of_environment() -> str:
-    """Return the database's address as the environment has it."""
+    """Return the database address from the environment."""
     return settings_of_environment().database_url
