@@ -1,5 +1,6 @@
-"""The database address for Alembic."""
+"""Every table of the service, for Alembic: importing this module adds all tables to `Table.metadata`."""
 
+import enrollment.app as _  # noqa: F401 - the app imports every feature
 from enrollment.settings import settings_of_environment
 
 

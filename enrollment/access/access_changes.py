@@ -15,6 +15,7 @@ from enrollment.access.accounts import (
     LastAdministrator,
     add_account,
     administrators,
+    append_public,
     end_tokens,
     is_administrator,
     lock_access,
@@ -24,7 +25,6 @@ from enrollment.access.accounts import (
     roles_in,
     roles_of,
     set_roles,
-    append_public,
 )
 from enrollment.access.callers import Role, Staff
 from enrollment.access.inputs import AccessChangeIn, RoleIn

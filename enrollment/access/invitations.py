@@ -1,4 +1,4 @@
-"""Invitations: a one-time code with which the owner of an account, and nobody else, sets its password."""
+"""Invitations: a one-time code with which an account owner sets the password."""
 
 import hashlib
 import uuid
@@ -23,7 +23,7 @@ CODE_GROUPS = 5
 
 
 class InvitationRefused(Unauthenticated):
-    """No such invitation; whether the account, the code or the time is wrong, is not said."""
+    """The invitation is not valid. The answer does not say whether the account, the code or the time is wrong."""
 
     title = sentence("Invitation not valid")
     detail = sentence(
@@ -41,15 +41,15 @@ def invite(
     settings: Settings,
     first: bytes | None = None,
 ) -> str:
-    """Make the invitation of an account, in place of any before, and return the code, which is shown once.
+    """Replace the invitation of an account, and return its code, which is shown once.
 
     Args:
         session: the transaction.
         staff: the account.
-        sponsor: the administrator who alone hands out the code.
-        by: who makes the invitation.
-        settings: how long it holds.
-        first: the digest of a first part that another administrator holds already; the code is then the second part.
+        sponsor: the administrator who hands out the code alone.
+        by: the caller.
+        settings: the settings.
+        first: the digest of the first part, if another administrator has it. The code is then the second part.
     """
     code = new_code(CODE_GROUPS)
     session.execute(delete(Invitation).where(Invitation.staff_id == staff.id, Invitation.used_at.is_(None)))
@@ -71,11 +71,11 @@ def invite(
 
 
 def accept_invitation(session: Session, body: InvitationAcceptanceIn, *, address: str) -> None:
-    """Set the password of an account as its owner, who has the code: all of its parts.
+    """Set the password of an account with its complete invitation code.
 
     Raises:
-        InvitationRefused: if the account, a part of the code or the time is not right.
-        MalformedBody: if the password is easily guessed; the code is still good then.
+        InvitationRefused: if the account or the code is wrong, or the invitation has expired.
+        MalformedBody: if the password is easy to guess. The code stays valid.
     """
     staff = session.get(StaffAccount, body.id, with_for_update={"key_share": True})
     now = clock(session)
@@ -95,7 +95,7 @@ def accept_invitation(session: Session, body: InvitationAcceptanceIn, *, address
 
 
 def _refuse(session: Session, name: str, address: str, now: datetime, *, known: bool) -> NoReturn:
-    """Refuse a code; record the first one in 15 minutes from an address, if there is such an account."""
+    """Refuse a code. Record the first failure in 15 minutes per address, if the account exists."""
     limit = AttemptLimit(hashlib.sha256(f"invitation\n{name}\n{address}".encode()).digest()[:16], most=1)
     if known and count_attempt(session, limit, now, forgiven=None) is None:
         record(session, Event.INVITATION_FAILED, Somebody(f"staff:{name}", address))

@@ -1,8 +1,8 @@
-"""Sign in: limits that a stranger cannot turn against the owner, then the password, then the second factor.
+"""Sign in: check the attempt limits, the password and the second factor.
 
-Failed attempts count for an account together with an address, so a stranger elsewhere locks nobody out. Attempts from
-addresses that the account never signed in from count together, so that many addresses do not help. A device that has
-signed in before has a token of its own, with a count of its own: it lets the owner in whatever others do.
+Failed attempts count per account and address, so a stranger elsewhere cannot lock the owner out. Attempts from unknown
+addresses count together, so many addresses do not help an attacker. A known device has its own token and its own count,
+so the owner can sign in whatever others do.
 """
 
 import secrets
@@ -42,11 +42,11 @@ MAX_CODES = 10
 """Attempts in 15 minutes."""
 
 Needs = Literal["second-factor", "second-factor-setup"]
-"""What a new session still lacks."""
+"""The next step of a new session."""
 
 
 class SignInRefused(Unauthenticated):
-    """Name or password is wrong, or the account is closed; which, is not said."""
+    """The name or password is wrong, or the account is closed. The answer does not say which."""
 
     title = sentence("Sign-in failed")
     detail = sentence(
@@ -55,7 +55,7 @@ class SignInRefused(Unauthenticated):
 
 
 class TooManySignIns(Problem):
-    """Too many wrong passwords."""
+    """Too many sign-in attempts."""
 
     status = 429
     title = sentence("Too many sign-in attempts")
@@ -67,7 +67,7 @@ class TooManySignIns(Problem):
 
 @dataclass(frozen=True, slots=True)
 class SignedInNow:
-    """A new session, what it still lacks, and the token by which the device is known from now on."""
+    """A new session, its next step, and the token of the known device."""
 
     new: NewToken
     needs: Needs | None
@@ -76,7 +76,7 @@ class SignedInNow:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What a sign-in is tried with: whose limits count, and what is known of the account."""
+    """A counted attempt: its limits, and the account's password hash."""
 
     limits: tuple[AttemptLimit, ...]
     passed: Passed | None
@@ -85,20 +85,20 @@ class _Tried:
 
 
 def sign_in(sessions: "sessionmaker[Session]", body: SessionIn, *, address: str, settings: Settings) -> SignedInNow:
-    """Open a session for a name and a password; what fails is counted, in transactions that the refusal does not undo.
+    """Open a session for a name and a password. A refusal does not undo the count of the attempt.
 
-    No transaction is open while the password is hashed, which takes its time on purpose.
+    No transaction is open while the password is hashed, because hashing is slow on purpose.
 
     Args:
-        sessions: where transactions are opened.
-        body: the name, the password, and perhaps a code and a device's token.
+        sessions: opens the transactions.
+        body: the name, the password, and optionally a code and a device token.
         address: the hash of the client's address.
-        settings: for how long, and who needs a second factor.
+        settings: the settings.
 
     Raises:
         SignInRefused: if the name or the password is wrong, or the account is closed.
         SecondFactorRefused: if the password is right and the code is not.
-        TooManySignIns: if there were too many attempts from here.
+        TooManySignIns: after too many attempts.
     """
     with transaction(sessions) as session:
         tried = _count(session, body, address, settings)
@@ -114,7 +114,7 @@ def sign_in(sessions: "sessionmaker[Session]", body: SessionIn, *, address: str,
 
 
 def _count(session: Session, body: SessionIn, address: str, settings: Settings) -> _Tried:
-    """Count the attempt against each limit in turn, always in the same order; stop at the first that is passed."""
+    """Count the attempt against each limit in a fixed order. Stop at the first exceeded limit."""
     now = clock(session)
     forget_old_attempts(session, now)
     account = session.get(StaffAccount, body.id)
@@ -159,7 +159,7 @@ def _finish(
     address: str,
     settings: Settings,
 ) -> SignedInNow | Problem:
-    """Open the session, or return the refusal, which is recorded in the same transaction."""
+    """Open the session, or return the refusal. Record either in the same transaction."""
     somebody = Somebody(f"staff:{body.id}", address)
     account = session.get(StaffAccount, body.id, with_for_update=FOR_ROWS) if right else None
     if account is None or not account.active or account.password != tried.password:
@@ -207,7 +207,7 @@ def _refuse_code(
 
 
 def _know(session: Session, account: str, address: str, device: str | None, settings: Settings) -> str:
-    """Know the address and the device from now on; return the device's token."""
+    """Remember the address and the device. Return the device token."""
     known = session.get(KnownPlace, (account, _place(settings, account, f"device\n{device}")))
     token = device if device is not None and known is not None else secrets.token_urlsafe(24)
     for place in (f"address\n{address}", f"device\n{token}"):

@@ -1,4 +1,4 @@
-"""`/docs`: every operation; `/docs/problems`: every refusal."""
+"""The pages `/docs` (every operation) and `/docs/problems` (every problem code)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-DEEPEST = 3
-"""How far a body's shape is unfolded; deeper parts are named by their type."""
+MAX_DEPTH = 3
+"""Levels of a body that the page shows. Deeper parts show only their type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation as the page shows it."""
+    """One operation on the page."""
 
     id: str
     method: str
@@ -64,7 +64,7 @@ def show_operations(request: Request) -> HTMLResponse:
 
 @router.get("/docs/problems")
 def show_problems() -> HTMLResponse:
-    """Show every kind of refusal: its code, status and sentences."""
+    """Show every problem: its code, status and sentences."""
     return _page("problems.html", kinds=Problem.catalogue())
 
 
@@ -129,12 +129,12 @@ def _fields(document: Mapping[str, Json], schema: Mapping[str, Json], depth: int
         schema_of_part = _object(part)
         says = str(schema_of_part.get("description", ""))
         yield Field(name, _kind(document, schema_of_part), name in needed, says, depth)
-        if depth + 1 < DEEPEST:
+        if depth + 1 < MAX_DEPTH:
             yield from _fields(document, schema_of_part, depth + 1)
 
 
 def _inner(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the object that a schema comes down to, through references, lists and alternatives."""
+    """Return the object schema behind references, lists and alternatives."""
     if "$ref" in schema:
         found = _object(_object(document["components"])["schemas"])
         return _inner(document, _object(found[str(schema["$ref"]).rsplit("/", 1)[1]]))
