@@ -125,13 +125,13 @@ class _Wire:
 
     def again(self, body: bytes) -> Receive:
         """Return a receiver that repeats the body, then passes on the connection."""
-        given = False
+        repeated = False
 
         async def receive() -> Message:
-            nonlocal given
-            if given:
+            nonlocal repeated
+            if repeated:
                 return await self.receive()
-            given = True
+            repeated = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         return receive
@@ -142,10 +142,10 @@ class _Wire:
             continue
 
     async def _linger(self) -> None:
-        taken = 0
+        received = 0
         try:
             async with asyncio.timeout(LINGER_SECONDS):
-                while self._unread and taken < LINGER_BYTES:
-                    taken += len((await self.receive()).get("body", b""))
+                while self._unread and received < LINGER_BYTES:
+                    received += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

@@ -214,9 +214,9 @@ async def _look_once_up(app: FastAPI) -> None:
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        wanted = app.state.settings.metrics_token
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+        expected = app.state.settings.metrics_token
+        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if expected is None or not secrets.compare_digest(sent.encode(), expected.get_secret_value().encode()):
             raise NotFound
         await work_metrics.refresh()
         return Response(app.state.metrics.render(), media_type="text/plain; version=0.0.4")

@@ -38,15 +38,15 @@ KEPT_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_c
 """TCP settings that detect a lost host. A Unix socket ignores them."""
 
 
-def lasting(url: str, *, patience: int) -> dict[str, str]:
+def timeout_parameters(url: str, *, patience: int) -> dict[str, str]:
     """Return the parameters of a connection with timeouts. Parameters in the address itself win."""
-    given = conninfo_to_dict(url)
-    wanted = {"connect_timeout": str(patience), **KEPT_ALIVE}
-    return {name: value for name, value in wanted.items() if name not in given}
+    chosen = conninfo_to_dict(url)
+    defaults = {"connect_timeout": str(patience), **KEPT_ALIVE}
+    return {name: value for name, value in defaults.items() if name not in chosen}
 
 
 def _address(url: str, patience: int) -> str:
-    return make_conninfo(url, **lasting(url, patience=patience))
+    return make_conninfo(url, **timeout_parameters(url, patience=patience))
 
 
 class ServerHangs(psycopg.OperationalError):
@@ -103,9 +103,9 @@ def _watched(gen: PQGen[RV], pgconn: pq.abc.PGconn, prober: Prober) -> PQGen[RV]
     """Pass on a statement's waits. Close its connection when the server hangs."""
     began = time.monotonic()
     try:
-        wanted = next(gen)
+        event = next(gen)
         while True:
-            ready = yield wanted
+            ready = yield event
             if ready:
                 began = time.monotonic()
             elif (
@@ -115,7 +115,7 @@ def _watched(gen: PQGen[RV], pgconn: pq.abc.PGconn, prober: Prober) -> PQGen[RV]
             ):
                 pgconn.finish()
                 raise ServerHangs("the server does not answer")
-            wanted = gen.send(ready)
+            event = gen.send(ready)
     except StopIteration as done:
         result: RV = done.value
         return result

@@ -17,7 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from enrollment.connections import PATIENCE_SECONDS, Prober, async_connection_class, connection_class, lasting
+from enrollment.connections import (
+    PATIENCE_SECONDS,
+    Prober,
+    async_connection_class,
+    connection_class,
+    timeout_parameters,
+)
 from enrollment.problems import OutcomeUnknown
 from enrollment.stored_values import read_leniently
 
@@ -89,7 +95,10 @@ def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS, bou
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), **lasting(url, patience=patience)},
+        connect_args={
+            "options": PLANNED_ANEW + (BOUNDED if bounded else ""),
+            **timeout_parameters(url, patience=patience),
+        },
         hide_parameters=True,  # exceptions must not show parameters, which may be a child's
     )
     event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
@@ -134,7 +143,7 @@ def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) ->
     pool = AsyncConnectionPool(
         url,
         connection_class=async_connection_class(Prober(url, patience)),
-        kwargs={"options": BY_KEY + BOUNDED, **lasting(url, patience=patience)},
+        kwargs={"options": BY_KEY + BOUNDED, **timeout_parameters(url, patience=patience)},
         configure=_read_leniently,
         min_size=1,
         max_size=connections,
@@ -181,12 +190,12 @@ def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
         try:
             session.commit()
         except DBAPIError as error:
-            if said_no(error.orig):
+            if refused_by_server(error.orig):
                 raise
             raise OutcomeUnknown from error
 
 
-def said_no(error: BaseException | None) -> bool:
+def refused_by_server(error: BaseException | None) -> bool:
     """Say whether the server itself refused a statement, so that nothing was stored.
 
     Otherwise the connection was lost (SQLSTATE 08… or 57P…, or none), and the server may have committed.

@@ -69,8 +69,8 @@ def _settings() -> Settings:
 def max_connections() -> int:
     """Return the maximum number of client connections, by the settings and the open-file limit."""
     may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _settings().http_connections
-    return wanted if may_open == resource.RLIM_INFINITY else max(1, min(wanted, may_open - RESERVED_FILES))
+    configured = _settings().http_connections
+    return configured if may_open == resource.RLIM_INFINITY else max(1, min(configured, may_open - RESERVED_FILES))
 
 
 class GuardedProtocol(HttpToolsProtocol):

@@ -19,7 +19,14 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment.connections import PAUSE_SECONDS, Prober, ServerWatch, async_connection_class, is_lost, lasting
+from enrollment.connections import (
+    PAUSE_SECONDS,
+    Prober,
+    ServerWatch,
+    async_connection_class,
+    is_lost,
+    timeout_parameters,
+)
 from enrollment.database import transaction
 from enrollment.failures import Breakage, breakage_of, forget, forget_finished, note
 from enrollment.worker_status import JOBS as JOB_RUNNER
@@ -259,7 +266,7 @@ class _Runner:
         connector = PsycopgConnector(
             conninfo=self._url,
             connection_class=self._connection_class,
-            kwargs=lasting(self._url, patience=self._patience),
+            kwargs=timeout_parameters(self._url, patience=self._patience),
             min_size=1,
             max_size=4,
             timeout=self._patience,

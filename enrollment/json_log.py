@@ -68,9 +68,9 @@ class _FramesOnly:
 def frames_of(error: BaseException | None) -> list[str]:
     """Return the types and places of an exception and its causes, without messages."""
     frames: list[str] = []
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         frames += [type(error).__name__, *_frames(error.__traceback__)]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return frames

@@ -63,7 +63,7 @@ class Guarded:
         else:
             await self._answer_error(Request(scope), UnknownHost())(scope, receive, send_guarded)
 
-    def _added(self, method: str, asked: dict[bytes, bytes], answered: Headers) -> Iterator[tuple[bytes, bytes]]:
+    def _added(self, method: str, requested: dict[bytes, bytes], answered: Headers) -> Iterator[tuple[bytes, bytes]]:
         """Yield the security headers that an answer lacks."""
         names = {name.lower() for name, _ in answered}
         if b"x-content-type-options" not in names:
@@ -73,7 +73,7 @@ class Guarded:
         if b"referrer-policy" not in names:
             yield b"referrer-policy", b"no-referrer"
         # Answers to a token, or to a change, may be personal: caches must not store them.
-        if b"cache-control" not in names and (b"authorization" in asked or method != "GET"):
+        if b"cache-control" not in names and (b"authorization" in requested or method != "GET"):
             yield b"cache-control", b"no-store"
         if self._secure:
             yield b"strict-transport-security", b"max-age=%d; includeSubDomains" % A_YEAR

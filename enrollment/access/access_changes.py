@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import (
@@ -141,6 +141,14 @@ def _hands_out_code(session: Session, body: AccessChangeIn) -> bool:
         return True
     gains = makes_administrator(roles_in(body.roles)) and not makes_administrator(roles_of(session, body.staff))
     return body.what == "roles" and gains
+
+
+def changes_with_status(status: str | None) -> Select[AccessChange, str]:
+    """Select access changes with their current status, optionally only those with one status."""
+    is_expired = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
+    current = case((is_expired, "expired"), else_=AccessChange.status)
+    query = select(AccessChange, current)
+    return query if status is None else query.where(current == status)
 
 
 def approve_change(

@@ -26,7 +26,7 @@ class AttemptLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class LimitExceeded:
     """An exceeded limit."""
 
     until: datetime
@@ -34,7 +34,9 @@ class Passed:
     """Whether this attempt is the first refused one."""
 
 
-def count_attempt(session: Session, limit: AttemptLimit, now: datetime, *, forgiven: datetime | None) -> Passed | None:
+def count_attempt(
+    session: Session, limit: AttemptLimit, now: datetime, *, forgiven: datetime | None
+) -> LimitExceeded | None:
     """Count an attempt before it is checked, so that parallel attempts cannot exceed the limit.
 
     A refused attempt does not make the wait longer. Callers count against several limits always in the same order.
@@ -58,7 +60,7 @@ def count_attempt(session: Session, limit: AttemptLimit, now: datetime, *, forgi
     ).one()
     if number <= limit.most:
         return None
-    return Passed(since + WINDOW, first=number == limit.most + 1)
+    return LimitExceeded(since + WINDOW, first=number == limit.most + 1)
 
 
 def uncount_attempt(session: Session, limit: AttemptLimit) -> None:

@@ -38,8 +38,8 @@ def record_denied_acts(app: FastAPI) -> None:
 def _record(session: Session, caller: Partner | Staff, act: str, settings: Settings) -> None:
     """Record the first denied requests in 15 minutes, and then once that more follow."""
     limit = AttemptLimit(keyed(settings, "attempts", f"denied\n{caller.account}\n{act}"), MAX_RECORDED)
-    passed = count_attempt(session, limit, clock(session), forgiven=None)
-    if passed is None:
+    exceeded = count_attempt(session, limit, clock(session), forgiven=None)
+    if exceeded is None:
         record(session, Event.DENIED, caller, {"act": act})
-    elif passed.first:
-        record(session, Event.DENIED, caller, {"act": act, "more_until": passed.until.isoformat()})
+    elif exceeded.first:
+        record(session, Event.DENIED, caller, {"act": act, "more_until": exceeded.until.isoformat()})

@@ -60,18 +60,18 @@ def require_session(session: InTransaction, request: Request, _: StaffBearer = N
     return identify_session(session, request)
 
 
-def refuse_scopes(held: frozenset[str], wanted: SecurityScopes) -> None:
+def refuse_scopes(granted: frozenset[str], needed: SecurityScopes) -> None:
     """Refuse a token without the scopes that a route needs.
 
     Raises:
         Forbidden: with the missing scopes.
     """
-    missing = sorted(set(wanted.scopes) - held)
+    missing = sorted(set(needed.scopes) - granted)
     if missing:
         raise Forbidden(needs=", ".join(missing))
 
 
-def require_partner(wanted: SecurityScopes, caller: Caller, _: PartnerBearer = None) -> Partner:
+def require_partner(needed: SecurityScopes, caller: Caller, _: PartnerBearer = None) -> Partner:
     """Admit a partner with the scopes.
 
     Raises:
@@ -79,11 +79,11 @@ def require_partner(wanted: SecurityScopes, caller: Caller, _: PartnerBearer = N
     """
     if not isinstance(caller, Partner):
         raise Forbidden(needs="a partner's access token")
-    refuse_scopes(caller.scopes, wanted)
+    refuse_scopes(caller.scopes, needed)
     return caller
 
 
-async def require_client(wanted: SecurityScopes, request: Request, _: PartnerBearer = None) -> Client:
+async def require_client(needed: SecurityScopes, request: Request, _: PartnerBearer = None) -> Client:
     """Admit a partner's signed token with the scopes. The verb checks that the partner is still active.
 
     Raises:
@@ -96,7 +96,7 @@ async def require_client(wanted: SecurityScopes, request: Request, _: PartnerBea
     client = partner_of_token(token, request.app.state.settings)
     if client is None:
         raise Unauthenticated
-    refuse_scopes(client.scopes, wanted)
+    refuse_scopes(client.scopes, needed)
     return client
 
 
@@ -106,7 +106,7 @@ def _refuse_staff(request: Request) -> None:
     raise Forbidden(needs="a partner's access token")
 
 
-def require_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_staff(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit staff with the scopes. The route checks the place.
 
     Raises:
@@ -114,17 +114,17 @@ def require_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None)
     """
     if not isinstance(caller, Staff):
         raise Forbidden(needs="a staff account")
-    refuse_scopes(caller.scopes, wanted)
+    refuse_scopes(caller.scopes, needed)
     return caller
 
 
-def require_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_administrator(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit an administrator with the scopes.
 
     Raises:
         Forbidden: if the caller lacks the role or a scope.
     """
-    staff = require_staff(wanted, caller)
+    staff = require_staff(needed, caller)
     if not staff.is_administrator:
         raise Forbidden(needs=sentence("the administrator role"))
     return staff
@@ -140,7 +140,7 @@ def refuse_absent(staff: Staff) -> None:
         raise PresenceNeeded(minutes=staff.present_for)
 
 
-def require_present_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_present_staff(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit staff with the scopes and a fresh proof of presence.
 
     Raises:
@@ -148,44 +148,44 @@ def require_present_staff(wanted: SecurityScopes, caller: Caller, _: StaffBearer
         SessionNeeded: if the token is a personal token.
         PresenceNeeded: if the proof is too old.
     """
-    staff = require_staff(wanted, caller)
+    staff = require_staff(needed, caller)
     if not staff.is_session:
         raise SessionNeeded
     refuse_absent(staff)
     return staff
 
 
-def require_present_administrator(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_present_administrator(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit an administrator with the scopes and a fresh proof of presence.
 
     Raises:
         Forbidden: if the caller lacks the role or a scope.
         PresenceNeeded: if the proof is too old, or the token is a personal token.
     """
-    staff = require_administrator(wanted, caller)
+    staff = require_administrator(needed, caller)
     refuse_absent(staff)
     return staff
 
 
-def require_reader(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_reader(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit an administrator or an auditor, to read the records of all schools.
 
     Raises:
         Forbidden: if the caller has neither role, or a scope is missing.
     """
-    staff = require_staff(wanted, caller)
+    staff = require_staff(needed, caller)
     if not staff.sees_everything:
         raise Forbidden(needs=sentence("the administrator or auditor role"))
     return staff
 
 
-def require_auditor(wanted: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
+def require_auditor(needed: SecurityScopes, caller: Caller, _: StaffBearer = None) -> Staff:
     """Admit an auditor, to read a whole round under its tickets. Tickets have no names, but they can be traced.
 
     Raises:
         Forbidden: if the caller lacks the role or a scope.
     """
-    staff = require_staff(wanted, caller)
+    staff = require_staff(needed, caller)
     if not staff.is_(RoleKind.AUDITOR):
         raise Forbidden(needs=sentence("the auditor role"))
     return staff

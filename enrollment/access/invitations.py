@@ -70,6 +70,12 @@ def invite(
     return code
 
 
+def invitation_expiry(session: Session, staff_id: str) -> datetime:
+    """Return when the open invitation of an account expires."""
+    query = select(Invitation.expires_at).where(Invitation.staff_id == staff_id, Invitation.used_at.is_(None))
+    return session.scalars(query).one()
+
+
 def accept_invitation(session: Session, body: InvitationAcceptanceIn, *, address: str) -> None:
     """Set the password of an account with its complete invitation code.
 

@@ -31,7 +31,7 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
 @cache
-def nobodys_hash() -> str:
+def dummy_hash() -> str:
     """Return a hash of no account, so that refusing an unknown name takes as long as a known one."""
     return HASHER.hash("nobody's password")
 
@@ -39,7 +39,7 @@ def nobodys_hash() -> str:
 def is_right(known: str | None, password: str) -> bool:
     """Say whether a password matches a stored hash."""
     try:
-        HASHER.verify(known or nobodys_hash(), password)
+        HASHER.verify(known or dummy_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
     return known is not None

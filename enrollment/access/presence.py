@@ -149,10 +149,10 @@ def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[
     account = lock_account(session, by.id)
     now = clock(session)
     limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{by.id}"), MAX_PROOFS)
-    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
-    if passed is not None:
-        seconds = seconds_until(passed.until, now)
-        if passed.first:
+    exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if exceeded is not None:
+        seconds = seconds_until(exceeded.until, now)
+        if exceeded.first:
             record(session, Event.PROOF_LIMITED, by)
         keep_and_refuse(session, TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds))
     return account, limit, now

@@ -89,7 +89,7 @@ def record(session: Session, event: Event, by: "Actor | Somebody", about: Mappin
     Args:
         session: the transaction.
         event: the kind of event.
-        by: the caller, or the account that was tried.
+        by: the caller, or the account that was attempt.
         about: ids of the subject; never a secret or a child's name.
     """
     session.execute(

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.accounts import FOR_ROWS, roles_of
 from enrollment.access.attempt_limits import (
     AttemptLimit,
-    Passed,
+    LimitExceeded,
     clear_attempts,
     count_attempt,
     forget_old_attempts,
@@ -75,11 +75,11 @@ class SignedInNow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _CountedAttempt:
     """A counted attempt: its limits, and the account's password hash."""
 
     limits: tuple[AttemptLimit, ...]
-    passed: Passed | None
+    exceeded: LimitExceeded | None
     seconds: int
     password: str | None
 
@@ -101,19 +101,19 @@ def sign_in(sessions: "sessionmaker[Session]", body: SessionIn, *, address: str,
         TooManySignIns: after too many attempts.
     """
     with transaction(sessions) as session:
-        tried = _count(session, body, address, settings)
-    if tried.passed is not None:
-        raise TooManySignIns(headers={"Retry-After": str(tried.seconds)}, seconds=tried.seconds)
-    right = is_right(tried.password, body.password)
-    new_hash = hash_of(body.password) if right and tried.password and needs_new_hash(tried.password) else None
+        attempt = _count(session, body, address, settings)
+    if attempt.exceeded is not None:
+        raise TooManySignIns(headers={"Retry-After": str(attempt.seconds)}, seconds=attempt.seconds)
+    right = is_right(attempt.password, body.password)
+    new_hash = hash_of(body.password) if right and attempt.password and needs_new_hash(attempt.password) else None
     with transaction(sessions) as session:
-        done = _finish(session, body, tried, right=right, new_hash=new_hash, address=address, settings=settings)
+        done = _finish(session, body, attempt, right=right, new_hash=new_hash, address=address, settings=settings)
     if isinstance(done, Problem):
         raise done
     return done
 
 
-def _count(session: Session, body: SessionIn, address: str, settings: Settings) -> _Tried:
+def _count(session: Session, body: SessionIn, address: str, settings: Settings) -> _CountedAttempt:
     """Count the attempt against each limit in a fixed order. Stop at the first exceeded limit."""
     now = clock(session)
     forget_old_attempts(session, now)
@@ -122,12 +122,12 @@ def _count(session: Session, body: SessionIn, address: str, settings: Settings) 
     counted = []
     for limit in limits:
         counted.append(limit)
-        passed = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
-        if passed is not None:
-            if passed.first and account is not None:
+        exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
+        if exceeded is not None:
+            if exceeded.first and account is not None:
                 record(session, Event.SIGN_IN_LIMITED, Somebody(f"staff:{body.id}", address))
-            return _Tried(tuple(counted), passed, seconds_until(passed.until, now), None)
-    return _Tried(tuple(counted), None, 0, account.password if account and account.active else None)
+            return _CountedAttempt(tuple(counted), exceeded, seconds_until(exceeded.until, now), None)
+    return _CountedAttempt(tuple(counted), None, 0, account.password if account and account.active else None)
 
 
 def _limits(session: Session, body: SessionIn, address: str, settings: Settings) -> list[AttemptLimit]:
@@ -152,7 +152,7 @@ def _place(settings: Settings, account: str, place: str) -> bytes:
 def _finish(
     session: Session,
     body: SessionIn,
-    tried: _Tried,
+    attempt: _CountedAttempt,
     *,
     right: bool,
     new_hash: str | None,
@@ -162,14 +162,14 @@ def _finish(
     """Open the session, or return the refusal. Record either in the same transaction."""
     somebody = Somebody(f"staff:{body.id}", address)
     account = session.get(StaffAccount, body.id, with_for_update=FOR_ROWS) if right else None
-    if account is None or not account.active or account.password != tried.password:
+    if account is None or not account.active or account.password != attempt.password:
         if session.get(StaffAccount, body.id) is not None:
             record(session, Event.SIGN_IN_FAILED, somebody)
         return SignInRefused()
     if new_hash is not None:
         account.password = new_hash
-    clear_attempts(session, tried.limits[0])
-    for limit in tried.limits[1:]:
+    clear_attempts(session, attempt.limits[0])
+    for limit in attempt.limits[1:]:
         uncount_attempt(session, limit)
     has = factors_of(session, account.id)
     has_factor = bool(has.all)
@@ -193,10 +193,10 @@ def _refuse_code(
 ) -> Problem | None:
     now = clock(session)
     limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{account.id}"), MAX_CODES)
-    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
-    if passed is not None:
-        seconds = seconds_until(passed.until, now)
-        if passed.first:
+    exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if exceeded is not None:
+        seconds = seconds_until(exceeded.until, now)
+        if exceeded.first:
             record(session, Event.PROOF_LIMITED, somebody)
         return TooManySignIns(headers={"Retry-After": str(seconds)}, seconds=seconds)
     if not app_code_is_right(session, account.id, code, settings):

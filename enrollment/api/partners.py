@@ -69,16 +69,16 @@ def give_access_token(
     if client is None:
         partners.record_client_failure(session, name, address_of(request))
         keep_and_refuse(session, ClientUnknown())
-    wanted = frozenset(form.scope.split()) or client.scopes
-    if not wanted <= client.scopes:
+    scopes = frozenset(form.scope.split()) or client.scopes
+    if not scopes <= client.scopes:
         raise ScopeRefused
     response.headers["Cache-Control"] = "no-store"
     settings = request.app.state.settings
     return AccessTokenOut(
         token_type="Bearer",  # noqa: S106 - the type, not a secret
-        access_token=access_token(Client(client.id, wanted, client.secret), settings),
+        access_token=access_token(Client(client.id, scopes, client.secret), settings),
         expires_in=settings.token_minutes * 60,
-        scope=" ".join(sorted(wanted)),
+        scope=" ".join(sorted(scopes)),
     )
 
 
@@ -97,7 +97,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
 def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[PartnerOut]:
     """List the partners."""
     found = paging.read(session, select(PartnerAccount), by=[PartnerAccount.id])
-    return found.show(lambda partner: _partner_shown(partner, partners.valid_secrets(session, partner.id)))
+    return found.show(lambda partner: _partner_out(partner, partners.valid_secrets(session, partner.id)))
 
 
 @router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
@@ -107,7 +107,7 @@ def make_partner(
     """Make a partner. Then make a secret for it."""
     partner = partners.make_partner(session, body, by=staff)
     show_version(response, partner.version)
-    return _partner_shown(partner, [])
+    return _partner_out(partner, [])
 
 
 @router.get("/v1/partners/{partner}")
@@ -119,7 +119,7 @@ def read_partner(
     if found is None:
         raise NotFound
     show_version(response, found.version)
-    return _partner_shown(found, partners.valid_secrets(session, partner))
+    return _partner_out(found, partners.valid_secrets(session, partner))
 
 
 @router.put("/v1/partners/{partner}")
@@ -136,7 +136,7 @@ def change_partner(
     refuse_stale(if_match, found.version)
     partners.change_partner(session, found, body, by=staff)
     show_version(response, found.version)
-    return _partner_shown(found, partners.valid_secrets(session, partner))
+    return _partner_out(found, partners.valid_secrets(session, partner))
 
 
 @router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
@@ -157,7 +157,7 @@ def revoke_secret(
     partners.revoke_secret(session, partners.lock_partner(session, partner), secret, by=staff)
 
 
-def _partner_shown(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> PartnerOut:
+def _partner_out(partner: PartnerAccount, valid: Sequence[PartnerSecret]) -> PartnerOut:
     return PartnerOut(
         id=partner.id,
         name=partner.name,

@@ -29,11 +29,11 @@ def read_security_log(
 
     Keep `resume_cursor` to continue later from the same place.
     """
-    asked = events(session, account=account, event=event)
-    return paging.read_feed(session, asked, by=SecurityPlace.place, show=_shown)
+    query = events(session, account=account, event=event)
+    return paging.read_feed(session, query, by=SecurityPlace.place, show=_event_out)
 
 
-def _shown(place: int, row: SecurityEvent) -> SecurityEventOut:
+def _event_out(place: int, row: SecurityEvent) -> SecurityEventOut:
     return SecurityEventOut.model_validate(
         {
             "place": place,

@@ -40,7 +40,7 @@ def open_session(request: Request, response: Response, body: SessionIn) -> Sessi
     state = request.app.state
     done = sign_in(state.sessions, body, address=address_of(request), settings=state.settings)
     response.headers["Cache-Control"] = "no-store"
-    shown = _token_shown(done.new.token, done.new.words)
+    shown = _token_out(done.new.token, done.new.words)
     return SessionOut(**shown.model_dump(), needs=done.needs, device=done.device)
 
 
@@ -73,15 +73,15 @@ def change_password(request: Request, session: InTransaction, by: ActsForSelf, b
 @router.get("/v1/tokens")
 def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenOut]:
     """List your own valid sessions and personal tokens, newest first."""
-    asked = sessions.tokens_of(session, staff)
-    return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
+    query = sessions.tokens_of(session, staff)
+    return paging.read(session, query, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_out)
 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
     """Make a personal token. The answer shows it once. Making a token needs a session, not a personal token."""
     new = sessions.make_personal_token(session, body, by=by)
-    return _token_shown(new.token, new.words)
+    return _token_out(new.token, new.words)
 
 
 @router.delete("/v1/tokens/{token}", status_code=status.HTTP_204_NO_CONTENT)
@@ -94,7 +94,7 @@ def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None
 def list_factors(session: InTransaction, by: InSession) -> FactorsOut:
     """List your second factors."""
     has = second_factors.factors_of(session, by.id)
-    return FactorsOut(data=[_factor_shown(row) for row in has.all], recovery_codes_left=has.recovery_codes)
+    return FactorsOut(data=[_factor_out(row) for row in has.all], recovery_codes_left=has.recovery_codes)
 
 
 @router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
@@ -147,13 +147,13 @@ def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, fac
     second_factors.remove_factor(session, factor, by=by, needed=needed)
 
 
-def _token_shown(token: StaffToken, words: str | None = None) -> StaffTokenOut:
+def _token_out(token: StaffToken, words: str | None = None) -> StaffTokenOut:
     return StaffTokenOut(
         id=token.id, kind=token.kind, name=token.name, scopes=token.scopes, expires_at=token.expires_at, token=words
     )
 
 
-def _factor_shown(row: AuthenticatorApp | Passkey) -> FactorOut:
+def _factor_out(row: AuthenticatorApp | Passkey) -> FactorOut:
     if isinstance(row, Passkey):
         return FactorOut(id=row.id, kind="passkey", name=row.name, made_at=row.made_at)
     return FactorOut(id=row.id, kind="app", name=None, made_at=row.made_at)

@@ -95,10 +95,10 @@ def append(
 
 
 def append_all(
-    session: Session, type_: str, *, cycle: str, actor: str, told: Iterable[Mapping[str, Json]]
+    session: Session, type_: str, *, cycle: str, actor: str, fields: Iterable[Mapping[str, Json]]
 ) -> list[bytes]:
     """Write many entries of one type in the verb's transaction, in order. Return their leaf hashes."""
-    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=fields) for fields in told]
+    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=one) for one in fields]
     copy_rows(
         session,
         LogEntry,
@@ -187,18 +187,18 @@ def _size(session: Session) -> int:
 
 def _peak_hashes(session: Session, size: int) -> dict[tuple[int, int], bytes]:
     """Return the hashes of the complete subtrees of the tree, leftmost first."""
-    wanted = peaks(size)
-    if not wanted:
+    places = peaks(size)
+    if not places:
         return {}
     found = {
         (level, index): digest
         for level, index, digest in session.execute(
             select(LogNode.level, LogNode.index, LogNode.hash).where(
-                func.row(LogNode.level, LogNode.index).in_([func.row(level, index) for level, index in wanted])
+                func.row(LogNode.level, LogNode.index).in_([func.row(level, index) for level, index in places])
             )
         )
     }
-    return {place: found[place] for place in wanted}
+    return {place: found[place] for place in places}
 
 
 def _plain(value: Json) -> Json:

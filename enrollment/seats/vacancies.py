@@ -134,7 +134,7 @@ def tell(session: Session, cycle: str, told: Iterable[Mapping[str, Json] | None]
 
 
 def _tell(session: Session, cycle: str, actor: str, told: Sequence[Mapping[str, Json]]) -> None:
-    append_all(session, "vacancy", cycle=cycle, actor=actor, told=told)
+    append_all(session, "vacancy", cycle=cycle, actor=actor, fields=told)
 
 
 def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:

@@ -1,5 +1,8 @@
 """Migrations: one head, from empty to head and back, the tables that the code has, no long wait for a lock."""
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -63,6 +66,13 @@ def test_the_migrations_make_the_tables_that_the_code_has(database: str) -> None
         )
         assert compare_metadata(context, Table.metadata) == []
     engine.dispose()
+
+
+def test_a_fresh_alembic_process_knows_every_table() -> None:
+    script = "import enrollment.tables; from enrollment.database import Table; print(*sorted(Table.metadata.tables))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == sorted(Table.metadata.tables)
+    assert "ranking_version" in found.stdout.split()
 
 
 @pytest.mark.postgresql_errors("lock timeout")
