@@ -24,7 +24,7 @@ class UnknownHost(Problem):
 
     status = 421
     title = sentence("Unknown host")
-    detail = sentence("Use the service's own host name. Whoever runs the service sets its names in ENROLLMENT_HOSTS.")
+    detail = sentence("Use a host name of the service. Its administrators set the names in ENROLLMENT_HOSTS.")
 
 
 class Guarded:

@@ -65,7 +65,7 @@ class Page(BaseModel, Generic[Shown]):
 
 
 class FeedPage(Page[Shown], Generic[Shown]):
-    """One page of a list that grows at its end only."""
+    """One page of a list that only grows at its end."""
 
     resume_cursor: Annotated[
         str,

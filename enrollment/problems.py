@@ -110,7 +110,7 @@ class NotFound(Problem):
 
     status = 404
     title = sentence("Not found")
-    detail = sentence("There is nothing at this address that you can read. Check the ids in the address.")
+    detail = sentence("The record does not exist, or you may not see it. Check the ids in the address.")
 
 
 class Conflict(Problem):

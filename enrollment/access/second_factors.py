@@ -79,7 +79,7 @@ class Factors:
 
 
 class Sealed(StrEnum):
-    """When an app's secret was sealed under the newest key."""
+    """Whether an app's secret is sealed under the newest key."""
 
     BEFORE = "before"
     NOW = "now"
