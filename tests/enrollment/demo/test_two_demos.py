@@ -125,7 +125,7 @@ def test_a_demo_at_a_port_in_use_does_nothing_and_says_what_to_do(tmp_path: Path
 
 
 def in_use(port: str) -> str:
-    return f"port {port} is in use by another program. Choose another port with --port, or end that program.\n"
+    return f"port {port} is in use by another program. Choose another port with --port, or stop that program.\n"
 
 
 def test_try_at_a_port_in_use_does_nothing_and_says_what_to_do(
