@@ -18,8 +18,8 @@ from typing import cast
 import rfc8785
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment.access.inputs import PartnerIn
 from enrollment.access.partners import make_partner
-from enrollment.access.schemas import PartnerIn
 from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.audit.models import LogEntry
 from enrollment.cycles.models import Cycle

@@ -18,8 +18,8 @@ from statistics import median
 import httpx
 
 from benchmarks.load import Load, load, put
+from enrollment.access.inputs import PartnerIn
 from enrollment.access.partners import lock_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerIn
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, connect, copy_rows, sessions_of, transaction

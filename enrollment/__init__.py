@@ -1,1 +1,1 @@
-"""The service: schools that choose to take part, families' rankings through partners, rounds that anybody can check."""
+"""The enrollment service: participation, rankings, rounds, offers and the public log."""

@@ -1,7 +1,7 @@
-"""Admission: the body first, then a place in a lane, then the request; a connection or thread is held only inside.
+"""Admission: read the body, then wait for a place in a lane, then carry the request out.
 
-The body is read before the request queues, so a slow sender holds no place. An upload is the exception: its route asks
-who is sending first, see `enrollment.access.uploads`.
+The body is read before the request queues, so a slow sender takes no place. Uploads are the exception: their route
+identifies the caller first, see `enrollment.access.uploads`.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from enrollment.request_bodies import Room, announced_length, read_body
 
 LINGER_BYTES = 4 << 20
 LINGER_SECONDS = 5.0
-"""How much of a refused body is still taken from the wire, so that the caller can read why it was refused."""
+"""The service still reads this much of a refused body, so that the caller can read the refusal."""
 
 AnswerError = Callable[[Request, Exception], Response]
 
 
 class Admission:
-    """Lets a request in when its lane has a place.
+    """Admit a request when its lane has a free place.
 
     Args:
-        app: what carries the request out.
+        app: the application that carries requests out.
         lanes: the lanes of this process.
-        body_seconds: how long a small body may take to arrive.
-        answer_error: writes what an exception means to the caller as an answer.
+        body_seconds: seconds in which a small body must arrive.
+        answer_error: turns an exception into an answer.
     """
 
     def __init__(self, app: ASGIApp, *, lanes: Lanes, body_seconds: float, answer_error: AnswerError) -> None:
@@ -39,7 +39,7 @@ class Admission:
         self._answer_error = answer_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry a request out, or answer why not."""
+        """Carry a request out, or answer with the refusal."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -66,7 +66,7 @@ class Admission:
             await self._inside(scope, wire.again(body), wire)
 
     async def _inside(self, scope: Scope, receive: Receive, wire: "_Wire") -> None:
-        """Carry a request out; its place is free when it begins to answer, for then its transaction has ended."""
+        """Carry a request out. Free its place when the answer begins, because its transaction has ended by then."""
 
         async def send(message: Message) -> None:
             _leave(scope)
@@ -79,7 +79,7 @@ class Admission:
 
 
 PLACE = "place"
-"""The name under which a request's state has its place in a lane; an upload puts it there itself."""
+"""The name of the lane place in a request's state. An upload puts its own place there."""
 
 
 def _leave(scope: Scope) -> None:
@@ -89,12 +89,12 @@ def _leave(scope: Scope) -> None:
 
 
 def is_upload(path: str) -> bool:
-    """Say whether a path takes a body that is put onto the disk."""
+    """Say whether a path takes an upload, which is stored on disk."""
     return "/imports/" in path or path.endswith(":reconcile")
 
 
 class _Wire:
-    """A request's connection: knows whether the whole body has been read, and closes the connection if it has not."""
+    """A request's connection. It closes the connection unless the whole body was read."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -102,14 +102,14 @@ class _Wire:
         self.answered = False
 
     async def receive(self) -> Message:
-        """Take the next part of the body."""
+        """Receive the next part of the body."""
         message = await self._receive()
         if not message.get("more_body", False):
             self._unread = False
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; the end of it waits until the caller can have stopped sending."""
+        """Send a part of the answer. Delay the last part until the caller can have stopped sending."""
         self.answered = True
         if not self._unread:
             await self._send(message)
@@ -124,28 +124,28 @@ class _Wire:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def again(self, body: bytes) -> Receive:
-        """Return what gives a body that was read already, and then what the connection gives."""
-        given = False
+        """Return a receiver that repeats the body, then passes on the connection."""
+        repeated = False
 
         async def receive() -> Message:
-            nonlocal given
-            if given:
+            nonlocal repeated
+            if repeated:
                 return await self.receive()
-            given = True
+            repeated = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         return receive
 
     async def until_closed(self) -> None:
-        """Return when the caller closes the connection; the body must have been read."""
+        """Return when the caller closes the connection. Call it after the body was read."""
         while (await self.receive())["type"] != "http.disconnect":
             continue
 
     async def _linger(self) -> None:
-        taken = 0
+        received = 0
         try:
             async with asyncio.timeout(LINGER_SECONDS):
-                while self._unread and taken < LINGER_BYTES:
-                    taken += len((await self.receive()).get("body", b""))
+                while self._unread and received < LINGER_BYTES:
+                    received += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

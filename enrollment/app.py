@@ -1,4 +1,4 @@
-"""The service, put together: the only place, beside the command line, that knows every feature."""
+"""Assemble the service. Only this module and the command line know every feature."""
 
 import asyncio
 import secrets
@@ -12,33 +12,33 @@ from starlette.middleware import Middleware
 
 from enrollment.access.denied_acts import record_denied_acts
 from enrollment.admission import Admission
-from enrollment.api.applicants import router as applicant_routes
-from enrollment.api.audit_files import router as auditor_routes
-from enrollment.api.claims import router as claim_routes
-from enrollment.api.cycles import router as cycle_routes
-from enrollment.api.directory import router as directory_routes
-from enrollment.api.health import router as health_routes
-from enrollment.api.log import router as log_routes
-from enrollment.api.notices import router as notice_routes
-from enrollment.api.offers import router as offer_routes
-from enrollment.api.participation import router as participation_routes
-from enrollment.api.partners import router as partner_routes
-from enrollment.api.placements import router as placement_routes
-from enrollment.api.presets import router as preset_routes
-from enrollment.api.rankings import hot_router as hot_ranking_routes
-from enrollment.api.rankings import router as ranking_routes
-from enrollment.api.results import router as result_routes
-from enrollment.api.rosters import router as roster_routes
-from enrollment.api.rounds import router as round_routes
-from enrollment.api.rules import router as rules_routes
-from enrollment.api.security_log import router as security_log_routes
-from enrollment.api.sessions import router as session_routes
-from enrollment.api.staff import router as staff_routes
-from enrollment.api.targets import router as target_routes
-from enrollment.api.vacancies import router as vacancy_routes
-from enrollment.api.waitlists import router as waitlist_routes
-from enrollment.api.zones import imports as zone_import_routes
-from enrollment.api.zones import router as zone_routes
+from enrollment.api import (
+    applicants,
+    audit_files,
+    claims,
+    cycles,
+    directory,
+    health,
+    log,
+    notices,
+    offers,
+    participation,
+    partners,
+    placements,
+    presets,
+    rankings,
+    results,
+    rosters,
+    rounds,
+    rules,
+    security_log,
+    sessions,
+    staff,
+    targets,
+    vacancies,
+    waitlists,
+    zones,
+)
 from enrollment.audit.sequencer import sequencing
 from enrollment.connections import ServerWatch
 from enrollment.database import connect, hot_pool, sessions_of, transaction
@@ -66,34 +66,34 @@ from enrollment.work_metrics import WorkMetrics
 from enrollment.worker_status import WorkerStatus
 
 ROUTERS = (
-    applicant_routes,
-    claim_routes,
-    hot_ranking_routes,
-    ranking_routes,
-    notice_routes,
-    offer_routes,
-    waitlist_routes,
-    vacancy_routes,
-    target_routes,
-    placement_routes,
-    roster_routes,
-    round_routes,
-    result_routes,
-    auditor_routes,
-    participation_routes,
-    rules_routes,
-    preset_routes,
+    applicants.router,
+    claims.router,
+    rankings.hot_router,
+    rankings.router,
+    notices.router,
+    offers.router,
+    waitlists.router,
+    vacancies.router,
+    targets.router,
+    placements.router,
+    rosters.router,
+    rounds.router,
+    results.router,
+    audit_files.router,
+    participation.router,
+    rules.router,
+    presets.router,
     docs_routes,
-    log_routes,
-    session_routes,
-    staff_routes,
-    partner_routes,
-    security_log_routes,
-    cycle_routes,
-    directory_routes,
-    zone_routes,
-    zone_import_routes,
-    health_routes,
+    log.router,
+    sessions.router,
+    staff.router,
+    partners.router,
+    security_log.router,
+    cycles.router,
+    directory.router,
+    zones.router,
+    zones.imports,
+    health.router,
     vital_sign_routes,
 )
 
@@ -112,7 +112,7 @@ LOOPS = (
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the service for these settings. Nothing is connected before the first request."""
+    """Return the app for these settings, without connecting to the database."""
     log_as_json()
     metrics = Metrics()
     shares = shares_of(settings.connections)
@@ -123,7 +123,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
-        redirect_slashes=False,  # a redirect would go to whatever host the caller names
+        redirect_slashes=False,  # a redirect would go to the host that the caller names
         lifespan=_lifespan,
         dependencies=[UsableQuery],
         middleware=[
@@ -152,18 +152,18 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the service with its settings read from the environment: for a process of its own."""
+    """Return the app of a separate process, with settings from the environment."""
     take_over_errors()
     return create_app(settings_of_environment())
 
 
 def new_worker_status() -> WorkerStatus:
-    """Return the parts of a worker, none of which has done anything yet."""
+    """Return the initial status of a worker."""
     return WorkerStatus(loop.name for loop in LOOPS)
 
 
 async def work(settings: Settings, status: WorkerStatus | None = None, server: ServerWatch | None = None) -> None:
-    """Run jobs and loops until cancelled, through every outage of the database."""
+    """Run jobs and loops until cancelled, through every database outage."""
     status = status or new_worker_status()
     server = server or ServerWatch(settings.database_url, patience=settings.database_patience)
     engine = connect(settings.database_url, connections=len(LOOPS) + 4, patience=settings.database_patience)
@@ -187,10 +187,10 @@ async def work(settings: Settings, status: WorkerStatus | None = None, server: S
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # As many threads as requests that are let in, and some for what takes no place in a lane.
+    # One thread for each admitted request, and some for requests outside the lanes.
     to_thread.current_default_thread_limiter().total_tokens = app.state.settings.connections + SPARE_THREADS
     signs: VitalSigns = app.state.vital_signs
-    # The watch tells the log if the database is not there yet.
+    # The watch logs if the database is not up yet.
     background = [asyncio.create_task(_look_once_up(app))]
     if signs.worker is not None:
         background.append(asyncio.create_task(work(app.state.settings, signs.worker, signs.server)))
@@ -205,22 +205,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _look_once_up(app: FastAPI) -> None:
-    """Wait for the database, then warn if what it keeps needs a secret that is not set."""
+    """Wait for the database, then warn if stored data needs a secret that is not set."""
     await app.state.vital_signs.server.until_up()
     sessions = sessions_of(app.state.metrics_engine)
     looking = asyncio.create_task(asyncio.to_thread(warn_of_missing_secrets, sessions, app.state.settings))
     try:
         await asyncio.shield(looking)
     finally:
-        await looking  # a thread cannot be cancelled, and its connection is given back before the engine goes
+        await looking  # a thread cannot be cancelled, and it must return its connection before the engine closes
 
 
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        wanted = app.state.settings.metrics_token
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if wanted is None or not secrets.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+        expected = app.state.settings.metrics_token
+        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if expected is None or not secrets.compare_digest(sent.encode(), expected.get_secret_value().encode()):
             raise NotFound
         await work_metrics.refresh()
-        return Response(app.state.metrics.told(), media_type="text/plain; version=0.0.4")
+        return Response(app.state.metrics.render(), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""The `enrollment` command: serve, work, migrate, make the first administrator."""
+"""The `enrollment` command."""
 
 import asyncio
 import json
@@ -16,17 +16,17 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from enrollment.access.access_changes import reset_from_command_line
 from enrollment.access.accounts import AdministratorsThere, make_first_administrator
+from enrollment.access.inputs import RoleIn, StaffIn
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import RoleIn, StaffIn
 from enrollment.app import create_app, work
 from enrollment.applicants.sis_ids import record_keys
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
-from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
+from enrollment.folder_lock import FolderInUse, locked_folder, refuse_folder_in_use
 from enrollment.json_log import take_over_errors
 from enrollment.migrate import downgrade, upgrade
 from enrollment.problems import Problem
-from enrollment.secret_rotation import rotate, told_of
+from enrollment.secret_rotation import describe_rotation, rotate
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.signals import end_with_input, ended_by_signal, noted_signals
 from enrollment.web_server import CannotListen, address_of, listen, serve_web
@@ -37,7 +37,7 @@ commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_except
 
 
 def main() -> None:
-    """Run the command line; what is wrong with settings, input or database is one line on standard error, and 2."""
+    """Run the command line. Errors in settings, input or the database print one line and exit with code 2."""
     take_over_errors()
     try:
         commands()
@@ -52,17 +52,17 @@ def main() -> None:
         typer.echo(f"enrollment: {error}", err=True)
         raise SystemExit(UNUSABLE) from None
     except OperationalError as error:
-        typer.echo(f"enrollment: the database cannot be used: {str(error.orig).splitlines()[0]}", err=True)
+        typer.echo(f"enrollment: cannot use the database: {str(error.orig).splitlines()[0]}", err=True)
         raise SystemExit(UNUSABLE) from None
     except ProgrammingError as error:
         if not isinstance(error.orig, UndefinedTable | UndefinedColumn):
             raise
-        typer.echo("enrollment: the database does not have this version's tables. Run enrollment migrate.", err=True)
+        typer.echo("enrollment: the database tables do not match this version. Run enrollment migrate.", err=True)
         raise SystemExit(UNUSABLE) from None
 
 
 def _named(title: str, place: tuple[int | str, ...]) -> str:
-    """Return how whoever typed it knows what is wrong: a setting by its variable, else the field."""
+    """Return the name of a wrong value: the environment variable of a setting, or the field."""
     name = ".".join(map(str, place))
     if title != Settings.__name__:
         return name
@@ -71,28 +71,26 @@ def _named(title: str, place: tuple[int | str, ...]) -> str:
 
 EndWithInput = Annotated[
     bool,
-    typer.Option(
-        "--end-with-input", help="End when standard input ends: for a program that starts this one, and may be killed."
-    ),
+    typer.Option("--end-with-input", help="End when standard input ends. Useful for a program that starts this one."),
 ]
 
 
 @commands.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = 8000,
-    processes: Annotated[int, typer.Option(help="Web processes.", min=1, max=64)] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on. 0 picks a free port.", min=0, max=65535)] = 8000,
+    processes: Annotated[int, typer.Option(help="Number of web processes.", min=1, max=64)] = 1,
     descriptor: Annotated[
-        int | None, typer.Option(help="Number of an open socket that listens already, instead of host and port.", min=0)
+        int | None, typer.Option(help="File descriptor of a listening socket, instead of host and port.", min=0)
     ] = None,
     *,
     with_input: EndWithInput = False,
 ) -> None:
-    """Serve the API, settings from the environment."""
-    create_app(settings_of_environment())  # wrong settings end here, with their names
+    """Serve the API. Settings come from the environment."""
+    create_app(settings_of_environment())  # report wrong settings before anything starts
     with ended_by_signal():
         listening = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
-        typer.echo(f"The service listens at {address_of(listening)}.")
+        typer.echo(f"The service is running at {address_of(listening)}.")
         if with_input:
             end_with_input()
         serve_web(listening, processes=processes)
@@ -101,19 +99,19 @@ def serve(
 @commands.command("try")
 def try_out(
     administrator: Annotated[
-        list[str], typer.Option(help="An administrator to make, if there is none of that name; give two.")
+        list[str], typer.Option(help="Name of an administrator to make, unless the account exists. Give two.")
     ],
-    password_file: Annotated[Path, typer.Option(help="A file with the administrators' password.")],
-    folder: Annotated[Path, typer.Option(help="Where the database and the secret are kept.")] = Path("try-city"),
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = 8000,
+    password_file: Annotated[Path, typer.Option(help="File with the administrators' password.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the database and the secret.")] = Path("try-city"),
+    port: Annotated[int, typer.Option(help="Port to listen on. 0 picks a free port.", min=0, max=65535)] = 8000,
 ) -> None:
-    """Serve all in one, on an embedded PostgreSQL: to try it out, with nothing else installed."""
+    """Try the service on one machine, with an embedded PostgreSQL and nothing else installed."""
     with ended_by_signal(), ExitStack() as opened:
         refuse_folder_in_use(folder)
         listening = opened.enter_context(listen("127.0.0.1", port))
         address = address_of(listening)
         password = password_file.read_text(encoding="utf-8").strip()
-        opened.enter_context(held_folder(folder, by="enrollment try", address=address))
+        opened.enter_context(locked_folder(folder, by="enrollment try", address=address))
         url = opened.enter_context(embedded_postgresql(folder / "postgresql"))
         os.environ |= {"DATABASE_URL": url, "ENROLLMENT_SECRET": _secret_of(folder)}
         os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
@@ -123,12 +121,12 @@ def try_out(
         for name in administrator:
             with suppress(IdTaken, AdministratorsThere):
                 _make_administrator(name, password)
-        typer.echo(f"{address} is served until this ends; {folder} keeps what it has.")
+        typer.echo(f"The service is running at {address}. Press Ctrl-C to stop. The folder {folder} keeps the data.")
         serve_web(listening, processes=1)
 
 
 def _secret_of(folder: Path) -> str:
-    """Return the secret that a folder keeps, and make it the first time."""
+    """Return the secret in a folder. Make the secret the first time."""
     kept = folder / "secret"
     if not kept.exists() or not kept.stat().st_size:
         kept.touch(mode=0o600)
@@ -138,15 +136,15 @@ def _secret_of(folder: Path) -> str:
 
 @commands.command()
 def worker(*, with_input: EndWithInput = False) -> None:
-    """Run jobs and the log's sequencer; run as many as you like, on any machine."""
+    """Run background jobs and the log sequencer. You may run several workers, on any machine."""
     settings = settings_of_environment()
     with ended_by_signal():
         if with_input:
             end_with_input()
-        asyncio.run(_work_until_told(settings))
+        asyncio.run(_work_until_signal(settings))
 
 
-async def _work_until_told(settings: Settings) -> None:
+async def _work_until_signal(settings: Settings) -> None:
     working = asyncio.create_task(work(settings))
     loop = asyncio.get_running_loop()
     with noted_signals(lambda _: loop.call_soon_threadsafe(working.cancel)), suppress(asyncio.CancelledError):
@@ -155,11 +153,11 @@ async def _work_until_told(settings: Settings) -> None:
 
 @commands.command()
 def migrate(
-    to: Annotated[str, typer.Option(help="The revision to reach.")] = "head",
+    to: Annotated[str, typer.Option(help="Target revision.")] = "head",
     *,
-    down: Annotated[bool, typer.Option("--down", help="Go back to the revision instead of forward.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Downgrade to the revision.")] = False,
 ) -> None:
-    """Bring the database's tables to this version."""
+    """Upgrade the database tables to this version."""
     settings = settings_of_environment()
     (downgrade if down else upgrade)(settings.database_url, to)
     if to == "head" and not down:
@@ -167,7 +165,7 @@ def migrate(
 
 
 def _record_keys(settings: Settings) -> None:
-    """Record which secret the SIS ids of each cycle need; while a secret is replaced, nobody can say it of old ones."""
+    """Record the secret that each cycle's SIS ids need. During a rotation nobody can tell it for old cycles."""
     if settings.second_secret is not None:
         return
     engine = connect(settings.database_url, connections=1)
@@ -180,9 +178,9 @@ def _record_keys(settings: Settings) -> None:
 
 @commands.command()
 def rotate_secret() -> None:
-    """Bring what is stored under the secret of ENROLLMENT_SECRET, and tell what still needs the second one.
+    """Move stored data to the secret in ENROLLMENT_SECRET, and list the data that still needs the second secret.
 
-    Exit code 1 means that something stored needs a secret that is not set.
+    Exit code 1 means that stored data needs a secret that is not set.
     """
     settings = settings_of_environment()
     engine = connect(settings.database_url, connections=2)
@@ -190,7 +188,7 @@ def rotate_secret() -> None:
         rotated = rotate(sessions_of(engine), settings)
     finally:
         engine.dispose()
-    for line in told_of(rotated):
+    for line in describe_rotation(rotated):
         typer.echo(line)
     if rotated.lacks_a_secret:
         raise typer.Exit(LACKING)
@@ -198,12 +196,12 @@ def rotate_secret() -> None:
 
 @commands.command()
 def make_administrator(
-    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    name: Annotated[str, typer.Argument(help="The name with which the administrator signs in.")],
     password_file: Annotated[
-        Path | None, typer.Option(help="A file with the password; asked for on the terminal otherwise.")
+        Path | None, typer.Option(help="File with the password. Without it, the command asks for the password.")
     ] = None,
 ) -> None:
-    """Make one of the first two administrators; every other one takes two administrators, over HTTP."""
+    """Make one of the first two administrators. Later administrators take two people, through the API."""
     if password_file is None:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     else:
@@ -211,20 +209,20 @@ def make_administrator(
     try:
         _make_administrator(name, password)
     except Problem as refusal:
-        typer.echo(f"enrollment: {_told(refusal)}", err=True)
+        typer.echo(f"enrollment: {_faults_of(refusal)}", err=True)
         raise typer.Exit(UNUSABLE) from None
 
 
-def _told(refusal: Problem) -> str:
-    """Return what was refused, with every fault of it."""
+def _faults_of(refusal: Problem) -> str:
+    """Return every fault of a refusal, or its detail."""
     return " ".join([fault.detail.format_map(fault.values) for fault in refusal.faults] or [str(refusal)])
 
 
 @commands.command()
-def reset_account(name: Annotated[str, typer.Argument(help="The account's name.")]) -> None:
-    """Take an account's password and second factors away, and print the code with which its owner sets a password.
+def reset_account(name: Annotated[str, typer.Argument(help="The account id.")]) -> None:
+    """Remove an account's password and second factors, and print the code with which its owner sets a password.
 
-    For when no two administrators can sign in. The public log and the security log say that it was done here.
+    Use it when no two administrators can sign in. The public log and the security log record the reset.
     """
     settings = settings_of_environment()
     engine = connect(settings.database_url, connections=2)
@@ -232,7 +230,7 @@ def reset_account(name: Annotated[str, typer.Argument(help="The account's name."
         with transaction(sessions_of(engine)) as session:
             code = reset_from_command_line(session, name, settings=settings)
     except Problem as refusal:
-        typer.echo(f"enrollment: {_told(refusal)}", err=True)
+        typer.echo(f"enrollment: {_faults_of(refusal)}", err=True)
         raise typer.Exit(UNUSABLE) from None
     finally:
         engine.dispose()
@@ -240,7 +238,7 @@ def reset_account(name: Annotated[str, typer.Argument(help="The account's name."
 
 
 def _make_administrator(name: str, password: str) -> None:
-    StaffIn(id=name, name=name, roles=[RoleIn(role="administrator")])  # a name that is none ends here
+    StaffIn(id=name, name=name, roles=[RoleIn(role="administrator")])  # refuse an invalid name
     engine = connect(settings_of_environment().database_url, connections=2)
     try:
         with transaction(sessions_of(engine)) as session:

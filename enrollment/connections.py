@@ -1,9 +1,9 @@
-"""Connections that notice when the server is gone, however it went, and the wait until it is back.
+"""Database connections that detect a lost or hanging server.
 
-A server that was stopped closes its connections, and a host that went away is noticed by TCP. A server that hangs does
-neither: its kernel still confirms every packet. So a statement that stays silent has somebody knock: if the server does
-not greet a new connection either, it hangs, and the statement's connection is given up. A server that is only slow
-greets, and the statement goes on for as long as it takes.
+A stopped server closes its connections, and TCP notices a lost host. A hanging server does neither: its kernel still
+confirms every packet. So when a statement stays silent, a probe opens a new connection. If the server does not answer
+the probe either, it hangs, and the statement's connection is closed. A slow server answers the probe, and the statement
+continues.
 """
 
 import asyncio
@@ -21,45 +21,45 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.exc import DBAPIError
 
 PATIENCE_SECONDS = 5
-"""How long a server may leave a statement or a new connection without a word before it is looked at, or given up."""
+"""Seconds of silence after which a statement is probed, or a new connection is given up."""
 
 PAUSE_SECONDS = 0.5
-"""Between two looks at a server that is away."""
+"""Seconds between two probes of a lost server."""
 
 FRESH_SECONDS = 1.0
-"""How long an answer is good for those who only ask, so that many who ask make one connection."""
+"""Seconds for which one probe answers every caller, so that many callers make one connection."""
 
 RECENT_SECONDS = 30.0
-"""How long after an outage work may still break off because of it."""
+"""Seconds after an outage in which work may still fail because of it."""
 
 POLL_SECONDS = 0.1
 
 KEPT_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
-"""For a host that went away without a word; nothing of it is used on a Unix socket."""
+"""TCP settings that detect a lost host. A Unix socket ignores them."""
 
 
-def lasting(url: str, *, patience: int) -> dict[str, str]:
-    """Return the parameters of a connection that does not wait for ever; what the address itself sets stays."""
-    given = conninfo_to_dict(url)
-    wanted = {"connect_timeout": str(patience), **KEPT_ALIVE}
-    return {name: value for name, value in wanted.items() if name not in given}
+def timeout_parameters(url: str, *, patience: int) -> dict[str, str]:
+    """Return the parameters of a connection with timeouts. Parameters in the address itself win."""
+    chosen = conninfo_to_dict(url)
+    defaults = {"connect_timeout": str(patience), **KEPT_ALIVE}
+    return {name: value for name, value in defaults.items() if name not in chosen}
 
 
 def _address(url: str, patience: int) -> str:
-    return make_conninfo(url, **lasting(url, patience=patience))
+    return make_conninfo(url, **timeout_parameters(url, patience=patience))
 
 
 class ServerHangs(psycopg.OperationalError):
-    """The server keeps the connection and answers nothing, neither there nor to a new one."""
+    """The server keeps the connection open but answers nothing, not even a new connection."""
 
 
 @dataclass(slots=True)
-class Knocker:
-    """Knocks at one server, in a thread of its own and never twice at once, and keeps what came of it.
+class Prober:
+    """Probe one server in a thread of its own, one probe at a time, and keep the result.
 
     Args:
         url: the server's address.
-        patience: how long a new connection may take.
+        patience: seconds that a new connection may take.
     """
 
     url: str
@@ -67,72 +67,72 @@ class Knocker:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _began: float = 0.0
     _hangs: bool = False
-    _knocking: bool = False
+    _probing: bool = False
 
-    def finds_it_hanging(self, *, since: float) -> bool:
-        """Say whether a new connection was refused any answer after `since`; have somebody knock if nobody has lately.
+    def server_hangs(self, *, since: float) -> bool:
+        """Say whether a probe after `since` found the server hanging. Start a new probe if none ran lately.
 
         Args:
             since: a monotonic time.
         """
         with self._lock:
-            if self._knocking:
+            if self._probing:
                 return False
             if self._hangs and self._began >= since:
                 return True
             if time.monotonic() - self._began < self.patience and self._began >= since:
                 return False
-            self._knocking = True
-        threading.Thread(target=self._knock, name="knocker", daemon=True).start()
+            self._probing = True
+        threading.Thread(target=self._probe, name="prober", daemon=True).start()
         return False
 
-    def _knock(self) -> None:
+    def _probe(self) -> None:
         began, hangs = time.monotonic(), False
         try:
             psycopg.connect(_address(self.url, self.patience)).close()
         except psycopg.errors.ConnectionTimeout:
             hangs = True
         except psycopg.Error:
-            pass  # it said no, or there is nobody: either way the silent connection ends by itself
+            pass  # the server refused, or is down: either way the silent connection ends by itself
         finally:
             with self._lock:
-                self._began, self._hangs, self._knocking = began, hangs, False
+                self._began, self._hangs, self._probing = began, hangs, False
 
 
-def _watched(gen: PQGen[RV], pgconn: pq.abc.PGconn, knocker: Knocker) -> PQGen[RV]:
-    """Pass a statement's waits on, until its server is found hanging: then the connection is closed, and it fails."""
+def _watched(gen: PQGen[RV], pgconn: pq.abc.PGconn, prober: Prober) -> PQGen[RV]:
+    """Pass on a statement's waits. Close its connection when the server hangs."""
     began = time.monotonic()
     try:
-        wanted = next(gen)
+        event = next(gen)
         while True:
-            ready = yield wanted
+            ready = yield event
             if ready:
                 began = time.monotonic()
             elif (
-                time.monotonic() - began >= knocker.patience
+                time.monotonic() - began >= prober.patience
                 and pgconn.transaction_status == pq.TransactionStatus.ACTIVE
-                and knocker.finds_it_hanging(since=began)
+                and prober.server_hangs(since=began)
             ):
                 pgconn.finish()
                 raise ServerHangs("the server does not answer")
-            wanted = gen.send(ready)
+            event = gen.send(ready)
     except StopIteration as done:
         result: RV = done.value
         return result
 
 
-def connection_class(knocker: Knocker) -> "type[Connection[tuple[Any, ...]]]":
-    """Return the class of connections whose statements end when their server hangs."""
+def connection_class(prober: Prober) -> "type[Connection[tuple[Any, ...]]]":
+    """Return a connection class whose statements fail when the server hangs."""
 
     class Watched(Connection[tuple[Any, ...]]):
         def wait(self, gen: PQGen[RV], interval: float = POLL_SECONDS, timeout: float | None = None) -> RV:
-            return super().wait(_watched(gen, self.pgconn, knocker), interval, timeout)
+            return super().wait(_watched(gen, self.pgconn, prober), interval, timeout)
 
     return Watched
 
 
-def async_connection_class(knocker: Knocker) -> "type[AsyncConnection[tuple[Any, ...]]]":
-    """Return the same for connections of an event loop."""
+def async_connection_class(prober: Prober) -> "type[AsyncConnection[tuple[Any, ...]]]":
+    """Return the same class for the event loop."""
 
     class Watched(AsyncConnection[tuple[Any, ...]]):
         async def wait(
@@ -141,17 +141,17 @@ def async_connection_class(knocker: Knocker) -> "type[AsyncConnection[tuple[Any,
             interval: float = POLL_SECONDS,
             timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
         ) -> RV:
-            return await super().wait(_watched(gen, self.pgconn, knocker), interval, timeout)
+            return await super().wait(_watched(gen, self.pgconn, prober), interval, timeout)
 
     return Watched
 
 
 SERVER_AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
-"""PostgreSQL's codes of a server that shuts down, crashed, starts up, or has no connection left."""
+"""PostgreSQL's codes for a server that shuts down, crashed, starts up, or has no free connection."""
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Say whether an error is about the way to the server, and not about what was asked of it."""
+    """Say whether an error concerns the connection to the server, not the statement."""
     match error:
         case DBAPIError():
             return error.connection_invalidated or is_lost(error.orig)
@@ -166,11 +166,11 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 class ServerWatch:
-    """Looks whether a server is there, for all that have to wait for it; tells the log when it goes and comes.
+    """Watch whether a server answers, and log when it is lost and when it is back.
 
     Args:
         url: the server's address.
-        patience: how long a new connection may take.
+        patience: seconds that a new connection may take.
     """
 
     def __init__(self, url: str, *, patience: int) -> None:
@@ -182,13 +182,13 @@ class ServerWatch:
         self._back_at: float | None = None
 
     async def answers(self) -> bool:
-        """Say whether the server answers, or did within the last second."""
+        """Say whether the server answers, or answered within the last second."""
         async with self._looking:
             at, there = self._seen
             return there if time.monotonic() - at < FRESH_SECONDS else await self._look()
 
     async def until_up(self) -> bool:
-        """Return once the server answers; say whether it was away until then, or a moment ago."""
+        """Wait until the server answers. Say whether it was lost a moment ago."""
         async with self._looking:
             there = await self._look()
         while not there:
@@ -197,7 +197,7 @@ class ServerWatch:
         return self._back_at is not None and time.monotonic() - self._back_at < RECENT_SECONDS
 
     async def _look(self) -> bool:
-        refused = await self._knock()
+        refused = await self._probe()
         self._seen = (time.monotonic(), refused is None)
         log = structlog.get_logger()
         if refused is None:
@@ -210,8 +210,8 @@ class ServerWatch:
             log.warning("waiting for the database", reason=refused)
         return refused is None
 
-    async def _knock(self) -> str | None:
-        """Return why no connection can be made, or None; the reason names the server and no values."""
+    async def _probe(self) -> str | None:
+        """Return the reason why a connection fails, or None. The reason names the server and no values."""
         try:
             connection = await psycopg.AsyncConnection.connect(_address(self._url, self._patience))
             await connection.close()

@@ -1,4 +1,4 @@
-"""The database: one request, one transaction, committed here and nowhere else."""
+"""The database connection: one request, one transaction, committed only here."""
 
 import asyncio
 import logging
@@ -17,7 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from enrollment.connections import PATIENCE_SECONDS, Knocker, async_connection_class, connection_class, lasting
+from enrollment.connections import (
+    PATIENCE_SECONDS,
+    Prober,
+    async_connection_class,
+    connection_class,
+    timeout_parameters,
+)
 from enrollment.problems import OutcomeUnknown
 from enrollment.stored_values import read_leniently
 
@@ -30,30 +36,30 @@ NAMING = {
 }
 
 WAIT_SECONDS = 30
-"""How long a request that was let in waits for a connection; only an outage makes it wait."""
+"""Seconds that an admitted request waits for a connection. It waits only in an outage."""
 
 PLANNED_ANEW = "-c plan_cache_mode=force_custom_plan"
-"""Plans are made for each query anew: one kept from when a cycle's tables were empty would read them from end to end
-for every child, until PostgreSQL counts their rows again.
+"""Plan every query anew. A plan from the time when a cycle's tables were empty would scan whole tables for every child,
+until PostgreSQL counts their rows again.
 """
 
 BY_KEY = "-c enable_seqscan=off"
-"""For statements that all look up by key: a plan from an empty table then does so too, and can be kept."""
+"""For statements that always look up by key. A plan from an empty table then uses the key too, and can be kept."""
 
 LOCK_SECONDS = 30
-"""How long a statement waits for a lock; it is then refused, and the act is tried again."""
+"""Seconds that a statement waits for a lock. Then the statement fails, and the caller tries again."""
 
 STATEMENT_SECONDS = 120
-"""How long one statement of a request may take."""
+"""Seconds that one statement of a request may take."""
 
 IDLE_SECONDS = 120
-"""How long a transaction may stay open without a statement; the server then ends it and gives its locks back."""
+"""Seconds that a transaction may stay idle. Then the server ends it and frees its locks."""
 
 BOUNDED = (
     f" -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
 )
-"""For connections that serve requests, so that one that is stuck does not hold up others for ever."""
+"""Limits for connections that serve requests, so that a stuck request does not block others for ever."""
 
 Document: TypeAlias = Mapping[str, object]
 """A JSON object in a column."""
@@ -75,13 +81,13 @@ class Table(DeclarativeBase):
 
 
 def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS, bounded: bool = False) -> Engine:
-    """Return the engine of a PostgreSQL address; nothing is asked of it yet.
+    """Return the engine for a PostgreSQL address, without connecting.
 
     Args:
         url: the address.
-        connections: how many it keeps at most.
-        patience: seconds after which a silent server is looked at, and a new connection is given up.
-        bounded: whether statements and waits have the limits of requests; those of jobs have none.
+        connections: the maximum number of connections.
+        patience: seconds after which a silent server is probed, and a new connection is given up.
+        bounded: whether statements have the time limits of requests. Jobs have no limits.
     """
     address = make_url(url).set(drivername="postgresql+psycopg")
     engine = create_engine(
@@ -89,11 +95,14 @@ def connect(url: str, *, connections: int, patience: int = PATIENCE_SECONDS, bou
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": PLANNED_ANEW + (BOUNDED if bounded else ""), **lasting(url, patience=patience)},
-        hide_parameters=True,  # of a failing statement, in what the exception says: they may be a child's
+        connect_args={
+            "options": PLANNED_ANEW + (BOUNDED if bounded else ""),
+            **timeout_parameters(url, patience=patience),
+        },
+        hide_parameters=True,  # exceptions must not show parameters, which may be a child's
     )
     event.listen(engine, "connect", lambda connection, _: read_leniently(connection))
-    made = connection_class(Knocker(url, patience))
+    made = connection_class(Prober(url, patience))
 
     @event.listens_for(engine, "do_connect")
     def do_connect(_: object, __: object, args: list[str], parameters: dict[str, Any]) -> psycopg.Connection[Any]:
@@ -106,19 +115,19 @@ HotPool: TypeAlias = "AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]"
 
 
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-"""It would warn of every try to connect while the database is away, which the log is told once."""
+"""The pool would warn of every failed try in an outage. The service logs an outage once."""
 
 
 def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) -> HotPool:
-    """Return connections for what is asked most, all of it by key; opened with the app, in its own event loop.
+    """Return the pool for the hottest requests, which all look up by key. The app opens it in its event loop.
 
-    A connection that cannot be made is given up soon, so that the next request has a new one tried: the pool itself
-    would wait longer and longer, and still do so when the server is back.
+    The pool gives up a failed connection soon, so that the next request tries a new one. By default the pool would wait
+    longer and longer, even after the server is back.
     """
     sweeping: set[asyncio.Task[None]] = set()
 
     async def refuse_closed(connection: AsyncConnection[tuple[Any, ...]]) -> None:
-        """Refuse a connection that the server closed, without asking the server; have the others looked at too."""
+        """Refuse a connection that the server closed, without a query, and check the other connections too."""
         if _was_closed(connection):
             if not sweeping:
                 task = asyncio.create_task(pool.check())
@@ -127,14 +136,14 @@ def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) ->
             raise psycopg.OperationalError("the server closed the connection")
 
     async def try_again(failed: HotPool) -> None:
-        """Have the pool grow again for those who wait still; it would leave them waiting until somebody else asks."""
+        """Grow the pool again for waiting requests. By default they would wait until another request comes."""
         if failed.get_stats().get("requests_waiting"):
             await failed.check()
 
     pool = AsyncConnectionPool(
         url,
-        connection_class=async_connection_class(Knocker(url, patience)),
-        kwargs={"options": BY_KEY + BOUNDED, **lasting(url, patience=patience)},
+        connection_class=async_connection_class(Prober(url, patience)),
+        kwargs={"options": BY_KEY + BOUNDED, **timeout_parameters(url, patience=patience)},
         configure=_read_leniently,
         min_size=1,
         max_size=connections,
@@ -148,7 +157,7 @@ def hot_pool(url: str, *, connections: int, patience: int = PATIENCE_SECONDS) ->
 
 
 def _was_closed(connection: AsyncConnection[tuple[Any, ...]]) -> bool:
-    """Say whether the server closed an idle connection; it may have said so first."""
+    """Say whether the server closed an idle connection."""
     poll = select_module.poll()
     poll.register(connection.fileno(), select_module.POLLIN)
     try:
@@ -164,16 +173,16 @@ async def _read_leniently(connection: "AsyncConnection[tuple[Any, ...]]") -> Non
 
 
 def sessions_of(engine: Engine) -> "sessionmaker[Session]":
-    """Return the factory of the service's sessions."""
+    """Return the session factory of an engine."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
 @contextmanager
 def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
-    """Open a session, and commit at the end of the block, or roll back if it raises.
+    """Open a session. Commit at the end of the block, or roll back if the block raises.
 
     Raises:
-        OutcomeUnknown: if the connection is lost during the commit: what was written may be stored or not.
+        OutcomeUnknown: if the connection is lost during the commit. The changes may be stored or not.
     """
     with sessions() as session:
         yield session
@@ -181,22 +190,22 @@ def transaction(sessions: "sessionmaker[Session]") -> Iterator[Session]:
         try:
             session.commit()
         except DBAPIError as error:
-            if said_no(error.orig):
+            if refused_by_server(error.orig):
                 raise
             raise OutcomeUnknown from error
 
 
-def said_no(error: BaseException | None) -> bool:
-    """Say whether the server itself refused a statement, so that nothing of its transaction is stored.
+def refused_by_server(error: BaseException | None) -> bool:
+    """Say whether the server itself refused a statement, so that nothing was stored.
 
-    Otherwise the connection was lost (SQLSTATE 08… or 57P…, or none), and the server may have done its part.
+    Otherwise the connection was lost (SQLSTATE 08… or 57P…, or none), and the server may have committed.
     """
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     return state is not None and not state.startswith(("08", "57P"))
 
 
 def open_session(request: Request) -> Iterator[Session]:
-    """Give a request its transaction; it is committed before the answer is sent, so an answer is a promise."""
+    """Open the request's transaction. It commits before the answer is sent, so an answer is a promise."""
     sessions: sessionmaker[Session] = request.app.state.sessions
     with transaction(sessions) as session:
         request.state.session = session
@@ -208,12 +217,12 @@ InTransaction = Annotated[Session, Depends(open_session, scope="function")]
 
 
 def clock(session: Session) -> datetime:
-    """Return the database's time now, in UTC: the only clock that deadlines go by."""
+    """Return the database's current time in UTC, the only clock for deadlines."""
     return session.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
 
 
 def copy_rows(session: Session, table: type[Table], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Insert many rows of plain values by COPY, the fastest way there is into PostgreSQL."""
+    """Insert many rows by COPY, the fastest way into PostgreSQL."""
     driver = session.connection().connection.driver_connection
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table.__tablename__), sql.SQL(", ").join(map(sql.Identifier, columns))

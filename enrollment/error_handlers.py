@@ -1,4 +1,4 @@
-"""Problems become answers: RFC 9457, in the language that the reader asks for."""
+"""Turn problems into RFC 9457 answers in the reader's language."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ from lottery.market.canonical import Json
 
 BODY_FAULTS = {
     "missing": sentence("is missing; add it"),
-    "extra_forbidden": sentence("is not known here; leave it out"),
-    "json_invalid": sentence("the body is not JSON; correct it there"),
+    "extra_forbidden": sentence("is not a known field; remove it"),
+    "json_invalid": sentence("the body is not valid JSON; correct it"),
     "string_type": sentence("must be a string"),
-    "string_pattern_mismatch": sentence("has other characters than are taken here; an id has A-Z a-z 0-9 . _ : - only"),
+    "string_pattern_mismatch": sentence("has characters that are not allowed; an id may have only A-Z a-z 0-9 . _ : -"),
     "string_too_short": sentence("is too short"),
     "string_too_long": sentence("is too long"),
     "string_unicode": sentence("must be well-formed Unicode"),
@@ -55,8 +55,8 @@ BODY_FAULTS = {
     "greater_than_equal": sentence("is too small"),
     "less_than_equal": sentence("is too large"),
     "greater_than": sentence("is too small"),
-    "literal_error": sentence("is none of the values that are taken here"),
-    "enum": sentence("is none of the values that are taken here"),
+    "literal_error": sentence("is not one of the allowed values"),
+    "enum": sentence("is not one of the allowed values"),
     "uuid_parsing": sentence("must be a UUID"),
     "uuid_type": sentence("must be a UUID"),
     "timezone_aware": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
@@ -67,41 +67,44 @@ BODY_FAULTS = {
     "date_parsing": sentence("must be a date such as 2027-01-31"),
     "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
     "role": sentence(
-        "must name the operator with the role operator, the school with the role school, and nothing else"
+        "must name an operator for the operator role, a school for the school role, and neither for other roles"
     ),
 }
-"""What is wrong with a body, by pydantic's type of error. The value itself is never quoted: it may be a child's."""
+"""Fault details by pydantic's error type. They never quote the value, which may be a child's."""
 
-ELSE_WRONG = sentence("is not what is taken here; look it up in /docs")
+ELSE_WRONG = sentence("is not valid here; see /docs")
 
 
 class ValueRefused(BadRequest):
-    """A value that PostgreSQL cannot hold, such as one with a NUL in it."""
+    """PostgreSQL cannot store a value, for example one with a NUL."""
 
-    title = sentence("A value cannot be stored")
-    detail = sentence("Leave out control characters, and keep numbers and dates within sense.")
+    title = sentence("Value cannot be stored")
+    detail = sentence("Remove control characters, and use numbers and dates within a normal range.")
 
 
 class InTheWay(Conflict):
-    """Two acts were in each other's way, and the database ended one."""
+    """Two requests conflicted, and the database ended one of them."""
 
-    title = sentence("Another act was in the way")
-    detail = sentence("Nothing was stored. Ask again with the same Idempotency-Key.")
+    title = sentence("Conflict with another request")
+    detail = sentence(
+        "Another request changed the same records, so nothing was stored. Send the request again with the "
+        "same Idempotency-Key."
+    )
 
 
 class MethodNotAllowed(Problem):
-    """The address is there, but not for this method."""
+    """The address does not take this method."""
 
     status = 405
-    title = sentence("This method is not for this address")
-    detail = sentence("See the Allow header for those that are.")
+    title = sentence("Method not allowed")
+    detail = sentence("This address does not take this method. The Allow header lists the methods that it takes.")
 
 
 def answer_problem(request: Request, problem: Problem) -> Response:
-    """Write a problem as an answer in the reader's language."""
+    """Return a problem as an answer in the reader's language."""
     language = reader_language(request)
     say = in_language(language)
-    told: dict[str, Json] = {
+    document: dict[str, Json] = {
         "type": f"{CATALOGUE}{problem.code()}",
         "title": say(problem.title),
         "status": problem.status,
@@ -111,11 +114,11 @@ def answer_problem(request: Request, problem: Problem) -> Response:
         "request_id": getattr(request.state, "request_id", ""),
         "errors": [fault_document(fault, say(fault.detail, **fault.values)) for fault in problem.faults],
     }
-    if told["instance"] is None:
-        del told["instance"]
+    if document["instance"] is None:
+        del document["instance"]
     request.state.problem = problem.code()
     return Response(
-        json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
         headers={**problem.headers, "Content-Language": language, "X-Content-Type-Options": "nosniff"},
@@ -123,10 +126,10 @@ def answer_problem(request: Request, problem: Problem) -> Response:
 
 
 def reader_language(request: Request) -> str:
-    """Return the first language of Accept-Language that there are sentences in, or English (RFC 9110, 12.5.4)."""
-    asked = request.headers.get("Accept-Language", "")[:200]
+    """Return the first supported language of Accept-Language, or English (RFC 9110, section 12.5.4)."""
+    accepted = request.headers.get("Accept-Language", "")[:200]
     ranked: list[tuple[int, int, str]] = []
-    for place, part in enumerate(asked.split(",")):
+    for place, part in enumerate(accepted.split(",")):
         tag, _, quality = part.strip().partition(";q=")
         ranked.append((-_thousandths(quality), place, tag.strip().replace("_", "-").split("-")[0].lower()))
     known = languages()
@@ -145,13 +148,13 @@ def pointer_of(parts: Sequence[str | int]) -> str:
 
 
 def problem_of(error: RequestValidationError) -> Problem:
-    """Return what pydantic found wrong, every fault with its place; a parameter's is a bad request, no bad body."""
+    """Return pydantic's errors as a problem. Parameter errors make a bad request, body errors a malformed body."""
     faults = []
     for found in error.errors():
         place, *parts = found["loc"]
         kind = str(found["type"])
         shown = [part for part in parts if not str(part).startswith(("function-", "tagged-union"))]
-        # The key of an unknown field is the caller's own text and may be a name: only well-formed ones are repeated.
+        # The key of an unknown field may be a name, so only short ASCII keys are repeated.
         if kind == "json_invalid":
             shown = []
         pointer = pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown])  # noqa: PLR2004
@@ -169,29 +172,31 @@ def _fault_of(kind: str, values: Mapping[str, str | int], *, pointer: str, place
 
 
 def problem_of_http(error: HTTPException) -> Problem:
-    """Return Starlette's own refusals as problems."""
+    """Return a Starlette refusal as a problem."""
     if error.status_code == NotFound.status:
         return NotFound()
     if error.status_code == MethodNotAllowed.status:
         return MethodNotAllowed(headers=dict(error.headers or {}))
     if error.status_code == BadRequest.status:
-        return MalformedBody(faults=[Fault("", "unreadable", sentence("the body could not be read; send it as JSON"))])
+        return MalformedBody(
+            faults=[Fault("", "unreadable", sentence("the service could not read the body; send it as JSON"))]
+        )
     return Broken()
 
 
 SERIALIZATION = frozenset({"40001", "40P01", "55P03"})
-"""PostgreSQL's codes of a serialization failure, a deadlock, a lock that was not to be had."""
+"""PostgreSQL's codes for a serialization failure, a deadlock and a lock timeout."""
 
 
 def problem_of_database(error: DBAPIError) -> Problem:
-    """Return what the database refused, kindly."""
+    """Return a database error as a problem."""
     if error.connection_invalidated or not isinstance(error.orig, psycopg.Error):
         return Unavailable()
     return problem_of_postgresql(error.orig)
 
 
 def problem_of_postgresql(error: psycopg.Error) -> Problem:
-    """Return what PostgreSQL refused, kindly."""
+    """Return a PostgreSQL error as a problem."""
     if error.sqlstate in SERIALIZATION or isinstance(error, psycopg.IntegrityError):
         return InTheWay()
     if isinstance(error, psycopg.OperationalError):
@@ -202,21 +207,21 @@ def problem_of_postgresql(error: psycopg.Error) -> Problem:
 
 
 def _broken(error: Exception) -> Problem:
-    """Tell the log where it broke, without what the error says: that may be a child's."""
+    """Log the place of an error without its message, which may hold a child's data."""
     structlog.get_logger().error("broken", exc_info=error)
     return Broken()
 
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods of requests that store nothing that the caller could ask for again."""
+"""Methods of requests that store nothing."""
 
 
 HANDLED = (Problem, RequestValidationError, HTTPException, DBAPIError, psycopg.Error, RecursionError, TimeoutError)
-"""What is answered where it is raised; `Exception` besides is answered by the outermost layer."""
+"""Exceptions that are answered where they are raised. The outermost layer answers any other `Exception`."""
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Have every refusal answered as a problem."""
+    """Answer every exception as a problem."""
 
     def on_caller_gone(_request: Request, _error: Exception) -> Response:
         return Response(status_code=BadRequest.status)  # nobody reads it
@@ -227,15 +232,15 @@ def answer_with_problems(app: FastAPI) -> None:
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """Write what an exception means to the caller as an answer."""
+    """Return the answer to an exception."""
     return answer_problem(request, problem_for(request, error))
 
 
 def problem_for(request: Request, error: Exception) -> Problem:
-    """Return what an exception means to the caller; one that nobody foresaw is a fault of ours."""
+    """Return an exception as a problem. An unforeseen exception becomes `Broken`."""
     match error:
         case OutcomeUnknown() if request.method in READING:
-            return Unavailable()  # it had nothing to store
+            return Unavailable()  # a read stores nothing
         case Problem():
             return error
         case RequestValidationError():

@@ -1,6 +1,6 @@
-"""Work that fails: one row, one transaction; a row that fails is noted, tried again later, and keeps no other waiting.
+"""Failed background work: note it, try it again later, and go on with the next row.
 
-A note says what kind of error broke the work off and where, never what the error says: that may be a child's.
+A note has the class and the place of the error, never its message, which may hold a child's data.
 """
 
 import sysconfig
@@ -23,42 +23,42 @@ LONGEST_WAIT_SECONDS = 3600
 MAX_DOUBLINGS = 12
 
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""How long after the time to try again a note goes whose row is no longer due, so that nobody tried it again."""
+"""A note is deleted this long after its next try, if the row was no longer due."""
 
 KEPT = timedelta(days=30)
-"""How long a note stays of what is not tried again."""
+"""How long the service keeps a note of work that it does not try again."""
 
 Act = Callable[["sessionmaker[Session]", str], None]
-"""What is done about one row, by its id; it opens its own transactions."""
+"""The work on one row, by its id. It opens its own transactions."""
 
 
 class WorkFailure(Table):
-    """One thing that a loop or a job could not do, until it is done."""
+    """A piece of work that a loop or a job has not done yet."""
 
     __tablename__ = "work_failure"
 
     work: Mapped[str] = mapped_column(primary_key=True)
     """The loop or the kind of job."""
     subject: Mapped[str] = mapped_column(primary_key=True)
-    """The id of the row that it is about."""
+    """The id of the row."""
     kind: Mapped[str]
     """The class of the error."""
     place: Mapped[str]
-    """The file and the line that raised it."""
+    """The file and line that raised the error."""
     first_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     last_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     times: Mapped[int] = mapped_column(server_default="1")
     next_at: Mapped[datetime | None]
-    """When it is tried again; None: it is not."""
+    """The time of the next try; None if there is no next try."""
 
 
 LIBRARIES = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
-"""Where code is that is not of this project."""
+"""The folders of code outside this project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """What broke a piece of work off, without anything that the error says."""
+    """The class and place of an error, without its message."""
 
     kind: str
     place: str
@@ -68,16 +68,16 @@ class Breakage:
 
 
 def breakage_of(error: BaseException) -> Breakage:
-    """Return what an error is: its class, or the driver's where it is the database's, and our last line on the way."""
+    """Return an error's class (the driver's for a database error) and the last line of our code in its traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or frames
     place = f"{PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return Breakage(type(told).__name__, place)
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return Breakage(type(cause).__name__, place)
 
 
 def not_waiting(work: str, subject: "InstrumentedAttribute[object]") -> ColumnElement[bool]:
-    """Return the condition that a row did not fail lately: so those that did take no place among those to be done."""
+    """Return the condition that a row does not wait after a failure, so that waiting rows take no place in a batch."""
     waits = exists().where(
         WorkFailure.work == work,
         WorkFailure.subject == cast(subject, String),
@@ -87,13 +87,13 @@ def not_waiting(work: str, subject: "InstrumentedAttribute[object]") -> ColumnEl
 
 
 def for_each(sessions: "sessionmaker[Session]", work: str, subjects: Iterable[str], act: Act) -> None:
-    """Act on each row; what one of them raises is noted, and the next one follows.
+    """Act on each row. Note a row that fails, and go on with the next row.
 
     Args:
-        sessions: where notes are written, each in a transaction of its own.
-        work: the loop that does it.
+        sessions: opens a transaction for each note.
+        work: the name of the loop.
         subjects: the ids of the rows.
-        act: what is done about one.
+        act: the work on one row.
     """
     noted = _noted(sessions, work)
     for subject in subjects:
@@ -109,7 +109,7 @@ def for_each(sessions: "sessionmaker[Session]", work: str, subjects: Iterable[st
 
 
 def note(sessions: "sessionmaker[Session]", work: str, subject: str, breakage: Breakage, *, again: bool = True) -> None:
-    """Note that work on a row failed, in a transaction of its own; it is tried again later and later."""
+    """Note in an own transaction that work on a row failed. The pauses before the next tries grow."""
     first = timedelta(seconds=FIRST_WAIT_SECONDS) if again else None
     with transaction(sessions) as session:
         now = func.clock_timestamp(type_=DateTime(timezone=True))
@@ -136,7 +136,7 @@ def note(sessions: "sessionmaker[Session]", work: str, subject: str, breakage: B
 
 
 def forget(sessions: "sessionmaker[Session]", work: str, subject: str) -> None:
-    """Take a note away, because the work is done."""
+    """Delete a note, because the work is done."""
     with transaction(sessions) as session:
         done = delete(WorkFailure).where(WorkFailure.work == work, WorkFailure.subject == subject).returning(
             WorkFailure.times
@@ -147,7 +147,7 @@ def forget(sessions: "sessionmaker[Session]", work: str, subject: str) -> None:
 
 
 def forget_finished(session: Session) -> None:
-    """Take notes away that are about work which is not tried again and is long past."""
+    """Delete old notes of work that is not tried again."""
     now = func.clock_timestamp(type_=DateTime(timezone=True))
     session.execute(delete(WorkFailure).where(WorkFailure.next_at.is_(None), WorkFailure.last_at < now - KEPT))
 

@@ -1,4 +1,4 @@
-"""Shapes that many features have on the wire: strict, frozen, nothing unknown taken."""
+"""Field types that many features share on the wire."""
 
 from typing import Annotated
 
@@ -11,16 +11,16 @@ MAX_TEXT = 500
 
 
 class Wire(BaseModel):
-    """A body as it is sent or answered."""
+    """A request or response body: strict, frozen, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def plain_text(text: str, *, allowed: str = "") -> str:
-    """Return a text if a reader can trust what it shows; `allowed` are control characters that it may have.
+    """Return a text without deceptive characters. `allowed` lists control characters that it may have.
 
     Raises:
-        PydanticCustomError: saying what is wrong with the text, and where.
+        PydanticCustomError: with the flaw and its position.
     """
     flaw = flaw_of(text, allowed=allowed)
     if flaw is not None:
@@ -29,17 +29,20 @@ def plain_text(text: str, *, allowed: str = "") -> str:
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-"""An id: of a cycle, a school, a program, a partner's applicant."""
+"""An id, for example of a cycle, a school or a program."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(plain_text)]
-"""Words of a person, with something in them that can be seen (`enrollment.plain_text`)."""
+"""Text that a person wrote, with at least one visible character (see `enrollment.plain_text`)."""
 
 Reason = Annotated[
     str,
     StringConstraints(min_length=3, max_length=MAX_TEXT),
     AfterValidator(plain_text),
-    Field(description="Why; it stands in the public log, so it names no child.", examples=["Snow closed the schools"]),
+    Field(
+        description="The reason. It appears in the public log, so do not name a child.",
+        examples=["Snow closed the schools"],
+    ),
 ]
 
 Time = Annotated[AwareDatetime, Field(strict=False)]
-"""A time with its offset from UTC, RFC 3339."""
+"""A time with its UTC offset (RFC 3339)."""

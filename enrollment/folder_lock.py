@@ -1,4 +1,4 @@
-"""Hold a folder for one process, for as long as the process lives: the operating system frees a dead one's folder."""
+"""Lock a folder for one process. The operating system frees the lock when the process ends."""
 
 import fcntl
 import json
@@ -11,17 +11,17 @@ FILE = "lock"
 
 
 class FolderInUse(RuntimeError):
-    """Another process holds the folder."""
+    """Another process has locked the folder."""
 
-    def __init__(self, folder: Path, told: str) -> None:
-        super().__init__(f"{folder} is in use{told}. End that process, or choose another folder with --folder.")
+    def __init__(self, folder: Path, by: str) -> None:
+        super().__init__(f"{folder} is in use{by}. End that process, or choose another folder with --folder.")
 
 
 def refuse_folder_in_use(folder: Path) -> None:
-    """Refuse a folder that another process holds; nothing is written.
+    """Refuse a folder that another process has locked. Write nothing.
 
     Raises:
-        FolderInUse: if another process holds it.
+        FolderInUse: if another process has locked it.
     """
     file = folder / FILE
     if file.exists():
@@ -29,16 +29,16 @@ def refuse_folder_in_use(folder: Path) -> None:
 
 
 @contextmanager
-def held_folder(folder: Path, *, by: str, address: str) -> Iterator[None]:
-    """Make a folder if it is not there, and hold it in a block.
+def locked_folder(folder: Path, *, by: str, address: str) -> Iterator[None]:
+    """Make a folder if it does not exist, and lock it for a block.
 
     Args:
-        folder: what is held.
-        by: what holds it, as another process's refusal names it.
-        address: where that is reached.
+        folder: the folder to lock.
+        by: the name of the process, for another process's refusal.
+        address: the address of the process.
 
     Raises:
-        FolderInUse: if another process holds it.
+        FolderInUse: if another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = _locked(folder, os.O_RDWR | os.O_CREAT)
@@ -61,9 +61,9 @@ def _locked(folder: Path, flags: int) -> int:
 
 
 def _holder(folder: Path) -> str:
-    """Return what is known of the process that holds a folder."""
+    """Describe the process that has locked a folder."""
     try:
-        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return f" by {told['by']} (process {told['process']}, {told['address']})"
+        holder = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return f" by {holder['by']} (process {holder['process']}, {holder['address']})"
     except (OSError, ValueError, KeyError, TypeError):
-        return ""  # it holds the folder, and has not written yet who it is
+        return ""  # the process has the lock, and has not written its name yet

@@ -1,4 +1,4 @@
-"""What works and since when, in all processes, as the database knows it: for administrators and for metrics."""
+"""Read the health of all processes from the database, for administrators and metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from enrollment.failures import WorkFailure
 from enrollment.worker_status import JOBS, WorkerPass
 
 ALIVE = timedelta(seconds=30)
-"""A process, or a runner of jobs, that has said nothing for longer counts as gone."""
+"""A process or a job runner that is silent for longer counts as gone."""
 
 MAX_FAILURES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class JobCount:
-    """How many jobs of a kind are in a state, and since when the oldest of them was enqueued."""
+    """The number of jobs of one kind in one state, and the time of the oldest."""
 
     name: str
     state: str
@@ -29,7 +29,7 @@ class JobCount:
 
 @dataclass(frozen=True, slots=True)
 class PartState:
-    """One part of the workers, over all processes that are alive."""
+    """One part of the workers, over all live processes."""
 
     name: str
     works: bool
@@ -44,14 +44,14 @@ class PartState:
 
 @dataclass(frozen=True, slots=True)
 class Runners:
-    """The runners of jobs that gave a sign of life lately."""
+    """The job runners with a recent sign of life."""
 
     alive: int
     last_heartbeat: datetime | None
 
 
 def oldest_unsealed(session: Session) -> timedelta | None:
-    """Return the age of the oldest entry that has no place in the log yet; None if all have one."""
+    """Return the age of the oldest log entry without an index, or None."""
     age: timedelta | None = session.execute(
         select(func.clock_timestamp() - func.min(LogEntry.written_at))
         .outerjoin(LogLeaf, LogLeaf.entry_id == LogEntry.id)
@@ -61,7 +61,7 @@ def oldest_unsealed(session: Session) -> timedelta | None:
 
 
 def job_counts(session: Session) -> list[JobCount]:
-    """Return how many jobs are in each state, by kind; the oldest only of those that are not done."""
+    """Return the number of jobs by kind and state, and the oldest unfinished job."""
     rows = session.execute(
         text(
             "SELECT j.task_name, j.status::text, count(*), "
@@ -75,12 +75,12 @@ def job_counts(session: Session) -> list[JobCount]:
 
 
 def failure_count(session: Session) -> int:
-    """Return how many pieces of work have failed and are not done."""
+    """Return the number of failed pieces of work."""
     return session.execute(select(func.count()).select_from(WorkFailure)).scalar_one()
 
 
 def failures(session: Session) -> Sequence[WorkFailure]:
-    """Return the work that failed and is not done, the latest failure first; a bounded number of it."""
+    """Return the failed pieces of work, latest first, up to `MAX_FAILURES`."""
     return session.scalars(
         select(WorkFailure)
         .order_by(WorkFailure.last_at.desc(), WorkFailure.work, WorkFailure.subject)
@@ -89,13 +89,13 @@ def failures(session: Session) -> Sequence[WorkFailure]:
 
 
 def failures_by_work(session: Session) -> dict[str, int]:
-    """Return how many pieces of work have failed and are not done, by loop and kind of job."""
+    """Return the number of failed pieces of work by loop and kind of job."""
     rows = session.execute(select(WorkFailure.work, func.count()).group_by(WorkFailure.work).order_by(WorkFailure.work))
     return dict(rows.all())
 
 
 def parts(session: Session) -> list[PartState]:
-    """Return every part of the workers that are alive, the runner of jobs first."""
+    """Return every part of the live workers, the job runner first."""
     alive = WorkerPass.said_at > func.clock_timestamp(type_=DateTime(timezone=True)) - ALIVE
     by_name: dict[str, list[WorkerPass]] = {}
     for row in session.scalars(select(WorkerPass).where(alive).order_by(WorkerPass.part, WorkerPass.since)):
@@ -104,7 +104,7 @@ def parts(session: Session) -> list[PartState]:
 
 
 def _state(name: str, rows: Sequence[WorkerPass]) -> PartState:
-    """Put together what several processes say of a part; it fails if it fails in one of them."""
+    """Combine the reports of several processes. A part fails if it fails in one process."""
     failing = [row for row in rows if not row.works]
     return PartState(
         name=name,
@@ -120,7 +120,7 @@ def _state(name: str, rows: Sequence[WorkerPass]) -> PartState:
 
 
 def runners(session: Session) -> Runners:
-    """Return how many runners of jobs gave a sign of life lately, and the last sign of any."""
+    """Return the number of live job runners, and the last sign of life."""
     alive, last = session.execute(
         text(
             "SELECT count(*) FILTER (WHERE last_heartbeat > clock_timestamp() - :alive), max(last_heartbeat) "
@@ -132,5 +132,5 @@ def runners(session: Session) -> Runners:
 
 
 def database_since(session: Session) -> datetime:
-    """Return when the database server was started."""
+    """Return when the database server started."""
     return session.execute(select(func.pg_postmaster_start_time(type_=DateTime(timezone=True)))).scalar_one()

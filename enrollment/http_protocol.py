@@ -1,7 +1,7 @@
-"""A caller's connection: uvicorn's, with limits on heads, on time, and on how many connections are open.
+"""Client connections: uvicorn's protocol with limits on headers, time and the number of connections.
 
-uvicorn waits for the head of a request for ever, and takes one of any length. A few hundred connections that send one
-byte each would so take all that a process may open.
+uvicorn waits for request headers for ever, and takes any length. So a few hundred connections that send one byte each
+could use up all files that a process may open.
 """
 
 import json
@@ -16,30 +16,30 @@ from enrollment.problems import CATALOGUE, MEDIA_TYPE, Problem, sentence
 from enrollment.settings import Settings, settings_of_environment
 
 MAX_HEAD = 16 << 10
-"""Bytes of a request's line and headers."""
+"""Bytes of the request line and the headers."""
 MAX_HEADERS = 100
 RESERVED_FILES = 128
-"""Open files that are kept free of callers' connections: for the database, uploads, logs."""
+"""Files reserved for the database, uploads and logs."""
 
 
 class HeadTooLarge(Problem):
-    """The line and headers of a request are too long."""
+    """The request line and headers are too long."""
 
     status = 431
-    title = sentence("Request head too large")
-    detail = sentence("Send at most 16 KiB of headers, and at most 100 of them.")
+    title = sentence("Request headers too large")
+    detail = sentence("Send at most 100 headers, with at most 16 KiB in total.")
 
 
 class HeadTooSlow(Problem):
-    """The head of a request did not arrive in time."""
+    """The request headers did not arrive in time."""
 
     status = 408
-    title = sentence("The request came too slowly")
-    detail = sentence("Nothing was done. Send the whole request at once.")
+    title = sentence("Request too slow")
+    detail = sentence("The request did not arrive in time, and nothing was done. Send the whole request at once.")
 
 
 class RequestUnreadable(Problem):
-    """What came is not HTTP/1.1."""
+    """The bytes are not HTTP/1.1."""
 
     status = 400
     title = sentence("Not an HTTP request")
@@ -47,17 +47,17 @@ class RequestUnreadable(Problem):
 
 
 class TooManyConnections(Problem):
-    """The process has as many callers as it may have, and all of them are being answered."""
+    """The process has no free connection, and it answers a request on every open one."""
 
     status = 503
     title = sentence("Too many connections")
-    detail = sentence("Nothing was done. Wait for the seconds that Retry-After names, then try again.")
+    detail = sentence("Nothing was done. Wait as many seconds as Retry-After says, then try again.")
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as the operating system allows it to."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the open-file limit to the maximum that the operating system allows."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 @cache
@@ -67,17 +67,17 @@ def _settings() -> Settings:
 
 @cache
 def max_connections() -> int:
-    """Return how many callers' connections this process keeps: by its settings, and by the files that it may open."""
+    """Return the maximum number of client connections, by the settings and the open-file limit."""
     may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _settings().http_connections
-    return wanted if may_open == resource.RLIM_INFINITY else max(1, min(wanted, may_open - RESERVED_FILES))
+    configured = _settings().http_connections
+    return configured if may_open == resource.RLIM_INFINITY else max(1, min(configured, may_open - RESERVED_FILES))
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection of a caller.
+    """A client connection with limits.
 
-    A head must arrive in time and be of moderate length; a caller must take the answer in time. When too many
-    connections are open, the one that has kept the process waiting longest makes room.
+    Headers must arrive in time and be short enough, and the client must read the answer in time. When too many
+    connections are open, the longest waiting one is closed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as uvicorn calls it
@@ -90,7 +90,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Return since when this connection has kept the process waiting for a request; None if it does not."""
+        """Return when this connection began to wait for a request, or None if it does not wait."""
         cycle = self._unanswered
         if cycle is not None and (not cycle.more_body or cycle.response_started):
             return None
@@ -98,12 +98,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def _unanswered(self) -> RequestResponseCycle | None:
-        """Return the request that is being taken in or answered."""
+        """Return the request in progress."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return None if cycle is None or cycle.response_complete else cycle
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - likewise
-        """Make room for the connection, and give it some seconds to send a request."""
+        """Make room for the connection, and start the clock for its first request."""
         super().connection_made(transport)
         if len(self.connections) > max_connections() and not self._make_room():
             self.refuse(TooManyConnections(headers={"Retry-After": "5"}))
@@ -116,7 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in; those of a head are counted."""
+        """Receive bytes, and count the bytes of headers."""
         if self._in_head:
             self._head_bytes += len(data)
         if self._head_timer is None and self._in_head:
@@ -126,14 +126,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuse(HeadTooLarge())
 
     def on_message_begin(self) -> None:
-        """Count the head of a request from here."""
+        """Begin to count the headers of a request."""
         super().on_message_begin()
         self._in_head = self._head_begun = True
         if self._head_timer is None:
             self._expect_head()
 
     def on_headers_complete(self) -> None:
-        """Start the request, unless its head is too long."""
+        """Start the request, unless its headers are too long."""
         self._in_head, self._head_begun, self._head_bytes = False, False, 0
         self._stop_head_clock()
         self._since = self.loop.time()
@@ -144,38 +144,38 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body in, unless its request was refused."""
+        """Receive a part of a body, unless the request was refused."""
         if not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Expect another head from here on."""
+        """Expect the headers of the next request."""
         self._in_head, self._head_bytes = True, 0
         if not self.transport.is_closing():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Note from when on the caller keeps the process waiting."""
+        """Note that the connection now waits for a request."""
         self._since = self.loop.time()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Give the caller some seconds to take in what it was sent."""
+        """Give the client some seconds to read the answer."""
         super().pause_writing()
         self._send_timer = self.loop.call_later(_settings().send_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop that clock."""
+        """Stop the clock of `pause_writing`."""
         self._stop(self._send_timer)
         self._send_timer = None
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are no problem document
-        """Refuse what is not HTTP."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's message is not a problem document
+        """Refuse bytes that are not HTTP."""
         self.refuse(RequestUnreadable())
 
     def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, without a request that could be passed on, and close the connection."""
+        """Answer with a problem without starting a request, and close the connection."""
         self._stop_clocks()
         if self._unanswered is None and not self.transport.is_closing():
             self.transport.write(_document(problem))
@@ -187,14 +187,14 @@ class GuardedProtocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         self._head_timer = None
         if self._unanswered is not None:
-            self._expect_head()  # the caller waits for an answer to the request before
+            self._expect_head()  # the client waits for the answer to its previous request
         elif self._head_begun:
             self.refuse(HeadTooSlow())
         else:
             self.transport.close()
 
     def _make_room(self) -> bool:
-        """Close the connection that has kept the process waiting longest; say whether there was one."""
+        """Close the connection that waits longest. Say whether one was found."""
         waiting = [(since, other) for other in self.connections - {self} if (since := _waits(other)) is not None]
         if not waiting:
             return False
@@ -222,8 +222,8 @@ def _waits(connection: Any) -> float | None:  # noqa: ANN401 - uvicorn's union o
 
 
 def _document(problem: Problem) -> bytes:
-    """Write a problem as a whole response, in English: whoever sent no request named no language."""
-    told = {
+    """Return a problem as a whole HTTP response, in English, because no language is known."""
+    document = {
         "type": f"{CATALOGUE}{problem.code()}",
         "title": problem.title,
         "status": problem.status,
@@ -232,7 +232,7 @@ def _document(problem: Problem) -> bytes:
         "request_id": "",
         "errors": [],
     }
-    body = json.dumps(told).encode()
+    body = json.dumps(document).encode()
     headers = {
         "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(body)),

@@ -1,8 +1,8 @@
-"""Jobs: enqueued in the act's own transaction, run by a worker; and the loops that a worker runs beside them.
+"""Background jobs, enqueued in a verb's own transaction, and the loops that a worker runs.
 
-A job that was enqueued by an act which is rolled back was never there. A job whose worker died is begun again, so every
-job takes up what it finds, and finds nothing to do where it was done. Every part of a worker recovers by itself: it
-waits for a database that is away, and what breaks off for another reason is begun again.
+A rollback also removes the job. When a worker dies, another worker starts its job again, so every job continues from
+the stored state and does nothing twice. Each part of a worker recovers by itself: it waits for a lost database, and it
+restarts after any other error.
 """
 
 import asyncio
@@ -19,44 +19,51 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment.connections import PAUSE_SECONDS, Knocker, ServerWatch, async_connection_class, is_lost, lasting
+from enrollment.connections import (
+    PAUSE_SECONDS,
+    Prober,
+    ServerWatch,
+    async_connection_class,
+    is_lost,
+    timeout_parameters,
+)
 from enrollment.database import transaction
 from enrollment.failures import Breakage, breakage_of, forget, forget_finished, note
 from enrollment.worker_status import JOBS as JOB_RUNNER
 from enrollment.worker_status import REPORT_SECONDS, Part, WorkerStatus
 
 Work = Callable[["sessionmaker[Session]", str], None]
-"""What a job does with the id that it was enqueued with; it opens its own transactions."""
+"""The work of a job, by its subject id. It opens its own transactions."""
 
 GiveUp = Callable[["sessionmaker[Session]", str, Breakage], None]
-"""What is left for people to read when a job is not tried again."""
+"""Leaves a message for people when a job is not tried again."""
 
 Pass = Callable[["sessionmaker[Session]"], None]
-"""What a loop does again and again."""
+"""One pass of a loop."""
 
 QUEUE = "rounds"
 
 HEARTBEAT_SECONDS = 2.0
 
 MAX_TRIES = 6
-"""Of a job that breaks off, at longer and longer intervals; whoever asked may ask again afterwards."""
+"""Tries of a failing job, with growing pauses. Afterwards a person may request the job again."""
 
 MAX_TAKEN_UP = 20
-"""How often a job is begun again whose worker ended: one that ends every worker is given up."""
+"""Restarts of a job whose worker ended. A job that ends every worker is given up."""
 
 LOST_WAIT_SECONDS = 2
-"""After which a job is begun again that lost the database."""
+"""Seconds after which a job that lost the database starts again."""
 
 logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-"""What it would say of a job that broke off, or of a lost database, is said here, without the values of an error."""
+"""The service logs failed jobs and a lost database itself, without the values of an error."""
 
 _ENQUEUING = App(connector=SyncPsycopgConnector())
-"""Only ever writes into a session's own connection; it has no connection of its own."""
+"""Writes into a session's connection. It has no connection of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A kind of job: what it does, and what it leaves when its last try broke off."""
+    """A kind of job: its work, and the act after its last failed try."""
 
     run: Work
     give_up: GiveUp
@@ -64,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something to do every so many seconds; a pass that breaks off is noted, and the next one follows."""
+    """A pass to repeat every few seconds. A failed pass is noted, and the next pass follows."""
 
     name: str
     run: Pass
@@ -72,18 +79,18 @@ class Loop:
 
 
 class BrokenOff(Exception):
-    """A job broke off; says what and where, and nothing that the error said."""
+    """A job failed. It has the class and place of the error, without the message."""
 
 
 class DatabaseLost(BrokenOff):
-    """A job broke off because the database went away, which is no fault of the job."""
+    """A job failed because the database was lost."""
 
 
 class Retry(BaseRetryStrategy):
-    """Try a job again that broke off: as often as it takes if the database went away, else a few times."""
+    """Retry a failed job: without limit after a lost database, otherwise a few times."""
 
     def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision | None:
-        """Say when the job is tried again, if it is."""
+        """Return when to try the job again, or None."""
         if isinstance(exception, DatabaseLost):
             return RetryDecision(retry_in={"seconds": LOST_WAIT_SECONDS})
         if job.attempts >= MAX_TRIES:
@@ -92,12 +99,12 @@ class Retry(BaseRetryStrategy):
 
 
 def enqueue(session: Session, name: str, subject: str) -> None:
-    """Enqueue a job in the session's transaction; where the same one waits already, that one is enough.
+    """Enqueue a job in the session's transaction, unless the same job waits already.
 
     Args:
-        session: the transaction of the act that asks for it.
+        session: the transaction of the verb.
         name: the kind of job.
-        subject: the id that it is about; jobs about the same one run one after another.
+        subject: the id of the subject. Jobs with the same subject run one after another.
     """
     connection = session.connection().connection.driver_connection
     try:
@@ -110,12 +117,12 @@ def enqueue(session: Session, name: str, subject: str) -> None:
 
 
 def is_waiting(session: Session, name: str, subject: str) -> bool:
-    """Say whether a job about a subject waits or is being done."""
-    asked = text(
+    """Say whether a job for a subject waits or runs."""
+    query = text(
         "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE task_name = :name AND args ->> 'subject' = :subject "
         "AND status IN ('todo', 'doing'))"
     )
-    return bool(session.execute(asked, {"name": name, "subject": subject}).scalar_one())
+    return bool(session.execute(query, {"name": name, "subject": subject}).scalar_one())
 
 
 async def run_worker(
@@ -133,15 +140,15 @@ async def run_worker(
 
     Args:
         url: the database's address.
-        sessions: where jobs and loops open their transactions.
+        sessions: opens the transactions of jobs and loops.
         jobs: each kind of job.
-        loops: what is done beside them.
-        status: where each part says how it fares.
-        server: looks whether the database is there.
-        stalled_after: seconds without a sign of life after which another worker's job is begun again.
-        patience: seconds after which a silent database is looked at, and a new connection is given up.
+        loops: the loops to run beside the jobs.
+        status: the status of each part.
+        server: watches the database.
+        stalled_after: seconds of silence after which another worker's job starts again.
+        patience: seconds after which a silent database is probed, and a new connection is given up.
     """
-    asyncio.get_running_loop().set_exception_handler(_tell_of_task)
+    asyncio.get_running_loop().set_exception_handler(_log_failed_task)
     await server.until_up()
     runner = _Runner(url, sessions, jobs, stalled_after=stalled_after, patience=patience)
     report = Part("status")
@@ -152,11 +159,11 @@ async def run_worker(
         parts.create_task(_every(REPORT_SECONDS, report, _in_thread(_reporting(status), sessions), server))
 
 
-def _tell_of_task(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Tell the log of a task that nobody waits for and that broke off, such as the library's, without any values."""
+def _log_failed_task(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Log a failed task that nobody waits for, without any values."""
     error = context.get("exception")
     breakage = breakage_of(error) if isinstance(error, BaseException) else Breakage("unknown", "")
-    structlog.get_logger().warning("task broke off", error=breakage.kind, where=breakage.place)
+    structlog.get_logger().warning("task failed", error=breakage.kind, where=breakage.place)
 
 
 def _reporting(status: WorkerStatus) -> Pass:
@@ -181,7 +188,7 @@ async def _every(
     while True:
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - a fault of one loop must not end the others, and the jobs
+        except Exception as error:  # noqa: BLE001 - one failing loop must not end the others
             await _recover(part, error, server)
         else:
             part.succeeded()
@@ -189,36 +196,36 @@ async def _every(
 
 
 async def _recover(part: Part, error: Exception, server: ServerWatch) -> None:
-    """Note that a part broke off, unless the database is away: then wait until it is back, which is told once."""
+    """Note that a part failed. If the database is lost, wait until it is back instead."""
     if is_lost(error) and await server.until_up():
         return
     part.failed(breakage_of(error))
 
 
 async def _keep_running(runner: "_Runner", part: Part, server: ServerWatch) -> None:
-    """Run jobs, and begin anew from scratch whenever the runner ends, whatever ended it."""
+    """Run jobs, and restart the runner whenever it ends."""
     log = structlog.get_logger()
     while True:
         try:
             await runner.run(part, server)
-            log.warning("no jobs are run until the runner is begun anew")
-        except Exception as error:  # noqa: BLE001 - jobs must not stay undone, whatever the runner raises
-            if _is_told_to_end():
+            log.warning("job runner stopped; it restarts soon")
+        except Exception as error:  # noqa: BLE001 - the runner must restart after any error
+            if _is_cancelled():
                 raise asyncio.CancelledError from None
-            log.warning("no jobs are run until the runner is begun anew")
+            log.warning("job runner stopped; it restarts soon")
             await _recover(part, error, server)
         await asyncio.sleep(PAUSE_SECONDS)
         await server.until_up()
 
 
-def _is_told_to_end() -> bool:
-    """Say whether this task was cancelled, though something else was raised on the way out."""
+def _is_cancelled() -> bool:
+    """Say whether this task was cancelled, even if another exception was raised on the way out."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class _Runner:
-    """Runs jobs, each time with connections of its own."""
+    """Run jobs, with new connections for each run."""
 
     def __init__(
         self,
@@ -234,10 +241,10 @@ class _Runner:
         self._jobs = jobs
         self._stalled_after = stalled_after
         self._patience = patience
-        self._connection_class = async_connection_class(Knocker(url, patience))
+        self._connection_class = async_connection_class(Prober(url, patience))
 
     async def run(self, part: Part, server: ServerWatch) -> None:
-        """Run jobs until cancelled, or until the library ends because it lost the database."""
+        """Run jobs until cancelled, or until the library ends because of a lost database."""
         app = self._app()
         async with app.open_async():
             stalled = asyncio.create_task(
@@ -259,7 +266,7 @@ class _Runner:
         connector = PsycopgConnector(
             conninfo=self._url,
             connection_class=self._connection_class,
-            kwargs=lasting(self._url, patience=self._patience),
+            kwargs=timeout_parameters(self._url, patience=self._patience),
             min_size=1,
             max_size=4,
             timeout=self._patience,
@@ -276,7 +283,7 @@ class _Runner:
             carry_out(self._sessions, name, job, subject, last=context.job.attempts >= MAX_TRIES)
 
     async def _take_up_stalled(self, app: App) -> None:
-        """Begin jobs again whose worker has ended; each look also shows that the runner has its connections."""
+        """Restart jobs whose worker has ended. Each look also shows that the runner is connected."""
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._stalled_after):
             if job.attempts < MAX_TAKEN_UP:
                 await app.job_manager.retry_job(job)
@@ -284,7 +291,7 @@ class _Runner:
                 await self._end(app, job)
 
     async def _end(self, app: App, job: QueuedJob) -> None:
-        """Give a job up that has ended worker after worker."""
+        """Give up a job that ended worker after worker."""
         subject = str(job.task_kwargs["subject"])
         await asyncio.to_thread(
             give_up, self._sessions, job.task_name, self._jobs[job.task_name], subject, Breakage("WorkerEnded", "")
@@ -293,14 +300,14 @@ class _Runner:
 
 
 def carry_out(sessions: "sessionmaker[Session]", name: str, job: Job, subject: str, *, last: bool) -> None:
-    """Do a job; where it breaks off, note it, and at its last try leave what is to be read of it.
+    """Carry a job out. Note a failure, and give the job up after its last try.
 
     Raises:
-        BrokenOff: if it broke off: without the error's own words, for the queue writes them to the log.
+        BrokenOff: if the job failed. It hides the error's message, because the queue logs it.
     """
     try:
         job.run(sessions, subject)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is noted and the worker goes on
+    except Exception as error:  # noqa: BLE001 - the failure is noted, and the worker goes on
         breakage = breakage_of(error)
         if is_lost(error):
             raise DatabaseLost(str(breakage)) from None
@@ -313,6 +320,6 @@ def carry_out(sessions: "sessionmaker[Session]", name: str, job: Job, subject: s
 
 
 def give_up(sessions: "sessionmaker[Session]", name: str, job: Job, subject: str, breakage: Breakage) -> None:
-    """Note that a job is not tried again, and leave what is to be read of it."""
+    """Note that a job is not tried again, and leave a message for people."""
     note(sessions, name, subject, breakage, again=False)
     job.give_up(sessions, subject, breakage)

@@ -1,4 +1,4 @@
-"""A limit on how deeply a JSON body may be nested, checked before anything parses the body."""
+"""Limit the nesting of a JSON body before anything parses it."""
 
 import json
 import re
@@ -9,42 +9,42 @@ import numpy as np
 from enrollment.problems import Fault, Problem, sentence
 
 MAX_DEPTH: Final = 64
-"""Lists and objects inside one another. The deepest body of ours, conditions in rules, needs about 40 levels."""
+"""Levels of lists and objects. The deepest valid body, conditions in rules, needs about 40."""
 
 _LIST, _OBJECT = b"[", b"{"
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _OTHER_BYTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _BETWEEN_BRACKETS = np.int8(ord("[") + 1)
-"""The byte between the two: less a bracket, it is 1 for an opening and -1 for a closing."""
+"""The byte between the two brackets. Minus a bracket, it gives 1 for an opening and -1 for a closing one."""
 
 _PIECE = 1 << 20
 _STRING = re.compile(rb'"[^"]*"?')
 
 
 class BodyTooDeep(Problem):
-    """A body nests lists and objects so deeply that no reader of it can be sure to reach the end."""
+    """The body nests lists and objects too deeply for its readers."""
 
     status = 422
     title = sentence("Body nested too deeply")
-    detail = sentence("Put at most {most} lists and objects inside one another, and send the body again.")
+    detail = sentence("Nest lists and objects at most {most} levels deep, then send the body again.")
 
 
 def refuse_deep(raw: bytes) -> None:
-    """Refuse a JSON text that nests lists and objects too deeply; whether the text is JSON at all is not looked at.
+    """Refuse a JSON text that nests lists and objects too deeply. The text may be invalid JSON.
 
-    An ordinary body has so few brackets that counting them settles it. Otherwise everything but brackets is removed,
-    and the depth is summed up over them, which stays quick for files of hundreds of megabytes.
+    An ordinary body has few brackets, so counting them is enough. Otherwise the check sums up the depth over the
+    brackets alone, which stays quick for hundreds of megabytes.
 
     Raises:
-        BodyTooDeep: if more than `MAX_DEPTH` levels are open at once.
+        BodyTooDeep: if the text has more than `MAX_DEPTH` levels.
     """
     if raw.count(_LIST) + raw.count(_OBJECT) > MAX_DEPTH and _is_deep(_in_utf8(raw)):
         raise body_too_deep()
 
 
 def body_too_deep() -> BodyTooDeep:
-    """Return the refusal, with the place that is too deep: the whole body, since no place inside was read."""
-    detail = sentence("is nested more than {most} levels deep; send fewer levels")
+    """Return the refusal, with the whole body as its place."""
+    detail = sentence("is nested more than {most} levels deep; use fewer levels")
     return BodyTooDeep(faults=[Fault("", "too-deep", detail, {"most": MAX_DEPTH})], most=MAX_DEPTH)
 
 

@@ -1,7 +1,7 @@
-"""The service's log: one JSON object a line on standard error, and nothing of an exception but where it came from.
+"""The service's log: one JSON object per line on standard error, without exception messages.
 
-What an exception says may be a child's, so no message, no argument and no value is written, whoever writes: this code,
-a library through `logging`, or the interpreter on its way out.
+An exception message may hold a child's data. So the log has no message, argument or value of an exception, whether
+this code, a library or the interpreter writes it.
 """
 
 import logging
@@ -14,13 +14,13 @@ from typing import TextIO
 import structlog
 
 PLAIN_SPOKEN = ("uvicorn", "procrastinate", "psycopg.pool", "alembic")
-"""Libraries whose messages are written: they name processes, addresses, jobs and their ids. Their arguments are not.
-Of others only the name is written, since they put values into their messages (asyncio: what a task was to return).
+"""Libraries whose messages are logged, without arguments: the messages name processes, addresses and jobs.
+For other libraries the log has only the library's name, because their messages may contain values.
 """
 
 
 def log_as_json() -> None:
-    """Have the service's own log be one JSON object a line, without values of exceptions."""
+    """Configure the service's own log as JSON lines without exception values."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,17 +35,17 @@ def log_as_json() -> None:
 
 
 def take_over_errors() -> None:
-    """Have libraries and the interpreter write to the same log: for a process that is the service's own."""
+    """Send logs of libraries and the interpreter to the same log, for a process of the service."""
     log_as_json()
     logging.basicConfig(handlers=[_AsJson()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     sys.excepthook = _at_the_end
-    sys.unraisablehook = lambda raised: _say("raised where nobody could catch it", raised.exc_value)
-    threading.excepthook = lambda raised: _say("a thread broke off", raised.exc_value)
+    sys.unraisablehook = lambda raised: _say("exception ignored", raised.exc_value)
+    threading.excepthook = lambda raised: _say("thread failed", raised.exc_value)
 
 
 class _StandardError:
-    """Writes a line to standard error as it is now, also where something put another stream in its place."""
+    """Write lines to the current standard error, even if it was replaced."""
 
     def __init__(self, *_: object) -> None:
         self.stream: TextIO = sys.stderr
@@ -59,21 +59,21 @@ class _StandardError:
 
 
 class _FramesOnly:
-    """Renders an exception, and what caused it, as types and places."""
+    """Render an exception and its causes as types and places."""
 
     def __call__(self, exc_info: structlog.typing.ExcInfo) -> list[str]:
         return frames_of(exc_info[1])
 
 
 def frames_of(error: BaseException | None) -> list[str]:
-    """Return the type of an exception and where it came from, then the same of its cause; no message, no values."""
-    told: list[str] = []
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        told += [type(error).__name__, *_frames(error.__traceback__)]
+    """Return the types and places of an exception and its causes, without messages."""
+    frames: list[str] = []
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
+        frames += [type(error).__name__, *_frames(error.__traceback__)]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return told
+    return frames
 
 
 def _frames(trace: TracebackType | None) -> Sequence[str]:
@@ -89,10 +89,10 @@ _RENDERED = _FramesOnly()
 
 
 class _AsJson(logging.Handler):
-    """Writes what libraries log."""
+    """Write the records of libraries."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record without its arguments, and without what its exception says."""
+        """Write a record without its arguments and exception message."""
         plain = isinstance(record.msg, str) and record.name.startswith(PLAIN_SPOKEN)
         event = record.msg.partition("\n")[0] if plain else record.name
         error = record.exc_info[1] if record.exc_info else None
@@ -102,7 +102,7 @@ class _AsJson(logging.Handler):
 def _at_the_end(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    _say("the process broke off", error)
+    _say("process failed", error)
 
 
 def _say(event: str, error: BaseException | None, *, level: int = logging.ERROR, **more: str) -> None:

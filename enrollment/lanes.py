@@ -1,8 +1,8 @@
-"""Lanes: how many requests of each kind a web process carries out at once. The others wait, in order.
+"""Lanes: limit how many requests of each kind a web process carries out at once.
 
-A request that is let in needs a database connection and a thread until it ends. No lane lets in more requests than its
-share of both, so nobody who holds a connection ever waits for a thread, and nobody who holds a thread waits for a
-connection. Requests that wait hold neither. Each kind has a share of its own: a slow import never delays a ranking.
+An admitted request needs a database connection and a thread until it ends. No lane admits more requests than its share
+of both, so a request with a connection never waits for a thread, or the reverse. Waiting requests use neither. Each
+kind has its own share, so a slow import never delays a ranking.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from enrollment.problems import Problem, sentence
 
 
 class Lane(StrEnum):
-    """A kind of request with a share of the process for itself."""
+    """A kind of request with its own share of the process."""
 
     RANKINGS = "rankings"
-    """One ranking at a time: what families wait for on the last evening. Has its own connections."""
+    """Single rankings, which families submit on the last evening. This lane has its own connections."""
     ORDINARY = "ordinary"
     LONG = "long"
     """Imports, batches, whole files: each may take many seconds."""
     SIGN_IN = "sign-in"
-    """Hashes a password, so it takes a core and memory, and strangers can ask for it."""
+    """Requests that hash a password. They need a core and memory, and strangers can send them."""
 
 
 OUTSIDE = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Paths that take no share: they are asked when everything else is stuck."""
+"""Paths without a lane. They must answer even when everything else is stuck."""
 
 _RANKING = re.compile(r"/v1/cycles/[^/]+/applicants/[^/]+/ranking")
 _LONG = re.compile(r"/v1/applicants:batch|/v1/.+(/imports/.+|/exports/.+|:reconcile)|/v1/rounds/[^/]+/(market|outcome)")
@@ -38,7 +38,7 @@ _SIGN_IN = re.compile(r"/v1/sessions|/v1/oauth/token|/v1/invitations/accept")
 
 
 def lane_of(method: str, path: str) -> Lane | None:
-    """Return the lane of a request, or None if it takes no share."""
+    """Return the lane of a request, or None if it needs no lane."""
     if path in OUTSIDE:
         return None
     if method == "PUT" and _RANKING.fullmatch(path):
@@ -54,10 +54,8 @@ class Crowded(Problem):
     """No place became free in time."""
 
     status = 503
-    title = sentence("Too many requests at once")
-    detail = sentence(
-        "Nothing was done. Wait for the seconds that Retry-After names, then send the same request again."
-    )
+    title = sentence("Service busy")
+    detail = sentence("Nothing was done. Wait as many seconds as Retry-After says, then send the same request again.")
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(RETRY_SECONDS)})
@@ -67,11 +65,11 @@ RETRY_SECONDS = 5
 
 
 class CallerGone(Exception):
-    """The caller closed the connection before the request was carried out; there is nobody to answer."""
+    """The caller closed the connection before the request was carried out."""
 
 
 def shares_of(connections: int) -> Mapping[Lane, int]:
-    """Divide the database connections of a process among the lanes; each lane gets at least one.
+    """Divide the database connections of a process among the lanes. Each lane gets at least one.
 
     Args:
         connections: at least 6.
@@ -90,14 +88,14 @@ def _gauge(name: str, says: str, registry: CollectorRegistry) -> Gauge:
 
 @dataclass(slots=True)
 class Place:
-    """A place in a lane; leaving it again does nothing."""
+    """A place in a lane. Leaving twice does nothing."""
 
     lane: Lane
     _lanes: "Lanes"
     _held: bool = True
 
     def leave(self) -> None:
-        """Give the place to whoever has waited longest."""
+        """Give the place to the request that has waited longest."""
         if self._held:
             self._held = False
             self._lanes.free(self.lane)
@@ -107,9 +105,9 @@ class Lanes:
     """The lanes of one web process.
 
     Args:
-        shares: how many requests each lane lets in at once.
-        wait_seconds: how long a request waits for its turn before it is told to come again.
-        registry: where the lengths of the queues and the refusals are counted.
+        shares: the number of requests that each lane admits at once.
+        wait_seconds: seconds that a request waits before it is refused.
+        registry: the metrics registry for queue lengths and refusals.
     """
 
     def __init__(self, shares: Mapping[Lane, int], *, wait_seconds: float, registry: CollectorRegistry) -> None:
@@ -124,7 +122,7 @@ class Lanes:
         )
         self._inside = Gauge(
             "enrollment_requests_inside",
-            "Requests that are being carried out.",
+            "Requests in progress.",
             ["lane"],
             registry=registry,
             multiprocess_mode="livesum",
@@ -134,10 +132,10 @@ class Lanes:
         )
         for lane in shares:
             for metric in (self._waiting, self._inside, self._shed):
-                metric.labels(lane)  # shown from the start, also before anything is counted
+                metric.labels(lane)  # show the metrics from the start
 
     async def enter(self, lane: Lane, *, gone: Callable[[], Coroutine[None, None, None]] | None = None) -> Place:
-        """Return a place in a lane, as soon as everybody who came before has had theirs.
+        """Return a place in a lane, in order of arrival.
 
         Args:
             lane: the lane.
@@ -145,7 +143,7 @@ class Lanes:
 
         Raises:
             Crowded: if no place becomes free in time.
-            CallerGone: if the caller does not wait for it.
+            CallerGone: if the caller closes the connection first.
         """
         free = self._free[lane]
         if free.locked():
@@ -156,7 +154,7 @@ class Lanes:
         return Place(lane, self)
 
     def free(self, lane: Lane) -> None:
-        """Let the next one in."""
+        """Admit the next request."""
         self._inside.labels(lane).dec()
         self._free[lane].release()
 
@@ -182,7 +180,7 @@ class Lanes:
             raise Crowded
 
     async def _give_up(self, lane: Lane, turn: "asyncio.Task[Literal[True]]") -> None:
-        """Leave the queue; a place that came at the last moment goes to the next one."""
+        """Leave the queue. A place that came at the last moment goes to the next request."""
         turn.cancel()
         await asyncio.wait({turn})
         if not turn.cancelled():

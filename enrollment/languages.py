@@ -1,4 +1,4 @@
-"""Sentences of the service in the reader's language, from `enrollment/locale`."""
+"""Translate the service's sentences, from `enrollment/locale`."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,10 +14,10 @@ Say = Callable[..., str]
 
 @cache
 def in_language(code: str) -> Say:
-    """Return what says a sentence in a language."""
+    """Return the translator for a language."""
     return Language(code, CATALOGUES).say
 
 
 def languages() -> list[str]:
-    """Return the codes of the languages that there are sentences in."""
+    """Return the codes of the supported languages."""
     return known_languages(CATALOGUES)

@@ -1,4 +1,4 @@
-"""What holds for every answer: it was asked of a host that this service is, and nobody keeps what is personal in it."""
+"""Refuse unknown hosts, and add security headers to every answer."""
 
 from collections.abc import Collection, Iterator
 
@@ -16,25 +16,25 @@ A_YEAR = 31_536_000
 NOT_A_PAGE = (
     b"default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
-"""For answers of the API: a browser that opens one loads nothing, runs nothing, and shows it in no frame."""
+"""The content security policy for API answers: a browser loads nothing, runs nothing and shows no frame."""
 
 
 class UnknownHost(Problem):
-    """A request for a host that this service is not."""
+    """The request names a host that this service does not serve."""
 
     status = 421
     title = sentence("Unknown host")
-    detail = sentence("Ask under the service's own name; administrators set it as ENROLLMENT_HOSTS.")
+    detail = sentence("Use a host name of the service. Its administrators set the names in ENROLLMENT_HOSTS.")
 
 
 class Guarded:
-    """Refuses requests for other hosts, and says of answers who may keep them.
+    """Refuse requests for other hosts, and add security headers to answers.
 
     Args:
-        app: what answers.
+        app: the application.
         hosts: the names of this service, in lower case.
-        secure: whether it is reached by TLS, so that browsers are told to use nothing else.
-        answer_error: writes a problem as an answer.
+        secure: whether callers use TLS, so that browsers must use nothing else.
+        answer_error: turns a problem into an answer.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], secure: bool, answer_error: AnswerError) -> None:
@@ -44,7 +44,7 @@ class Guarded:
         self._answer_error = answer_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse a host that is none of ours."""
+        """Answer the request, or refuse an unknown host."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -63,8 +63,8 @@ class Guarded:
         else:
             await self._answer_error(Request(scope), UnknownHost())(scope, receive, send_guarded)
 
-    def _added(self, method: str, asked: dict[bytes, bytes], answered: Headers) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the headers that an answer needs and does not have."""
+    def _added(self, method: str, requested: dict[bytes, bytes], answered: Headers) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the security headers that an answer lacks."""
         names = {name.lower() for name, _ in answered}
         if b"x-content-type-options" not in names:
             yield b"x-content-type-options", b"nosniff"
@@ -72,14 +72,14 @@ class Guarded:
             yield b"content-security-policy", NOT_A_PAGE
         if b"referrer-policy" not in names:
             yield b"referrer-policy", b"no-referrer"
-        # Callers who show a token read what is theirs; callers who send something may get a token.
-        if b"cache-control" not in names and (b"authorization" in asked or method != "GET"):
+        # Answers to a token, or to a change, may be personal: caches must not store them.
+        if b"cache-control" not in names and (b"authorization" in requested or method != "GET"):
             yield b"cache-control", b"no-store"
         if self._secure:
             yield b"strict-transport-security", b"max-age=%d; includeSubDomains" % A_YEAR
 
 
 def _host(headers: dict[bytes, bytes]) -> str:
-    """Return the host that a request is for, in lower case, without its port."""
+    """Return the host of a request, in lower case, without its port."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     return host if host.endswith("]") else host.rpartition(":")[0] or host

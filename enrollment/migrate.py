@@ -1,4 +1,4 @@
-"""Bring the tables up to this version, or back."""
+"""Upgrade or downgrade the database tables."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic.config import Config
 
 HERE = Path(__file__).parent
 MIGRATIONS = next(folder for folder in (HERE / "migrations", HERE.parent / "migrations") if folder.is_dir())
-"""In an installed wheel they are inside the package, in a checkout beside it."""
+"""An installed wheel has the migrations inside the package, a checkout beside it."""
 
 
 def upgrade(url: str, to: str = "head") -> None:
@@ -16,7 +16,7 @@ def upgrade(url: str, to: str = "head") -> None:
 
 
 def downgrade(url: str, to: str) -> None:
-    """Undo the migrations down to a revision; `base` is the empty database."""
+    """Undo the migrations down to a revision. `base` is the empty database."""
     command.downgrade(_config(url), to)
 
 

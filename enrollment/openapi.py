@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, with the problems that every operation may answer."""
+"""The OpenAPI document: FastAPI's own, plus the problems that every operation may answer."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -9,11 +9,11 @@ from enrollment.problems import MEDIA_TYPE
 from lottery.market.canonical import Json
 
 DESCRIPTION = """\
-One lottery for the district and charter schools of a city that choose to take part. Families come through partners,
-schools set their own rules, administrators run rounds, and anybody can check them.
+One enrollment lottery for the district and charter schools of a city that choose to take part. Families apply through
+partners, schools set their own rules, administrators run rounds, and anyone can check the results.
 
-Every POST that acts asks for an `Idempotency-Key`; every change asks for the `If-Match` of what it changes. Refusals
-are `application/problem+json` (RFC 9457), with every fault of a body at once; `Accept-Language` may be en, es or ar.
+Every POST that changes something needs an `Idempotency-Key`. Every change of a record needs `If-Match`. Errors are
+`application/problem+json` (RFC 9457) and list every error of a body at once. `Accept-Language` may be en, es or ar.
 """
 
 PROBLEM: Mapping[str, Json] = {
@@ -52,7 +52,7 @@ ONLY_CALLER = frozenset({"HTTPValidationError", "ValidationError"})
 
 
 def describe(app: FastAPI) -> None:
-    """Have the app serve its document with problems in place of FastAPI's own errors."""
+    """Have the app serve its document with problems instead of FastAPI's own errors."""
     app.description = DESCRIPTION
     made_by_fastapi = app.openapi
 

@@ -1,4 +1,4 @@
-"""Lists: one page at a time, in an order that never changes, with an opaque cursor to go on from."""
+"""Pages of lists, in a stable order, with an opaque cursor for the next page."""
 
 import base64
 import hashlib
@@ -27,14 +27,14 @@ DEFAULT_LIMIT = 50
 MAX_CURSOR = 1_000
 
 TAG_BYTES = 6
-"""Of a cursor: a digest of the list that the cursor belongs to, and of the place in the list."""
+"""Bytes of a cursor's tag: a digest of its list and its place in the list."""
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=MAX_CURSOR,
-        description="The `next_cursor` of the page before, with the same filters. Leave it out for the first page.",
+        description="The `next_cursor` of the previous page, with the same filters. Omit it for the first page.",
     ),
 ]
 
@@ -47,11 +47,11 @@ Column = InstrumentedAttribute[Any]
 
 
 class UnusableCursor(BadRequest):
-    """A cursor that this list did not give."""
+    """The cursor does not belong to this list."""
 
-    title = sentence("Unusable cursor")
+    title = sentence("Invalid cursor")
     detail = sentence(
-        "Send a cursor exactly as this list gave it, with the same filters. Leave cursor out to read the first page."
+        "Send the cursor exactly as this list returned it, with the same filters. Omit cursor to read the first page."
     )
 
 
@@ -65,7 +65,7 @@ class Page(BaseModel, Generic[Shown]):
 
 
 class FeedPage(Page[Shown], Generic[Shown]):
-    """One page of a list that grows at its end only."""
+    """One page of a list that only grows at its end."""
 
     resume_cursor: Annotated[
         str,
@@ -83,16 +83,16 @@ class Found(Generic[*Columns]):
     rows: Sequence[tuple[*Columns]]
     next_cursor: str | None
     last_cursor: str | None
-    """After the last row; the cursor of the request if the page is empty."""
+    """The cursor after the last row, or the request's cursor if the page is empty."""
 
     def show(self, show: Callable[[*Columns], Shown]) -> Page[Shown]:
-        """Return the page as it is answered."""
+        """Return the page for the answer."""
         return Page(data=[show(*row) for row in self.rows], next_cursor=self.next_cursor)
 
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """What a request asks of a list: how many rows, and after which place."""
+    """The page that a request asks for: the number of rows, and the place to start after."""
 
     request: Request
     response: Response
@@ -100,39 +100,39 @@ class Pager:
     cursor: Cursor = None
 
     def read(
-        self, session: Session, asked: Select[*Columns], *, by: Sequence[Column], newest_first: bool = False
+        self, session: Session, query: Select[*Columns], *, by: Sequence[Column], newest_first: bool = False
     ) -> Found[*Columns]:
-        """Read one page of a query, in the order of columns that together are unique and never change.
+        """Read one page of a query, ordered by columns that together are unique and stable.
 
         Raises:
-            UnusableCursor: if the cursor is not one that this list gave.
+            UnusableCursor: if the cursor does not belong to this list.
         """
         after = self._after([column.type.python_type for column in by])
         if after is not None:
-            asked = asked.where(tuple_(*by) < after if newest_first else tuple_(*by) > after)
-        ordered = asked.add_columns(*by).order_by(*(column.desc() if newest_first else column for column in by))
+            query = query.where(tuple_(*by) < after if newest_first else tuple_(*by) > after)
+        ordered = query.add_columns(*by).order_by(*(column.desc() if newest_first else column for column in by))
         found = session.execute(ordered.limit(self.limit + 1)).all()
         return self._found([row[: -len(by)] for row in found], [tuple(row[-len(by) :]) for row in found])
 
     def read_among(self, items: Sequence[Item], *, by: Callable[[Item], str]) -> Found[Item]:
-        """Return one page of items that are in memory, in the order of their ids.
+        """Return one page of items in memory, ordered by id.
 
         Raises:
-            UnusableCursor: if the cursor is not one that this list gave.
+            UnusableCursor: if the cursor does not belong to this list.
         """
         after = self._after([str])
         rest = sorted((item for item in items if after is None or (by(item),) > after), key=by)
         return self._found([(item,) for item in rest], [(by(item),) for item in rest])
 
     def read_feed(
-        self, session: Session, asked: Select[*Columns], *, by: Column, show: Callable[[*Columns], Shown]
+        self, session: Session, query: Select[*Columns], *, by: Column, show: Callable[[*Columns], Shown]
     ) -> FeedPage[Shown]:
-        """Read one page of a query whose rows are numbered from 1 in the order in which they became readable.
+        """Read one page of a feed whose rows are numbered from 1 in the order of publication.
 
         Raises:
-            UnusableCursor: if the cursor is not one that this list gave.
+            UnusableCursor: if the cursor does not belong to this list.
         """
-        found = self.read(session, asked, by=[by])
+        found = self.read(session, query, by=[by])
         return FeedPage(
             data=found.show(show).data,
             next_cursor=found.next_cursor,
@@ -140,7 +140,7 @@ class Pager:
         )
 
     def _found(self, rows: Sequence[tuple[*Columns]], places: Sequence[Place]) -> Found[*Columns]:
-        """Cut off the row that says that there is a next page, and link that page."""
+        """Remove the extra row of a next page, and link that page."""
         shown = places[: self.limit]
         last = self._cursor_at(shown[-1]) if shown else self.cursor
         if len(places) <= self.limit:
@@ -150,7 +150,7 @@ class Pager:
         return Found(rows[: self.limit], last, last)
 
     def _after(self, kinds: Sequence[type[Key]]) -> Place | None:
-        """Return the place that the cursor names, or None for the first page."""
+        """Return the place of the cursor, or None for the first page."""
         if self.cursor is None:
             return None
         try:
@@ -159,7 +159,7 @@ class Pager:
             written = self._cursor_at(place)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise UnusableCursor from None
-        # The tag and the form are checked at once: only the list itself writes its cursors so.
+        # This checks both tag and form, because only the list itself writes such cursors.
         if written != self.cursor:
             raise UnusableCursor
         return place
@@ -170,7 +170,7 @@ class Pager:
         return base64.urlsafe_b64encode(tag + keys).decode().rstrip("=")
 
     def _list(self) -> str:
-        """Return what makes a list another list: its path and its filters."""
+        """Return the identity of a list: its path and its filters."""
         filters = [
             (name, value) for name, value in self.request.query_params.multi_items() if name not in ("cursor", "limit")
         ]
@@ -178,7 +178,7 @@ class Pager:
 
 
 def _read_text(key: str) -> str:
-    """Return an id, or whatever a stored row has in an id's place, as long as PostgreSQL can hold it."""
+    """Return a text that PostgreSQL can store."""
     if "\0" in key:
         raise ValueError
     return key
@@ -192,4 +192,4 @@ READ: Mapping[type[Key], Callable[[Any], Key]] = {
 }
 
 Paging = Annotated[Pager, Depends()]
-"""A list's route takes it, reads one page by it and shows the page."""
+"""The paging dependency of every list route."""

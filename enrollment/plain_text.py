@@ -1,8 +1,8 @@
-"""Text that shows what it is: no character in it deceives a reader, and some character is visible.
+"""Refuse text with deceptive characters, or without a visible one.
 
-Names, addresses and reasons are read by people, and SIS ids are compared by machines. A character that nobody sees, or
-that turns the direction of what follows, makes two texts look alike that are not, so such characters are refused
-wherever text comes in. Zero-width joiners stay where scripts need them: inside words of Persian, Hindi and the like.
+People read names, addresses and reasons, and machines compare SIS ids. An invisible character, or one that changes the
+text direction, makes different texts look alike, so every text input refuses such characters. Zero-width joiners are
+allowed where scripts need them, for example inside Persian or Hindi words.
 """
 
 import unicodedata
@@ -13,15 +13,15 @@ from typing import Final
 from enrollment.problems import sentence
 
 SAYS: Final[Mapping[str, str]] = {
-    "blank-text": sentence("has no character that can be seen; write the text, or leave the field out"),
+    "blank-text": sentence("has no visible character; write a text, or omit the field"),
     "text-not-nfc": sentence("must be in Unicode form NFC; convert the text to NFC"),
-    "text-control": sentence("has a control character or line break, character {number}; delete it"),
-    "text-direction": sentence("has a character that turns the direction of the text, character {number}; delete it"),
-    "text-invisible": sentence("has a character that cannot be seen, character {number}; delete it"),
-    "text-unassigned": sentence("has a character that Unicode does not define, character {number}; delete it"),
-    "text-private-use": sentence("has a private-use character, character {number}; write it with a standard character"),
+    "text-control": sentence("has a control character or line break at position {number}; delete it"),
+    "text-direction": sentence("has a character that changes the text direction at position {number}; delete it"),
+    "text-invisible": sentence("has an invisible character at position {number}; delete it"),
+    "text-unassigned": sentence("has a character that Unicode does not define at position {number}; delete it"),
+    "text-private-use": sentence("has a private-use character at position {number}; use a standard character"),
 }
-"""What is wrong with a text and what to do, by the kind of the flaw. The text itself is never quoted."""
+"""Fault details by kind of flaw. They never quote the text."""
 
 _DIRECTION: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -43,15 +43,15 @@ _IGNORABLE: Final = (
     (0x1D173, 0x1D17A),
     (0xE0000, 0xE0FFF),
 )
-"""Unicode's Default_Ignorable_Code_Point: what is shown as nothing."""
+"""Unicode's Default_Ignorable_Code_Point: characters that are not displayed."""
 
 _VISIBLE_FORMATS: Final = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 )
-"""Format characters that are seen: Arabic number signs and the like (Unicode's Prepended_Concatenation_Mark)."""
+"""Visible format characters: Arabic number signs and the like (Unicode's Prepended_Concatenation_Mark)."""
 
 _IDEOGRAPHS: Final = ((0x20000, 0x2FFFD), (0x30000, 0x3FFFD))
-"""Planes that Unicode keeps for Chinese characters, which names have; Python's tables may be older than some."""
+"""Unicode planes for Chinese characters, which names use. Python's tables may lack some of them."""
 
 _BY_CATEGORY: Final[Mapping[str, str]] = {
     "Cc": "text-control",
@@ -62,7 +62,7 @@ _BY_CATEGORY: Final[Mapping[str, str]] = {
 }
 
 _BLANK_LOOKING: Final = frozenset("\u2800\ufffc\U0001d159\U00013441\U00013442\U00016fe4")
-"""Letters, marks and symbols that have no ink."""
+"""Letters, marks and symbols without ink."""
 
 _JOINERS: Final = frozenset("\u200c\u200d")
 
@@ -82,20 +82,20 @@ _JOINED_SCRIPTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What is wrong with a text."""
+    """A flaw of a text."""
 
     kind: str
     """One of `SAYS`."""
     place: int
-    """At which character, counted from 1; 0: of the whole text."""
+    """The position of the character, from 1; 0 for the whole text."""
 
 
 def flaw_of(text: str, *, allowed: str = "") -> Flaw | None:
-    """Return the first thing that is wrong with a text, or None.
+    """Return the first flaw of a text, or None.
 
     Args:
-        text: what somebody wrote.
-        allowed: control characters that this text may have, such as line breaks.
+        text: the text.
+        allowed: allowed control characters, such as line breaks.
     """
     if text.isascii() and text.isprintable() and not text.isspace() and text:
         return None
@@ -108,7 +108,7 @@ def flaw_of(text: str, *, allowed: str = "") -> Flaw | None:
 
 
 def _kind(text: str, index: int) -> str | None:
-    """Return what is wrong with one character of a text, or None."""
+    """Return the flaw of one character, or None."""
     mark = text[index]
     category = unicodedata.category(mark)
     if mark in _DIRECTION:

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): a change names the version that it changes."""
+"""Conditional requests (RFC 9110, section 13): a change names the version that it replaces."""
 
 from typing import Annotated
 
@@ -6,23 +6,28 @@ from fastapi import Header, Response
 
 from enrollment.problems import Problem, sentence
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the version that you have seen.")]
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the version that you read.")]
 
 
 class VersionMissing(Problem):
-    """A change does not say which version it changes."""
+    """The change does not name the version that it replaces."""
 
     status = 428
-    title = sentence("The change does not say which version it changes")
-    detail = sentence("Read it first, and send its ETag as If-Match.")
+    title = sentence("If-Match missing")
+    detail = sentence(
+        "This record exists, so the change must name its version. Read the record, and send its ETag as If-Match."
+    )
 
 
 class VersionStale(Problem):
-    """The version named is not the present one."""
+    """The change names an outdated version."""
 
     status = 412
-    title = sentence("It was changed in the meantime")
-    detail = sentence("Read it again, look at what changed, and send the new ETag as If-Match.")
+    title = sentence("Version out of date")
+    detail = sentence(
+        "Someone changed this record after you read it. Read it again, review the change, and send the new "
+        "ETag as If-Match."
+    )
 
 
 def etag(version: int) -> str:
@@ -36,11 +41,11 @@ def show_version(response: Response, version: int) -> None:
 
 
 def refuse_stale(if_match: str | None, version: int | None) -> None:
-    """Refuse a change that does not name the present version; None is for what is not there yet.
+    """Refuse a change that does not name the current version. A new record has the version None.
 
     Raises:
-        VersionMissing: if something is there and no version is named.
-        VersionStale: if another version is named.
+        VersionMissing: if the record exists and the change names no version.
+        VersionStale: if the change names another version.
     """
     if version is None:
         if if_match is not None:

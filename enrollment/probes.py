@@ -1,7 +1,7 @@
-"""`/healthz` and `/readyz`: whether this process is up, and whether everything in it works.
+"""`/healthz` and `/readyz`: whether this process is up, and whether it works.
 
-Both are answered without a connection or a thread of those that requests wait for, so they say the truth in a crowd,
-and in a second or two when the database hangs.
+Both answer without a pooled connection or a thread, so they stay correct under load, and within seconds when the
+database hangs.
 """
 
 import asyncio
@@ -13,28 +13,28 @@ from enrollment.problems import Fault, Problem, sentence
 from enrollment.worker_status import WorkerStatus
 
 LOOK_SECONDS = 2
-"""How long the database may take to greet a new connection."""
+"""Seconds that the database may take to accept a new connection."""
 
 router = APIRouter(tags=["service"])
 
 
 class NotReady(Problem):
-    """Something in this process does not work."""
+    """A part of this process does not work."""
 
     status = 503
-    title = sentence("Not ready")
-    detail = sentence("Something listed here does not work. It is tried again all the time; no restart is needed.")
+    title = sentence("Service not ready")
+    detail = sentence("The listed parts do not work. The service keeps trying, so you do not need to restart it.")
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults=faults, headers={"Retry-After": "1"})
 
 
 class VitalSigns:
-    """What this process has that may fail.
+    """The parts of this process that may fail.
 
     Args:
         url: the database's address.
-        worker: the worker inside, if there is one.
+        worker: the worker inside this process, if any.
     """
 
     def __init__(self, url: str, worker: WorkerStatus | None) -> None:
@@ -42,12 +42,12 @@ class VitalSigns:
         self.worker = worker
 
     async def faults(self) -> list[Fault]:
-        """Return what does not work."""
+        """Return a fault for each part that does not work."""
         faults = []
         if not await self._database_answers():
             faults.append(Fault("", "database", sentence("the database does not answer")))
         if self.worker is not None and self.worker.jobs_fail:
-            faults.append(Fault("", "jobs", sentence("no jobs are run")))
+            faults.append(Fault("", "jobs", sentence("the job runner does not run")))
         if self.worker is not None and (failing := self.worker.failing_loops()):
             detail = sentence("these loops fail: {loops}")
             faults.append(Fault("", "loops", detail, {"loops": ", ".join(failing)}))
@@ -62,13 +62,13 @@ class VitalSigns:
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Say that the process is up."""
+    """Check that the process is up."""
     return {"status": "up"}
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> dict[str, str]:
-    """Say that everything in this process works; 503 names what does not: the database, jobs, loops."""
+    """Check that everything in this process works. Status 503 lists the database, jobs or loops that do not."""
     signs: VitalSigns = request.app.state.vital_signs
     faults = await signs.faults()
     if faults:

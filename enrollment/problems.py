@@ -1,7 +1,7 @@
-"""Refusals, as RFC 9457 problems: what is wrong, where, and what to do, in the reader's language.
+"""Refusals as RFC 9457 problems, in the reader's language.
 
-A problem stands beside the verb that refuses. Its sentences are written once, in English, and translated in
-`enrollment/locale`; values are filled in afterwards, so no sentence is put together from pieces.
+A problem class stands beside the verb that refuses. Its sentences are written in English and translated in
+`enrollment/locale`. Values are filled in after the translation, so no sentence is built from pieces.
 """
 
 import re
@@ -14,17 +14,17 @@ from lottery.market.canonical import Json
 MEDIA_TYPE = "application/problem+json"
 
 CATALOGUE = "/docs/problems#"
-"""Where each problem's `type` points."""
+"""The page to which each problem's `type` points."""
 
 
 def sentence(text: str) -> str:
-    """Mark a sentence for translation, and return it as it is."""
+    """Mark a sentence for translation, and return it unchanged."""
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a request: a JSON pointer into the body (or the name of a parameter), and why."""
+    """One error of a request: a JSON pointer into the body (or a parameter name), and the reason."""
 
     pointer: str
     code: str
@@ -34,17 +34,17 @@ class Fault:
 
 
 class Problem(Exception):
-    """A refusal. Subclasses say the title, the detail with its `{values}`, and the HTTP status.
+    """A refusal. Subclasses set the title, the detail with its `{values}`, and the HTTP status.
 
     Args:
-        faults: what exactly is wrong, each with its place.
-        headers: further headers of the answer.
-        values: what stands in the sentences; ids, numbers and times, never a child's.
+        faults: the single errors, each with its place.
+        headers: more headers for the answer.
+        values: values for the sentences: ids, numbers and times, never a child's.
     """
 
     status: ClassVar[int] = 400
-    title: ClassVar[str] = sentence("The request cannot be carried out")
-    detail: ClassVar[str] = sentence("Correct what is listed and ask again.")
+    title: ClassVar[str] = sentence("Request failed")
+    detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
     def __init__(
         self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: str | int
@@ -56,12 +56,12 @@ class Problem(Exception):
 
     @classmethod
     def code(cls) -> str:
-        """Return the stable code, made of the class's name: `CycleClosed` is `cycle-closed`."""
+        """Return the stable code, derived from the class name: `CycleClosed` is `cycle-closed`."""
         return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
     @classmethod
     def catalogue(cls) -> list[type["Problem"]]:
-        """Return every kind of problem that is known, by code."""
+        """Return every problem class, by code."""
         found: dict[str, type[Problem]] = {}
         waiting = [cls]
         while waiting:
@@ -72,82 +72,83 @@ class Problem(Exception):
 
 
 class BadRequest(Problem):
-    """The request itself is wrong: a header, a parameter."""
+    """A header or a parameter is wrong."""
 
     status = 400
-    title = sentence("The request is not right")
+    title = sentence("Invalid request")
 
 
 class MalformedBody(Problem):
-    """The body is not JSON, or not of the shape that the operation takes."""
+    """The body is not JSON, or does not fit the operation."""
 
     status = 422
-    title = sentence("The body is not of the right form")
-    detail = sentence("Correct every listed place of the body and send it again; nothing was stored.")
+    title = sentence("Invalid request body")
+    detail = sentence("Nothing was stored. Correct each listed error, then send the body again.")
 
 
 class Unauthenticated(Problem):
-    """Nobody is known to be asking."""
+    """The request has no valid credentials."""
 
     status = 401
-    title = sentence("Who is asking is not known")
-    detail = sentence("Send a valid token: Authorization: Bearer TOKEN.")
+    title = sentence("Missing or invalid access token")
+    detail = sentence("Send a valid access token in the header Authorization: Bearer TOKEN.")
 
     def __init__(self, **values: str | int) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
 
 
 class Forbidden(Problem):
-    """The caller is known, but this kind of act is not theirs."""
+    """The caller may not do this."""
 
     status = 403
-    title = sentence("These credentials are not for this act")
-    detail = sentence("Ask an administrator for a role or a scope that allows it: {needs}.")
+    title = sentence("Permission denied")
+    detail = sentence("This request needs {needs}. Ask an administrator for access.")
 
 
 class NotFound(Problem):
-    """There is nothing there, or nothing that the caller may know of."""
+    """The record does not exist, or the caller may not know of it."""
 
     status = 404
     title = sentence("Not found")
-    detail = sentence("Nothing of that name is here for you; compare the address with a list that you can read.")
+    detail = sentence("The record does not exist, or you may not see it. Check the ids in the address.")
 
 
 class Conflict(Problem):
-    """The state of things does not allow it."""
+    """The current state does not allow the request."""
 
     status = 409
-    title = sentence("This cannot be done as things stand")
+    title = sentence("Conflict with the current state")
 
 
 class TooLarge(Problem):
-    """The body is larger than is taken."""
+    """The body is too large."""
 
     status = 413
-    title = sentence("The body is too large")
-    detail = sentence("Send at most {most} bytes; split what is longer.")
+    title = sentence("Request body too large")
+    detail = sentence("Send at most {most} bytes. Split a larger body into several requests.")
 
 
 class Unavailable(Problem):
-    """The database did not answer, or another request was in the way."""
+    """The database did not answer in time."""
 
     status = 503
-    title = sentence("The service cannot answer now")
-    detail = sentence("Nothing was stored. Ask again in a moment, with the same Idempotency-Key.")
+    title = sentence("Service temporarily unavailable")
+    detail = sentence("Nothing was stored. Send the request again in a moment, with the same Idempotency-Key.")
 
     def __init__(self, **values: str | int) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 
 class OutcomeUnknown(Problem):
-    """The connection to the database was lost while it was storing, before it could say that it had."""
+    """The database connection was lost during the commit."""
 
     status = 503
     title = sentence("Outcome unknown")
     detail = sentence(
-        "The connection to the database was lost while the request was being stored, so it may or may not be stored. "
-        "Send the same request again, with the same Idempotency-Key if it had one: an act is done once. If the second "
-        "answer says that the version changed, read it to see what is stored."
+        "The service lost its database connection during this request, so the request may or may not be "
+        "stored. Send the same request again, with the same Idempotency-Key if it had one. The service "
+        "carries it out only once. If the second answer says that the version is out of date, read the record "
+        "to see what is stored."
     )
 
     def __init__(self, **values: str | int) -> None:
@@ -155,14 +156,14 @@ class OutcomeUnknown(Problem):
 
 
 class Broken(Problem):
-    """A fault of ours."""
+    """An error of the service."""
 
     status = 500
-    title = sentence("The service made a mistake")
-    detail = sentence("Nothing was stored. Tell the administrators the request_id.")
+    title = sentence("Internal error")
+    detail = sentence("The service failed, and nothing was stored. Report the request_id to the administrators.")
 
 
 def fault_document(fault: Fault, detail: str) -> dict[str, Json]:
-    """Write one fault for the wire."""
+    """Return a fault as a JSON object."""
     place: dict[str, Json] = {} if fault.place == "body" else {"in": fault.place}
     return {"pointer": fault.pointer, "code": fault.code, "detail": detail, **place}

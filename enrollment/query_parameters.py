@@ -1,4 +1,4 @@
-"""Query parameters: what an address does not know is refused, so that a misspelled filter is never ignored."""
+"""Query parameters: refuse unknown names, so that a misspelled filter is never ignored."""
 
 import re
 from collections import Counter
@@ -11,21 +11,21 @@ from fastapi.dependencies.models import Dependant
 from enrollment.problems import BadRequest, Fault, sentence
 
 _SHOWABLE = re.compile(r"[A-Za-z0-9._-]{1,40}")
-"""A name of a parameter that is repeated in a refusal. Other names may be a person's text and are not."""
+"""A parameter name that a refusal may repeat. Other names may be personal text."""
 
 
 class UnusableQuery(BadRequest):
-    """A query parameter that the address does not know, or one that came more than once."""
+    """The request has an unknown or a repeated query parameter."""
 
-    title = sentence("Unusable query parameters")
-    detail = sentence("Remove or correct each query parameter that is listed, and ask again.")
+    title = sentence("Invalid query parameters")
+    detail = sentence("Remove or correct each listed query parameter, then send the request again.")
 
 
 async def refuse_unusable_query(request: Request) -> None:
-    """Refuse query parameters that the route does not declare, and repeated ones where it takes one value.
+    """Refuse undeclared query parameters, and repeated parameters that take one value.
 
     Raises:
-        UnusableQuery: naming each, and those that the route knows.
+        UnusableQuery: with each wrong parameter and the known ones.
     """
     if not request.scope["query_string"]:
         return
@@ -36,11 +36,11 @@ async def refuse_unusable_query(request: Request) -> None:
 
 
 UsableQuery = Depends(refuse_unusable_query)
-"""For the whole app. It waits for nothing, so it costs no thread."""
+"""A dependency of the whole app. It never waits, so it needs no thread."""
 
 
 def _declared(dependant: Dependant) -> Iterator[tuple[str, bool]]:
-    """Yield the query parameters that a route and its dependencies declare, and whether each may be repeated."""
+    """Yield the declared query parameters of a route, and whether each may repeat."""
     for parameter in dependant.query_params:
         yield parameter.alias, _is_list(parameter.field_info.annotation)
     for part in dependant.dependencies:
@@ -56,13 +56,13 @@ def _faults(sent: Counter[str], known: Mapping[str, bool]) -> Iterator[Fault]:
         if name not in known:
             yield _unknown(name if _SHOWABLE.fullmatch(name) else "…", known)
         elif times > 1 and not known[name]:
-            detail = sentence("is sent {times} times; send it once")
+            detail = sentence("appears {times} times; send it once")
             yield Fault(name, "repeated-parameter", detail, {"times": times}, place="query")
 
 
 def _unknown(name: str, known: Mapping[str, bool]) -> Fault:
     if not known:
-        detail = sentence("is not known here; this address takes no query parameters")
+        detail = sentence("is not a known parameter; this address takes no query parameters")
         return Fault(name, "unknown-parameter", detail, place="query")
-    detail = sentence("is not known here; this address takes {known}")
+    detail = sentence("is not a known parameter; this address takes {known}")
     return Fault(name, "unknown-parameter", detail, {"known": ", ".join(sorted(known))}, place="query")

@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a limit of bytes and of seconds, into memory or onto the disk."""
+"""Read request bodies into memory or onto disk, within limits of size and time."""
 
 import asyncio
 import hashlib
@@ -16,44 +16,44 @@ from enrollment.problems import Problem, TooLarge, sentence
 MAX_BODY = 1 << 20
 MAX_UPLOAD = 256 << 20
 SMALL = 1 << 16
-"""A body up to this size always finds room; larger ones share `MAX_WAITING`."""
+"""A body up to this size always finds room. Larger bodies share `MAX_WAITING`."""
 MAX_WAITING = 64 << 20
-"""Bytes of larger bodies that one process keeps in memory at once."""
+"""Bytes of large bodies that one process keeps in memory at once."""
 BYTES_PER_SECOND = 1 << 18
-"""Beside the seconds that every body has, a large one has the time that it takes at this rate."""
+"""Every body gets some seconds. A large body also gets the time that it needs at this rate."""
 
 
 class BodyTooSlow(Problem):
     """The body did not arrive in time."""
 
     status = 408
-    title = sentence("The body came too slowly")
-    detail = sentence("Nothing was stored. The whole body must arrive within {seconds} seconds; send it again.")
+    title = sentence("Request body too slow")
+    detail = sentence("Nothing was stored. Send the body again. The whole body must arrive within {seconds} seconds.")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A body that was put onto the disk; the file goes when the request ends."""
+    """A body on disk. The file is deleted when the request ends."""
 
     file: IO[bytes]
     size: int
     sha256: bytes
 
     def read(self) -> bytes:
-        """Return the whole of it."""
+        """Return the whole body."""
         self.file.seek(0)
         return self.file.read()
 
 
 class Room:
-    """Memory for the bodies that wait in one process."""
+    """The memory for waiting bodies in one process."""
 
     def __init__(self) -> None:
         self._taken = 0
 
     @contextmanager
     def for_body(self, scope: Scope) -> Iterator[None]:
-        """Keep room for a request's body until it ends.
+        """Reserve room for a request's body until the request ends.
 
         Raises:
             Crowded: if too many large bodies are in memory already.
@@ -71,7 +71,7 @@ class Room:
 
 
 def announced_length(scope: Scope) -> int | None:
-    """Return how many bytes the head announces: 0 without a body, None for a body of unknown length."""
+    """Return the announced body length: 0 without a body, None if it is unknown."""
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
     if length.isdigit():
@@ -80,11 +80,11 @@ def announced_length(scope: Scope) -> int | None:
 
 
 async def read_body(scope: Scope, receive: Receive, *, seconds: float) -> bytes:
-    """Return a body that fits into memory.
+    """Read a body into memory.
 
     Raises:
-        TooLarge: if it has more than `MAX_BODY` bytes; at once if its head says so.
-        BodyTooSlow: if it takes too long.
+        TooLarge: if the body has more than `MAX_BODY` bytes. An announced length is refused at once.
+        BodyTooSlow: if the body does not arrive in time.
         CallerGone: if the caller closes the connection.
     """
     if announced_length(scope) == 0:
@@ -94,11 +94,11 @@ async def read_body(scope: Scope, receive: Receive, *, seconds: float) -> bytes:
 
 @asynccontextmanager
 async def on_disk(scope: Scope, receive: Receive, *, seconds: float) -> AsyncIterator[Upload]:
-    """Give a body that may be too large for memory as a file.
+    """Read a large body into a file.
 
     Raises:
-        TooLarge: if it has more than `MAX_UPLOAD` bytes; at once if its head says so.
-        BodyTooSlow: if it takes too long.
+        TooLarge: if the body has more than `MAX_UPLOAD` bytes. An announced length is refused at once.
+        BodyTooSlow: if the body does not arrive in time.
         CallerGone: if the caller closes the connection.
     """
     digest, size = hashlib.sha256(), 0

@@ -1,6 +1,6 @@
-"""What is seen of every request: an id, one log line, metrics.
+"""Give every request an id, one log line and metrics.
 
-No address, no body, no parameter is in any of them: they may be a child's.
+They never contain an address, a body or a parameter, which may be a child's.
 """
 
 import os
@@ -15,16 +15,16 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOWHERE = "none"
-"""The route of a request that no route matched."""
+"""The route label of a request that matched no route."""
 
 CALLER_GONE = 499
-"""Told as the status of a request whose caller closed the connection before there was an answer. Nobody is sent it."""
+"""The logged status of a request whose caller closed the connection before the answer."""
 
 
 class Metrics:
-    """Counters for Prometheus: of this process, or of all web processes that share a folder for them.
+    """Prometheus counters of this process, or of all web processes that share a folder.
 
-    `enrollment serve` names that folder in PROMETHEUS_MULTIPROC_DIR, as prometheus-client asks.
+    `enrollment serve` sets that folder in PROMETHEUS_MULTIPROC_DIR for prometheus-client.
     """
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class Metrics:
             "enrollment_request_seconds", "Time to answer.", ["method", "route"], registry=self.registry
         )
 
-    def told(self) -> bytes:
-        """Return what is counted, in the text format of Prometheus."""
+    def render(self) -> bytes:
+        """Return the metrics in the Prometheus text format."""
         shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if shared is None:
             return generate_latest(self.registry)
@@ -48,7 +48,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Leave out what processes that ended were doing; what they counted stays."""
+    """Remove the live gauges of ended processes. Their counters stay."""
     for file in folder.glob("gauge_live*.db"):
         pid = file.stem.rpartition("_")[2]
         if not Path("/proc", pid).exists():
@@ -56,7 +56,7 @@ def _forget_the_dead(folder: Path) -> None:
 
 
 class Observed:
-    """The outermost layer: gives a request its id, tells log and metrics."""
+    """The outermost layer: give each request an id, a log line and metrics."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
@@ -64,7 +64,7 @@ class Observed:
         self._log = structlog.get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and tell of it when it is answered."""
+        """Pass a request on, and record it when it is answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,9 +86,9 @@ class Observed:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             raise
         finally:
-            self._tell(scope, status=int(status), seconds=time.perf_counter() - began)
+            self._record(scope, status=int(status), seconds=time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, *, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, *, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", NOWHERE)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(method, route, str(status)).inc()

@@ -1,4 +1,4 @@
-"""Replace the service's secret: seal what can be sealed anew, and tell what still needs which secret."""
+"""Rotate the service's secret, and list the data that still needs an older secret."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from enrollment.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What came of it, and what is left."""
+    """The result of a rotation."""
 
     newest: str
-    """The id of the secret under which new things are made."""
+    """The id of the secret for new data."""
     known: Sequence[str]
     """The ids of all secrets that are set."""
     sealed_now: int
@@ -31,18 +31,18 @@ class Rotated:
     unreadable_apps: Sequence[str]
     """Accounts whose authenticator app needs a secret that is not set."""
     moved_cycles: Sequence[str]
-    """Cycles without SIS ids, which keep them under the newest secret from now on."""
+    """Cycles without SIS ids, which now use the newest secret."""
     cycles: Sequence[CycleKey]
-    """Cycles that have SIS ids or may still get some, as they are now."""
+    """Cycles that have SIS ids or may still get some."""
 
     @property
     def lacks_a_secret(self) -> bool:
-        """Say whether something that is stored needs a secret that is not set."""
+        """Say whether stored data needs a secret that is not set."""
         return bool(self.unreadable_apps) or any(one.key not in self.known for one in self.cycles)
 
 
 def rotate(sessions: "sessionmaker[Session]", settings: Settings) -> Rotated:
-    """Bring what is stored under the newest secret as far as that can be done, each account and cycle by itself."""
+    """Move stored data to the newest secret as far as possible, one account or cycle at a time."""
     with transaction(sessions) as session:
         accounts = session.scalars(select(AuthenticatorApp.staff_id)).all()
         cycles = unused_keys(session, settings)
@@ -50,12 +50,12 @@ def rotate(sessions: "sessionmaker[Session]", settings: Settings) -> Rotated:
     moved = [cycle for cycle in cycles if _move_cycle(sessions, cycle, settings)]
     with transaction(sessions) as session:
         left = keys_in_use(session)
-    told = list(sealed.values())
+    results = list(sealed.values())
     return Rotated(
         newest=id_of_secret(settings),
         known=ids_of_secrets(settings),
-        sealed_now=told.count(Sealed.NOW),
-        sealed_before=told.count(Sealed.BEFORE),
+        sealed_now=results.count(Sealed.NOW),
+        sealed_before=results.count(Sealed.BEFORE),
         unreadable_apps=[account for account, when in sealed.items() if when is Sealed.UNREADABLE],
         moved_cycles=moved,
         cycles=left,
@@ -74,8 +74,8 @@ def _move_cycle(sessions: "sessionmaker[Session]", cycle: str, settings: Setting
         return take_newest_key(session, cycle, settings)
 
 
-def told_of(rotated: Rotated) -> Iterator[str]:
-    """Yield what came of it in sentences, for the command line."""
+def describe_rotation(rotated: Rotated) -> Iterator[str]:
+    """Yield the result in sentences, for the command line."""
     yield f"New tokens and codes use the secret {rotated.newest}."
     yield f"Authenticator apps: {rotated.sealed_now} sealed now, {rotated.sealed_before} sealed before."
     for account in rotated.unreadable_apps:
@@ -83,10 +83,10 @@ def told_of(rotated: Rotated) -> Iterator[str]:
     for cycle in rotated.moved_cycles:
         yield f"The cycle {cycle} has no SIS ids yet. It will keep them under the secret {rotated.newest}."
     for one in rotated.cycles:
-        yield _told_of_cycle(one, rotated)
+        yield _describe_cycle(one, rotated)
 
 
-def _told_of_cycle(one: CycleKey, rotated: Rotated) -> str:
+def _describe_cycle(one: CycleKey, rotated: Rotated) -> str:
     if one.key is None:
         return (
             f"The secret of the cycle {one.cycle} is not recorded. Run enrollment migrate before you rotate the secret."
@@ -104,14 +104,14 @@ def _told_of_cycle(one: CycleKey, rotated: Rotated) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MissingSecrets:
-    """What needs a secret that is not set: cycles with the id of the secret, and how many authenticator apps."""
+    """Cycles and the number of authenticator apps that need a secret that is not set."""
 
     cycles: Sequence[CycleKey]
     apps: int
 
 
 def missing_secrets(session: Session, settings: Settings) -> MissingSecrets:
-    """Return what is in use and needs a secret that is not set."""
+    """Return the data in use that needs a secret that is not set."""
     cycles = [one for one in missing_keys(session, settings) if not one.over]
     apps = session.scalars(select(AuthenticatorApp).order_by(AuthenticatorApp.staff_id)).all()
     return MissingSecrets(
@@ -120,7 +120,7 @@ def missing_secrets(session: Session, settings: Settings) -> MissingSecrets:
 
 
 def warn_of_missing_secrets(sessions: "sessionmaker[Session]", settings: Settings) -> None:
-    """Write a line to the log if something in use needs a secret that is not set. The tables may not be there yet."""
+    """Log a warning if data in use needs a secret that is not set. The tables may not exist yet."""
     try:
         with transaction(sessions) as session:
             missing = missing_secrets(session, settings)

@@ -1,4 +1,4 @@
-"""What a deployment sets, from the environment. Read once, in `create_app` and the command line."""
+"""Settings of a deployment, from the environment."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ def _postgresql(url: str) -> str:
         conninfo_to_dict(address)
         make_url(address)
     except (ProgrammingError, ValueError, ArgumentError):
-        # What they say quotes the address, which may have a password in it.
+        # The error messages quote the address, which may have a password.
         raise ValueError(NO_ADDRESS) from None
     return address
 
@@ -38,7 +38,7 @@ def _split(hosts: object) -> object:
 
 
 class Settings(BaseSettings):
-    """The service's settings; each is an environment variable of its name in capitals after `ENROLLMENT_`."""
+    """The service's settings. Each is an environment variable: `ENROLLMENT_` and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="ENROLLMENT_", frozen=True, extra="ignore", populate_by_name=True)
 
@@ -47,87 +47,87 @@ class Settings(BaseSettings):
         AfterValidator(_postgresql),
         Field(validation_alias=AliasChoices("DATABASE_URL", "ENROLLMENT_DATABASE_URL")),
     ]
-    """Where PostgreSQL is: `postgresql://name:password@host/database`."""
+    """The PostgreSQL address: `postgresql://name:password@host/database`."""
 
     secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)]
-    """Signs access tokens, keys the digests of SIS ids, seals authenticator apps; the same in every process."""
+    """Signs access tokens, keys the digests of SIS ids and seals authenticator apps. The same in every process."""
 
     second_secret: Annotated[SecretStr, Field(min_length=SHORTEST_SECRET)] | None = None
-    """Known too while the secret is replaced: what was made under it counts, and nothing new is made under it."""
+    """The earlier secret during a rotation. Its data stays valid; new data uses `secret`."""
 
     connections: Annotated[int, Field(ge=6, le=500)] = 24
-    """Database connections of one web process, which are also the requests that it carries out at once."""
+    """Database connections of one web process, and so the requests that it carries out at once."""
 
     queue_seconds: Annotated[float, Field(gt=0, le=300)] = 20
-    """Seconds that a request waits for its turn before it is told to come again."""
+    """Seconds that a request waits for its turn before it is refused."""
 
     http_connections: Annotated[int, Field(ge=10, le=100_000)] = 4_000
-    """Connections of callers that one web process keeps open."""
+    """Client connections that one web process keeps open."""
 
     head_seconds: Annotated[float, Field(gt=0, le=300)] = 10
-    """Seconds in which the head of a request must arrive."""
+    """Seconds in which the request headers must arrive."""
 
     body_seconds: Annotated[float, Field(gt=0, le=300)] = 30
-    """Seconds in which a small body must arrive; a large one has a second more for each 256 KiB."""
+    """Seconds in which a small body must arrive. A large body gets one more second for each 256 KiB."""
 
     zone_seconds: Annotated[int, Field(ge=1, le=90)] = 60
-    """Seconds of a core that checking an uploaded file of zones may take."""
+    """CPU seconds for the check of an uploaded zone file."""
 
     send_seconds: Annotated[float, Field(gt=0, le=300)] = 60
-    """Seconds that a caller may take to accept a part of an answer."""
+    """Seconds that a client may take to read a part of an answer."""
 
     token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
-    """How long a partner's access token holds."""
+    """Minutes until a partner's access token expires."""
 
     session_hours: Annotated[int, Field(ge=1, le=24)] = 8
-    """How long a staff session holds."""
+    """Hours until a staff session expires."""
 
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
-    """After how many minutes without a request a staff session ends."""
+    """Minutes without a request after which a staff session ends."""
 
     presence_minutes: Annotated[int, Field(ge=1, le=60)] = 10
-    """How long a proof of presence holds for freeze, publish, void, approvals and changes of access."""
+    """Minutes that a proof of presence lasts, for freeze, publish, void, approvals and access changes."""
 
     second_factor: Literal["administrators", "staff"] = "administrators"
-    """Who needs a second factor: administrators, or all staff."""
+    """The staff who need a second factor: administrators, or all staff."""
 
     invitation_hours: Annotated[int, Field(ge=1, le=24)] = 24
-    """How long an invitation to set a password holds."""
+    """Hours until an invitation to set a password expires."""
 
     worker_inside: bool = False
-    """Whether the web process also runs jobs and the sequencer: for one machine; otherwise run `enrollment worker`."""
+    """Whether the web process also runs jobs and the sequencer. Otherwise run `enrollment worker`."""
 
     stalled_after: Annotated[float, Field(ge=2, le=3600)] = 20
-    """Seconds without a sign of life after which a worker's job is begun again by another."""
+    """Seconds without a sign of life after which another worker restarts a job."""
 
     database_patience: Annotated[int, Field(ge=2, le=60)] = 5
-    """Seconds that a silent database is waited for, before it is looked at, and a new connection is given up."""
+    """Seconds after which a silent database is probed, and a new connection is given up."""
 
     public_url: str = "http://127.0.0.1:8000"
-    """Where the service is reached from outside."""
+    """The public address of the service."""
 
     hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Names by which callers may reach it, with commas between them, beside that of `public_url` and this machine's."""
+    """More host names of the service, separated by commas, besides those of `public_url` and this machine."""
 
     metrics_token: SecretStr | None = None
-    """What Prometheus sends as a bearer token to read `/metrics`; without it nobody can read them."""
+    """The bearer token with which Prometheus reads `/metrics`. Without it nobody can read them."""
 
     @property
     def known_hosts(self) -> frozenset[str]:
-        """Return every name by which callers may reach the service, in lower case and without a port."""
+        """Return every host name of the service, in lower case and without a port."""
         public = urlsplit(self.public_url).hostname or ""
         return frozenset({*(host.lower() for host in self.hosts), public, *LOOPBACK})
 
     @property
     def is_secure(self) -> bool:
-        """Say whether callers reach the service by TLS."""
+        """Say whether callers use TLS."""
         return urlsplit(self.public_url).scheme == "https"
 
 
 def settings_of_environment() -> Settings:
-    """Return the settings of the environment.
+    """Read the settings from the environment.
 
     Raises:
-        pydantic.ValidationError: naming each one that is missing or wrong.
+        pydantic.ValidationError: with each missing or wrong setting.
     """
     return Settings.model_validate({})

@@ -1,7 +1,7 @@
-"""End by a signal in good order: close what was opened, then end as the signal says.
+"""End a process cleanly on a signal.
 
-Three signals end a process: SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal is closed). The first of them counts, and
-later ones are ignored. The process then ends by that signal, so a shell sees 143, 130 or 129.
+Three signals end a process: SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal is closed). The first signal counts, and
+later signals are ignored. The process then ends by that signal, so a shell sees 143, 130 or 129.
 """
 
 import os
@@ -16,8 +16,8 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 CHUNK = 65_536
 
 
-class Told(BaseException):
-    """A signal told the process to end."""
+class SignalReceived(BaseException):
+    """A signal asked the process to end."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -26,28 +26,28 @@ class Told(BaseException):
 
 @contextmanager
 def ended_by_signal() -> Iterator[None]:
-    """Run a block that a signal ends: the block closes what it opened, and then the process ends by the signal."""
+    """Run a block that a signal ends. The block cleans up, and then the process ends by the signal."""
 
     def tell(number: int, _: FrameType | None) -> None:
         _ignore_further()
-        raise Told(number)
+        raise SignalReceived(number)
 
     before = _handle(tell)
     try:
         yield
-    except Told as told:
+    except SignalReceived as received:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        signal.signal(told.number, signal.SIG_DFL)
-        os.kill(os.getpid(), told.number)
+        signal.signal(received.number, signal.SIG_DFL)
+        os.kill(os.getpid(), received.number)
     finally:
         _restore(before)
 
 
 @contextmanager
 def noted_signals(note: Callable[[int], object]) -> Iterator[None]:
-    """Note a signal in a block that ends itself, and pass the signal on after the block."""
+    """Note a signal during a block that ends by itself, and pass the signal on after the block."""
     noted: list[int] = []
 
     def take(number: int, _: FrameType | None) -> None:
@@ -65,7 +65,7 @@ def noted_signals(note: Callable[[int], object]) -> Iterator[None]:
 
 
 def end_with_input(descriptor: int = 0) -> None:
-    """End this process when its standard input, or another pipe, ends: the process at the pipe's other end is gone."""
+    """End this process when its standard input or another pipe ends, because the process at the other end is gone."""
 
     def wait() -> None:
         with suppress(OSError):
@@ -80,7 +80,7 @@ Handlers = dict[int, "Callable[[int, FrameType | None], object] | int | None"]
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> Handlers:
-    """Have a handler take every signal that is not ignored already (as `nohup` does); return the former handlers."""
+    """Handle every signal that is not ignored already (as `nohup` does). Return the earlier handlers."""
     return {
         number: signal.signal(number, handler) for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN
     }

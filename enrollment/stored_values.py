@@ -1,7 +1,7 @@
-"""Values from the database, shown as they are: no reading of them fails for their shape.
+"""Read stored values leniently, so that no unexpected shape breaks an answer.
 
-Rows may be older than today's rules for input, or come from a restored copy or from somebody's SQL. What such a row
-has in an unexpected shape is read as absent, and the rest of the row is shown.
+Rows may be older than today's input rules, or come from a backup or from manual SQL. A value with an unexpected shape
+is read as absent, and the rest of the row is shown.
 """
 
 import json
@@ -22,10 +22,10 @@ Ends: TypeAlias = tuple[date | datetime, date | datetime]
 
 
 def read_leniently(connection: "psycopg.Connection[object] | psycopg.AsyncConnection[object]") -> None:
-    """Have a connection read every date, time and JSON document that PostgreSQL can hold.
+    """Let a connection read every date, time and JSON document that PostgreSQL can store.
 
-    PostgreSQL has dates before the year 1, after 9999 and without end, which Python has not: the first or the last
-    that Python has stands in their place. JSON that Python cannot read, such as a number of 5,000 digits, is null.
+    PostgreSQL has dates before the year 1, after 9999 and infinite dates, which Python lacks. Python's first or last
+    date replaces them. JSON that Python cannot read, such as a number of 5,000 digits, becomes null.
     """
     for name, kind in (("date", _Dates), ("timestamptz", _Times)):
         connection.adapters.register_loader(name, kind)
@@ -41,7 +41,7 @@ def _read_json(raw: str | bytes) -> object:
 
 
 class _Clamped(Loader):
-    """Reads as psycopg does, and takes the nearest value where Python has none."""
+    """Load as psycopg does, with the nearest value where Python has none."""
 
     kind: ClassVar[str]
     ends: ClassVar[Ends]
@@ -54,7 +54,7 @@ class _Clamped(Loader):
         self._strict = loader(oid, context)
 
     def load(self, data: Buffer) -> object:
-        """Return the value, or the end that is nearest to it."""
+        """Return the value, or the nearest end of the range."""
         try:
             return self._strict.load(data)
         except psycopg.DataError:
@@ -72,12 +72,12 @@ class _Times(_Clamped):
 
 
 def fields_of(document: object) -> dict[str, JsonValue]:
-    """Return a stored object's fields; anything else has none."""
+    """Return the fields of a stored object, or none for anything else."""
     return dict(document) if isinstance(document, Mapping) else {}
 
 
 def objects_of(documents: object) -> list[dict[str, JsonValue]]:
-    """Return the objects of a stored list; what is no object is left out."""
+    """Return the objects of a stored list, without other entries."""
     return [fields_of(one) for one in documents if isinstance(one, Mapping)] if isinstance(documents, list) else []
 
 
@@ -104,17 +104,17 @@ def _object(value: object) -> object:
 
 
 StoredText = Annotated[str | None, BeforeValidator(_text)]
-"""Text of a stored document; null where the document has none, or something else."""
+"""Text of a stored document; null for a missing or other value."""
 
 StoredTexts = Annotated[list[str], BeforeValidator(_texts)]
-"""Texts of a stored list; entries that are no text are left out."""
+"""Texts of a stored list, without other entries."""
 
 StoredFields = Annotated[Mapping[str, JsonValue], BeforeValidator(fields_of)]
-"""A stored document that is shown as it is."""
+"""A stored document, shown unchanged."""
 
 
 class PointOut(BaseModel):
-    """A point, WGS84, in degrees."""
+    """A point in WGS84 degrees."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,4 +123,4 @@ class PointOut(BaseModel):
 
 
 StoredPoint = Annotated[PointOut | None, BeforeValidator(_object)]
-"""A stored point; null where there is something else."""
+"""A stored point; null for any other value."""

@@ -1,4 +1,4 @@
-"""The web server: where it listens, its processes, and how they end."""
+"""The web server: its socket, its processes and their end."""
 
 import errno
 import multiprocessing
@@ -24,18 +24,18 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 15
 
 GRACE_SECONDS = 20
-"""How long requests under way may take when the server is told to end."""
+"""Seconds that requests in progress may take when the server ends."""
 
 
 class CannotListen(RuntimeError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the address."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens from now on, so that no other program gets the port; port 0 takes a free one.
+    """Return a listening socket, so that no other program gets the port. Port 0 picks a free port.
 
     Raises:
-        CannotListen: if it cannot; the message says what to do.
+        CannotListen: if the address cannot be used. The message says what to do.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -47,25 +47,25 @@ def listen(host: str, port: int) -> socket.socket:
 def _reason(error: OSError, host: str, port: int) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"port {port} is in use by another program. Choose another port with --port, or end that program."
+            return f"port {port} is in use by another program. Choose another port with --port, or stop that program."
         case errno.EACCES:
-            return f"port {port} is for the system's administrator only. Choose a port from 1024 on with --port."
+            return f"only the system administrator may use port {port}. Choose port 1024 or higher with --port."
         case _:
-            return f"{host} is not an address of this machine. Choose another one with --host."
+            return f"{host} is not an address of this machine. Choose another address with --host."
 
 
 def address_of(listening: socket.socket) -> str:
-    """Return the address of a socket that listens."""
+    """Return the address of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve_web(listening: socket.socket, *, processes: int) -> None:
-    """Serve the API on a socket until a signal ends it; settings come from the environment."""
+    """Serve the API on a socket until a signal. Settings come from the environment."""
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="enrollment-metrics-") as folder:
         if processes > 1:
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # the processes count together
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # the processes share their metrics
         _serve(_config(processes), listening)
 
 
@@ -101,7 +101,7 @@ def _serve_here(config: uvicorn.Config, listening: socket.socket) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server whose signals are noted outside: uvicorn knows nothing of a closed terminal."""
+    """A server whose signals are handled outside, because uvicorn ignores a closed terminal."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -110,36 +110,36 @@ class _Server(uvicorn.Server):
 
 def _serve_in_processes(config: uvicorn.Config, listening: socket.socket) -> None:
     before = {number: signal.getsignal(number) for number in ENDING}
-    supervisor = _Supervisor(config, sockets=[listening])  # sets handlers of its own
+    supervisor = _Supervisor(config, sockets=[listening])  # uvicorn sets its own handlers
     if before[signal.SIGHUP] is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor.run()
     for number, handler in before.items():
         signal.signal(number, handler)
-    if supervisor.told is None:
+    if supervisor.received is None:
         raise SystemExit(STARTUP_FAILURE)
-    signal.raise_signal(supervisor.told)
+    signal.raise_signal(supervisor.received)
 
 
 class _Supervisor(Multiprocess):
-    """Several web processes that end when any ending signal comes."""
+    """Several web processes that end on any ending signal."""
 
-    told: int | None = None
+    received: int | None = None
 
     def handle_signals(self) -> None:
-        """Take what came since the last look; uvicorn would begin anew when a terminal is closed."""
-        self.told = next((number for number in self.signal_queue if number in ENDING), None)
-        if self.told is not None:
+        """Handle the signals since the last look. By default uvicorn would restart when the terminal is closed."""
+        self.received = next((number for number in self.signal_queue if number in ENDING), None)
+        if self.received is not None:
             self.should_exit.set()
         else:
             super().handle_signals()
 
 
 def web_app() -> FastAPI:
-    """Return the app of a web process; one of several ends with the process that started it."""
+    """Return the app of a web process. A child process ends with its parent."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent takes it, and says when to end
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent handles it, and ends its children
         threading.Thread(target=_end_with, args=(parent,), daemon=True, name="end with parent").start()
     return create_app_from_environment()
 

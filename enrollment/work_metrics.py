@@ -1,4 +1,4 @@
-"""Metrics of work that is done apart from requests: jobs, failures, and how far the log's sequencer is behind."""
+"""Metrics of background work: jobs, failures, and the lag of the log sequencer."""
 
 import asyncio
 import time
@@ -13,18 +13,18 @@ from enrollment.database import transaction
 from enrollment.health import failures_by_work, job_counts, oldest_unsealed
 
 FRESH_SECONDS = 15
-"""How long an answer of the database is shown before it is asked again: it has to look through the whole log."""
+"""Seconds between two queries, because a query scans the whole log."""
 
 WAIT_SECONDS = 2
-"""How long whoever reads the metrics waits for the database; then the former figures are shown."""
+"""Seconds that a metrics request waits for the database. Then it shows the earlier figures."""
 
 
 class WorkMetrics:
-    """What the database knows of work, as gauges; asked over a connection that no request uses.
+    """Gauges of background work, read over a separate connection.
 
     Args:
-        sessions: where the database is asked.
-        registry: where the gauges are shown.
+        sessions: opens the transactions.
+        registry: the metrics registry.
     """
 
     def __init__(self, sessions: "sessionmaker[Session]", registry: CollectorRegistry) -> None:
@@ -34,7 +34,7 @@ class WorkMetrics:
         self._shown: dict[int, set[tuple[str, ...]]] = {}
         self._unsealed = Gauge(
             "enrollment_oldest_unsealed_seconds",
-            "Age of the oldest entry without a place in the log.",
+            "Age of the oldest entry without an index in the log.",
             registry=registry,
             multiprocess_mode="livemostrecent",
         )
@@ -47,14 +47,14 @@ class WorkMetrics:
         )
         self._failures = Gauge(
             "enrollment_work_failures",
-            "Work that failed and is not done.",
+            "Failed pieces of work.",
             ["work"],
             registry=registry,
             multiprocess_mode="livemostrecent",
         )
 
     async def refresh(self) -> None:
-        """Bring the gauges up to date, unless they are fresh, or the database takes too long."""
+        """Update the gauges, unless they are fresh or the database takes too long."""
         if self._looking is None and time.monotonic() - self._looked_at >= FRESH_SECONDS:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
@@ -63,8 +63,8 @@ class WorkMetrics:
     async def _look(self) -> None:
         try:
             await to_thread.run_sync(self._ask)
-        except Exception as error:  # noqa: BLE001 - metrics are shown whatever the database says
-            structlog.get_logger().warning("metrics of work are old", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - metrics must answer despite any database error
+            structlog.get_logger().warning("work metrics are outdated", error=type(error).__name__)
         finally:
             self._looked_at, self._looking = time.monotonic(), None
 
@@ -76,7 +76,7 @@ class WorkMetrics:
         self._show(self._failures, {(work,): number for work, number in failures.items()})
 
     def _show(self, gauge: Gauge, numbers: Mapping[tuple[str, ...], int]) -> None:
-        """Set a gauge; what was there before and is gone now is zero."""
+        """Set a gauge, and set labels that are gone to zero."""
         shown = self._shown.setdefault(id(gauge), set())
         for labels in shown - numbers.keys():
             gauge.labels(*labels).set(0)

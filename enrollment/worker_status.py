@@ -1,4 +1,4 @@
-"""What a worker's parts do: each loop and the runner of jobs, in memory for this process, in a table for all."""
+"""The status of a worker's parts, the loops and the job runner: in memory, and in a table for all processes."""
 
 import time
 import uuid
@@ -15,41 +15,41 @@ from enrollment.database import Table
 from enrollment.failures import Breakage
 
 JOBS = "jobs"
-"""The part that runs jobs; the others are loops."""
+"""The part that runs jobs. All other parts are loops."""
 
 REPORT_SECONDS = 2.0
-"""How often a process writes down what its parts do."""
+"""Seconds between two reports of a process."""
 
 GRACE_SECONDS = 10.0
-"""How long a part may fail before the process is not ready: a failed pass or two are no outage."""
+"""Seconds that a part may fail before the process is not ready. One or two failed passes are no outage."""
 
 GONE = timedelta(hours=1)
-"""How long a process that says nothing more stays in the table."""
+"""How long a silent process stays in the table."""
 
 
 class WorkerPass(Table):
-    """What one part of one worker process does, as it last said."""
+    """The last report of one part of one worker process."""
 
     __tablename__ = "worker_pass"
 
     worker: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    """A process, by an id of its own."""
+    """The id of the process."""
     part: Mapped[str] = mapped_column(primary_key=True)
     """A loop's name, or `jobs`."""
     since: Mapped[datetime]
-    """Since when it works, or fails."""
+    """When the part began to work, or to fail."""
     works: Mapped[bool]
     last_pass: Mapped[datetime | None]
     last_success: Mapped[datetime | None]
     kind: Mapped[str | None]
-    """The class of the error that it failed with last; None while it works."""
+    """The class of the last error; None while the part works."""
     place: Mapped[str | None]
     said_at: Mapped[datetime]
 
 
 @dataclass(slots=True)
 class Part:
-    """One loop, or the runner of jobs: since when it works or fails. All times are monotonic."""
+    """The state of one loop or the job runner. All times are monotonic."""
 
     name: str
     since: float = field(default_factory=time.monotonic)
@@ -58,7 +58,7 @@ class Part:
     breakage: Breakage | None = None
 
     def succeeded(self) -> None:
-        """Note a pass that came to its end."""
+        """Note a successful pass."""
         now = time.monotonic()
         if self.breakage is not None:
             structlog.get_logger().info("part works again", part=self.name, seconds=round(now - self.since))
@@ -66,7 +66,7 @@ class Part:
         self.last_pass = self.last_success = now
 
     def failed(self, breakage: Breakage) -> None:
-        """Note a pass that broke off; the log is told when that begins, and when it breaks off otherwise."""
+        """Note a failed pass. Log the first failure, and each new kind of failure."""
         now = time.monotonic()
         if self.breakage is None:
             self.since = now
@@ -76,13 +76,13 @@ class Part:
 
     @property
     def fails_for_long(self) -> bool:
-        """Say whether it has failed for longer than a pass or two, or never come to the end of its first pass."""
+        """Say whether the part has failed for a while, or never finished its first pass."""
         waits = self.breakage is not None or self.last_success is None
         return waits and time.monotonic() - self.since > GRACE_SECONDS
 
 
 class WorkerStatus:
-    """The parts of this process's worker."""
+    """The status of this process's worker."""
 
     def __init__(self, loops: Iterable[str]) -> None:
         self.id = uuid.uuid4()
@@ -94,11 +94,11 @@ class WorkerStatus:
 
     @property
     def jobs_fail(self) -> bool:
-        """Say whether no job has been run for a while because the runner fails."""
+        """Say whether the job runner has failed for a while."""
         return self.parts[JOBS].fails_for_long
 
     def write(self, session: Session) -> None:
-        """Write down what the parts do, for all to read; and take out processes that are gone."""
+        """Write the status to the table, and delete processes that are gone."""
         now = func.clock_timestamp(type_=DateTime(timezone=True))
         rows = [
             {
@@ -115,17 +115,19 @@ class WorkerStatus:
             for part in self.parts.values()
         ]
         statement = insert(WorkerPass).values(rows)
-        told = {name: statement.excluded[name] for name in rows[0] if name not in ("worker", "part")}
-        session.execute(statement.on_conflict_do_update(index_elements=[WorkerPass.worker, WorkerPass.part], set_=told))
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in ("worker", "part")}
+        session.execute(
+            statement.on_conflict_do_update(index_elements=[WorkerPass.worker, WorkerPass.part], set_=changed)
+        )
         session.execute(delete(WorkerPass).where(WorkerPass.said_at < now - GONE))
 
     def remove(self, session: Session) -> None:
-        """Take this process out, because it ends."""
+        """Delete this process, because it ends."""
         session.execute(delete(WorkerPass).where(WorkerPass.worker == self.id))
 
 
 def _at(when: float | None) -> object:
-    """Return a monotonic time as one of the database's clock, so that no two machines' clocks are compared."""
+    """Return a monotonic time on the database's clock, so that clocks of two machines are never compared."""
     if when is None:
         return None
     ago = timedelta(seconds=time.monotonic() - when)

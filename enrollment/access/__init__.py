@@ -1,1 +1,1 @@
-"""Who is asking: partners by client credentials, staff by account and token; and each answer given once."""
+"""Access: partners, staff accounts, tokens, second factors, the security log and idempotency."""

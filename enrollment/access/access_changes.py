@@ -1,13 +1,13 @@
-"""Changes of access that take two administrators: one asks, another approves, and both hand out a part of the code.
+"""Access changes that take two administrators: one requests the change, and another approves it.
 
-Neither of the two can take up the account alone: each was shown one part of its code, and the owner needs both.
+Each administrator sees one part of the owner's code, so neither can take over the account alone.
 """
 
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import (
@@ -15,6 +15,7 @@ from enrollment.access.accounts import (
     LastAdministrator,
     add_account,
     administrators,
+    append_public,
     end_tokens,
     is_administrator,
     lock_access,
@@ -24,14 +25,13 @@ from enrollment.access.accounts import (
     roles_in,
     roles_of,
     set_roles,
-    tell_public,
 )
 from enrollment.access.callers import Role, Staff
+from enrollment.access.inputs import AccessChangeIn, RoleIn
 from enrollment.access.invitations import CODE_GROUPS, invite
 from enrollment.access.models import AccessChange, AuthenticatorApp, Passkey, RecoveryCode, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.partners import IdTaken
-from enrollment.access.schemas import AccessChangeIn, RoleIn
 from enrollment.access.security_log import COMMAND_LINE, Event, record
 from enrollment.access.two_people import refuse_second_person
 from enrollment.database import clock
@@ -40,47 +40,52 @@ from enrollment.settings import Settings
 from lottery.market.canonical import Json
 
 OPEN_FOR = timedelta(days=7)
-"""How long a change waits for its approval."""
+"""How long an access change waits for approval."""
 
-TOLD = {"make": "made", "roles": "changed", "reset": "reset", "close": "closed"}
+PUBLIC_NAMES = {"make": "made", "roles": "changed", "reset": "reset", "close": "closed"}
 
 
 class ChangeWaiting(Conflict):
-    """Another change of the same account waits."""
+    """Another change of the same account is open."""
 
-    title = sentence("Another change of this account waits")
-    detail = sentence("Have it approved or refused first. GET /v1/access-changes lists it.")
+    title = sentence("Account change already pending")
+    detail = sentence(
+        "Ask another administrator to approve or refuse that change first. GET /v1/access-changes lists it."
+    )
 
 
 class AccessChangeDecided(Conflict):
-    """A change that no longer waits."""
+    """The access change is not open."""
 
     title = sentence("Access change not open")
-    detail = sentence("It was decided on or is too old. GET /v1/access-changes lists those that still wait.")
+    detail = sentence("This change was already decided, or it expired. GET /v1/access-changes lists the open changes.")
 
 
 class AccessChangeOutdated(Conflict):
-    """The account or the asking administrator is not as it was."""
+    """The account or the requesting administrator has changed."""
 
     title = sentence("Access change outdated")
-    detail = sentence("The account, or the administrator who asked, has changed since. Refuse it, and ask anew.")
+    detail = sentence(
+        "The account, or the administrator who asked, has changed since the request. Refuse this change and "
+        "request it again."
+    )
 
 
 class OwnAccessChange(Conflict):
-    """Somebody would approve what they asked for."""
+    """The requester tries to approve the request."""
 
     title = sentence("Approval of your own request")
-    detail = sentence("Another administrator must approve what you asked for.")
+    detail = sentence("You cannot approve your own request. Ask another administrator to approve it.")
 
 
 def ask_for_change(session: Session, body: AccessChangeIn, *, by: Staff) -> tuple[AccessChange, str | None]:
-    """Ask for a change of access; return it with the first part of the code, where the owner will need one.
+    """Request an access change. Return it with the first part of the code, if the owner will need one.
 
     Raises:
-        MalformedBody: if it names what is not needed for it, or leaves out what is.
-        NotFound: if there is no such account.
-        IdTaken: if an account to be made is there.
-        ChangeWaiting: if another change of the account waits.
+        MalformedBody: if a field is missing or does not fit the kind of change.
+        NotFound: if the account does not exist.
+        IdTaken: if the new account exists already.
+        ChangeWaiting: if another change of the account is open.
     """
     _refuse_unfit(body)
     lock_access(session)
@@ -122,33 +127,41 @@ def ask_for_change(session: Session, body: AccessChangeIn, *, by: Staff) -> tupl
 def _refuse_unfit(body: AccessChangeIn) -> None:
     faults = []
     if (body.name is not None) != (body.what == "make"):
-        faults.append(Fault("/name", "name-unfit", sentence("Send a name to make an account, and only then.")))
+        faults.append(Fault("/name", "name-unfit", sentence("Send a name only to make an account.")))
     if bool(body.roles) != (body.what in ("make", "roles")):
-        detail = sentence("Send roles to make an account or to change its roles, and only then.")
+        detail = sentence("Send roles only to make an account or to change its roles.")
         faults.append(Fault("/roles", "roles-unfit", detail))
     if faults:
         raise MalformedBody(faults=faults)
 
 
 def _hands_out_code(session: Session, body: AccessChangeIn) -> bool:
-    """Say whether the owner has to confirm the account (again): so nobody who knew it before becomes administrator."""
+    """Say whether the owner must confirm the account again, so that an earlier intruder cannot become administrator."""
     if body.what in ("make", "reset"):
         return True
     gains = makes_administrator(roles_in(body.roles)) and not makes_administrator(roles_of(session, body.staff))
     return body.what == "roles" and gains
 
 
+def changes_with_status(status: str | None) -> Select[AccessChange, str]:
+    """Select access changes with their current status, optionally only those with one status."""
+    is_expired = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
+    current = case((is_expired, "expired"), else_=AccessChange.status)
+    query = select(AccessChange, current)
+    return query if status is None else query.where(current == status)
+
+
 def approve_change(
     session: Session, change_id: uuid.UUID, *, by: Staff, reason: str, settings: Settings
 ) -> tuple[AccessChange, str | None]:
-    """Approve a change of access, as the second administrator; return it with the second part of the code.
+    """Approve an access change as the second administrator. Return it with the second part of the code.
 
     Raises:
-        NotFound: if there is none.
-        AccessChangeDecided, AccessChangeOutdated: as they say.
-        OwnAccessChange, AccountConfirmedLater, SponsorCannotApprove: to whoever cannot be the second person.
-        LastAdministrator: if no administrator would be left.
-        IdTaken, UnknownPlace: if the account cannot be made so.
+        NotFound: if the change does not exist.
+        AccessChangeDecided, AccessChangeOutdated: if the change is no longer open or valid.
+        OwnAccessChange, AccountConfirmedLater, SponsorCannotApprove: if the caller cannot be the second person.
+        LastAdministrator: if no administrator would remain.
+        IdTaken, UnknownPlace: if the account cannot be made.
     """
     change = _lock_open(session, change_id, by=by)
     refuse_second_person(session, by.id, asked_by=change.asked_by, begun_at=change.asked_at, same=OwnAccessChange)
@@ -181,10 +194,10 @@ def _carry_out(
     if change.what == "roles":
         set_roles(session, account.id, roles)
     if change.digest is not None:
-        take_credentials(session, account)
+        remove_credentials(session, account)
         code = invite(session, account, sponsor=None, by=by, settings=settings, first=change.digest)
     session.flush()
-    tell_public(session, TOLD[change.what], by, before=before, after=_after(session, change, before))
+    append_public(session, PUBLIC_NAMES[change.what], by, before=before, after=_after(session, change, before))
     return account, code
 
 
@@ -194,35 +207,35 @@ def _after(session: Session, change: AccessChange, before: Sequence[Role]) -> Se
     return roles_of(session, change.staff_id) if change.what == "roles" else before
 
 
-def take_credentials(session: Session, account: StaffAccount) -> None:
-    """Take an account's password and second factors away, and open it, until its owner takes up the invitation."""
+def remove_credentials(session: Session, account: StaffAccount) -> None:
+    """Remove an account's password and second factors, and reopen it. Its owner accepts an invitation next."""
     account.password, account.confirmed_at, account.active = None, None, True
     for table in (AuthenticatorApp, Passkey, RecoveryCode):
         session.execute(delete(table).where(table.staff_id == account.id))
 
 
 def reset_from_command_line(session: Session, staff_id: str, *, settings: Settings) -> str:
-    """Reset an account on the deployment's own machine, and return the code of its invitation.
+    """Reset an account from the command line, and return its invitation code.
 
     Raises:
-        NotFound: if there is no such account.
+        NotFound: if the account does not exist.
     """
     lock_access(session)
     account = lock_account(session, staff_id)
     end_tokens(session, account.id)
-    take_credentials(session, account)
+    remove_credentials(session, account)
     account.version += 1
     roles = roles_of(session, account.id)
-    tell_public(session, TOLD["reset"], COMMAND_LINE, before=roles, after=roles)
+    append_public(session, PUBLIC_NAMES["reset"], COMMAND_LINE, before=roles, after=roles)
     return invite(session, account, sponsor=None, by=COMMAND_LINE, settings=settings)
 
 
 def refuse_change(session: Session, change_id: uuid.UUID, *, by: Staff, reason: str) -> AccessChange:
-    """Refuse a change of access, or take back one that you asked for; nothing changes.
+    """Refuse an access change, or withdraw an own request.
 
     Raises:
-        NotFound: if there is none.
-        AccessChangeDecided: if it no longer waits.
+        NotFound: if the change does not exist.
+        AccessChangeDecided: if the change is no longer open.
     """
     change = _lock_open(session, change_id, by=by)
     _decide(session, change, "refused", by=by, reason=reason)

@@ -1,7 +1,7 @@
-"""Staff accounts and their roles; the first administrators.
+"""Staff accounts and their roles.
 
-Locks: whatever changes who may do what takes `lock_access` first, then accounts, then what belongs to an account. None
-of it is taken after the lock of a cycle, a round or a child.
+Lock order: a change of access takes `lock_access` first, then accounts, then the rows of an account. None of these
+locks is taken after the lock of a cycle, a round or a child.
 """
 
 import uuid
@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Role, RoleKind, Staff
+from enrollment.access.inputs import RoleIn, StaffChangeIn, StaffIn
 from enrollment.access.invitations import invite
 from enrollment.access.models import Invitation, StaffAccount, StaffRole, StaffToken
 from enrollment.access.partners import IdTaken
 from enrollment.access.passwords import hash_of, refuse_guessable
-from enrollment.access.schemas import RoleIn, StaffChangeIn, StaffIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.audit.log import append
 from enrollment.database import clock
@@ -29,27 +29,27 @@ ACCESS = 0x616363657373
 """The advisory lock under which access changes: `access` in hex."""
 
 FOR_ROWS = {"key_share": True}
-"""Locks a row for a change, and lets others add rows that point to it."""
+"""Lock a row for a change, and let others add rows that refer to it."""
 
 ENOUGH_ADMINISTRATORS = 2
 
 
 class LastAdministrator(Conflict):
-    """Nobody would be left to run the lottery."""
+    """No administrator would remain."""
 
-    title = sentence("This is the last administrator")
-    detail = sentence("Make another administrator first; publishing takes two.")
+    title = sentence("Last administrator")
+    detail = sentence("This change would leave no administrator. Make another administrator first.")
 
 
 class UnknownPlace(Conflict):
-    """A role names a school or an operator that is not there."""
+    """A role names an unknown school or operator."""
 
-    title = sentence("A role names an operator or a school that is not there")
-    detail = sentence("Make the operator or the school first, or correct its id.")
+    title = sentence("Unknown operator or school in a role")
+    detail = sentence("Create the operator or the school first, or correct its id.")
 
 
 class SecondAdministratorNeeded(Conflict):
-    """A change of access that takes two administrators."""
+    """The change of access takes two administrators."""
 
     title = sentence("Second administrator needed")
     detail = sentence(
@@ -58,21 +58,23 @@ class SecondAdministratorNeeded(Conflict):
 
 
 class OwnAccount(Conflict):
-    """The owner would unlock the account."""
+    """Owners cannot unlock their own account."""
 
-    title = sentence("Your own account")
+    title = sentence("Cannot unlock your own account")
     detail = sentence("Another administrator must unlock your account.")
 
 
 class AdministratorsThere(Conflict):
-    """The command line for a third administrator."""
+    """The command line cannot make a third administrator."""
 
-    title = sentence("Two administrators are confirmed already")
-    detail = sentence("Ask for another one with POST /v1/access-changes; a second administrator approves it.")
+    title = sentence("Two administrators already confirmed")
+    detail = sentence(
+        "Request another administrator with POST /v1/access-changes. A second administrator must approve the request."
+    )
 
 
 def lock_access(session: Session) -> None:
-    """Let one change of access go on at a time, so that each sees what the others left."""
+    """Allow one change of access at a time, so that each sees the results of the others."""
     session.execute(select(func.pg_advisory_xact_lock(ACCESS)))
 
 
@@ -80,7 +82,7 @@ def lock_account(session: Session, staff_id: str) -> StaffAccount:
     """Return an account, locked for a change.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the account does not exist.
     """
     staff = session.get(StaffAccount, staff_id, with_for_update=FOR_ROWS, populate_existing=True)
     if staff is None:
@@ -89,22 +91,22 @@ def lock_account(session: Session, staff_id: str) -> StaffAccount:
 
 
 def refuse_former_administrator(session: Session, by: Staff) -> None:
-    """Refuse whoever was an administrator when the request came, and is none any more. Call it under `lock_access`.
+    """Refuse a caller who is no longer an administrator. Call it under `lock_access`.
 
     Raises:
-        Forbidden: if somebody took the role away in the meantime.
+        Forbidden: if another request removed the role.
     """
     if not is_administrator(session, by.id):
-        raise Forbidden(needs=sentence("the role of administrator"))
+        raise Forbidden(needs=sentence("the administrator role"))
 
 
 def is_administrator(session: Session, staff_id: str) -> bool:
-    """Say whether an account can come in as an administrator."""
+    """Say whether an account can sign in as an administrator."""
     return staff_id in administrators(session)
 
 
 def administrators(session: Session) -> frozenset[str]:
-    """Return the administrators who can come in."""
+    """Return the administrators who can sign in."""
     rows = session.scalars(
         select(StaffRole.staff_id)
         .join(StaffAccount, StaffAccount.id == StaffRole.staff_id)
@@ -119,12 +121,12 @@ def administrators(session: Session) -> frozenset[str]:
 
 
 def make_staff(session: Session, body: StaffIn, *, by: Staff, settings: Settings) -> tuple[StaffAccount, str]:
-    """Make an account that is no administrator's, and return it with the code of its invitation.
+    """Make an account without the administrator role. Return it with its invitation code.
 
     Raises:
-        SecondAdministratorNeeded: if it is to be an administrator's.
-        IdTaken: if there is one of that id.
-        UnknownPlace: if a role names what is not there.
+        SecondAdministratorNeeded: for an administrator account.
+        IdTaken: if the id is taken.
+        UnknownPlace: if a role names an unknown school or operator.
     """
     lock_access(session)
     refuse_former_administrator(session, by)
@@ -137,11 +139,11 @@ def make_staff(session: Session, body: StaffIn, *, by: Staff, settings: Settings
 
 
 def invite_again(session: Session, staff_id: str, *, by: Staff, settings: Settings) -> tuple[StaffAccount, str]:
-    """Make a new invitation for an account that its owner never took up, and that is no administrator's.
+    """Make a new invitation for an unconfirmed account without the administrator role.
 
     Raises:
-        NotFound: if there is no such account.
-        SecondAdministratorNeeded: if it was confirmed before, was closed, or is an administrator's.
+        NotFound: if the account does not exist.
+        SecondAdministratorNeeded: if the account was confirmed, was closed, or is an administrator's.
     """
     lock_access(session)
     refuse_former_administrator(session, by)
@@ -152,17 +154,17 @@ def invite_again(session: Session, staff_id: str, *, by: Staff, settings: Settin
 
 
 def _two_parts(session: Session, staff_id: str) -> bool:
-    """Say whether an account's invitation is one that two administrators hand out."""
+    """Say whether two administrators must hand out the account's invitation."""
     two = select(Invitation.id).where(Invitation.staff_id == staff_id, Invitation.second_digest.is_not(None))
     return makes_administrator(roles_of(session, staff_id)) or session.execute(two).first() is not None
 
 
 def unlock(session: Session, staff_id: str, *, by: Staff) -> None:
-    """Forget the wrong passwords and codes that were tried on another's account.
+    """Forget the wrong passwords and codes that were tried on another person's account.
 
     Raises:
-        NotFound: if there is no such account.
-        OwnAccount: if it is the caller's own.
+        NotFound: if the account does not exist.
+        OwnAccount: if the account is the caller's own.
     """
     if staff_id == by.id:
         raise OwnAccount
@@ -170,17 +172,17 @@ def unlock(session: Session, staff_id: str, *, by: Staff) -> None:
     account.unlocked_at = clock(session)
     session.flush()
     record(session, Event.UNLOCKED, by, {"staff": staff_id})
-    tell_public(session, "unlocked", by, before=[], after=roles_of(session, staff_id))
+    append_public(session, "unlocked", by, before=[], after=roles_of(session, staff_id))
 
 
 def add_account(
     session: Session, staff_id: str, name: str, roles: Sequence[Role], *, by: Actor | Somebody
 ) -> StaffAccount:
-    """Add an account that nobody has confirmed yet. Call it under `lock_access`.
+    """Add an unconfirmed account. Call it under `lock_access`.
 
     Raises:
-        IdTaken: if there is one of that id.
-        UnknownPlace: if a role names what is not there.
+        IdTaken: if the id is taken.
+        UnknownPlace: if a role names an unknown school or operator.
     """
     if session.get(StaffAccount, staff_id):
         raise IdTaken(id=staff_id)
@@ -189,15 +191,15 @@ def add_account(
     session.flush()
     set_roles(session, staff_id, roles)
     record(session, Event.ACCOUNT_MADE, by, {"staff": staff_id, "roles": [str(role) for role in roles]})
-    tell_public(session, "made", by, before=[], after=roles)
+    append_public(session, "made", by, before=[], after=roles)
     return staff
 
 
 def lock_for_change(session: Session, staff_id: str, *, by: Staff) -> StaffAccount:
-    """Return an account, locked for a change by somebody who is an administrator still.
+    """Return an account, locked for a change by a current administrator.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the account does not exist.
     """
     lock_access(session)
     refuse_former_administrator(session, by)
@@ -205,11 +207,12 @@ def lock_for_change(session: Session, staff_id: str, *, by: Staff) -> StaffAccou
 
 
 def change_staff(session: Session, staff: StaffAccount, body: StaffChangeIn, *, by: Staff) -> None:
-    """Change an account from `lock_for_change`; closing it ends its sessions and tokens.
+    """Change an account from `lock_for_change`. Closing it ends its sessions and tokens.
 
     Raises:
-        SecondAdministratorNeeded: if it is or becomes an administrator's, or was closed, and not only its name changes.
-        UnknownPlace: if a role names what is not there.
+        SecondAdministratorNeeded: if the account is closed, or is or becomes an administrator's, unless only the name
+            changes.
+        UnknownPlace: if a role names an unknown school or operator.
     """
     before, after = roles_of(session, staff.id), roles_in(body.roles)
     same = set(before) == set(after) and body.active == staff.active
@@ -220,7 +223,7 @@ def change_staff(session: Session, staff: StaffAccount, body: StaffChangeIn, *, 
     session.flush()
     if not same:
         set_roles(session, staff.id, after)
-        tell_public(session, "changed" if body.active else "closed", by, before=before, after=after)
+        append_public(session, "changed" if body.active else "closed", by, before=before, after=after)
     if not body.active:
         end_tokens(session, staff.id)
     about: dict[str, Json] = {"staff": staff.id, "roles": [str(role) for role in after], "active": body.active}
@@ -228,7 +231,7 @@ def change_staff(session: Session, staff: StaffAccount, body: StaffChangeIn, *, 
 
 
 def end_tokens(session: Session, staff_id: str, *, but: uuid.UUID | None = None) -> None:
-    """End every session and personal token of an account that was locked, but for one."""
+    """End every session and personal token of a locked account, except one."""
     ended = update(StaffToken).where(StaffToken.staff_id == staff_id, StaffToken.revoked_at.is_(None))
     if but is not None:
         ended = ended.where(StaffToken.id != but)
@@ -236,12 +239,12 @@ def end_tokens(session: Session, staff_id: str, *, but: uuid.UUID | None = None)
 
 
 def make_first_administrator(session: Session, name: str, password: str) -> StaffAccount:
-    """Make an administrator from the command line, which its owner types the password into.
+    """Make one of the first administrators, from the command line.
 
     Raises:
-        AdministratorsThere: if two are confirmed; then it takes two people.
-        IdTaken: if there is an account of that name.
-        MalformedBody: if the password is easily guessed.
+        AdministratorsThere: if two administrators are confirmed.
+        IdTaken: if the account exists.
+        MalformedBody: if the password is easy to guess.
     """
     lock_access(session)
     if session.get(StaffAccount, name):
@@ -271,15 +274,15 @@ def roles_in(roles: Iterable[RoleIn]) -> list[Role]:
 
 
 def makes_administrator(roles: Iterable[Role]) -> bool:
-    """Say whether the roles are an administrator's."""
+    """Say whether the roles include administrator."""
     return any(role.kind is RoleKind.ADMINISTRATOR for role in roles)
 
 
 def set_roles(session: Session, staff_id: str, roles: Iterable[Role]) -> None:
-    """Give an account these roles and no others.
+    """Replace an account's roles.
 
     Raises:
-        UnknownPlace: if a role names what is not there.
+        UnknownPlace: if a role names an unknown school or operator.
     """
     session.execute(delete(StaffRole).where(StaffRole.staff_id == staff_id))
     try:
@@ -300,10 +303,10 @@ def set_roles(session: Session, staff_id: str, roles: Iterable[Role]) -> None:
         raise UnknownPlace from None
 
 
-def tell_public(
+def append_public(
     session: Session, what: str, by: Actor | Somebody, *, before: Iterable[Role], after: Iterable[Role]
 ) -> None:
-    """Tell the public log of a change of access, by role and never by name."""
+    """Append a change of access to the public log, by role and never by name."""
     actor = "staff:administrator" if isinstance(by, Staff) else "service"
     fields: dict[str, Json] = {
         "what": what,

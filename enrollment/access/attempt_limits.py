@@ -1,4 +1,4 @@
-"""Limits of attempts, kept in the database and so shared by all processes."""
+"""Attempt limits, stored in the database and so shared by all processes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,36 +14,38 @@ from enrollment.problems import Problem
 WINDOW = timedelta(minutes=15)
 KEPT = timedelta(days=1)
 MAX_FORGOTTEN = 100
-"""Old counts that one attempt clears away."""
+"""Old counts that one attempt deletes."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimit:
-    """So many attempts in 15 minutes."""
+    """A maximum number of attempts in 15 minutes."""
 
     key: bytes
     most: int
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A limit that was passed."""
+class LimitExceeded:
+    """An exceeded limit."""
 
     until: datetime
     first: bool
-    """Whether this attempt is the first one that is refused."""
+    """Whether this attempt is the first refused one."""
 
 
-def count_attempt(session: Session, limit: AttemptLimit, now: datetime, *, forgiven: datetime | None) -> Passed | None:
-    """Count an attempt before it is looked at, so that many at once are no more than the limit.
+def count_attempt(
+    session: Session, limit: AttemptLimit, now: datetime, *, forgiven: datetime | None
+) -> LimitExceeded | None:
+    """Count an attempt before it is checked, so that parallel attempts cannot exceed the limit.
 
-    An attempt that is refused does not make the wait longer. Whoever counts against several limits counts in one order.
+    A refused attempt does not make the wait longer. Callers count against several limits always in the same order.
 
     Args:
         session: the transaction.
-        limit: what it counts against.
+        limit: the limit.
         now: the database's time.
-        forgiven: when the account was unlocked; what was counted before counts no more.
+        forgiven: when the account was unlocked. Earlier attempts no longer count.
     """
     over = Attempts.since <= max(now - WINDOW, forgiven or now - WINDOW)
     row = insert(Attempts).values(key=limit.key, number=1, since=now)
@@ -58,37 +60,37 @@ def count_attempt(session: Session, limit: AttemptLimit, now: datetime, *, forgi
     ).one()
     if number <= limit.most:
         return None
-    return Passed(since + WINDOW, first=number == limit.most + 1)
+    return LimitExceeded(since + WINDOW, first=number == limit.most + 1)
 
 
 def uncount_attempt(session: Session, limit: AttemptLimit) -> None:
-    """Take back the counting of an attempt that succeeded."""
+    """Undo the count of a successful attempt."""
     session.execute(
         update(Attempts).where(Attempts.key == limit.key, Attempts.number > 0).values(number=Attempts.number - 1)
     )
 
 
 def clear_attempts(session: Session, limit: AttemptLimit) -> None:
-    """Forget the attempts that count against a limit."""
+    """Delete the attempts that count against a limit."""
     session.execute(delete(Attempts).where(Attempts.key == limit.key))
 
 
 def forget_old_attempts(session: Session, now: datetime) -> None:
-    """Clear away some counts that are long over; nobody waits for them."""
+    """Delete some old counts, without waiting for locks."""
     old = select(Attempts.key).where(Attempts.since < now - KEPT).limit(MAX_FORGOTTEN).with_for_update(skip_locked=True)
     session.execute(delete(Attempts).where(Attempts.key.in_(old)))
 
 
 def seconds_until(until: datetime, now: datetime) -> int:
-    """Return how many seconds to wait."""
+    """Return the seconds to wait."""
     return max(1, int((until - now).total_seconds()) + 1)
 
 
 def keep_and_refuse(session: Session, problem: Problem) -> NoReturn:
-    """Commit what was counted and recorded of an attempt, then refuse it. Nothing else may be in the transaction.
+    """Commit the count and the record of an attempt, then refuse it. Nothing else may be in the transaction.
 
     Raises:
-        Problem: the one given.
+        Problem: the given refusal.
     """
     session.commit()
     raise problem

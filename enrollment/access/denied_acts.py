@@ -1,4 +1,4 @@
-"""Acts that were denied to somebody known are in the security log."""
+"""Record denied requests of known callers in the security log."""
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,11 +15,11 @@ from enrollment.problems import Forbidden, Problem
 from enrollment.settings import Settings
 
 MAX_RECORDED = 20
-"""Events for one account and one act in 15 minutes; more of them fill the log and tell nothing new."""
+"""Events per account and route in 15 minutes. More events would only fill the log."""
 
 
 def record_denied_acts(app: FastAPI) -> None:
-    """Have every act that is not the caller's recorded, when its own transaction is over."""
+    """Record every denied request after its own transaction has ended."""
 
     def on_forbidden(request: Request, error: Exception) -> Response:
         caller: Partner | Staff | None = getattr(request.state, "caller", None)
@@ -36,10 +36,10 @@ def record_denied_acts(app: FastAPI) -> None:
 
 
 def _record(session: Session, caller: Partner | Staff, act: str, settings: Settings) -> None:
-    """Record a denied act; of many in 15 minutes only the first ones, and then once that there are more."""
+    """Record the first denied requests in 15 minutes, and then once that more follow."""
     limit = AttemptLimit(keyed(settings, "attempts", f"denied\n{caller.account}\n{act}"), MAX_RECORDED)
-    passed = count_attempt(session, limit, clock(session), forgiven=None)
-    if passed is None:
+    exceeded = count_attempt(session, limit, clock(session), forgiven=None)
+    if exceeded is None:
         record(session, Event.DENIED, caller, {"act": act})
-    elif passed.first:
-        record(session, Event.DENIED, caller, {"act": act, "more_until": passed.until.isoformat()})
+    elif exceeded.first:
+        record(session, Event.DENIED, caller, {"act": act, "more_until": exceeded.until.isoformat()})

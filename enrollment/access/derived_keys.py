@@ -1,7 +1,8 @@
-"""Keys made of the service's secrets: one for each purpose, under an id that names the secret and tells nothing of it.
+"""Keys derived from the service's secrets, one for each purpose.
 
-The service makes everything new under its secret. While the secret is being replaced, a second one is known too, and
-what was made under the second one still counts (docs/how-to/operations.md, "Rotate the secret").
+A key has the id of its secret, which reveals nothing about the secret. New data uses the current secret. During a
+rotation the service also knows a second secret, whose data stays valid (docs/how-to/operations.md, "Rotate the
+secret").
 """
 
 import hashlib
@@ -16,32 +17,32 @@ KEY_ID_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret's key for one purpose."""
+    """The key of a secret for one purpose."""
 
     id: str
-    """Of the secret: the same for every purpose."""
+    """The id of the secret, the same for every purpose."""
     key: bytes = field(repr=False)
     """32 bytes."""
 
 
 def key_of(settings: Settings, purpose: str) -> Key:
-    """Return the key for one purpose, under which new things are made; no two purposes share one."""
+    """Return the key for new data of one purpose. No two purposes share a key."""
     return _derived(settings.secret.get_secret_value(), purpose)
 
 
 def keys_of(settings: Settings, purpose: str) -> Sequence[Key]:
-    """Return every known key for one purpose, that for new things first."""
+    """Return every known key for one purpose, the key for new data first."""
     secrets = [settings.secret, *([settings.second_secret] if settings.second_secret else [])]
     return tuple(_derived(secret.get_secret_value(), purpose) for secret in secrets)
 
 
 def id_of_secret(settings: Settings) -> str:
-    """Return the id of the secret under which new things are made."""
+    """Return the id of the secret for new data."""
     return key_of(settings, "id").id
 
 
 def ids_of_secrets(settings: Settings) -> Sequence[str]:
-    """Return the ids of all known secrets, that for new things first."""
+    """Return the ids of all known secrets, the secret for new data first."""
     return [key.id for key in keys_of(settings, "id")]
 
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: what was answered to a POST is answered again, for the whole cycle, and nothing is done twice."""
+"""Idempotency-Key: repeat the stored answer to a POST instead of doing it twice."""
 
 import hashlib
 import json
@@ -15,7 +15,8 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.callers import Caller, Partner
+from enrollment.access.callers import Partner
+from enrollment.access.identification import Caller
 from enrollment.access.models import GivenAnswer
 from enrollment.database import InTransaction
 from enrollment.problems import BadRequest, Conflict, Problem, sentence
@@ -24,49 +25,56 @@ from lottery.market.canonical import Json
 KEPT_HEADERS = ("etag", "location")
 
 HIDDEN = frozenset({"secret", "token", "transfer_code", "invitation_code", "recovery_codes", "device", "uri"})
-"""Fields shown once; they are not kept, so an answer given again has null in their place."""
+"""Fields shown only once. They are not stored, so a repeated answer has null instead."""
 
 MAX_KEY = 128
 
 
 class IdempotencyKeyMissing(BadRequest):
-    """A POST without a key."""
+    """The POST has no key."""
 
-    title = sentence("The Idempotency-Key is missing")
-    detail = sentence("Send a new random Idempotency-Key with every act, and the same one when you try an act again.")
+    title = sentence("Idempotency-Key missing")
+    detail = sentence(
+        "Send a new random Idempotency-Key with every new request. Send the same key when you retry a request."
+    )
 
 
 class IdempotencyKeyUnusable(BadRequest):
-    """A key that is too long or has other characters."""
+    """The key is too long or has invalid characters."""
 
-    title = sentence("The Idempotency-Key cannot be used")
+    title = sentence("Invalid Idempotency-Key")
     detail = sentence("Use 1 to 128 printable ASCII characters, such as a UUID.")
 
 
 class IdempotencyKeyReused(Problem):
-    """The key came before with another request."""
+    """The key belongs to another request."""
 
     status = 422
-    title = sentence("The Idempotency-Key was used for another request")
-    detail = sentence("Use a new key for a new act; the first act stands.")
+    title = sentence("Idempotency-Key already used")
+    detail = sentence(
+        "This key belongs to an earlier request, which stays in effect. Send a new key with a new request."
+    )
 
 
 class ActInFlight(Conflict):
-    """The same act is being carried out just now."""
+    """The same request is still in progress."""
 
-    title = sentence("The same act is being carried out just now")
-    detail = sentence("Ask again in a moment with the same Idempotency-Key, and you will be given its answer.")
+    title = sentence("Request already in progress")
+    detail = sentence("Send the request again in a moment with the same Idempotency-Key to get its answer.")
 
 
 class RolesChanged(Conflict):
-    """The caller has other roles than when the act was done."""
+    """The caller's roles have changed since the first request."""
 
-    title = sentence("Roles changed since this was done")
-    detail = sentence("The act stands. Your roles are other ones now, so its answer is not given again.")
+    title = sentence("Roles changed since the first request")
+    detail = sentence(
+        "The first request stays in effect. Your roles have changed since then, so the service does not "
+        "repeat its answer."
+    )
 
 
 class AnsweredBefore(Exception):
-    """Carries the answer that was given before."""
+    """Carries the stored answer."""
 
     def __init__(self, answer: Response) -> None:
         self.answer = answer
@@ -74,14 +82,14 @@ class AnsweredBefore(Exception):
 
 
 class Promise:
-    """Where the answer to this request is to be kept."""
+    """The promise to store the answer to this request."""
 
     def __init__(self, session: Session, *, caller: str, key: str, fingerprint: bytes, roles: str | None) -> None:
         self._session = session
         self._caller, self._key, self._fingerprint, self._roles = caller, key, fingerprint, roles
 
     def keep(self, answer: Response) -> None:
-        """Store the answer in the act's own transaction."""
+        """Store the answer in the request's own transaction."""
         self._session.execute(
             insert(GivenAnswer).values(
                 caller=self._caller,
@@ -96,33 +104,38 @@ class Promise:
 
 
 def _without_secrets(body: bytes) -> str:
-    """Return the body with null in the place of what is shown once."""
+    """Return the body with null for fields that are shown only once."""
     if not body:
         return ""
     return json.dumps(_hidden(cast("Json", json.loads(body))), ensure_ascii=False, separators=(",", ":"))
 
 
-def _hidden(told: Json) -> Json:
-    if isinstance(told, Mapping):
-        return {key: None if key in HIDDEN else _hidden(part) for key, part in told.items()}
-    if isinstance(told, list):
-        return [_hidden(part) for part in told]
-    return told
+def _hidden(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {key: None if key in HIDDEN else _hidden(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_hidden(part) for part in value]
+    return value
 
 
-def once(
+def check_key(
     request: Request,
     session: InTransaction,
     caller: Caller,
     key: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", description="A new random text for every act; required."),
+        Header(
+            alias="Idempotency-Key",
+            description="Required. A new random text for every request; the same text for a retry.",
+        ),
     ] = None,
 ) -> None:
-    """Find the former answer if this act was done before; otherwise see to it that its answer is kept.
+    """Find the stored answer of a repeated request, or promise to store the answer of a new one.
 
     Raises:
-        IdempotencyKeyMissing, IdempotencyKeyUnusable, IdempotencyKeyReused, ActInFlight: as they say.
+        IdempotencyKeyMissing, IdempotencyKeyUnusable: if the key is missing or invalid.
+        IdempotencyKeyReused: if the key belongs to another request.
+        ActInFlight: if the same request is still in progress.
     """
     if key is None:
         raise IdempotencyKeyMissing
@@ -130,53 +143,53 @@ def once(
         raise IdempotencyKeyUnusable
     name = f"partner:{caller.id}" if isinstance(caller, Partner) else f"staff:{caller.id}"
     body: bytes = request.state.fingerprinted
-    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    fingerprint = hashlib.sha256(asked + body).digest()
+    signature = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    fingerprint = hashlib.sha256(signature + body).digest()
     lock = func.hashtextextended(f"{name}\n{key}", 0)
     if not session.execute(select(func.pg_try_advisory_xact_lock(lock))).scalar_one():
         raise ActInFlight
-    given = session.execute(
+    stored = session.execute(
         select(GivenAnswer).where(GivenAnswer.caller == name, GivenAnswer.key == key)
     ).scalar_one_or_none()
     roles = None if isinstance(caller, Partner) else " ".join(sorted(map(str, caller.roles)))
-    if given is None:
+    if stored is None:
         request.state.promise = Promise(session, caller=name, key=key, fingerprint=fingerprint, roles=roles)
         return
-    if given.fingerprint != fingerprint:
+    if stored.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     found: Found = request.state.found
-    same = given.roles is None or given.roles == roles
-    found.answer = _again(given) if same else RolesChanged()
+    same = stored.roles is None or stored.roles == roles
+    found.answer = _repeated(stored) if same else RolesChanged()
 
 
-def _again(given: GivenAnswer) -> Response:
+def _repeated(stored: GivenAnswer) -> Response:
     return Response(
-        given.body.encode(),
-        status_code=given.status,
+        stored.body.encode(),
+        status_code=stored.status,
         media_type="application/json",
-        headers={**given.headers, "Idempotency-Replayed": "true"},
+        headers={**stored.headers, "Idempotency-Replayed": "true"},
     )
 
 
-Idempotent = Depends(once)
-"""Put into the `dependencies` of every POST."""
+Idempotent = Depends(check_key)
+"""A dependency of every POST."""
 
 
 @dataclass(slots=True)
 class Found:
-    """The answer that was given before, if there is one; or why it is not given again."""
+    """The stored answer, if any, or the refusal to repeat it."""
 
     answer: Response | RolesChanged | None = None
 
 
 FOUND: ContextVar[Found] = ContextVar("found")
-"""What `once` found for the request that is being answered."""
+"""The result of `check_key` for the current request."""
 
 
 def unless_answered(act: Callable[..., object]) -> Callable[..., object]:
-    """Have an act carried out unless it was answered before."""
+    """Skip a route whose answer is stored."""
     if iscoroutinefunction(act):
-        raise TypeError("a route of IdempotentRoute is no coroutine")
+        raise TypeError("a route of IdempotentRoute must not be a coroutine")
 
     @wraps(act)
     def act_once(*args: object, **named: object) -> object:
@@ -194,17 +207,17 @@ Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 
 class IdempotentRoute(APIRoute):
-    """A route that keeps its answer where `once` promised to, and gives a stored one in place of acting again."""
+    """A route that stores its answer if `check_key` promised so, and repeats a stored answer."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
-        """Make the route. A stored answer is looked at where the act would begin.
+        """Make the route. The route looks for a stored answer only where the verb would begin.
 
-        By then the caller has passed every check of the route: an answer is given again only to who may act so now.
+        By then the caller has passed every check, so only a caller who still has access gets a stored answer.
         """
         super().__init__(path, unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
-        """Wrap FastAPI's handler; the request's transaction is still open when the answer is kept."""
+        """Wrap FastAPI's handler. The request's transaction is still open when the answer is stored."""
         answer_request = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -215,7 +228,7 @@ class IdempotentRoute(APIRoute):
 
 
 async def answer_once(request: Request, answer_request: Handler) -> Response:
-    """Carry a request out, and keep its answer where `once` promised to."""
+    """Carry a request out, and store its answer if `check_key` promised so."""
     found = request.state.found = Found()
     FOUND.set(found)
     try:

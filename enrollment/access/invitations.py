@@ -1,4 +1,4 @@
-"""Invitations: a one-time code with which the owner of an account, and nobody else, sets its password."""
+"""Invitations: a one-time code with which an account owner sets the password."""
 
 import hashlib
 import uuid
@@ -10,10 +10,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt, keep_and_refuse
+from enrollment.access.inputs import InvitationAcceptanceIn
 from enrollment.access.models import Invitation, StaffAccount
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.passwords import hash_of, places_of_staff, refuse_guessable
-from enrollment.access.schemas import AcceptInvitation
 from enrollment.access.security_log import Actor, Event, Somebody, record
 from enrollment.database import clock
 from enrollment.problems import Unauthenticated, sentence
@@ -23,12 +23,12 @@ CODE_GROUPS = 5
 
 
 class InvitationRefused(Unauthenticated):
-    """No such invitation; whether the account, the code or the time is wrong, is not said."""
+    """The invitation is not valid. The answer does not say whether the account, the code or the time is wrong."""
 
     title = sentence("Invitation not valid")
     detail = sentence(
-        "Check the account's id and the code, and its second part if you were given one. If the code is too old or was "
-        "used before, ask an administrator for a new one."
+        "Check the account id and both parts of the code, if you have two. If the code has expired or was "
+        "already used, ask an administrator for a new code."
     )
 
 
@@ -41,15 +41,15 @@ def invite(
     settings: Settings,
     first: bytes | None = None,
 ) -> str:
-    """Make the invitation of an account, in place of any before, and return the code, which is shown once.
+    """Replace the invitation of an account, and return its code, which is shown once.
 
     Args:
         session: the transaction.
         staff: the account.
-        sponsor: the administrator who alone hands out the code.
-        by: who makes the invitation.
-        settings: how long it holds.
-        first: the digest of a first part that another administrator holds already; the code is then the second part.
+        sponsor: the administrator who hands out the code alone.
+        by: the caller.
+        settings: the settings.
+        first: the digest of the first part, if another administrator has it. The code is then the second part.
     """
     code = new_code(CODE_GROUPS)
     session.execute(delete(Invitation).where(Invitation.staff_id == staff.id, Invitation.used_at.is_(None)))
@@ -70,12 +70,18 @@ def invite(
     return code
 
 
-def accept_invitation(session: Session, body: AcceptInvitation, *, address: str) -> None:
-    """Set the password of an account as its owner, who has the code: all of its parts.
+def invitation_expiry(session: Session, staff_id: str) -> datetime:
+    """Return when the open invitation of an account expires."""
+    query = select(Invitation.expires_at).where(Invitation.staff_id == staff_id, Invitation.used_at.is_(None))
+    return session.scalars(query).one()
+
+
+def accept_invitation(session: Session, body: InvitationAcceptanceIn, *, address: str) -> None:
+    """Set the password of an account with its complete invitation code.
 
     Raises:
-        InvitationRefused: if the account, a part of the code or the time is not right.
-        MalformedBody: if the password is easily guessed; the code is still good then.
+        InvitationRefused: if the account or the code is wrong, or the invitation has expired.
+        MalformedBody: if the password is easy to guess. The code stays valid.
     """
     staff = session.get(StaffAccount, body.id, with_for_update={"key_share": True})
     now = clock(session)
@@ -95,14 +101,14 @@ def accept_invitation(session: Session, body: AcceptInvitation, *, address: str)
 
 
 def _refuse(session: Session, name: str, address: str, now: datetime, *, known: bool) -> NoReturn:
-    """Refuse a code; record the first one in 15 minutes from an address, if there is such an account."""
+    """Refuse a code. Record the first failure in 15 minutes per address, if the account exists."""
     limit = AttemptLimit(hashlib.sha256(f"invitation\n{name}\n{address}".encode()).digest()[:16], most=1)
     if known and count_attempt(session, limit, now, forgiven=None) is None:
         record(session, Event.INVITATION_FAILED, Somebody(f"staff:{name}", address))
     keep_and_refuse(session, InvitationRefused())
 
 
-def _is_right(invitation: Invitation, body: AcceptInvitation) -> bool:
+def _is_right(invitation: Invitation, body: InvitationAcceptanceIn) -> bool:
     first = compare_digest(invitation.digest, digest_of_code(body.invitation_code))
     if invitation.second_digest is None:
         return first and body.second_code is None

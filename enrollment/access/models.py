@@ -1,4 +1,4 @@
-"""Partners, staff, what they come in with (hashed or sealed), and the answers already given."""
+"""Tables of partners, staff, credentials (hashed or sealed), the security log and stored answers."""
 
 import uuid
 from datetime import datetime
@@ -21,7 +21,7 @@ from enrollment.database import Document, Table
 
 
 class PartnerAccount(Table):
-    """A site through which families come: its id is also its OAuth client id."""
+    """A site through which families apply. Its id is also its OAuth client id."""
 
     __tablename__ = "partner"
 
@@ -34,7 +34,7 @@ class PartnerAccount(Table):
 
 
 class PartnerSecret(Table):
-    """One of a partner's secrets; two are valid at a time, so that one can be changed while the other is in use."""
+    """A secret of a partner. Two may be valid, so a partner can replace one while it uses the other."""
 
     __tablename__ = "partner_secret"
 
@@ -55,18 +55,18 @@ class StaffAccount(Table):
     password: Mapped[str | None]
     """An argon2 hash; None until the owner has set a password."""
     confirmed_at: Mapped[datetime | None]
-    """When the owner last took up an invitation. The account approves nothing that began before."""
+    """When the owner last accepted an invitation. The account cannot approve earlier requests."""
     sponsor: Mapped[str | None]
-    """The administrator who alone handed out the code that the owner took up; None where two did."""
+    """The administrator who handed out the invitation code alone; None if two did."""
     unlocked_at: Mapped[datetime | None]
-    """When another administrator forgave the wrong passwords and codes that were tried before."""
+    """When another administrator last unlocked the account."""
     active: Mapped[bool] = mapped_column(server_default="true")
     version: Mapped[int] = mapped_column(server_default="1")
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class StaffRole(Table):
-    """What a person may do: everything of a kind, or for one school, or for one operator and its schools."""
+    """A role of a person: for everything, for one operator and its schools, or for one school."""
 
     __tablename__ = "staff_role"
     __table_args__ = (
@@ -84,7 +84,7 @@ class StaffRole(Table):
 
 
 class StaffToken(Table):
-    """A session, or a personal token with scopes; only its digest is kept."""
+    """A session or a personal token. Only its digest is stored."""
 
     __tablename__ = "staff_token"
     __table_args__ = (CheckConstraint("kind IN ('session', 'personal')", name="kind"),)
@@ -99,11 +99,11 @@ class StaffToken(Table):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     proved_at: Mapped[datetime | None]
-    """When the owner last proved in this session to be there. None: the session still lacks the second factor."""
+    """The last proof of presence in this session; None while the second factor is missing."""
 
 
 class SessionUse(Table):
-    """When a session was last used; apart, so that nobody who locks a session waits for a request that uses it."""
+    """The last use of a session. A separate table, so that locking a session never waits for a request that uses it."""
 
     __tablename__ = "session_use"
 
@@ -112,7 +112,7 @@ class SessionUse(Table):
 
 
 class Invitation(Table):
-    """A code with which the owner of an account sets a password, once; of two parts where two people hand it out."""
+    """A one-time code with which an owner sets a password. It has two parts if two people hand it out."""
 
     __tablename__ = "staff_invitation"
 
@@ -127,7 +127,7 @@ class Invitation(Table):
 
 
 class AccessChange(Table):
-    """A change of access that takes two administrators: asked for by one, approved or refused by another."""
+    """An access change: one administrator requests it, another approves or refuses it."""
 
     __tablename__ = "access_change"
     __table_args__ = (
@@ -141,12 +141,12 @@ class AccessChange(Table):
     staff_id: Mapped[str]
     what: Mapped[str]
     about: Mapped[Document]
-    """The name and the roles that are asked for, where the change has any."""
+    """The requested name and roles, if any."""
     staff_version: Mapped[int | None]
-    """The account as it was when the change was asked for; None: there was none."""
+    """The account's version at the time of the request; None for a new account."""
     reason: Mapped[str]
     digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Of the part of the code that the asking administrator was shown."""
+    """The digest of the requester's part of the code."""
     asked_by: Mapped[str]
     asked_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -157,7 +157,7 @@ class AccessChange(Table):
 
 
 class AuthenticatorApp(Table):
-    """The secret of an app that shows codes (TOTP), sealed; it counts once its owner has typed a code."""
+    """The sealed secret of an authenticator app (TOTP). It counts after its owner has confirmed a code."""
 
     __tablename__ = "authenticator_app"
 
@@ -167,7 +167,7 @@ class AuthenticatorApp(Table):
     made_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     confirmed_at: Mapped[datetime | None]
     last_step: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """The last half minute whose code was taken; a code of the same or an earlier one is taken no more."""
+    """The last half minute whose code was used. Codes of it and of earlier half minutes no longer work."""
 
 
 class Passkey(Table):
@@ -185,7 +185,7 @@ class Passkey(Table):
 
 
 class PasskeyChallenge(Table):
-    """What a session's passkey has to sign next; taken away when it was answered, rightly or not."""
+    """The challenge that a session's passkey must sign next. Any answer deletes it."""
 
     __tablename__ = "passkey_challenge"
     __table_args__ = (CheckConstraint("purpose IN ('add', 'prove')", name="purpose"),)
@@ -197,7 +197,7 @@ class PasskeyChallenge(Table):
 
 
 class RecoveryCode(Table):
-    """A code that stands in for a lost second factor, once."""
+    """A code that replaces a lost second factor once."""
 
     __tablename__ = "recovery_code"
 
@@ -207,7 +207,7 @@ class RecoveryCode(Table):
 
 
 class Attempts(Table):
-    """How often something was tried of late, for an account, an address or both; the key is a keyed hash."""
+    """Recent attempts for an account, an address or both. The key is a keyed hash."""
 
     __tablename__ = "attempts"
 
@@ -217,7 +217,7 @@ class Attempts(Table):
 
 
 class KnownPlace(Table):
-    """A device or an address from which the owner of an account has signed in; the key is a keyed hash."""
+    """A device or an address from which an owner has signed in. The key is a keyed hash."""
 
     __tablename__ = "known_place"
 
@@ -227,23 +227,23 @@ class KnownPlace(Table):
 
 
 class SecurityEvent(Table):
-    """What happened to accounts and sessions, and who read names. It only grows: triggers refuse every change."""
+    """An event of the security log. The table only grows: triggers refuse every change."""
 
     __tablename__ = "security_event"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    """Identifies, and orders nothing: ids commit out of order."""
+    """An id without an order, because ids commit out of order."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
     account: Mapped[str | None]
-    """The account that acted or was tried, as the log of requests would name it: `staff:ann`, `partner:portal`."""
+    """The account that acted or was tried, for example `staff:ann` or `partner:portal`."""
     event: Mapped[str]
     about: Mapped[Document]
     address: Mapped[str | None]
-    """A keyed hash of the client's address: the same address, the same hash."""
+    """A keyed hash of the client address. The same address has the same hash."""
 
 
 class SecurityPlace(Table):
-    """An event's place in the security log, given when the log is read: no event comes later before another."""
+    """The place of an event in the security log, given when the log is read, so that the order never changes."""
 
     __tablename__ = "security_place"
 
@@ -252,7 +252,7 @@ class SecurityPlace(Table):
 
 
 class GivenAnswer(Table):
-    """The answer to a POST, to be given again if the same Idempotency-Key comes again."""
+    """The answer to a POST, repeated if the same Idempotency-Key comes again."""
 
     __tablename__ = "given_answer"
     __table_args__ = (Index(None, "given_at"),)
@@ -261,7 +261,7 @@ class GivenAnswer(Table):
     key: Mapped[str] = mapped_column(primary_key=True)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     roles: Mapped[str | None]
-    """The roles of a member of the staff who acted; with others, the answer is not given again."""
+    """The roles of the staff member who acted. With other roles the answer is not repeated."""
     status: Mapped[int]
     headers: Mapped[dict[str, str]] = mapped_column(JSONB)
     body: Mapped[str] = mapped_column(Text)

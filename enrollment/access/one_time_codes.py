@@ -1,11 +1,11 @@
-"""Codes that people read, type and lose: for invitations and for recovery."""
+"""One-time codes that people type, for invitations and recovery."""
 
 import secrets
 
-from enrollment.access.callers import digest_of
+from enrollment.access.digests import digest_of
 
 ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
-"""Without letters and digits that look alike."""
+"""Letters and digits that do not look alike."""
 
 GROUP = 4
 
@@ -16,5 +16,5 @@ def new_code(groups: int) -> str:
 
 
 def digest_of_code(code: str) -> bytes:
-    """Return what is kept of a code, however it is typed."""
+    """Return the stored digest of a code, regardless of case, spaces and dashes."""
     return digest_of("".join(code.split()).replace("-", "").upper())

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment.access.attempt_limits import AttemptLimit, count_attempt
-from enrollment.access.callers import Partner, digest_of
+from enrollment.access.callers import Partner
+from enrollment.access.digests import digest_of
+from enrollment.access.inputs import PartnerChangeIn, PartnerIn
 from enrollment.access.models import PartnerAccount, PartnerSecret
-from enrollment.access.schemas import PartnerChangeIn, PartnerIn
 from enrollment.access.security_log import COMMAND_LINE, Actor, Event, Somebody, record
 from enrollment.access.tokens import Client
 from enrollment.database import clock
@@ -20,24 +21,24 @@ MAX_SECRETS = 2
 
 
 class IdTaken(Conflict):
-    """Something of that id is there already."""
+    """The id is taken."""
 
-    title = sentence("The id is taken")
-    detail = sentence("Choose another id; {id} is there already.")
+    title = sentence("Id already taken")
+    detail = sentence("The id {id} already exists. Choose another id.")
 
 
 class TwoSecretsAlready(Conflict):
-    """A partner has two valid secrets."""
+    """The partner has two valid secrets already."""
 
-    title = sentence("Two secrets are valid already")
-    detail = sentence("Revoke the one that is no longer in use, then make a new one.")
+    title = sentence("Two valid secrets already")
+    detail = sentence("Revoke the secret that is no longer in use. Then make a new secret.")
 
 
 def make_partner(session: Session, body: PartnerIn, *, by: Actor | Somebody = COMMAND_LINE) -> PartnerAccount:
-    """Make a partner, without a secret yet.
+    """Make a partner without a secret.
 
     Raises:
-        IdTaken: if there is one of that id.
+        IdTaken: if the id is taken.
     """
     if session.get(PartnerAccount, body.id):
         raise IdTaken(id=body.id)
@@ -52,7 +53,7 @@ def lock_partner(session: Session, partner_id: str) -> PartnerAccount:
     """Return a partner, locked for a change.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if the partner does not exist.
     """
     partner = session.get(PartnerAccount, partner_id, with_for_update={"key_share": True})
     if partner is None:
@@ -61,7 +62,7 @@ def lock_partner(session: Session, partner_id: str) -> PartnerAccount:
 
 
 def change_partner(session: Session, partner: PartnerAccount, body: PartnerChangeIn, *, by: Actor) -> None:
-    """Change a partner's name, scopes, and whether it may come in."""
+    """Change a partner's name, scopes and active state."""
     partner.name, partner.scopes, partner.active = body.name, list(body.scopes), body.active
     partner.version += 1
     session.flush()
@@ -85,10 +86,10 @@ def valid_secrets(session: Session, partner_id: str) -> Sequence[PartnerSecret]:
 def make_secret(
     session: Session, partner: PartnerAccount, *, by: Actor | Somebody = COMMAND_LINE
 ) -> tuple[PartnerSecret, str]:
-    """Make a secret for a partner that was locked, and return it with the words that are shown once.
+    """Make a secret for a locked partner, and return it with its text, which is shown once.
 
     Raises:
-        TwoSecretsAlready: if two are valid.
+        TwoSecretsAlready: if two secrets are valid.
     """
     if len(valid_secrets(session, partner.id)) >= MAX_SECRETS:
         raise TwoSecretsAlready
@@ -101,7 +102,7 @@ def make_secret(
 
 
 def revoke_secret(session: Session, partner: PartnerAccount, secret_id: uuid.UUID, *, by: Actor) -> None:
-    """Make a secret invalid at once, with every access token that came from it.
+    """Revoke a secret, and with it every access token that was issued for it.
 
     Raises:
         NotFound: if the partner has no such valid secret.
@@ -115,7 +116,7 @@ def revoke_secret(session: Session, partner: PartnerAccount, secret_id: uuid.UUI
 
 
 def client_with_secret(session: Session, *, client_id: str, secret: str) -> Client | None:
-    """Return the active partner whose secret it is, with its scopes, or None."""
+    """Return the active partner with this secret, or None."""
     row = session.execute(
         select(PartnerAccount.scopes, PartnerSecret.id)
         .join(PartnerSecret, PartnerSecret.partner_id == PartnerAccount.id)
@@ -130,7 +131,7 @@ def client_with_secret(session: Session, *, client_id: str, secret: str) -> Clie
 
 
 def record_client_failure(session: Session, client_id: str, address: str) -> None:
-    """Record a wrong secret of a partner that there is: the first one in 15 minutes from an address."""
+    """Record the first wrong secret of an existing partner in 15 minutes per address."""
     if session.get(PartnerAccount, client_id) is None:
         return
     limit = AttemptLimit(digest_of(f"client {client_id} {address}")[:16], most=1)

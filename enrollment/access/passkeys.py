@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): what a session's passkey has to sign, and whether it did."""
+"""Passkeys (WebAuthn): challenges and their verification."""
 
 import uuid
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from webauthn.helpers.structs import (
 
 from enrollment.access.accounts import lock_account
 from enrollment.access.callers import SignedIn
+from enrollment.access.inputs import PasskeyIn, PasskeyProofIn
 from enrollment.access.models import Passkey, PasskeyChallenge
-from enrollment.access.schemas import PasskeyAnswer, PasskeyIn
 from enrollment.access.second_factors import ISSUER, refuse_unproved
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
@@ -33,22 +33,22 @@ ADD, PROVE = "add", "prove"
 
 
 class TooManyPasskeys(Conflict):
-    """More passkeys than anybody carries."""
+    """The account has too many passkeys."""
 
     title = sentence("Too many passkeys")
     detail = sentence("Remove a passkey that you no longer use, then add this one.")
 
 
 class PasskeyThere(Conflict):
-    """A passkey that is there already."""
+    """The passkey is registered already."""
 
-    title = sentence("Passkey added already")
-    detail = sentence("Use this passkey to prove that you are there, or add another one.")
+    title = sentence("Passkey already added")
+    detail = sentence("Use this passkey to confirm your presence, or add another passkey.")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """For which site passkeys are: its name and its origin, by the address where the service is reached."""
+    """The relying party of the passkeys: its id and origin, from the public address."""
 
     id: str
     origin: str
@@ -61,10 +61,10 @@ def site_of(settings: Settings) -> Site:
 
 
 def options_to_add(session: Session, *, by: SignedIn, settings: Settings) -> str:
-    """Return what a browser needs to make a passkey, as JSON for `navigator.credentials.create`.
+    """Return the options to make a passkey, as JSON for `navigator.credentials.create`.
 
     Raises:
-        PresenceNeeded: if the account has a second factor and did not prove it lately.
+        PresenceNeeded: if the account has a second factor without a fresh proof.
     """
     refuse_unproved(by, settings)
     options = webauthn.generate_registration_options(
@@ -82,7 +82,7 @@ def options_to_add(session: Session, *, by: SignedIn, settings: Settings) -> str
 
 
 def options_to_prove(session: Session, *, by: SignedIn, settings: Settings) -> str:
-    """Return what a browser needs to use a passkey, as JSON for `navigator.credentials.get`."""
+    """Return the options to use a passkey, as JSON for `navigator.credentials.get`."""
     options = webauthn.generate_authentication_options(
         rp_id=site_of(settings).id,
         allow_credentials=_known_to(session, by.id),
@@ -107,7 +107,7 @@ def _keep(session: Session, by: SignedIn, purpose: str, challenge: bytes) -> Non
 
 
 def _take(session: Session, by: SignedIn, purpose: str) -> bytes | None:
-    """Return the challenge that the session was given, which is answered once."""
+    """Delete and return the session's challenge, which allows one answer."""
     row = session.execute(
         delete(PasskeyChallenge)
         .where(PasskeyChallenge.token_id == by.token, PasskeyChallenge.purpose == purpose)
@@ -117,11 +117,11 @@ def _take(session: Session, by: SignedIn, purpose: str) -> bytes | None:
 
 
 def add_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> bool:
-    """Add a passkey that signed the session's challenge; say whether it did.
+    """Add a passkey that signed the session's challenge. Say whether the signature was right.
 
     Raises:
-        PresenceNeeded: if the account has a second factor and did not prove it lately.
-        TooManyPasskeys, PasskeyThere: as they say.
+        PresenceNeeded: if the account has a second factor without a fresh proof.
+        TooManyPasskeys, PasskeyThere: if the account has too many passkeys, or this passkey already.
     """
     refuse_unproved(by, settings)
     lock_account(session, by.id)
@@ -138,7 +138,7 @@ def add_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Se
             expected_origin=site.origin,
             require_user_verification=True,
         )
-    except Exception:  # noqa: BLE001 - bytes of the caller's own, which several parsers read: any failure is a refusal
+    except Exception:  # noqa: BLE001 - the caller's bytes go through several parsers, and any failure is a refusal
         return False
     if session.scalar(select(Passkey.id).where(Passkey.credential_id == made.credential_id)):
         raise PasskeyThere
@@ -157,7 +157,7 @@ def add_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Se
     return True
 
 
-def passkey_is_right(session: Session, answer: PasskeyAnswer, *, by: SignedIn, settings: Settings) -> bool:
+def passkey_is_right(session: Session, answer: PasskeyProofIn, *, by: SignedIn, settings: Settings) -> bool:
     """Say whether a passkey of the account signed the session's challenge. Call it with the account locked."""
     challenge, site = _take(session, by, PROVE), site_of(settings)
     passkey = session.scalars(

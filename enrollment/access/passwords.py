@@ -1,4 +1,4 @@
-"""Passwords: how they are kept, which are refused, and how owners change their own."""
+"""Passwords: hashes, and the refusal of guessable passwords."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -15,60 +15,60 @@ from enrollment.problems import Fault, MalformedBody, sentence
 MIN_LENGTH, MAX_LENGTH = 12, 128
 
 MIN_SCORE = 3
-"""Of 4, by zxcvbn: it takes more than 100,000,000 guesses."""
+"""The zxcvbn score, out of 4: more than 100,000,000 guesses."""
 
 MAX_JUDGED = 72
-"""Characters that zxcvbn looks at; what follows can only make a password better."""
+"""Characters that zxcvbn checks. More characters can only improve a password."""
 
 MAX_PLACES = 1_000
-"""Operators and schools whose ids are looked for in a password."""
+"""Operator and school ids that a password is checked against."""
 
 CONTEXT_WORDS = ("enrollment", "lottery", "common", "school", "schools", "district", "charter", "city", "administrator")
-"""Words that anybody who guesses a password of this service would try."""
+"""Words that an attacker of this service would try."""
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 """Argon2id with 19 MiB, as OWASP recommends: many sign-ins at once take little memory."""
 
 
 @cache
-def nobodys_hash() -> str:
-    """Return the hash of no account's password, so that an unknown name takes as long to refuse as a known one."""
+def dummy_hash() -> str:
+    """Return a hash of no account, so that refusing an unknown name takes as long as a known one."""
     return HASHER.hash("nobody's password")
 
 
 def is_right(known: str | None, password: str) -> bool:
-    """Say whether it is the password that an account has."""
+    """Say whether a password matches a stored hash."""
     try:
-        HASHER.verify(known or nobodys_hash(), password)
+        HASHER.verify(known or dummy_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
     return known is not None
 
 
 def hash_of(password: str) -> str:
-    """Return what is kept of a password."""
+    """Return the hash of a password."""
     return HASHER.hash(password)
 
 
 def needs_new_hash(known: str) -> bool:
-    """Say whether a hash was made with other costs than today's."""
+    """Say whether a hash was made with outdated parameters."""
     return HASHER.check_needs_rehash(known)
 
 
 def refuse_guessable(
     password: str, *, account: str, name: str, places: Iterable[str] = (), pointer: str = "/password"
 ) -> None:
-    """Refuse a password that is easily guessed: common, a pattern, repeated, or made of names and words known here.
+    """Refuse a guessable password: a common one, a pattern, or one made of known names and words.
 
     Args:
-        password: what the owner chose.
+        password: the password.
         account: the account's id.
         name: the account's name.
         places: ids of operators and schools.
-        pointer: where the body has the password.
+        pointer: the password's place in the body.
 
     Raises:
-        MalformedBody: with the place of the password.
+        MalformedBody: with a fault at the password.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         detail = sentence("Use {least} to {most} characters.")
@@ -78,11 +78,11 @@ def refuse_guessable(
     parts = [part for word in known for part in (word, *word.replace("-", ".").replace(" ", ".").split("."))]
     words = [word[:MAX_JUDGED] for word in (*CONTEXT_WORDS, *parts) if word]
     if zxcvbn(password[:MAX_JUDGED], user_inputs=words)["score"] < MIN_SCORE:
-        detail = sentence("This password is easily guessed. Use several unrelated words, or let a program make one.")
+        detail = sentence("This password is easy to guess. Use several unrelated words, or a password manager.")
         raise MalformedBody(faults=[Fault(pointer, "password-guessable", detail)])
 
 
 def places_of_staff(session: Session) -> list[str]:
-    """Return ids of operators and schools that staff act for: no good words for a password."""
+    """Return ids of operators and schools with staff, which make bad passwords."""
     roles = select(StaffRole.operator_id, StaffRole.school_id).distinct().limit(MAX_PLACES)
     return [place for row in session.execute(roles).all() for place in row if place]

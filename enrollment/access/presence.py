@@ -1,4 +1,4 @@
-"""Proof of presence: the second factor again, before what must not be done by whoever found a session open."""
+"""Proof of presence: ask for the second factor again before sensitive requests."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ from enrollment.access.attempt_limits import (
     keep_and_refuse,
     seconds_until,
 )
-from enrollment.access.callers import SignedIn, Staff, digest_of
+from enrollment.access.callers import SignedIn, Staff
 from enrollment.access.client_addresses import keyed
+from enrollment.access.digests import digest_of
+from enrollment.access.inputs import PasskeyIn, PasswordChangeIn, ProofIn
 from enrollment.access.models import StaffAccount, StaffToken
 from enrollment.access.passkeys import add_passkey, passkey_is_right
 from enrollment.access.passwords import hash_of, is_right, places_of_staff, refuse_guessable
-from enrollment.access.schemas import PasskeyIn, PasswordChangeIn, Proof
 from enrollment.access.second_factors import (
     SecondFactorRefused,
     app_code_is_right,
@@ -36,12 +37,12 @@ from enrollment.problems import Fault, MalformedBody, Problem, Unauthenticated, 
 from enrollment.settings import Settings
 
 MAX_PROOFS = 10
-"""Tries of the second factor in 15 minutes; only whoever has the password comes so far."""
+"""Second factor attempts in 15 minutes. An attempt needs the right password first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """Until when a proof holds, and the session's new token."""
+    """The end of a proof, and the new session token."""
 
     until: datetime
     token: str
@@ -49,35 +50,37 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Recovery codes that come with the first second factor, and the session's new token."""
+    """Recovery codes of the first second factor, and the new session token."""
 
     recovery_codes: list[str] | None
     token: str
 
 
 class TooManyProofs(Problem):
-    """Too many tries of a second factor."""
+    """Too many second factor attempts."""
 
     status = 429
     title = sentence("Too many attempts")
-    detail = sentence("Wait {seconds} seconds. If it was not you, tell another administrator.")
+    detail = sentence(
+        "Wait {seconds} seconds and try again. If someone else made these attempts, tell an administrator."
+    )
 
 
 class PasswordRefused(Problem):
-    """A former password that is not right."""
+    """The current password is wrong."""
 
     status = 403
     title = sentence("Password not accepted")
-    detail = sentence("Check your present password. If you forgot it, ask an administrator for a new code.")
+    detail = sentence("Check your current password. If you forgot it, ask an administrator for a new code.")
 
 
-def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Settings) -> Proved:
-    """Take a proof of presence; return until when it holds, and the session's new token.
+def prove_presence(session: Session, proof: ProofIn, *, by: SignedIn, settings: Settings) -> Proved:
+    """Accept a proof of presence. Return its end, and the new session token.
 
     Raises:
-        MalformedBody: if there is not one proof.
-        SecondFactorRefused: if the proof is not right; that is counted.
-        TooManyProofs: after ten in 15 minutes.
+        MalformedBody: unless exactly one proof was sent.
+        SecondFactorRefused: if the proof is wrong. The attempt counts.
+        TooManyProofs: after ten attempts in 15 minutes.
     """
     if len(proof.kinds) != 1:
         detail = sentence("Send one proof: a code, a recovery code, a passkey, or a password.")
@@ -92,22 +95,22 @@ def prove_presence(session: Session, proof: Proof, *, by: SignedIn, settings: Se
     return Proved(now + timedelta(minutes=settings.presence_minutes), token)
 
 
-def _is_proof(session: Session, account: StaffAccount, proof: Proof, *, by: SignedIn, settings: Settings) -> bool:
+def _is_proof(session: Session, account: StaffAccount, proof: ProofIn, *, by: SignedIn, settings: Settings) -> bool:
     if proof.code is not None:
         return app_code_is_right(session, by.id, proof.code, settings)
     if proof.recovery_code is not None:
         return recovery_code_is_right(session, by.id, proof.recovery_code, by=by)
     if proof.passkey is not None:
         return passkey_is_right(session, proof.passkey, by=by, settings=settings)
-    # The password alone proves nothing where there is a second factor.
+    # An account with a second factor cannot use the password as a proof.
     return not by.has_factor and is_right(account.password, proof.password or "")
 
 
 def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> Added:
-    """Confirm the authenticator app that was begun, as a second factor; return recovery codes with the first one.
+    """Confirm a new authenticator app. Return recovery codes with the first second factor.
 
     Raises:
-        PresenceNeeded, AppNotBegun, SecondFactorRefused, TooManyProofs: as they say.
+        PresenceNeeded, AppNotBegun, SecondFactorRefused, TooManyProofs: if the app cannot be confirmed.
     """
     _, limit, now = _begin(session, by, settings)
     if not confirm_app(session, code, by=by, settings=settings):
@@ -117,10 +120,11 @@ def finish_app(session: Session, code: str, *, by: SignedIn, settings: Settings)
 
 
 def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings: Settings) -> Added:
-    """Add a passkey as a second factor; return recovery codes with the first one.
+    """Add a passkey. Return recovery codes with the first second factor.
 
     Raises:
-        PresenceNeeded, TooManyPasskeys, PasskeyThere, SecondFactorRefused, TooManyProofs: as they say.
+        PresenceNeeded, TooManyPasskeys, PasskeyThere, SecondFactorRefused, TooManyProofs: if the passkey cannot be
+            added.
     """
     _, limit, now = _begin(session, by, settings)
     if not add_passkey(session, body, by=by, settings=settings):
@@ -130,7 +134,7 @@ def finish_passkey(session: Session, body: PasskeyIn, *, by: SignedIn, settings:
 
 
 def _added(session: Session, by: SignedIn, now: datetime) -> Added:
-    """Count the new second factor as proved in this session; every other session has to prove it too."""
+    """Mark the new second factor as proved in this session. Every other session must prove it too."""
     session.execute(
         update(StaffToken).where(StaffToken.staff_id == by.id, StaffToken.id != by.token).values(proved_at=None)
     )
@@ -141,14 +145,14 @@ def _added(session: Session, by: SignedIn, now: datetime) -> Added:
 
 
 def _begin(session: Session, by: SignedIn | Staff, settings: Settings) -> tuple[StaffAccount, AttemptLimit, datetime]:
-    """Lock the account, and count an attempt before it is looked at."""
+    """Lock the account, and count an attempt before the check."""
     account = lock_account(session, by.id)
     now = clock(session)
     limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{by.id}"), MAX_PROOFS)
-    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
-    if passed is not None:
-        seconds = seconds_until(passed.until, now)
-        if passed.first:
+    exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if exceeded is not None:
+        seconds = seconds_until(exceeded.until, now)
+        if exceeded.first:
             record(session, Event.PROOF_LIMITED, by)
         keep_and_refuse(session, TooManyProofs(headers={"Retry-After": str(seconds)}, seconds=seconds))
     return account, limit, now
@@ -160,10 +164,10 @@ def _refuse(session: Session, by: SignedIn, kind: str) -> NoReturn:
 
 
 def _mark(session: Session, by: SignedIn, now: datetime) -> str:
-    """Mark the session as proved, and give it a new token: whoever knows the former one is not let in by the proof.
+    """Mark the session as proved, and replace its token, so that the earlier token gains nothing.
 
     Raises:
-        Unauthenticated: if another proof gave the session a new token in the meantime.
+        Unauthenticated: if another proof has replaced the token already.
     """
     token = session.get_one(StaffToken, by.token, populate_existing=True)
     if token.digest != by.digest or token.revoked_at is not None:
@@ -175,12 +179,12 @@ def _mark(session: Session, by: SignedIn, now: datetime) -> str:
 
 
 def change_password(session: Session, body: PasswordChangeIn, *, by: Staff, settings: Settings) -> None:
-    """Change the caller's own password; every other session, and every personal token, ends.
+    """Change the caller's password, and end every other session and every personal token.
 
     Raises:
-        PasswordRefused: if the former password is not right; that is counted.
-        TooManyProofs: after ten tries in 15 minutes.
-        MalformedBody: if the new password is easily guessed.
+        PasswordRefused: if the current password is wrong. The attempt counts.
+        TooManyProofs: after ten attempts in 15 minutes.
+        MalformedBody: if the new password is easy to guess.
     """
     account, limit, _ = _begin(session, by, settings)
     if not is_right(account.password, body.password):

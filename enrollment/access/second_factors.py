@@ -1,6 +1,6 @@
-"""The second factor: an authenticator app's codes (TOTP, RFC 6238), passkeys, and recovery codes for a lost one.
+"""Second factors: authenticator apps (TOTP, RFC 6238), passkeys and recovery codes.
 
-Codes are checked by the database's clock, with half a minute of tolerance to both sides, and each is taken once.
+The database's clock decides on app codes, with half a minute of tolerance on both sides. Each code works once.
 """
 
 import base64
@@ -19,8 +19,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
-from enrollment.access.callers import PresenceNeeded, SignedIn, Staff
+from enrollment.access.callers import SignedIn, Staff
 from enrollment.access.derived_keys import Key, key_of, keys_of
+from enrollment.access.guards import PresenceNeeded
 from enrollment.access.models import AuthenticatorApp, Passkey, RecoveryCode
 from enrollment.access.one_time_codes import digest_of_code, new_code
 from enrollment.access.security_log import Actor, Event, record
@@ -33,69 +34,69 @@ TOLERATED_STEPS = (-1, 0, 1)
 ISSUER = "Common Enrollment Lottery"
 RECOVERY_CODES = 10
 RECOVERY_GROUPS = 6
-"""117 random bits: enough that a plain hash of a code is safe to keep."""
+"""A code has 117 random bits, so a plain hash of it is safe to store."""
 NONCE_BYTES = 12
 SEALED_FOR = "second-factor"
 
 
 class SecondFactorRefused(Problem):
-    """A second factor that is not right, or was used before."""
+    """The second factor is wrong, or was used before."""
 
     status = 403
     title = sentence("Second factor not accepted")
     detail = sentence(
-        "Check the code, or use another passkey. A code is good for half a minute and only once: wait for the next one."
+        "Check the code, or use another passkey. Each code works once, for half a minute. Wait for the next code."
     )
 
 
 class AppNotBegun(Conflict):
-    """A code to confirm an app that was not begun."""
+    """No authenticator app waits for confirmation."""
 
     title = sentence("No authenticator app to confirm")
-    detail = sentence("Begin with POST /v1/second-factors/totp.")
+    detail = sentence("Set up an authenticator app with POST /v1/second-factors/totp first.")
 
 
 class LastSecondFactor(Conflict):
-    """Nothing would be left to prove presence with."""
+    """No second factor would remain."""
 
-    title = sentence("This is the last second factor")
-    detail = sentence("Your role needs one. Add another second factor first, then remove this one.")
+    title = sentence("Last second factor")
+    detail = sentence("Your role needs a second factor. Add another second factor first, then remove this one.")
 
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What an account has to prove itself with."""
+    """The second factors of an account."""
 
     app: AuthenticatorApp | None
     passkeys: list[Passkey]
     recovery_codes: int
-    """How many are left."""
+    """The number of unused codes."""
 
     @property
     def all(self) -> "list[AuthenticatorApp | Passkey]":
-        """Return the app, if there is one, and the passkeys."""
+        """Return the authenticator app, if any, and the passkeys."""
         return [*([self.app] if self.app else []), *self.passkeys]
 
 
 class Sealed(StrEnum):
-    """When an app's secret was sealed under the newest key."""
+    """Whether an app's secret is sealed under the newest key."""
 
     BEFORE = "before"
     NOW = "now"
     UNREADABLE = "unreadable"
-    """Never: it is sealed under a secret of the service that is not known."""
+    """The app is sealed under a secret that is not set."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewApp:
-    """The secret of an authenticator app, as it is shown once."""
+    """The secret of a new authenticator app, shown once."""
 
     secret: str
     uri: str
 
 
 def factors_of(session: Session, staff_id: str) -> Factors:
-    """Return what an account has, confirmed."""
+    """Return the confirmed second factors of an account."""
     app = session.get(AuthenticatorApp, staff_id, populate_existing=True)
     passkeys = session.scalars(select(Passkey).where(Passkey.staff_id == staff_id).order_by(Passkey.made_at)).all()
     left = session.execute(
@@ -107,21 +108,21 @@ def factors_of(session: Session, staff_id: str) -> Factors:
 
 
 def refuse_unproved(by: SignedIn, settings: Settings) -> None:
-    """Refuse to add a second factor to an account that has one, without fresh proof of it.
+    """Refuse to add a second factor without a fresh proof of an existing one.
 
     Raises:
-        PresenceNeeded: so that a stolen session adds none.
+        PresenceNeeded: so that a stolen session cannot add a second factor.
     """
     if not by.present and (by.has_factor or by.proved):
         raise PresenceNeeded(minutes=settings.presence_minutes)
 
 
 def begin_app(session: Session, *, by: SignedIn, settings: Settings) -> NewApp:
-    """Make the secret of a new authenticator app; it takes the place of the former once a code of it is confirmed.
+    """Make the secret of a new authenticator app. The app counts after a code confirms it.
 
     Raises:
-        PresenceNeeded: if the account has a second factor and did not prove it lately.
-        AppThere: if there is one.
+        PresenceNeeded: if the account has a second factor without a fresh proof.
+        AppThere: if the account has an authenticator app.
     """
     refuse_unproved(by, settings)
     lock_account(session, by.id)
@@ -138,18 +139,20 @@ def begin_app(session: Session, *, by: SignedIn, settings: Settings) -> NewApp:
 
 
 class AppThere(Conflict):
-    """A second authenticator app."""
+    """The account has an authenticator app already."""
 
-    title = sentence("Authenticator app set up already")
-    detail = sentence("Add a passkey as another second factor, or remove the app with DELETE /v1/second-factors first.")
+    title = sentence("Authenticator app already set up")
+    detail = sentence(
+        "Add a passkey as another second factor. To replace the app, remove it with DELETE /v1/second-factors first."
+    )
 
 
 def confirm_app(session: Session, code: str, *, by: SignedIn, settings: Settings) -> bool:
-    """Confirm a begun authenticator app by a code that it shows; say whether the code was right.
+    """Confirm a new authenticator app with a code that it shows. Say whether the code was right.
 
     Raises:
         PresenceNeeded: as in `begin_app`.
-        AppNotBegun: if there is none to confirm.
+        AppNotBegun: if no app waits for confirmation.
     """
     refuse_unproved(by, settings)
     app = session.get(AuthenticatorApp, by.id, populate_existing=True)
@@ -165,7 +168,7 @@ def confirm_app(session: Session, code: str, *, by: SignedIn, settings: Settings
 
 
 def app_code_is_right(session: Session, staff_id: str, code: str, settings: Settings) -> bool:
-    """Say whether a code is the app's now, and was not used before. Call it with the account locked."""
+    """Say whether an app code is right now and unused. Call it with the account locked."""
     app = session.get(AuthenticatorApp, staff_id, populate_existing=True)
     return app is not None and app.confirmed_at is not None and _is_right(app, code, clock(session), settings)
 
@@ -184,7 +187,7 @@ def _is_right(app: AuthenticatorApp, code: str, now: datetime, settings: Setting
 
 
 def recovery_code_is_right(session: Session, staff_id: str, code: str, *, by: Actor) -> bool:
-    """Say whether it is one of the account's recovery codes, and use it up."""
+    """Use up a recovery code. Say whether it was right."""
     found = session.execute(
         update(RecoveryCode)
         .where(
@@ -201,7 +204,7 @@ def recovery_code_is_right(session: Session, staff_id: str, code: str, *, by: Ac
 
 
 def new_recovery_codes(session: Session, staff_id: str, *, by: Actor) -> list[str]:
-    """Make recovery codes in place of those before, and return them, to be shown once."""
+    """Replace the recovery codes, and return the new codes, to be shown once."""
     lock_account(session, staff_id)
     codes = [new_code(RECOVERY_GROUPS) for _ in range(RECOVERY_CODES)]
     session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
@@ -216,13 +219,13 @@ def remove_factor(session: Session, factor: uuid.UUID, *, by: Staff, needed: boo
 
     Args:
         session: the transaction.
-        factor: its id.
-        by: whose it is.
+        factor: the id of the second factor.
+        by: the caller.
         needed: whether the account needs a second factor.
 
     Raises:
         NotFound: if the caller has no such second factor.
-        LastSecondFactor: if the account needs one, and this is the last.
+        LastSecondFactor: if the account needs a second factor, and this one is the last.
     """
     lock_account(session, by.id)
     has = factors_of(session, by.id)
@@ -246,7 +249,7 @@ def seal(secret: str, *, staff_id: str, settings: Settings) -> bytes:
 
 
 def unseal(sealed: bytes, *, staff_id: str, settings: Settings) -> str | None:
-    """Decrypt an app's secret; None if it was sealed under a secret of the service that is not known."""
+    """Decrypt an app's secret. Return None if it was sealed under a secret that is not set."""
     for key in keys_of(settings, SEALED_FOR):
         raw = _decrypted(sealed, staff_id, key)
         if raw is not None:
@@ -261,7 +264,7 @@ def _decrypted(sealed: bytes, staff_id: str, key: Key) -> bytes | None:
 
 
 def seal_anew(app: AuthenticatorApp, settings: Settings) -> Sealed:
-    """Seal an app's secret under the newest key, unless it is so already. Call it with the account locked."""
+    """Seal an app's secret under the newest key if needed. Call it with the account locked."""
     if _decrypted(app.sealed, app.staff_id, key_of(settings, SEALED_FOR)) is not None:
         return Sealed.BEFORE
     secret = unseal(app.sealed, staff_id=app.staff_id, settings=settings)

@@ -1,7 +1,7 @@
-"""The security log: what happened to accounts, sessions, tokens and secrets, and who read children's names.
+"""The security log: events of accounts, sessions, tokens and secrets, and reads of children's names.
 
-It is kept apart from the public log, because it names accounts. It only grows: triggers refuse every change. No secret
-and no child's name is ever in it. A reader gets events in the order of their places, which never changes.
+It is separate from the public log, because it names accounts. It only grows: triggers refuse every change. It never
+holds a secret or a child's name. Readers get events in the order of their places, which never changes.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ SECURITY_PLACES = 0x7365637572
 """The advisory lock that lets one reader at a time give places: `secur` in hex."""
 
 LONGEST_TRANSACTION = timedelta(hours=1)
-"""An event is visible at most this long after it was written, so older ones are not looked for again."""
+"""An event becomes visible within this time, so the search for new events skips older ones."""
 
 
 class Event(StrEnum):
-    """What the log tells of."""
+    """The kinds of events."""
 
     SIGNED_IN = "signed-in"
     SIGN_IN_FAILED = "sign-in-failed"
@@ -60,7 +60,7 @@ class Event(StrEnum):
 
 
 class Actor(Protocol):
-    """Whoever acts: a partner or a member of the staff, with where the request came from."""
+    """A caller, partner or staff, with the hash of the client address."""
 
     @property
     def account(self) -> str:
@@ -73,24 +73,24 @@ class Actor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Somebody:
-    """An account that is not signed in, such as one that is being tried; or nobody known."""
+    """An account that is not signed in, or an unknown caller."""
 
     account: str | None
     address: str | None
 
 
 COMMAND_LINE = Somebody("service:command-line", None)
-"""Whoever can run commands on the deployment's own machine."""
+"""A person at the command line of the deployment."""
 
 
 def record(session: Session, event: Event, by: "Actor | Somebody", about: Mapping[str, Json] | None = None) -> None:
-    """Write an event in the act's own transaction.
+    """Write an event in the verb's own transaction.
 
     Args:
         session: the transaction.
-        event: what happened.
-        by: who did it, or whose account was tried.
-        about: ids that say what it was about; no secret, no child's name.
+        event: the kind of event.
+        by: the caller, or the account that was attempt.
+        about: ids of the subject; never a secret or a child's name.
     """
     session.execute(
         insert(SecurityEvent).values(event=event.value, account=by.account, address=by.address, about=dict(about or {}))
@@ -98,21 +98,21 @@ def record(session: Session, event: Event, by: "Actor | Somebody", about: Mappin
 
 
 def record_names_read(session: Session, by: Actor, what: str, **where: str) -> None:
-    """Write that somebody read children's names: which list, and where; never whose."""
+    """Record a read of children's names: the list and its place, never the names."""
     record(session, Event.NAMES_READ, by, {"what": what, **where})
 
 
 def events(session: Session, *, account: str | None, event: str | None) -> Select[int, SecurityEvent]:
-    """Select events with their places; first give a place to every event that has none."""
+    """Give a place to every new event, then select events with their places."""
     _give_places(session)
-    asked = select(SecurityPlace.place, SecurityEvent).join(SecurityEvent, SecurityEvent.id == SecurityPlace.event_id)
+    query = select(SecurityPlace.place, SecurityEvent).join(SecurityEvent, SecurityEvent.id == SecurityPlace.event_id)
     if account is not None:
-        asked = asked.where(SecurityEvent.account == account)
-    return asked if event is None else asked.where(SecurityEvent.event == event)
+        query = query.where(SecurityEvent.account == account)
+    return query if event is None else query.where(SecurityEvent.event == event)
 
 
 def _give_places(session: Session) -> None:
-    """Give every event without a place the next one. Events commit out of order; places are given to what is there."""
+    """Give the next place to every visible event without one, because events commit out of order."""
     session.execute(select(func.pg_advisory_xact_lock(SECURITY_PLACES)))
     newest = session.execute(
         select(SecurityPlace.place, SecurityEvent.at)

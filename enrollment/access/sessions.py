@@ -1,4 +1,4 @@
-"""Sessions and personal tokens: made, listed, ended."""
+"""Sessions and personal tokens."""
 
 import secrets
 import uuid
@@ -9,9 +9,12 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.access.accounts import lock_account
-from enrollment.access.callers import STAFF_SCOPES, SessionNeeded, SignedIn, Staff, digest_of
+from enrollment.access.callers import SignedIn, Staff
+from enrollment.access.digests import digest_of
+from enrollment.access.identification import SessionNeeded
+from enrollment.access.inputs import PersonalTokenIn
 from enrollment.access.models import SessionUse, StaffToken
-from enrollment.access.schemas import PersonalTokenIn
+from enrollment.access.scopes import STAFF_SCOPES
 from enrollment.access.security_log import Event, record
 from enrollment.database import clock
 from enrollment.problems import NotFound
@@ -20,14 +23,14 @@ from enrollment.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token, and its words, which are shown once."""
+    """A token and its text, which is shown once."""
 
     token: StaffToken
     words: str
 
 
 def open_session(session: Session, staff_id: str, *, proved: bool, settings: Settings) -> NewToken:
-    """Open a session; unless it is proved, it can do nothing before the second factor."""
+    """Open a session. Without a proof it can do nothing before the second factor."""
     new = _make_token(
         session,
         staff_id,
@@ -44,10 +47,10 @@ def open_session(session: Session, staff_id: str, *, proved: bool, settings: Set
 
 
 def make_personal_token(session: Session, body: PersonalTokenIn, *, by: Staff) -> NewToken:
-    """Make a personal token with some of the scopes that its owner has now. No token makes another one.
+    """Make a personal token with some of its owner's scopes. A personal token cannot make another.
 
     Raises:
-        SessionNeeded: if it is asked for with a personal token.
+        SessionNeeded: if the caller uses a personal token.
     """
     if not by.is_session:
         raise SessionNeeded
@@ -66,11 +69,11 @@ def tokens_of(session: Session, staff: Staff) -> Select[StaffToken]:
 
 
 def revoke_token(session: Session, token_id: uuid.UUID, *, by: Staff) -> None:
-    """End one of the caller's own sessions or personal tokens; a personal token can end itself and nothing else.
+    """End one of the caller's sessions or personal tokens. A personal token can end only itself.
 
     Raises:
         NotFound: if the caller has no such valid token.
-        SessionNeeded: if a personal token is to end another one.
+        SessionNeeded: if a personal token tries to end another token.
     """
     lock_account(session, by.id)
     token = session.get(StaffToken, token_id, populate_existing=True)
@@ -85,7 +88,7 @@ def revoke_token(session: Session, token_id: uuid.UUID, *, by: Staff) -> None:
 
 
 def end_sessions(session: Session, *, by: SignedIn) -> None:
-    """Sign the caller out everywhere; personal tokens stay."""
+    """End all sessions of the caller. Personal tokens stay."""
     lock_account(session, by.id)
     session.execute(
         update(StaffToken)

@@ -1,12 +1,13 @@
-"""Sign in: limits that a stranger cannot turn against the owner, then the password, then the second factor.
+"""Sign in: check the attempt limits, the password and the second factor.
 
-Failed attempts count for an account together with an address, so a stranger elsewhere locks nobody out. Attempts from
-addresses that the account never signed in from count together, so that many addresses do not help. A device that has
-signed in before has a token of its own, with a count of its own: it lets the owner in whatever others do.
+Failed attempts count per account and address, so a stranger elsewhere cannot lock the owner out. Attempts from unknown
+addresses count together, so many addresses do not help an attacker. A known device has its own token and its own count,
+so the owner can sign in whatever others do.
 """
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
@@ -14,18 +15,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.accounts import FOR_ROWS, roles_of
 from enrollment.access.attempt_limits import (
     AttemptLimit,
-    Passed,
+    LimitExceeded,
     clear_attempts,
     count_attempt,
     forget_old_attempts,
     seconds_until,
     uncount_attempt,
 )
-from enrollment.access.callers import must_have_factor
 from enrollment.access.client_addresses import keyed
+from enrollment.access.identification import must_have_factor
+from enrollment.access.inputs import SessionIn
 from enrollment.access.models import KnownPlace, StaffAccount
 from enrollment.access.passwords import hash_of, is_right, needs_new_hash
-from enrollment.access.schemas import Needs, SignIn
 from enrollment.access.second_factors import SecondFactorRefused, app_code_is_right, factors_of
 from enrollment.access.security_log import Event, Somebody, record
 from enrollment.access.sessions import NewToken, open_session
@@ -40,28 +41,33 @@ MAX_FROM_STRANGERS = 20
 MAX_CODES = 10
 """Attempts in 15 minutes."""
 
+Needs = Literal["second-factor", "second-factor-setup"]
+"""The next step of a new session."""
+
 
 class SignInRefused(Unauthenticated):
-    """Name or password is wrong, or the account is closed; which, is not said."""
+    """The name or password is wrong, or the account is closed. The answer does not say which."""
 
-    title = sentence("The sign-in was refused")
-    detail = sentence("Check name and password. If you forgot the password, ask an administrator for a new code.")
+    title = sentence("Sign-in failed")
+    detail = sentence(
+        "Check the name and the password. If you forgot the password, ask an administrator for a new code."
+    )
 
 
 class TooManySignIns(Problem):
-    """Too many wrong passwords."""
+    """Too many sign-in attempts."""
 
     status = 429
     title = sentence("Too many sign-in attempts")
     detail = sentence(
-        "Wait {seconds} seconds, sign in from a device that you have used before, or ask another administrator to "
-        "unlock the account."
+        "Wait {seconds} seconds and try again. You can also sign in from a device that you used before, or "
+        "ask another administrator to unlock the account."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInNow:
-    """A new session, what it still lacks, and the token by which the device is known from now on."""
+    """A new session, its next step, and the token of the known device."""
 
     new: NewToken
     needs: Needs | None
@@ -69,46 +75,46 @@ class SignedInNow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
-    """What a sign-in is tried with: whose limits count, and what is known of the account."""
+class _CountedAttempt:
+    """A counted attempt: its limits, and the account's password hash."""
 
     limits: tuple[AttemptLimit, ...]
-    passed: Passed | None
+    exceeded: LimitExceeded | None
     seconds: int
     password: str | None
 
 
-def sign_in(sessions: "sessionmaker[Session]", body: SignIn, *, address: str, settings: Settings) -> SignedInNow:
-    """Open a session for a name and a password; what fails is counted, in transactions that the refusal does not undo.
+def sign_in(sessions: "sessionmaker[Session]", body: SessionIn, *, address: str, settings: Settings) -> SignedInNow:
+    """Open a session for a name and a password. A refusal does not undo the count of the attempt.
 
-    No transaction is open while the password is hashed, which takes its time on purpose.
+    No transaction is open while the password is hashed, because hashing is slow on purpose.
 
     Args:
-        sessions: where transactions are opened.
-        body: the name, the password, and perhaps a code and a device's token.
+        sessions: opens the transactions.
+        body: the name, the password, and optionally a code and a device token.
         address: the hash of the client's address.
-        settings: for how long, and who needs a second factor.
+        settings: the settings.
 
     Raises:
         SignInRefused: if the name or the password is wrong, or the account is closed.
         SecondFactorRefused: if the password is right and the code is not.
-        TooManySignIns: if there were too many attempts from here.
+        TooManySignIns: after too many attempts.
     """
     with transaction(sessions) as session:
-        tried = _count(session, body, address, settings)
-    if tried.passed is not None:
-        raise TooManySignIns(headers={"Retry-After": str(tried.seconds)}, seconds=tried.seconds)
-    right = is_right(tried.password, body.password)
-    new_hash = hash_of(body.password) if right and tried.password and needs_new_hash(tried.password) else None
+        attempt = _count(session, body, address, settings)
+    if attempt.exceeded is not None:
+        raise TooManySignIns(headers={"Retry-After": str(attempt.seconds)}, seconds=attempt.seconds)
+    right = is_right(attempt.password, body.password)
+    new_hash = hash_of(body.password) if right and attempt.password and needs_new_hash(attempt.password) else None
     with transaction(sessions) as session:
-        done = _finish(session, body, tried, right=right, new_hash=new_hash, address=address, settings=settings)
+        done = _finish(session, body, attempt, right=right, new_hash=new_hash, address=address, settings=settings)
     if isinstance(done, Problem):
         raise done
     return done
 
 
-def _count(session: Session, body: SignIn, address: str, settings: Settings) -> _Tried:
-    """Count the attempt against each limit in turn, always in the same order; stop at the first that is passed."""
+def _count(session: Session, body: SessionIn, address: str, settings: Settings) -> _CountedAttempt:
+    """Count the attempt against each limit in a fixed order. Stop at the first exceeded limit."""
     now = clock(session)
     forget_old_attempts(session, now)
     account = session.get(StaffAccount, body.id)
@@ -116,15 +122,15 @@ def _count(session: Session, body: SignIn, address: str, settings: Settings) -> 
     counted = []
     for limit in limits:
         counted.append(limit)
-        passed = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
-        if passed is not None:
-            if passed.first and account is not None:
+        exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at if account else None)
+        if exceeded is not None:
+            if exceeded.first and account is not None:
                 record(session, Event.SIGN_IN_LIMITED, Somebody(f"staff:{body.id}", address))
-            return _Tried(tuple(counted), passed, seconds_until(passed.until, now), None)
-    return _Tried(tuple(counted), None, 0, account.password if account and account.active else None)
+            return _CountedAttempt(tuple(counted), exceeded, seconds_until(exceeded.until, now), None)
+    return _CountedAttempt(tuple(counted), None, 0, account.password if account and account.active else None)
 
 
-def _limits(session: Session, body: SignIn, address: str, settings: Settings) -> list[AttemptLimit]:
+def _limits(session: Session, body: SessionIn, address: str, settings: Settings) -> list[AttemptLimit]:
     device = _place(settings, body.id, f"device\n{body.device}")
     if body.device is not None and session.get(KnownPlace, (body.id, device)) is not None:
         return [AttemptLimit(keyed(settings, "attempts", f"device\n{device.hex()}"), MAX_FROM_DEVICE)]
@@ -145,25 +151,25 @@ def _place(settings: Settings, account: str, place: str) -> bytes:
 
 def _finish(
     session: Session,
-    body: SignIn,
-    tried: _Tried,
+    body: SessionIn,
+    attempt: _CountedAttempt,
     *,
     right: bool,
     new_hash: str | None,
     address: str,
     settings: Settings,
 ) -> SignedInNow | Problem:
-    """Open the session, or return the refusal, which is recorded in the same transaction."""
+    """Open the session, or return the refusal. Record either in the same transaction."""
     somebody = Somebody(f"staff:{body.id}", address)
     account = session.get(StaffAccount, body.id, with_for_update=FOR_ROWS) if right else None
-    if account is None or not account.active or account.password != tried.password:
+    if account is None or not account.active or account.password != attempt.password:
         if session.get(StaffAccount, body.id) is not None:
             record(session, Event.SIGN_IN_FAILED, somebody)
         return SignInRefused()
     if new_hash is not None:
         account.password = new_hash
-    clear_attempts(session, tried.limits[0])
-    for limit in tried.limits[1:]:
+    clear_attempts(session, attempt.limits[0])
+    for limit in attempt.limits[1:]:
         uncount_attempt(session, limit)
     has = factors_of(session, account.id)
     has_factor = bool(has.all)
@@ -187,10 +193,10 @@ def _refuse_code(
 ) -> Problem | None:
     now = clock(session)
     limit = AttemptLimit(keyed(settings, "attempts", f"proof\n{account.id}"), MAX_CODES)
-    passed = count_attempt(session, limit, now, forgiven=account.unlocked_at)
-    if passed is not None:
-        seconds = seconds_until(passed.until, now)
-        if passed.first:
+    exceeded = count_attempt(session, limit, now, forgiven=account.unlocked_at)
+    if exceeded is not None:
+        seconds = seconds_until(exceeded.until, now)
+        if exceeded.first:
             record(session, Event.PROOF_LIMITED, somebody)
         return TooManySignIns(headers={"Retry-After": str(seconds)}, seconds=seconds)
     if not app_code_is_right(session, account.id, code, settings):
@@ -201,7 +207,7 @@ def _refuse_code(
 
 
 def _know(session: Session, account: str, address: str, device: str | None, settings: Settings) -> str:
-    """Know the address and the device from now on; return the device's token."""
+    """Remember the address and the device. Return the device token."""
     known = session.get(KnownPlace, (account, _place(settings, account, f"device\n{device}")))
     token = device if device is not None and known is not None else secrets.token_urlsafe(24)
     for place in (f"address\n{address}", f"device\n{token}"):

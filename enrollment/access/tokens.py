@@ -1,4 +1,4 @@
-"""Partners' access tokens: short-lived, signed, and the same to every process that knows the secret."""
+"""Access tokens of partners: short-lived and signed, so that every process can check them."""
 
 import time
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ PURPOSE = "access-token"
 AUDIENCE = "enrollment"
 
 MAX_TOKEN = 2_048
-"""Characters; a longer one is none of ours, and is not read at all."""
+"""Characters. A longer token cannot be valid, so it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What an access token says: which partner, what for, and which of its secrets the token came from."""
+    """The content of an access token: the partner, its scopes, and the secret it was issued for."""
 
     id: str
     scopes: frozenset[str]
@@ -30,11 +30,11 @@ class Client:
 
 
 class _NotOurs(Exception):
-    """A token that this service never gave. Raised, so that the cache below keeps nothing of it."""
+    """The token is not valid. An exception, so that the cache below does not store it."""
 
 
 def access_token(client: Client, settings: Settings) -> str:
-    """Return a signed token (RFC 9068 in spirit) that holds for `token_minutes`."""
+    """Return a signed token (similar to RFC 9068) that lasts `token_minutes`."""
     now, key = int(time.time()), key_of(settings, PURPOSE)
     claims: dict[str, str | int] = {
         "aud": AUDIENCE,
@@ -49,9 +49,9 @@ def access_token(client: Client, settings: Settings) -> str:
 
 
 def partner_of_token(token: str, settings: Settings) -> Client | None:
-    """Return what a token says, or None if it is not one of ours or has expired.
+    """Return the content of a token, or None if it is invalid or has expired.
 
-    Whether its secret is still valid, the act looks up, with the partner.
+    The verb checks whether the secret and the partner are still valid.
     """
     if len(token) > MAX_TOKEN:
         return None
@@ -64,12 +64,12 @@ def partner_of_token(token: str, settings: Settings) -> Client | None:
 
 @lru_cache(maxsize=1 << 10)
 def _read(token: str, keys: Sequence[Key]) -> tuple[Client, float]:
-    """Return what a token says and when it expires; a partner sends the same one many times, and it never changes.
+    """Return the content and the expiry of a token. The cache helps because a partner sends the same token many times.
 
-    Only tokens with a right signature are kept: what strangers send is refused by an exception, which no cache keeps.
+    The cache stores only valid tokens: an invalid token raises an exception, which is not cached.
 
     Raises:
-        _NotOurs: if the signature or what the token says is not right.
+        _NotOurs: if the signature or the content is invalid.
     """
     try:
         claims = jwt.decode(token, lambda read: _named(read, keys), algorithms=[ALGORITHM]).claims
@@ -81,7 +81,7 @@ def _read(token: str, keys: Sequence[Key]) -> tuple[Client, float]:
 
 
 def _named(read: GuestProtocol, keys: Sequence[Key]) -> OctKey:
-    """Return the key that a token names; a token of before keys had ids names none, and has the first."""
+    """Return the key that a token names, or the first key for an old token without a key id."""
     named = read.headers().get("kid", keys[0].id)
     for key in keys:
         if key.id == named:

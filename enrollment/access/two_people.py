@@ -1,4 +1,4 @@
-"""Two people are two people: who may be the second person to an act that another began."""
+"""The two-person rule: check that an approver is not the requester."""
 
 from datetime import datetime
 
@@ -10,37 +10,40 @@ from enrollment.problems import Conflict, sentence
 
 
 class AccountConfirmedLater(Conflict):
-    """The approving account was made, reset or reopened after the act began."""
+    """The approving account was made, reset or reopened after the request."""
 
-    title = sentence("Account confirmed after this began")
-    detail = sentence("Your account was confirmed after this was asked for. Ask another administrator to approve it.")
+    title = sentence("Account confirmed after the request")
+    detail = sentence(
+        "Your account was confirmed after this request was made. Ask another administrator to approve the request."
+    )
 
 
 class SponsorCannotApprove(Conflict):
-    """The approving administrator alone handed out the code of the asking account."""
+    """One of the two administrators handed out the other's code alone."""
 
     title = sentence("Approval by the account's sponsor")
     detail = sentence(
-        "You alone handed out the code of the account that asked for this. Ask another administrator to approve it."
+        "You cannot approve a request from an administrator whose code you handed out alone, or who handed "
+        "out yours. Ask another administrator to approve it."
     )
 
 
 def refuse_second_person(
     session: Session, approver: str, *, asked_by: str | None, begun_at: datetime | None, same: type[Conflict]
 ) -> None:
-    """Refuse an approver who could be the same person as whoever began the act.
+    """Refuse an approver who could be the same person as the requester.
 
     Args:
         session: the transaction of the approval.
         approver: the account that approves.
-        asked_by: the account that began it.
-        begun_at: when it was begun; None where that was not kept.
-        same: how the act refuses an approval by whoever asked for it.
+        asked_by: the account that made the request.
+        begun_at: when the request was made, if known.
+        same: the refusal of an approval by the requester.
 
     Raises:
-        same: if both are one account.
-        AccountConfirmedLater: if the approving account was confirmed after the act began.
-        SponsorCannotApprove: if one of the two alone handed out the code with which the other was confirmed.
+        same: if both are the same account.
+        AccountConfirmedLater: if the approving account was confirmed after the request.
+        SponsorCannotApprove: if one of the two handed out the other's invitation code alone.
     """
     if approver == asked_by:
         raise same

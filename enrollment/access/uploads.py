@@ -1,7 +1,7 @@
-"""Uploads: a route that asks who is sending before it takes a body, and puts the body onto the disk.
+"""Uploads: check the caller before reading the body, and store the body on disk.
 
-The caller is checked in a short transaction of its own. Then the body arrives, and nothing is held meanwhile. Then the
-request waits for a place in the lane of long requests, and is carried out as any other.
+A short transaction checks the caller. The body then arrives while the request holds no connection and no lock. Then the
+request waits for a place in the lane of long requests, and runs like any other.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
-from enrollment.access.callers import GUARDS, Guard, identify
+from enrollment.access.guards import GUARDS, Guard
 from enrollment.access.idempotency import Handler, answer_once, unless_answered
+from enrollment.access.identification import identify
 from enrollment.database import transaction
 from enrollment.lanes import Lane, Lanes
 from enrollment.request_bodies import Upload, on_disk
@@ -24,17 +25,17 @@ from enrollment.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What lets a caller in, with the scopes that the route asks for."""
+    """A guard of a route, with its scopes."""
 
     guard: Guard
     scopes: Sequence[str]
 
 
 class UploadRoute(APIRoute):
-    """Checks the caller, takes the body in, waits for a place, and keeps the answer as `IdempotentRoute` does."""
+    """Check the caller, read the body, wait for a place, and store the answer as `IdempotentRoute` does."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
-        """Make the route, which gives a stored answer in place of acting again."""
+        """Make the route, which repeats a stored answer."""
         super().__init__(path, unless_answered(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
@@ -42,7 +43,7 @@ class UploadRoute(APIRoute):
         answer_request = super().get_route_handler()
         checks = list(_checks(self.dependant))
         if not checks:
-            raise TypeError(f"{self.path} takes an upload and lets anybody send one")
+            raise TypeError(f"{self.path} takes an upload without a guard")
 
         async def take_in(request: Request) -> Response:
             lanes: Lanes = request.app.state.lanes
@@ -61,7 +62,7 @@ class UploadRoute(APIRoute):
 
 
 def upload_of(request: Request) -> Upload:
-    """Return the body that an upload's route has taken in."""
+    """Return the stored body of an upload."""
     upload: Upload = request.state.upload
     return upload
 

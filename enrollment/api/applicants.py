@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, ReadsApplications, RoleKind, WritesApplications
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Administers, ReadsApplications, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.applicants import (

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Audits, Staff
+from enrollment.access.callers import Staff
+from enrollment.access.guards import Audits
 from enrollment.audit.reads import record_read
 from enrollment.database import InTransaction
 from enrollment.field_types import Id

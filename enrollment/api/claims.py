@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response, status
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnyStaff, Decides, ReadsApplications, RoleKind, Staff, WritesApplications
+from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.guards import AnyStaff, Decides, ReadsApplications, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.filters import refuse_unknown_values
@@ -16,7 +17,7 @@ from enrollment.applicants import claims
 from enrollment.applicants.applications import find_applicant, lock_active_applicant
 from enrollment.applicants.inputs import ClaimDecisionIn, ClaimIn
 from enrollment.applicants.models import Applicant, Child, Claim, Person
-from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
@@ -130,8 +131,7 @@ def _decide(
 def _record_read(session: Session, staff: Staff, cycle: str) -> None:
     """Record that an auditor read the claims, or that other staff read children's names."""
     if staff.is_(RoleKind.AUDITOR):
-        fields = {"what": "claims", "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=fields)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="claims", reader=staff.id)
     else:
         record_names_read(session, staff, "claims", cycle=cycle)
 

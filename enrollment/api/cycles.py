@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy import select
 
-from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.callers import RoleKind
 from enrollment.access.derived_keys import id_of_secret
+from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.cycles import CycleOut, CycleSummaryOut
 from enrollment.cycles import changes, locks

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response, status
 from sqlalchemy import select
 
-from enrollment.access.callers import Administers
+from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.filters import refuse_unknown_filters
 from enrollment.api.schemas.directory import (

@@ -1,13 +1,12 @@
-"""The log, for anybody."""
+"""The public log."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
+from enrollment.api.schemas.log import EntriesOut, EntryOut, TreeOut
 from enrollment.audit.log import read_entries, tree_head
 from enrollment.database import InTransaction
-from enrollment.field_types import Wire
 from enrollment.problems import BadRequest, sentence
 
 router = APIRouter()
@@ -17,32 +16,10 @@ FARTHEST = 2**53 - 1
 
 
 class RangeRefused(BadRequest):
-    """A range of entries that is no range, or too long."""
+    """The range of entries is reversed or too long."""
 
-    title = sentence("The range of entries is not right")
-    detail = sentence("Ask for entries from start up to and without end, at most {most} at a time.")
-
-
-class TreeOut(Wire):
-    """The log's size and root."""
-
-    size: Annotated[int, Field(description="How many entries have their place.", examples=[2])]
-    root: Annotated[str, Field(description="RFC 6962 tree hash, SHA-256, in hex.")]
-
-
-class EntryOut(Wire):
-    """An entry in its place."""
-
-    index: int
-    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785), as text: these bytes are hashed.")]
-    leaf_hash: Annotated[str, Field(description="SHA-256 of 00 and the entry, in hex.")]
-
-
-class EntriesOut(Wire):
-    """A range of entries."""
-
-    size: int
-    entries: list[EntryOut]
+    title = sentence("Invalid range")
+    detail = sentence("Set end to at least start, and at most {most} above start.")
 
 
 @router.get("/v1/log/tree", tags=["log"])
@@ -58,7 +35,7 @@ def list_entries(
     start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
     end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,
 ) -> EntriesOut:
-    """Read entries in their order; at most 1,000 at a time, fewer where the log ends."""
+    """Read log entries in order, at most 1,000 at a time."""
     last = start + MOST if end is None else end
     if not start <= last <= start + MOST:
         raise RangeRefused(most=MOST)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from enrollment.access.callers import ReadsApplications
+from enrollment.access.guards import ReadsApplications
 from enrollment.access.idempotency import IdempotentRoute
 from enrollment.api.schemas.notices import NoticeOut
 from enrollment.cycles.locks import read_cycle

@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import AnswersOffers, ReadsResults, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import AnswersOffers, ReadsResults
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.offers import OfferOut, OffersOut, OfferStatus, ProgramOfferOut, SeatedChildOut
 from enrollment.applicants.applications import find_applicant
 from enrollment.applicants.models import Person
-from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.school_access import ReadsProgram
@@ -72,8 +73,7 @@ def list_program_offers(
     read_cycle(session, cycle)
     audits = staff.is_(RoleKind.AUDITOR)
     if audits:
-        fields = {"what": "offers", "program": program, "reader": staff.id}
-        append(session, "record.read", cycle=cycle, actor="staff:auditor", fields=fields)
+        record_read(session, cycle=cycle, actor="staff:auditor", what="offers", program=program, reader=staff.id)
     else:
         record_names_read(session, staff, "offers", cycle=cycle, program=program)
     found = paging.read(session, offers.select_offers_at(cycle, program, only), by=[Offer.id])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, status
 
-from enrollment.access.callers import Places, PresentToPlace, ReadsRecords
+from enrollment.access.guards import Places, PresentToPlace, ReadsRecords
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.placements import (
     AdministrativePlacementOut,

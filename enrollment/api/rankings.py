@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
 
-from enrollment.access.callers import ReadsApplications, Submits, WritesApplications
+from enrollment.access.guards import ReadsApplications, Submits, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.rankings import (
     ApplicantWarningsOut,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from enrollment.access.callers import ReadsResults, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import ReadsResults
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.results import (
     CutoffsOut,

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import ReadsRecords, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import ReadsRecords
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.applicants.sis_ids import sis_digest
-from enrollment.audit.log import append
+from enrollment.audit.reads import record_read
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNow, read_cycle
 from enrollment.cycles.models import Cycle
@@ -88,7 +89,7 @@ def reconcile_roster(
         raise UnknownRosterFormat
     report = reconcile(session, cycle_now.cycle, roster, grades=grade)
     actor = staff.actor_for(RoleKind.AUDITOR, RoleKind.ADMINISTRATOR)
-    append(session, "record.read", cycle=cycle, actor=actor, fields={"what": "roster", "reader": staff.id})
+    record_read(session, cycle=cycle, actor=actor, what="roster", reader=staff.id)
     return report
 
 

@@ -7,15 +7,8 @@ from typing import Annotated, Literal, cast
 from fastapi import APIRouter, Path, Query, Request, status
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import (
-    AnyStaff,
-    PresentToPublish,
-    PresentToRunRounds,
-    Publishes,
-    ReadsRecords,
-    RoleKind,
-    RunsRounds,
-)
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import AnyStaff, PresentToPublish, PresentToRunRounds, Publishes, ReadsRecords, RunsRounds
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.rounds import (
     DrawIn,

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Request, Response, status
 from pydantic import JsonValue
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Administers, PresentToAdminister, ReadsRecords, RoleKind, refuse_absent
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Administers, PresentToAdminister, ReadsRecords, refuse_absent
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.rules import (
     DecisionIn,

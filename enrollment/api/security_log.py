@@ -1,13 +1,13 @@
-"""The security log over HTTP, for administrators and auditors."""
+"""The security log, for administrators and auditors."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from enrollment.access.callers import ReadsRecords
+from enrollment.access.guards import ReadsRecords
 from enrollment.access.models import SecurityEvent, SecurityPlace
-from enrollment.access.schemas import SecurityEventOut
 from enrollment.access.security_log import Event, events
+from enrollment.api.schemas.security_log import SecurityEventOut
 from enrollment.database import InTransaction
 from enrollment.paging import FeedPage, Paging
 
@@ -20,19 +20,20 @@ def read_security_log(
     _: ReadsRecords,
     paging: Paging,
     account: Annotated[
-        str | None, Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only of this account: `staff:ann`.")
+        str | None,
+        Query(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="Only events of this account, for example `staff:ann`."),
     ] = None,
-    event: Annotated[Event | None, Query(description="Only of this kind.")] = None,
+    event: Annotated[Event | None, Query(description="Only events of this kind.")] = None,
 ) -> FeedPage[SecurityEventOut]:
-    """Read who signed in, failed to, was let in or denied, changed access, or read children's names; oldest first.
+    """Read sign-ins, failed attempts, denied requests, access changes and reads of children's names, oldest first.
 
-    Keep `resume_cursor` to read on later from exactly there.
+    Keep `resume_cursor` to continue later from the same place.
     """
-    asked = events(session, account=account, event=event)
-    return paging.read_feed(session, asked, by=SecurityPlace.place, show=_shown)
+    query = events(session, account=account, event=event)
+    return paging.read_feed(session, query, by=SecurityPlace.place, show=_event_out)
 
 
-def _shown(place: int, row: SecurityEvent) -> SecurityEventOut:
+def _event_out(place: int, row: SecurityEvent) -> SecurityEventOut:
     return SecurityEventOut.model_validate(
         {
             "place": place,

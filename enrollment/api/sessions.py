@@ -1,4 +1,4 @@
-"""Sign in, prove to be there, sign out; one's own tokens, password and second factors."""
+"""Sign in and out, prove presence, and manage your own tokens, password and second factors."""
 
 import json
 import uuid
@@ -7,28 +7,25 @@ from typing import cast
 from fastapi import APIRouter, Request, Response, status
 
 from enrollment.access import passkeys, presence, second_factors, sessions
-from enrollment.access.callers import ActsForSelf, AnyStaff, InSession, must_have_factor
 from enrollment.access.client_addresses import address_of
+from enrollment.access.guards import ActsForSelf, AnyStaff, InSession
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.identification import must_have_factor
+from enrollment.access.inputs import PasskeyIn, PasswordChangeIn, PersonalTokenIn, ProofIn, SessionIn
 from enrollment.access.models import AuthenticatorApp, Passkey, StaffToken
-from enrollment.access.schemas import (
-    AppConfirmation,
+from enrollment.access.sign_in import sign_in
+from enrollment.api.schemas.sessions import (
+    AppConfirmationIn,
     AppOut,
-    FactorAdded,
+    FactorAddedOut,
     FactorOut,
     FactorsOut,
-    Options,
-    PasskeyIn,
-    PasswordChangeIn,
-    PersonalTokenIn,
+    PasskeyOptions,
     PresenceOut,
-    Proof,
     RecoveryCodesOut,
-    SessionOpened,
-    SignIn,
+    SessionOut,
     StaffTokenOut,
 )
-from enrollment.access.sign_in import sign_in
 from enrollment.database import InTransaction
 from enrollment.paging import Page, Paging
 
@@ -38,58 +35,58 @@ FACTORS = "/v1/second-factors"
 
 
 @router.post("/v1/sessions", status_code=status.HTTP_201_CREATED)
-def open_session(request: Request, response: Response, body: SignIn) -> SessionOpened:
-    """Sign in as staff; the token is good for some hours, for everything that the roles allow."""
+def open_session(request: Request, response: Response, body: SessionIn) -> SessionOut:
+    """Sign in as staff. The session token lasts some hours and allows everything that your roles allow."""
     state = request.app.state
     done = sign_in(state.sessions, body, address=address_of(request), settings=state.settings)
     response.headers["Cache-Control"] = "no-store"
-    shown = _token_shown(done.new.token, done.new.words)
-    return SessionOpened(**shown.model_dump(), needs=done.needs, device=done.device)
+    shown = _token_out(done.new.token, done.new.words)
+    return SessionOut(**shown.model_dump(), needs=done.needs, device=done.device)
 
 
 @router.delete("/v1/sessions", status_code=status.HTTP_204_NO_CONTENT)
 def sign_out_everywhere(session: InTransaction, by: InSession) -> None:
-    """End all your sessions, this one too; end one with `DELETE /v1/tokens/{token}`."""
+    """End all your sessions, including this one. To end one session, use `DELETE /v1/tokens/{token}`."""
     sessions.end_sessions(session, by=by)
 
 
 @router.post("/v1/presence/options")
-def options_for_presence(request: Request, session: InTransaction, by: InSession) -> Options:
-    """Get what a browser needs to prove your presence with a passkey; it is good for five minutes, once."""
+def options_for_presence(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
+    """Get the passkey options with which a browser proves your presence. They work once, for five minutes."""
     options = passkeys.options_to_prove(session, by=by, settings=request.app.state.settings)
-    return cast("Options", json.loads(options))
+    return cast("PasskeyOptions", json.loads(options))
 
 
 @router.post("/v1/presence")
-def prove_presence(request: Request, session: InTransaction, by: InSession, body: Proof) -> PresenceOut:
-    """Prove that you are there: to finish signing in, and freshly before acts that ask for it."""
+def prove_presence(request: Request, session: InTransaction, by: InSession, body: ProofIn) -> PresenceOut:
+    """Prove your presence, to finish signing in or before a request that needs a fresh proof."""
     proved = presence.prove_presence(session, body, by=by, settings=request.app.state.settings)
     return PresenceOut(until=proved.until, token=proved.token)
 
 
 @router.post("/v1/password", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
 def change_password(request: Request, session: InTransaction, by: ActsForSelf, body: PasswordChangeIn) -> None:
-    """Change your password; your other sessions and your personal tokens end."""
+    """Change your password. Your other sessions and your personal tokens end."""
     presence.change_password(session, body, by=by, settings=request.app.state.settings)
 
 
 @router.get("/v1/tokens")
 def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenOut]:
     """List your own valid sessions and personal tokens, newest first."""
-    asked = sessions.tokens_of(session, staff)
-    return paging.read(session, asked, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_shown)
+    query = sessions.tokens_of(session, staff)
+    return paging.read(session, query, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_out)
 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
-    """Make a personal token, in a session; it is shown once. A personal token makes no other."""
+    """Make a personal token. The answer shows it once. Making a token needs a session, not a personal token."""
     new = sessions.make_personal_token(session, body, by=by)
-    return _token_shown(new.token, new.words)
+    return _token_out(new.token, new.words)
 
 
 @router.delete("/v1/tokens/{token}", status_code=status.HTTP_204_NO_CONTENT)
 def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None:
-    """End one of your sessions or personal tokens, also the one you ask with. A personal token ends only itself."""
+    """End one of your sessions or personal tokens, even the current one. A personal token can end only itself."""
     sessions.revoke_token(session, token, by=by)
 
 
@@ -97,12 +94,12 @@ def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None
 def list_factors(session: InTransaction, by: InSession) -> FactorsOut:
     """List your second factors."""
     has = second_factors.factors_of(session, by.id)
-    return FactorsOut(data=[_factor_shown(row) for row in has.all], recovery_codes_left=has.recovery_codes)
+    return FactorsOut(data=[_factor_out(row) for row in has.all], recovery_codes_left=has.recovery_codes)
 
 
 @router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
 def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppOut:
-    """Begin to set up an authenticator app; it counts once you confirm it with a code."""
+    """Begin to set up an authenticator app. Confirm it with a code before you use it."""
     response.headers["Cache-Control"] = "no-store"
     new = second_factors.begin_app(session, by=by, settings=request.app.state.settings)
     return AppOut(secret=new.secret, uri=new.uri)
@@ -110,51 +107,53 @@ def begin_app(request: Request, response: Response, session: InTransaction, by: 
 
 @router.post(f"{FACTORS}/totp/confirm")
 def confirm_app(
-    request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmation
-) -> FactorAdded:
-    """Confirm the authenticator app with the code that it shows; with the first second factor come recovery codes."""
+    request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmationIn
+) -> FactorAddedOut:
+    """Confirm the authenticator app with the code that it shows. Your first second factor brings recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_app(session, body.code, by=by, settings=request.app.state.settings)
-    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
+    return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/passkeys/options")
-def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> Options:
-    """Get what a browser needs to make a passkey; it is good for five minutes, once."""
-    return cast("Options", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings)))
+def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
+    """Get the options with which a browser makes a passkey. They work once, for five minutes."""
+    return cast(
+        "PasskeyOptions", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings))
+    )
 
 
 @router.post(f"{FACTORS}/passkeys", status_code=status.HTTP_201_CREATED)
 def add_passkey(
     request: Request, response: Response, session: InTransaction, by: InSession, body: PasskeyIn
-) -> FactorAdded:
-    """Add a passkey that the browser made; with the first second factor come recovery codes."""
+) -> FactorAddedOut:
+    """Add a passkey that the browser made. Your first second factor brings recovery codes."""
     response.headers["Cache-Control"] = "no-store"
     added = presence.finish_passkey(session, body, by=by, settings=request.app.state.settings)
-    return FactorAdded(recovery_codes=added.recovery_codes, token=added.token)
+    return FactorAddedOut(recovery_codes=added.recovery_codes, token=added.token)
 
 
 @router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesOut:
-    """Make new recovery codes; the former ones end."""
+    """Make new recovery codes. The earlier codes stop working."""
     response.headers["Cache-Control"] = "no-store"
     return RecoveryCodesOut(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
 
 
 @router.delete(f"{FACTORS}/{{factor}}", status_code=status.HTTP_204_NO_CONTENT)
 def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, factor: uuid.UUID) -> None:
-    """Remove a passkey or your authenticator app; not the last one where your role needs one."""
+    """Remove a passkey or your authenticator app. You cannot remove the last second factor if your role needs one."""
     needed = must_have_factor(by.roles, request.app.state.settings)
     second_factors.remove_factor(session, factor, by=by, needed=needed)
 
 
-def _token_shown(token: StaffToken, words: str | None = None) -> StaffTokenOut:
+def _token_out(token: StaffToken, words: str | None = None) -> StaffTokenOut:
     return StaffTokenOut(
         id=token.id, kind=token.kind, name=token.name, scopes=token.scopes, expires_at=token.expires_at, token=words
     )
 
 
-def _factor_shown(row: AuthenticatorApp | Passkey) -> FactorOut:
+def _factor_out(row: AuthenticatorApp | Passkey) -> FactorOut:
     if isinstance(row, Passkey):
         return FactorOut(id=row.id, kind="passkey", name=row.name, made_at=row.made_at)
     return FactorOut(id=row.id, kind="app", name=None, made_at=row.made_at)

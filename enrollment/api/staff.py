@@ -1,27 +1,24 @@
-"""Staff accounts over HTTP: made, changed, invited, unlocked; and changes that take two administrators."""
+"""Staff accounts, and access changes that take two administrators."""
 
 import uuid
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
-from sqlalchemy import case, func, select
+from sqlalchemy import select
 
 from enrollment.access import access_changes, accounts
-from enrollment.access.callers import ManagesAccess, PresentToManageAccess, ReadsRecords
 from enrollment.access.client_addresses import address_of
+from enrollment.access.guards import ManagesAccess, PresentToManageAccess, ReadsRecords
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
-from enrollment.access.invitations import accept_invitation
-from enrollment.access.models import AccessChange, Invitation, StaffAccount
-from enrollment.access.schemas import (
-    AcceptInvitation,
-    AccessChangeIn,
+from enrollment.access.inputs import AccessChangeIn, InvitationAcceptanceIn, StaffChangeIn, StaffIn
+from enrollment.access.invitations import accept_invitation, invitation_expiry
+from enrollment.access.models import AccessChange, StaffAccount
+from enrollment.api.schemas.staff import (
     AccessChangeOut,
-    AccessDecision,
+    AccessDecisionIn,
     InvitationOut,
     NewStaffOut,
     RoleOut,
-    StaffChangeIn,
-    StaffIn,
     StaffOut,
 )
 from enrollment.database import InTransaction
@@ -38,20 +35,20 @@ router = APIRouter(route_class=IdempotentRoute, tags=["access"])
 def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page[StaffOut]:
     """List the staff accounts."""
     found = paging.read(session, select(StaffAccount), by=[StaffAccount.id])
-    return found.show(lambda staff: _staff_shown(session, staff))
+    return found.show(lambda staff: _staff_out(session, staff))
 
 
 @router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def make_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffIn
 ) -> NewStaffOut:
-    """Make a staff account with roles; hand its code to the owner, who sets the password.
+    """Make a staff account with roles. Hand the code to the owner, who sets the password.
 
-    An administrator's account takes two administrators: ask for it at `/v1/access-changes`.
+    An administrator account takes two administrators: request it at `/v1/access-changes`.
     """
     staff, code = accounts.make_staff(session, body, by=by, settings=request.app.state.settings)
     show_version(response, staff.version)
-    return NewStaffOut(**_staff_shown(session, staff).model_dump(), invitation_code=code)
+    return NewStaffOut(**_staff_out(session, staff).model_dump(), invitation_code=code)
 
 
 @router.get("/v1/staff/{staff}")
@@ -61,7 +58,7 @@ def read_staff(session: InTransaction, _: ManagesAccess, response: Response, sta
     if found is None:
         raise NotFound
     show_version(response, found.version)
-    return _staff_shown(session, found)
+    return _staff_out(session, found)
 
 
 @router.put("/v1/staff/{staff}")
@@ -73,38 +70,36 @@ def change_staff(
     body: StaffChangeIn,
     if_match: IfMatch = None,
 ) -> StaffOut:
-    """Change a staff account; closing it ends its sessions and tokens.
+    """Change a staff account. Closing an account ends its sessions and tokens.
 
-    What concerns an administrator's role, or a closed account, takes two: ask for it at `/v1/access-changes`.
+    A change of an administrator role, or of a closed account, takes two administrators: request it at
+    `/v1/access-changes`.
     """
     found = accounts.lock_for_change(session, staff, by=by)
     refuse_stale(if_match, found.version)
     accounts.change_staff(session, found, body, by=by)
     show_version(response, found.version)
-    return _staff_shown(session, found)
+    return _staff_out(session, found)
 
 
 @router.post("/v1/staff/{staff}/invitation", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
 def invite_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]
 ) -> InvitationOut:
-    """Make a new code for an account that its owner never confirmed; the former code ends."""
+    """Make a new code for an account that its owner has not confirmed. The earlier code stops working."""
     found, code = accounts.invite_again(session, staff, by=by, settings=request.app.state.settings)
-    expires_at = session.scalars(
-        select(Invitation.expires_at).where(Invitation.staff_id == found.id, Invitation.used_at.is_(None))
-    ).one()
-    return InvitationOut(staff=found.id, invitation_code=code, expires_at=expires_at)
+    return InvitationOut(staff=found.id, invitation_code=code, expires_at=invitation_expiry(session, found.id))
 
 
 @router.post("/v1/staff/{staff}/unlock", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Idempotent])
 def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annotated[Id, Path()]) -> None:
-    """Let another's account sign in again at once after too many wrong passwords or codes."""
+    """Unlock another person's account after too many wrong passwords or codes."""
     accounts.unlock(session, staff, by=by)
 
 
 @router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT)
-def accept(request: Request, session: InTransaction, body: AcceptInvitation) -> None:
-    """Set the password of your account with the code that you were given; then sign in."""
+def accept(request: Request, session: InTransaction, body: InvitationAcceptanceIn) -> None:
+    """Set the password of your account with the code that an administrator gave you. Then sign in."""
     accept_invitation(session, body, address=address_of(request))
 
 
@@ -115,27 +110,22 @@ def list_access_changes(
     paging: Paging,
     only: Annotated[
         Literal["asked", "approved", "refused", "expired"] | None,
-        Query(alias="status", description="Only of this status."),
+        Query(alias="status", description="Only changes with this status."),
     ] = None,
 ) -> Page[AccessChangeOut]:
-    """List the changes of access that take two administrators, by id."""
-    over = (AccessChange.status == "asked") & (AccessChange.expires_at <= func.clock_timestamp())
-    now = case((over, "expired"), else_=AccessChange.status)
-    asked = select(AccessChange, now)
-    if only is not None:
-        asked = asked.where(now == only)
-    found = paging.read(session, asked, by=[AccessChange.id])
-    return found.show(_change_now)
+    """List the access changes that take two administrators, by id."""
+    query = access_changes.changes_with_status(only)
+    return paging.read(session, query, by=[AccessChange.id]).show(_change_now)
 
 
 @router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
 def ask_for_access_change(session: InTransaction, by: PresentToManageAccess, body: AccessChangeIn) -> AccessChangeOut:
-    """Ask for a change of access that takes two administrators; nothing changes before another one approves it.
+    """Request an access change that takes two administrators. It takes effect when a second administrator approves it.
 
-    The answer has the first part of the owner's code, where the owner will need one: hand it over when it is approved.
+    If the owner will need a code, the answer has its first part. Hand that part to the owner after the approval.
     """
     change, code = access_changes.ask_for_change(session, body, by=by)
-    return _change_shown(change, code=code)
+    return _change_out(change, code=code)
 
 
 @router.post("/v1/access-changes/{change}/approve", dependencies=[Idempotent])
@@ -144,23 +134,23 @@ def approve_access_change(
     session: InTransaction,
     by: PresentToManageAccess,
     change: Annotated[uuid.UUID, Path()],
-    body: AccessDecision,
+    body: AccessDecisionIn,
 ) -> AccessChangeOut:
-    """Approve a change of access, as a second administrator; the answer has the second part of the owner's code."""
+    """Approve an access change as the second administrator. The answer has the second part of the owner's code."""
     settings = request.app.state.settings
     found, code = access_changes.approve_change(session, change, by=by, reason=body.reason, settings=settings)
-    return _change_shown(found, code=code)
+    return _change_out(found, code=code)
 
 
 @router.post("/v1/access-changes/{change}/refuse", dependencies=[Idempotent])
 def refuse_access_change(
-    session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecision
+    session: InTransaction, by: PresentToManageAccess, change: Annotated[uuid.UUID, Path()], body: AccessDecisionIn
 ) -> AccessChangeOut:
-    """Refuse a change of access, or take back one that you asked for; nothing changes."""
-    return _change_shown(access_changes.refuse_change(session, change, by=by, reason=body.reason))
+    """Refuse an access change, or withdraw your own request. Access stays the same."""
+    return _change_out(access_changes.refuse_change(session, change, by=by, reason=body.reason))
 
 
-def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffOut:
+def _staff_out(session: InTransaction, staff: StaffAccount) -> StaffOut:
     roles = [
         RoleOut(role=role.kind.value, operator=role.operator, school=role.school)
         for role in accounts.roles_of(session, staff.id)
@@ -169,10 +159,10 @@ def _staff_shown(session: InTransaction, staff: StaffAccount) -> StaffOut:
 
 
 def _change_now(change: AccessChange, status_: str) -> AccessChangeOut:
-    return _change_shown(change, status_=status_)
+    return _change_out(change, status_=status_)
 
 
-def _change_shown(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeOut:
+def _change_out(change: AccessChange, *, code: str | None = None, status_: str | None = None) -> AccessChangeOut:
     about = fields_of(change.about)
     return AccessChangeOut.model_validate(
         {

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from enrollment.access.callers import ReadsRecords
+from enrollment.access.guards import ReadsRecords
 from enrollment.access.idempotency import IdempotentRoute
 from enrollment.api.schemas.targets import OverflowOut, TargetsOut
 from enrollment.cycles.locks import read_cycle

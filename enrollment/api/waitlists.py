@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, status
 
-from enrollment.access.callers import AnswersOffers, ReadsResults, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import AnswersOffers, ReadsResults
 from enrollment.access.idempotency import IdempotentRoute
 from enrollment.api.schemas.waitlists import (
     MoveReasonOut,

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
-from enrollment.access.callers import Administers, RoleKind
+from enrollment.access.callers import RoleKind
+from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.api.schemas.zones import Found, ImportFaultOut, ZoneOut, ZonesAtPointOut, ZonesImportOut

@@ -7,7 +7,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import RoleKind, Staff, refuse_stranger
+from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.guards import refuse_stranger
 from enrollment.applicants.applications import lock_application
 from enrollment.applicants.inputs import ClaimDecisionIn, ClaimIn
 from enrollment.applicants.models import Applicant, Child, Claim

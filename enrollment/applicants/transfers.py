@@ -6,7 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import Partner, digest_of
+from enrollment.access.callers import Partner
+from enrollment.access.digests import digest_of
 from enrollment.applicants.applications import lock_application
 from enrollment.applicants.models import Applicant, Child
 from enrollment.audit.log import append

@@ -1,1 +1,1 @@
-"""The audit log: entries written in the act's own transaction, put in order by one sequencer."""
+"""The public audit log: entries in a verb's own transaction, ordered by one sequencer."""

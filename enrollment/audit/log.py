@@ -1,6 +1,6 @@
-"""Write entries, put them in order, read the log.
+"""Write, order and read the log.
 
-An entry is pending from its act's commit until the sequencer gives it an index. Everything here is append-only.
+An entry is pending from its commit until the sequencer gives it an index. All tables are append-only.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from lottery.transparency_log.merkle import fold, leaf_hash, node_hash, peaks
 VERSION = 1
 
 SEQUENCER = 0x656E726F6C6C
-"""The advisory lock that makes the sequencer one: `enroll` in hex."""
+"""The advisory lock of the sequencer: `enroll` in hex."""
 
 RECENT = timedelta(minutes=2)
-"""How far back an ordinary pass looks; a whole pass looks at every entry."""
+"""The age of entries in an ordinary pass. A full pass looks at every entry."""
 
 MAX_A_PASS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class TreeHead:
-    """How many entries the log has, and its RFC 6962 root."""
+    """The size of the log and its RFC 6962 root."""
 
     size: int
     root: bytes
@@ -38,7 +38,7 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class Sequenced:
-    """One entry in its place."""
+    """An entry with its index."""
 
     index: int
     body: str
@@ -47,7 +47,7 @@ class Sequenced:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as it is written: canonical JSON, and its leaf hash."""
+    """An entry as canonical JSON, with its leaf hash."""
 
     body: str
     leaf_hash: bytes
@@ -56,13 +56,13 @@ class Entry:
 def entry_of(
     type_: str, *, cycle: str | None, actor: str, fields: Mapping[str, Json], reason: str | None = None
 ) -> Entry:
-    """Return an entry of a type, which nobody has written yet."""
-    told: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, **fields}
+    """Return an entry without writing it."""
+    entry: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, **fields}
     if cycle is not None:
-        told["cycle"] = cycle
+        entry["cycle"] = cycle
     if reason is not None:
-        told["reason"] = reason
-    body = rfc8785.dumps(_plain(told))
+        entry["reason"] = reason
+    body = rfc8785.dumps(_plain(entry))
     return Entry(body.decode(), leaf_hash(body))
 
 
@@ -75,15 +75,15 @@ def append(
     fields: Mapping[str, Json],
     reason: str | None = None,
 ) -> bytes:
-    """Write an entry in the act's transaction, and return its leaf hash (RFC 6962, section 2.1).
+    """Write an entry in the verb's transaction, and return its leaf hash (RFC 6962, section 2.1).
 
     Args:
-        session: the transaction of the act that the entry tells of.
-        type_: one of the types of entries, such as `ranking.put`.
+        session: the transaction of the verb.
+        type_: the entry type, such as `ranking.put`.
         cycle: the cycle's id.
-        actor: who acted: `partner:ID`, `staff:ROLE`, `family`, `service`.
-        fields: what the type asks for besides; no child's name, no floats.
-        reason: why, where the type asks for it; the database refuses an empty one.
+        actor: the actor: `partner:ID`, `staff:ROLE`, `family`, `service`.
+        fields: the other fields of the type; no child's name, no floats.
+        reason: the reason, if the type needs one. The database refuses an empty reason.
     """
     entry = entry_of(type_, cycle=cycle, actor=actor, fields=fields, reason=reason)
     session.execute(
@@ -95,10 +95,10 @@ def append(
 
 
 def append_all(
-    session: Session, type_: str, *, cycle: str, actor: str, told: Iterable[Mapping[str, Json]]
+    session: Session, type_: str, *, cycle: str, actor: str, fields: Iterable[Mapping[str, Json]]
 ) -> list[bytes]:
-    """Write many entries of one type in the act's transaction, in order, and return their leaf hashes."""
-    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=fields) for fields in told]
+    """Write many entries of one type in the verb's transaction, in order. Return their leaf hashes."""
+    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=one) for one in fields]
     copy_rows(
         session,
         LogEntry,
@@ -109,17 +109,17 @@ def append_all(
 
 
 def sequence_recent(session: Session) -> int:
-    """Give pending entries of the last minutes their places; return how many were given one."""
+    """Give indexes to recent pending entries. Return their number."""
     return _sequence(session, _pending().where(LogEntry.written_at > func.clock_timestamp() - RECENT))
 
 
 def sequence_all(session: Session) -> int:
-    """Give every pending entry its place, however late it was committed; return how many were given one."""
+    """Give an index to every pending entry, however late it was committed. Return their number."""
     return _sequence(session, _pending())
 
 
 def tree_head(session: Session) -> TreeHead:
-    """Return the log's size and root. The root of an empty log is the hash of nothing."""
+    """Return the size and root of the log. The root of an empty log is the hash of no bytes."""
     size = _size(session)
     if size == 0:
         return TreeHead(0, hashlib.sha256().digest())
@@ -127,7 +127,7 @@ def tree_head(session: Session) -> TreeHead:
 
 
 def read_entries(session: Session, *, start: int, end: int) -> list[Sequenced]:
-    """Return the entries from index `start` up to and without `end`."""
+    """Return the entries from index `start` to before `end`."""
     rows = session.execute(
         select(LogLeaf.index, LogEntry.body, LogEntry.leaf_hash)
         .join(LogEntry, LogEntry.id == LogLeaf.entry_id)
@@ -138,7 +138,7 @@ def read_entries(session: Session, *, start: int, end: int) -> list[Sequenced]:
 
 
 def _pending() -> Select[int, bytes]:
-    """Select what has no place yet, by anti-join: an entry committed late has a low id and is found all the same."""
+    """Select pending entries by anti-join, which also finds a late commit with a low id."""
     return (
         select(LogEntry.id, LogEntry.leaf_hash)
         .outerjoin(LogLeaf, LogLeaf.entry_id == LogEntry.id)
@@ -172,7 +172,7 @@ def _place(session: Session, rows: Sequence[Row[int, bytes]]) -> None:
 
 
 def _completed(edge: Mapping[tuple[int, int], bytes], index: int, leaf: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the subtrees that leaf number `index` completes, smallest first: one for each low bit of it that is 1."""
+    """Yield the subtrees that leaf `index` completes, smallest first: one for each trailing 1 bit of `index`."""
     level, place, digest = 0, index, leaf
     yield level, place, digest
     while place % 2:
@@ -186,23 +186,23 @@ def _size(session: Session) -> int:
 
 
 def _peak_hashes(session: Session, size: int) -> dict[tuple[int, int], bytes]:
-    """Return the hashes of the complete subtrees that make up the tree, leftmost first."""
-    wanted = peaks(size)
-    if not wanted:
+    """Return the hashes of the complete subtrees of the tree, leftmost first."""
+    places = peaks(size)
+    if not places:
         return {}
     found = {
         (level, index): digest
         for level, index, digest in session.execute(
             select(LogNode.level, LogNode.index, LogNode.hash).where(
-                func.row(LogNode.level, LogNode.index).in_([func.row(level, index) for level, index in wanted])
+                func.row(LogNode.level, LogNode.index).in_([func.row(level, index) for level, index in places])
             )
         )
     }
-    return {place: found[place] for place in wanted}
+    return {place: found[place] for place in places}
 
 
 def _plain(value: Json) -> Json:
-    """Return the value in the plain lists and dicts that `rfc8785` takes."""
+    """Return the value as plain lists and dicts for `rfc8785`."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

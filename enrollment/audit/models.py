@@ -1,4 +1,4 @@
-"""The log's tables. They only grow: triggers refuse every UPDATE, DELETE and TRUNCATE."""
+"""Tables of the log. They only grow: triggers refuse every UPDATE, DELETE and TRUNCATE."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from enrollment.database import Table
 
 
 class LogEntry(Table):
-    """One entry as it was written: canonical JSON (RFC 8785), whose actor and reason are repeated to be checked."""
+    """An entry as canonical JSON (RFC 8785). Columns repeat the actor and reason for checks."""
 
     __tablename__ = "log_entry"
     __table_args__ = (
@@ -22,7 +22,7 @@ class LogEntry(Table):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    """Identifies, and orders nothing: ids commit out of order."""
+    """An id without an order, because ids commit out of order."""
     type: Mapped[str]
     cycle_id: Mapped[str | None]
     actor: Mapped[str]
@@ -33,7 +33,7 @@ class LogEntry(Table):
 
 
 class LogLeaf(Table):
-    """An entry's place in the log."""
+    """The index of an entry in the log."""
 
     __tablename__ = "log_leaf"
 
@@ -42,7 +42,7 @@ class LogLeaf(Table):
 
 
 class LogNode(Table):
-    """The hash of a complete subtree: `index` counts from 0 among those of its level; level 0 are leaves."""
+    """The hash of a complete subtree. `index` counts from 0 within its level; level 0 has the leaves."""
 
     __tablename__ = "log_node"
 

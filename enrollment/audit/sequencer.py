@@ -1,4 +1,4 @@
-"""The sequencer: gives pending entries their places, several times a second while there are any."""
+"""The sequencer: give pending entries their indexes, several times a second."""
 
 from itertools import count
 
@@ -11,11 +11,11 @@ from enrollment.jobs import Loop
 SEQUENCER_LOOP = "sequencer"
 SECONDS = 0.25
 WHOLE_EVERY = 240
-"""Every so many passes, once a minute, one looks at every entry, for an act that took minutes to commit."""
+"""Every this many passes, once a minute, a full pass finds entries that took minutes to commit."""
 
 
 def sequencing() -> Loop:
-    """Return the loop that a worker runs. Any number of workers may: a lock makes them one."""
+    """Return the loop for a worker. Any number of workers may run it, because a lock serializes them."""
     passes = count()
 
     def run(sessions: "sessionmaker[Session]") -> None:

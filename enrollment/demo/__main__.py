@@ -28,7 +28,7 @@ from enrollment.demo.servers import (
 from enrollment.demo.setup import CYCLE, PASSWORD, People
 from enrollment.demo.terminal import Terminal
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart
-from enrollment.folder_lock import FolderInUse, held_folder, refuse_folder_in_use
+from enrollment.folder_lock import FolderInUse, locked_folder, refuse_folder_in_use
 from enrollment.signals import ended_by_signal
 from enrollment.web_server import CannotListen, address_of
 from lottery.market.canonical import Json
@@ -102,7 +102,7 @@ def play(folder: Path, size: Size, *, port: int | None, keep_running: bool) -> N
         refuse_folder_in_use(folder)
         listening = opened.enter_context(listen_at(port))
         address = address_of(listening)
-        opened.enter_context(held_folder(folder, by="a demo", address=address))
+        opened.enter_context(locked_folder(folder, by="a demo", address=address))
         terminal.headline("The service starts: PostgreSQL, web processes and a worker.")
         environment = settings_of(opened.enter_context(new_database(folder)), address)
         run_command(environment, "migrate")

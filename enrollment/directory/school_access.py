@@ -7,7 +7,8 @@ from fastapi import Depends, Path, Security
 from fastapi.security import SecurityScopes
 from sqlalchemy import select
 
-from enrollment.access.callers import AnyStaff, RoleKind, Staff, refuse_scopes, refuse_stranger
+from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.guards import AnyStaff, refuse_scopes, refuse_stranger
 from enrollment.database import InTransaction
 from enrollment.directory.models import Operator, Program, School
 from enrollment.field_types import Id

@@ -20,7 +20,7 @@ from enrollment.access.callers import Partner
 from enrollment.access.tokens import Client
 from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_open
 from enrollment.cycles.models import Cycle
-from enrollment.database import said_no
+from enrollment.database import refused_by_server
 from enrollment.preconditions import refuse_stale
 from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
 from enrollment.rankings.changes import RankingRefused
@@ -166,7 +166,7 @@ async def _write(connection: AsyncConnection[Row], query: str, row: Mapping[str,
             await connection.execute(query, row)
             await connection.commit()
     except psycopg.Error as error:
-        if said_no(error):
+        if refused_by_server(error):
             raise
         raise OutcomeUnknown from error
 

@@ -86,7 +86,7 @@ def open_vacancies(session: Session, cycle: str, vacancies: Sequence[NewVacancy]
         }
         for vacancy, number in numbered
     ]
-    append_all(session, "vacancy", cycle=cycle, actor=actor, told=entries)
+    append_all(session, "vacancy", cycle=cycle, actor=actor, fields=entries)
 
 
 def _last_numbers(session: Session, cycle: str, programs: Collection[str]) -> dict[str, int]:
@@ -158,7 +158,7 @@ def remove(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json]:
 def log_decisions(session: Session, cycle: str, entries: Iterable[Mapping[str, Json] | None], *, actor: str) -> None:
     """Append the log entries of decisions about vacancies. None stands for a decision that changed nothing."""
     session.flush()
-    append_all(session, "vacancy", cycle=cycle, actor=actor, told=[entry for entry in entries if entry is not None])
+    append_all(session, "vacancy", cycle=cycle, actor=actor, fields=[entry for entry in entries if entry is not None])
 
 
 def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:

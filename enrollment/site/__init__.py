@@ -1,1 +1,1 @@
-"""Public pages: the API in words, made from the OpenAPI document without any script."""
+"""Public pages: the API reference, made from the OpenAPI document without scripts."""

@@ -1,4 +1,4 @@
-"""`/docs`: every operation; `/docs/problems`: every refusal."""
+"""The pages `/docs` (every operation) and `/docs/problems` (every problem code)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-DEEPEST = 3
-"""How far a body's shape is unfolded; deeper parts are named by their type."""
+MAX_DEPTH = 3
+"""Levels of a body that the page shows. Deeper parts show only their type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,21 @@ class Field:
 
     name: str
     kind: str
-    needed: bool
-    says: str
+    required: bool
+    description: str
     depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation as the page shows it."""
+    """One operation on the page."""
 
     id: str
     method: str
     path: str
     title: str
-    says: str
-    who: str
+    description: str
+    access: str
     parameters: Sequence[Field]
     body: Sequence[Field]
     answer: Sequence[Field]
@@ -64,7 +64,7 @@ def show_operations(request: Request) -> HTMLResponse:
 
 @router.get("/docs/problems")
 def show_problems() -> HTMLResponse:
-    """Show every kind of refusal: its code, status and sentences."""
+    """Show every problem: its code, status and sentences."""
     return _page("problems.html", kinds=Problem.catalogue())
 
 
@@ -75,38 +75,43 @@ def _page(name: str, **values: object) -> HTMLResponse:
 def _features(document: Mapping[str, Json]) -> dict[str, list[Operation]]:
     features: dict[str, list[Operation]] = {}
     for path, methods in _object(document["paths"]).items():
-        for method, told in _object(methods).items():
-            operation = _object(told)
+        for method, described in _object(methods).items():
+            operation = _object(described)
             tag = str(_list(operation.get("tags", ["service"]))[0])
             features.setdefault(tag, []).append(_operation(document, path, method, operation))
     return features
 
 
-def _operation(document: Mapping[str, Json], path: str, method: str, told: Mapping[str, Json]) -> Operation:
-    first, _, rest = str(told.get("description", "")).partition("\n")
+def _operation(document: Mapping[str, Json], path: str, method: str, described: Mapping[str, Json]) -> Operation:
+    first, _, rest = str(described.get("description", "")).partition("\n")
     return Operation(
-        id=str(told["operationId"]),
+        id=str(described["operationId"]),
         method=method.upper(),
         path=path,
         title=first,
-        says=rest.strip(),
-        who=", ".join(_who(told)) or "anybody",
-        parameters=[_parameter(document, _object(parameter)) for parameter in _list(told.get("parameters", []))],
-        body=list(_content(document, _object(told.get("requestBody", {})))),
-        answer=list(_answer(document, _object(told["responses"]))),
+        description=rest.strip(),
+        access=", ".join(_access(described)) or "anyone",
+        parameters=[_parameter(document, _object(parameter)) for parameter in _list(described.get("parameters", []))],
+        body=list(_content(document, _object(described.get("requestBody", {})))),
+        answer=list(_answer(document, _object(described["responses"]))),
     )
 
 
-def _who(told: Mapping[str, Json]) -> Iterator[str]:
-    for way in _list(told.get("security", [])):
+def _access(described: Mapping[str, Json]) -> Iterator[str]:
+    for way in _list(described.get("security", [])):
         for scheme, scopes in _object(way).items():
             yield " ".join([scheme, *(f"({scope})" for scope in _list(scopes))])
 
 
-def _parameter(document: Mapping[str, Json], told: Mapping[str, Json]) -> Field:
-    schema = _object(told.get("schema", {}))
-    needed = told.get("required") is True
-    return Field(f"{told['name']} ({told['in']})", _kind(document, schema), needed, str(told.get("description", "")))
+def _parameter(document: Mapping[str, Json], described: Mapping[str, Json]) -> Field:
+    schema = _object(described.get("schema", {}))
+    required = described.get("required") is True
+    return Field(
+        f"{described['name']} ({described['in']})",
+        _kind(document, schema),
+        required,
+        str(described.get("description", "")),
+    )
 
 
 def _answer(document: Mapping[str, Json], responses: Mapping[str, Json]) -> Iterator[Field]:
@@ -116,25 +121,25 @@ def _answer(document: Mapping[str, Json], responses: Mapping[str, Json]) -> Iter
             return
 
 
-def _content(document: Mapping[str, Json], told: Mapping[str, Json]) -> Iterator[Field]:
-    for media in _object(told.get("content", {})).values():
+def _content(document: Mapping[str, Json], described: Mapping[str, Json]) -> Iterator[Field]:
+    for media in _object(described.get("content", {})).values():
         yield from _fields(document, _object(_object(media).get("schema", {})), depth=0)
         return
 
 
 def _fields(document: Mapping[str, Json], schema: Mapping[str, Json], depth: int) -> Iterator[Field]:
     shape = _inner(document, schema)
-    needed = _list(shape.get("required", []))
+    required = _list(shape.get("required", []))
     for name, part in _object(shape.get("properties", {})).items():
         schema_of_part = _object(part)
-        says = str(schema_of_part.get("description", ""))
-        yield Field(name, _kind(document, schema_of_part), name in needed, says, depth)
-        if depth + 1 < DEEPEST:
+        description = str(schema_of_part.get("description", ""))
+        yield Field(name, _kind(document, schema_of_part), name in required, description, depth)
+        if depth + 1 < MAX_DEPTH:
             yield from _fields(document, schema_of_part, depth + 1)
 
 
 def _inner(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the object that a schema comes down to, through references, lists and alternatives."""
+    """Return the object schema behind references, lists and alternatives."""
     if "$ref" in schema:
         found = _object(_object(document["components"])["schemas"])
         return _inner(document, _object(found[str(schema["$ref"]).rsplit("/", 1)[1]]))

@@ -98,7 +98,9 @@ def _changed(market: "MarketInColumns", change: str | None, file: str) -> "Marke
 
 def run_lint(options: argparse.Namespace) -> int:
     """Say which rules cannot do what they say, and what is worth knowing of the others."""
-    from lottery.lint import Weight, document_of, lint, print_findings
+    from lottery.lint import lint
+    from lottery.lint.findings import Weight
+    from lottery.lint.report import document_of, print_findings
 
     with progress_bars() as track, _refusing_what_is_missing():
         market = load_market(options.market, track=track)

@@ -20,10 +20,11 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.accounts import roles_in, set_roles
-from enrollment.access.callers import STAFF_SCOPES, digest_of
+from enrollment.access.digests import digest_of
+from enrollment.access.inputs import PartnerIn, RoleIn
 from enrollment.access.models import AuthenticatorApp, SessionUse, StaffAccount, StaffToken
 from enrollment.access.partners import lock_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerIn, PartnerScope, RoleIn
+from enrollment.access.scopes import STAFF_SCOPES, PartnerScope
 from enrollment.access.second_factors import seal
 from enrollment.app import JOBS, LOOPS, create_app
 from enrollment.database import clock, transaction

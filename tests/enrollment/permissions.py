@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx2
 from sqlalchemy import text
 
-from enrollment.access.schemas import RoleIn
+from enrollment.access.inputs import RoleIn
 from enrollment.database import Table, transaction
 from lottery.market.canonical import Json
 from people import Caller, Service

@@ -1,4 +1,4 @@
-"""A deployment is dumped and restored: nothing is missing, the log goes on where it was, what was fixed stays so."""
+"""A backup restores everything: no rows are missing, and the log continues where it was."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def restored_to(server: str) -> Iterator[str]:
 
 
 @pytest.mark.postgresql_errors("the log only grows", "what was frozen stays", "what a round has done stays")
-def test_a_restored_deployment_goes_on_where_the_other_was(
+def test_a_restored_deployment_continues_where_the_original_was(
     service: Service, server: str, restored_to: str, tmp_path: Path
 ) -> None:
     tools = tools_for(server)

@@ -1,4 +1,4 @@
-"""Killed between any two steps of a round, or under a load of rankings: nothing is lost, nothing is done twice."""
+"""Crashes: killing a process loses nothing and does nothing twice."""
 
 import json
 import secrets
@@ -64,7 +64,7 @@ def until_matched(administrator: Staff) -> None:
     pytest.fail("nobody took the match up again")
 
 
-def test_killed_between_any_two_steps_a_round_goes_on_to_the_same_end(city: City) -> None:
+def test_a_round_reaches_the_same_end_after_a_kill_between_any_two_steps(city: City) -> None:
     city.close()
     steps: list[tuple[str, str, Json]] = [
         ("ann", f"{CYCLE}/rounds", {"kind": "main"}),
@@ -97,7 +97,7 @@ def round_entries(city: City) -> list[dict[str, Json]]:
     return [json.loads(body) for body in bodies]
 
 
-def test_killed_while_it_matches_another_process_takes_the_match_up(city: City) -> None:
+def test_another_process_takes_over_a_match_after_a_kill(city: City) -> None:
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     city.freeze()
@@ -131,7 +131,7 @@ def until_somebody_waits(city: City) -> None:
     pytest.fail("nobody works on the round")
 
 
-def test_every_ranking_that_was_acknowledged_before_a_crash_is_there_once_in_table_and_log(city: City) -> None:
+def test_every_acknowledged_ranking_is_stored_and_logged_once_after_a_crash(city: City) -> None:
     acknowledged: list[tuple[str, str]] = []
     enough = Event()
     with running(city.service.database) as up, ThreadPoolExecutor(LOADERS) as pool:
@@ -180,7 +180,7 @@ def load(up: Running, city: City, loader: int, acknowledged: list[tuple[str, str
             number += 1
 
 
-def test_killed_while_offers_run_out_each_of_them_runs_out_once(city: City) -> None:
+def test_each_offer_expires_once_despite_a_kill(city: City) -> None:
     city.run_main()
     with transaction(city.service.sessions) as session:
         session.execute(text("UPDATE offer SET answer_by = clock_timestamp(), remind_at = clock_timestamp()"))

@@ -1,4 +1,4 @@
-"""A crowd waits in order: nobody is locked out by it, and each kind of request has a share of its own."""
+"""Crowds wait in order: nobody is locked out, and each kind of request has its own share."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -96,7 +96,7 @@ def until_waiting(city: City, number: int) -> None:
     pytest.fail("nobody waits for the lock")
 
 
-def test_who_waits_too_long_is_told_to_come_again_and_nothing_is_done(city: City) -> None:
+def test_a_request_that_waits_too_long_is_refused_and_does_nothing(city: City) -> None:
     asked, share = operators(city, 12), shares_of(6)[Lane.ORDINARY]
     with running(city.service.database, settings=HASTY) as up, ThreadPoolExecutor(1) as pool:
         with nobody_gets_at(city, "operator") as lock:
@@ -124,7 +124,7 @@ def until_shed(up: Running, number: int) -> None:
 
 
 @pytest.mark.parametrize(("lane", "table"), [("long", "household"), ("ordinary", "operator"), ("sign-in", "attempts")])
-def test_rankings_are_taken_while_another_lane_is_stuck(city: City, lane: str, table: str) -> None:
+def test_rankings_are_accepted_while_another_lane_is_stuck(city: City, lane: str, table: str) -> None:
     form = {"grant_type": "client_credentials", "client_id": "city-portal", "client_secret": "x"}
     stuck = {
         "long": [*batches(city, 8)],
@@ -145,7 +145,7 @@ def send_forms(address: str, asked: Sequence[Ask]) -> list[httpx.Response]:
         return list(pool.map(lambda one: httpx.post(address + one.path, data=one.body, timeout=120), asked))
 
 
-def test_every_lane_has_a_share_and_the_shares_are_the_connections() -> None:
+def test_every_lane_has_a_share_and_the_shares_add_up_to_the_connections() -> None:
     for connections in range(6, 200):
         shares = shares_of(connections)
         assert set(shares) == set(Lane)

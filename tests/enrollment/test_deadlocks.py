@@ -1,4 +1,4 @@
-"""Acts that once ended each other as deadlocks, each pair in the order of steps in which it did."""
+"""Pairs of acts that once deadlocked, each in the order of steps that did."""
 
 import threading
 import uuid
@@ -212,7 +212,7 @@ def until_the_child_is_locked(summer: Summer, child: uuid.UUID) -> None:
     pytest.fail("nobody locks the child")
 
 
-def test_of_two_who_decide_the_same_thing_at_once_one_is_told_who_was_first(summer: Summer) -> None:
+def test_of_two_parallel_decisions_the_second_learns_who_was_first(summer: Summer) -> None:
     counted: Counter[str] = Counter()
     child = next(child for child in summer.children() if child.seat_grade is None)
     ann, bea, cleo = (summer.caller(name) for name in ("ann", "bea", "cleo"))

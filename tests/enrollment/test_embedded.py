@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: on any folder, for several at once, after any death, and with no values in its log."""
+"""The embedded PostgreSQL: any folder, several users, any crash, and no values in its log."""
 
 import os
 from contextlib import suppress
@@ -19,7 +19,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_it_runs_until_the_last_user_of_its_folder_is_done(tmp_path: Path) -> None:
+def test_postgresql_runs_until_the_last_user_of_its_folder_ends(tmp_path: Path) -> None:
     folder = tmp_path / "postgresql"
     with embedded_postgresql(folder) as first:
         with embedded_postgresql(folder) as second:
@@ -28,12 +28,12 @@ def test_it_runs_until_the_last_user_of_its_folder_is_done(tmp_path: Path) -> No
     assert not answers(first)
 
 
-def test_a_path_too_long_for_a_socket_and_with_odd_signs_will_do(tmp_path: Path) -> None:
+def test_a_long_path_with_unusual_characters_works(tmp_path: Path) -> None:
     with embedded_postgresql(tmp_path / f"a city, {'x' * 110}" / "postgresql") as address:
         assert answers(address)
 
 
-def test_it_starts_after_a_power_cut_and_after_a_start_that_was_broken_off(tmp_path: Path) -> None:
+def test_postgresql_starts_after_a_power_cut_and_after_an_interrupted_start(tmp_path: Path) -> None:
     folder = tmp_path / "postgresql"
     (tmp_path / "postgresql.unfinished" / "base").mkdir(parents=True)
     with embedded_postgresql(folder):
@@ -45,7 +45,7 @@ def test_it_starts_after_a_power_cut_and_after_a_start_that_was_broken_off(tmp_p
         assert answers(address)
 
 
-def test_a_folder_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "postgresql"
     folder.mkdir()
     (folder / "PG_VERSION").write_text("16\n", encoding="ascii")
@@ -53,7 +53,7 @@ def test_a_folder_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path)
         embedded_postgresql(folder).__enter__()
 
 
-def test_its_log_names_the_database_and_the_fault_and_no_value_of_a_row(tmp_path: Path) -> None:
+def test_the_postgresql_log_names_the_database_and_the_error_without_row_values(tmp_path: Path) -> None:
     folder = tmp_path / "postgresql"
     with embedded_postgresql(folder) as address, psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CREATE TABLE pupil (name text UNIQUE)")

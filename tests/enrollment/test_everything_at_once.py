@@ -1,4 +1,4 @@
-"""Everything at once in a city of thousands: nobody ends in a deadlock, and the books balance."""
+"""Everything in parallel in a city of thousands: no deadlocks, and the books balance."""
 
 import random
 import secrets

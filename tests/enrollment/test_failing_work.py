@@ -1,4 +1,4 @@
-"""Work that fails: it is noted and tried again, it starves no other, and administrators see it."""
+"""Failing background work: it is noted, retried and shown, and it delays no other work."""
 
 import uuid
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ def first_offer(service: Service, by: InstrumentedAttribute[datetime]) -> str:
         return str(session.scalars(select(Offer.id).order_by(by, Offer.id).limit(1)).one())
 
 
-def test_an_offer_that_cannot_run_out_keeps_no_other_waiting(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_offer_that_fails_to_expire_delays_no_other_offer(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     city.run_main()
     service = city.service
     run(service, "UPDATE offer SET answer_by = clock_timestamp(), remind_at = clock_timestamp()")
@@ -93,7 +93,7 @@ def test_an_offer_that_cannot_run_out_keeps_no_other_waiting(city: City, monkeyp
     assert notes(service) == []
 
 
-def test_an_offer_that_cannot_be_reminded_of_keeps_no_other_waiting(city: City) -> None:
+def test_an_offer_whose_reminder_fails_delays_no_other_offer(city: City) -> None:
     city.run_main()
     service = city.service
     run(service, "UPDATE offer SET remind_at = clock_timestamp()")
@@ -125,7 +125,7 @@ def add_calendar(session: Session, cycle: str, *, minutes: int) -> uuid.UUID:
     return row.id
 
 
-def test_a_calendar_that_cannot_begin_keeps_no_other_waiting(service: Service) -> None:
+def test_a_calendar_that_cannot_start_delays_no_other_calendar(service: Service) -> None:
     with transaction(service.sessions) as session:
         add_cycle(session, "2027")
         add_cycle(session, "2028")
@@ -150,7 +150,7 @@ def add_published(session: Session, cycle: str) -> None:
     session.get_one(Cycle, cycle).main_round = f"{cycle}-main"
 
 
-def test_a_cycle_whose_waitlists_cannot_be_looked_after_keeps_no_other_waiting(service: Service) -> None:
+def test_a_cycle_whose_waitlists_fail_delays_no_other_cycle(service: Service) -> None:
     with transaction(service.sessions) as session:
         add_published(session, "2027")
         add_published(session, "2028")
@@ -165,7 +165,7 @@ def test_a_cycle_whose_waitlists_cannot_be_looked_after_keeps_no_other_waiting(s
     assert notes(service) == []
 
 
-def test_what_fails_again_and_again_is_tried_later_and_later(service: Service) -> None:
+def test_repeated_failures_are_retried_with_growing_pauses(service: Service) -> None:
     waits = []
     for _ in range(15):
         note(service.sessions, "expiries", "offer", Breakage("KeyError", "offers.py:1"))
@@ -177,14 +177,14 @@ def test_what_fails_again_and_again_is_tried_later_and_later(service: Service) -
     assert waits[-1] == pytest.approx(3600, abs=0.01)
 
 
-def test_a_note_of_work_that_is_no_longer_due_goes(service: Service) -> None:
+def test_a_note_of_work_that_is_no_longer_due_is_deleted(service: Service) -> None:
     note(service.sessions, "expiries", "gone", Breakage("KeyError", "offers.py:1"))
     run(service, "UPDATE work_failure SET next_at = clock_timestamp() - interval '2 hours'")
     offers.expire_due(service.sessions)
     assert notes(service) == []
 
 
-def test_every_kind_of_error_is_noted_without_its_words(service: Service) -> None:
+def test_every_kind_of_error_is_noted_without_its_message(service: Service) -> None:
     def break_off(_: "sessionmaker[Session]", subject: str) -> None:
         raise {"a": ValueError(POISON), "b": RecursionError(POISON), "c": MemoryError(POISON)}[subject]
 
@@ -211,7 +211,7 @@ def shown(city: City, rehearsal: str, language: str = "en") -> Mapping[str, obje
     return found
 
 
-def test_a_rehearsal_of_a_market_that_the_lottery_refuses_ends_at_once_with_the_reason(city: City) -> None:
+def test_a_rehearsal_of_a_refused_market_fails_at_once_with_the_reason(city: City) -> None:
     rehearsal = open_round(city)
     run(city.service, "UPDATE ranking_version SET programs = ARRAY['adams-kg', 'adams-kg']")
     city.service.run_job("rehearse", rehearsal)
@@ -224,7 +224,7 @@ def test_a_rehearsal_of_a_market_that_the_lottery_refuses_ends_at_once_with_the_
     assert (at_school["state"], "adams" in at_school["reason"]) == ("failed", False)
 
 
-def test_a_rehearsal_that_breaks_off_is_noted_and_ends_as_failed_after_its_last_try(city: City) -> None:
+def test_a_failing_rehearsal_is_noted_and_fails_after_its_last_try(city: City) -> None:
     rehearsal = open_round(city)
     sessions, job = city.service.sessions, JOBS["rehearse"]
     run(city.service, "ALTER TABLE claim RENAME TO claim_away")
@@ -245,14 +245,14 @@ def test_a_rehearsal_that_breaks_off_is_noted_and_ends_as_failed_after_its_last_
     assert shown(city, again)["state"] == "done"
 
 
-def test_a_rehearsal_whose_job_is_gone_does_not_wait_for_ever(city: City) -> None:
+def test_a_rehearsal_without_its_job_does_not_wait_for_ever(city: City) -> None:
     rehearsal = open_round(city)
     run(city.service, "DELETE FROM procrastinate_jobs")
     assert shown(city, rehearsal)["state"] == "failed"
     assert "was lost" in str(shown(city, rehearsal)["reason"])
 
 
-def test_a_match_that_breaks_off_leaves_a_complaint_after_its_last_try(city: City) -> None:
+def test_a_failing_match_leaves_a_complaint_after_its_last_try(city: City) -> None:
     city.close()
     city.ann.post("/v1/cycles/2027/rounds", {"kind": "main"})
     city.freeze()
@@ -270,7 +270,7 @@ def test_a_match_that_breaks_off_leaves_a_complaint_after_its_last_try(city: Cit
     assert notes(city.service) == []
 
 
-def test_health_says_what_each_part_of_all_workers_does_and_only_to_administrators(city: City) -> None:
+def test_health_shows_every_worker_part_to_administrators_only(city: City) -> None:
     service = city.service
     one, other = WorkerStatus(["sequencer", "expiries"]), WorkerStatus(["sequencer", "expiries"])
     for status in (one, other):

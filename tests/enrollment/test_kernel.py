@@ -1,4 +1,4 @@
-"""What holds for every request: an answer is a promise, refusals are problems, and no log tells of a child."""
+"""Rules for every request: an answer is a promise, refusals are problems, and logs name no child."""
 
 import json
 import time
@@ -48,7 +48,7 @@ def test_an_answer_is_not_given_before_the_commit_and_a_commit_that_fails_is_a_p
     assert administrator.get("/v1/partners/portal").status_code == 404
 
 
-def test_a_body_is_told_all_its_faults_at_once_with_their_places_and_without_its_values(service: Service) -> None:
+def test_all_faults_of_a_body_are_listed_at_once_with_places_and_without_values(service: Service) -> None:
     answer = service.administrator().post(
         "/v1/partners", {"id": "no spaces allowed", "scopes": ["everything", 7], "surname": "Lovelace"}
     )
@@ -80,7 +80,7 @@ def test_a_body_over_one_mebibyte_is_refused(service: Service) -> None:
     assert answer.json()["code"] == "too-large"
 
 
-def test_what_is_not_there_and_what_is_not_for_a_method_are_problems(service: Service) -> None:
+def test_unknown_addresses_and_methods_are_problems(service: Service) -> None:
     stranger = service.stranger()
     assert stranger.get("/v1/nowhere").json()["code"] == "not-found"
     refused = stranger.delete("/v1/oauth/token")
@@ -99,7 +99,7 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     assert administrator.put("/v1/partners/portal", change, changed.headers["ETag"]).status_code == 200
 
 
-def test_an_act_is_done_once_however_often_it_is_sent(service: Service) -> None:
+def test_a_request_is_carried_out_once_however_often_it_is_sent(service: Service) -> None:
     administrator = service.administrator()
     assert administrator.post_raw("/v1/partners", json.dumps(PARTNER).encode(), key=None).status_code == 400
     first = administrator.post("/v1/partners", PARTNER, key="k1")
@@ -113,7 +113,7 @@ def test_an_act_is_done_once_however_often_it_is_sent(service: Service) -> None:
     assert administrator.post("/v1/partners", PARTNER, key="k2").json()["code"] == "id-taken"
 
 
-def test_of_two_that_send_one_act_at_once_one_does_it(service: Service) -> None:
+def test_of_two_identical_parallel_requests_one_is_carried_out(service: Service) -> None:
     administrator = service.administrator()
     together = Barrier(4)
     answers: list[httpx2.Response] = []
@@ -145,7 +145,7 @@ def test_a_list_comes_in_pages_and_a_strange_cursor_is_refused(service: Service)
     assert administrator.get("/v1/partners?limit=201").status_code == 400
 
 
-def test_a_database_that_does_not_answer_is_told_as_unavailable() -> None:
+def test_a_silent_database_makes_the_service_unavailable() -> None:
     app = create_app(settings_for("postgresql://nobody@127.0.0.1:1/nothing"))
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.get("/healthz").status_code == 200
@@ -154,7 +154,7 @@ def test_a_database_that_does_not_answer_is_told_as_unavailable() -> None:
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_log_and_metrics_tell_the_route_and_never_the_address_or_the_body(
+def test_log_and_metrics_have_the_route_and_never_the_address_or_the_body(
     capsys: pytest.CaptureFixture[str], service: Service
 ) -> None:
     administrator = service.administrator()
@@ -171,7 +171,7 @@ def test_log_and_metrics_tell_the_route_and_never_the_address_or_the_body(
     assert "2020" not in counted
 
 
-def test_a_token_of_our_own_that_was_altered_or_is_of_another_secret_is_no_token(service: Service) -> None:
+def test_an_altered_token_or_one_of_another_secret_is_refused(service: Service) -> None:
     for token in ("", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwb3J0YWwifQ."):
         answer = service.with_token(token).get("/v1/tokens")
         assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""The watch finds what breaks the order of locks, and the page's order is the one that it watches."""
+"""The lock watch reports wrong orders, and the documented order is the watched one."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def complaints(*statements: str) -> Sequence[str]:
         (["SELECT pg_advisory_xact_lock(%(lock)s)", ROUND], "round is locked after SEQUENCER"),
     ],
 )
-def test_what_breaks_the_order_is_named(statements: Sequence[str], complaint: str) -> None:
+def test_a_wrong_lock_order_is_reported(statements: Sequence[str], complaint: str) -> None:
     assert complaints(*statements) == [complaint]
 
 
@@ -55,12 +55,12 @@ def test_what_breaks_the_order_is_named(statements: Sequence[str], complaint: st
         ["SELECT pg_try_advisory_xact_lock(%(lock)s)", CYCLE],
     ],
 )
-def test_what_keeps_the_order_is_not(statements: Sequence[str]) -> None:
+def test_a_right_lock_order_is_not_reported(statements: Sequence[str]) -> None:
     sorted_ = [one.replace("(%(a)s) ", "(%(a)s) ORDER BY offering.program_id ") for one in statements]
     assert complaints(*sorted_) == []
 
 
-def test_the_page_names_what_there_is() -> None:
+def test_the_documented_locks_exist() -> None:
     advisory = {"ACCESS": ACCESS, "RULES_LOCK": RULES_LOCK, "SEQUENCER": SEQUENCER}
     assert {*places(), *heads()} - advisory.keys() <= Table.metadata.tables.keys()
     assert max(places(), key=lambda name: places()[name]) == "SEQUENCER"

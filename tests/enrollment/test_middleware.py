@@ -1,4 +1,4 @@
-"""What holds for every answer: whose it is, who may keep it, and where it may lead."""
+"""Rules for every answer: known hosts, security headers and metrics."""
 
 import httpx
 import pytest
@@ -47,7 +47,7 @@ def test_the_public_address_is_known_and_browsers_are_told_to_keep_to_tls(databa
         )
 
 
-def test_what_is_answered_to_somebody_who_is_known_is_kept_nowhere(service: Service) -> None:
+def test_answers_to_signed_in_callers_are_not_cached(service: Service) -> None:
     administrator = service.administrator()
     for answer in (administrator.get("/v1/partners"), administrator.get("/v1/partners/nobody")):
         assert answer.headers["cache-control"] == "no-store"
@@ -73,13 +73,13 @@ def test_trace_is_answered_as_no_method_of_any_address(service: Service, path: s
     assert (answer.status_code, "seen" in answer.text) == (405, False)
 
 
-def test_metrics_are_for_who_has_their_token(service: Service) -> None:
+def test_metrics_need_their_token(service: Service) -> None:
     assert service.stranger().get("/metrics").status_code == 404
     assert service.with_token("another").get("/metrics").status_code == 404
     assert service.with_token(METRICS_TOKEN).get("/metrics").status_code == 200
 
 
-def test_metrics_say_how_work_goes_on(service: Service) -> None:
+def test_metrics_show_background_work(service: Service) -> None:
     with transaction(service.sessions) as session:
         session.execute(
             text("INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('q', 'match', '{}')")

@@ -1,4 +1,7 @@
-"""Migrations: one head, from empty to head and back, the tables that the code has, no long wait for a lock."""
+"""Migrations: one head, up and down, the same tables as the code, and no long wait for a lock."""
+
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -41,7 +44,7 @@ def test_there_is_one_head() -> None:
     assert len(ScriptDirectory.from_config(config).get_heads()) == 1
 
 
-def test_going_back_leaves_nothing_and_forward_again_gives_the_same(empty: str) -> None:
+def test_downgrading_leaves_nothing_and_upgrading_again_gives_the_same(empty: str) -> None:
     assert left_in(empty) == ["alembic_version"]
     upgrade(empty)
     again = left_in(empty)
@@ -65,6 +68,13 @@ def test_the_migrations_make_the_tables_that_the_code_has(database: str) -> None
     engine.dispose()
 
 
+def test_a_fresh_alembic_process_knows_every_table() -> None:
+    script = "import enrollment.tables; from enrollment.database import Table; print(*sorted(Table.metadata.tables))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == sorted(Table.metadata.tables)
+    assert "ranking_version" in found.stdout.split()
+
+
 @pytest.mark.postgresql_errors("lock timeout")
 def test_a_migration_gives_up_rather_than_wait_long_for_a_lock(database: str) -> None:
     engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
@@ -75,7 +85,7 @@ def test_a_migration_gives_up_rather_than_wait_long_for_a_lock(database: str) ->
     engine.dispose()
 
 
-def test_whoever_held_a_seat_before_there_were_offers_holds_it_afterwards(service: Service) -> None:
+def test_seats_from_before_offers_existed_are_kept(service: Service) -> None:
     city = make_city(service)
     city.run_main()
     before = city.seats()
@@ -87,7 +97,7 @@ def test_whoever_held_a_seat_before_there_were_offers_holds_it_afterwards(servic
     assert set(held) == {("accepted", "KG")}
 
 
-def test_accounts_of_before_invitations_keep_their_passwords_and_administrators_set_up_a_second_factor(
+def test_accounts_from_before_invitations_keep_their_passwords_and_administrators_set_up_a_second_factor(
     service: Service,
 ) -> None:
     service.administrator("ann")

@@ -1,4 +1,4 @@
-"""The database goes away, for as long as it likes, in every way there is; everything goes on by itself afterwards."""
+"""Database outages: the service recovers by itself from every kind."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from procrastinate.jobs import Job as QueuedJob
 
 from database_proxy import Proxy
 from databases import new_database
-from enrollment.access.schemas import RoleIn
+from enrollment.access.inputs import RoleIn
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.jobs import BrokenOff, DatabaseLost, Retry
 from enrollment.rounds.models import Round
@@ -127,7 +127,7 @@ def test_after_an_outage_jobs_and_loops_go_on_in_the_web_process(database: str, 
         proxy.refuse()
         until(lambda: asking.broken() == ["database"], "not ready")
         assert asking.status("/v1/cycles") == 503
-        until(lambda: told(log, "no jobs are run until the runner is begun anew") > 0 or not asking.broken(), "ended")
+        until(lambda: told(log, "job runner stopped; it restarts soon") > 0 or not asking.broken(), "ended")
 
         proxy.pass_on()
         asking.until_ready()
@@ -223,7 +223,7 @@ def test_a_worker_with_wrong_settings_ends_and_names_them(address: str, tmp_path
 
 
 @pytest.mark.postgresql_errors("does not exist")
-def test_a_command_on_a_database_without_tables_says_so_in_one_line(server: str, tmp_path: Path) -> None:
+def test_a_command_on_a_database_without_tables_fails_with_one_line(server: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with new_database(server, "template0") as empty:
         assert start(empty, "rotate-secret", log=log).wait(LONGEST) == 2
@@ -250,7 +250,7 @@ def test_a_database_that_hangs_is_given_up_and_found_again(database: str, proxy:
     assert TRACEBACK not in log.read_text()
 
 
-def test_connections_that_were_cut_are_given_to_nobody(proxy: Proxy) -> None:
+def test_cut_connections_are_not_reused(proxy: Proxy) -> None:
     with Service(proxy.database) as service:
         city = make_city(service, children=2)
         proxy.cut()
@@ -269,7 +269,7 @@ def test_after_an_outage_rankings_are_taken_at_once(proxy: Proxy) -> None:
         assert city.portal.change(f"{path}/ranking", {"programs": ["adams-kg"]}).status_code == 200
 
 
-def test_a_slow_statement_of_a_database_that_lives_is_waited_for(database: str) -> None:
+def test_a_slow_statement_of_a_live_database_is_not_cut_off(database: str) -> None:
     engine = connect(database, connections=2, patience=2)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT pg_sleep(4.5) IS NOT NULL").scalar_one()

@@ -1,4 +1,4 @@
-"""Text that deceives is refused, by what kind of character it has and where; names in every script are taken."""
+"""Deceptive text is refused with its kind and place; names in every script are accepted."""
 
 import unicodedata
 
@@ -55,7 +55,7 @@ BLANK = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_in_any_script_is_taken(name: str) -> None:
+def test_a_name_in_any_script_is_accepted(name: str) -> None:
     assert flaw_of(unicodedata.normalize("NFC", name)) is None
 
 
@@ -81,7 +81,7 @@ def test_a_text_that_is_not_in_form_nfc_is_refused() -> None:
     assert flaw_of("Jose\u0301") == Flaw("text-not-nfc", 0)
 
 
-def test_line_breaks_are_taken_where_a_text_has_lines() -> None:
+def test_line_breaks_are_accepted_in_multi_line_texts() -> None:
     assert flaw_of("First.\nSecond.", allowed="\n") is None
     assert flaw_of("First.\nSecond.") == Flaw("text-control", 7)
     assert flaw_of("\n \n", allowed="\n") == Flaw("blank-text", 0)

@@ -1,4 +1,4 @@
-"""Two acts at once, on real connections: one wins wholly, the other is refused or lands before it."""
+"""Two parallel acts on real connections: one wins, and the other is refused or lands before it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def test_a_ranking_after_the_freeze_began_is_refused(city: City) -> None:
     assert city.portal.get(ranking).json()["programs"] == ["lincoln-kg", "adams-kg"]
 
 
-def test_of_two_who_do_a_step_at_once_one_wins_and_the_other_is_told(city: City) -> None:
+def test_of_two_parallel_steps_one_wins_and_the_other_is_refused(city: City) -> None:
     for step, body in STEPS:
         path = f"{MAIN}/{step}"
         answers = at_once(partial(city.ann.post, path, body), partial(city.bea.post, path, body))
@@ -122,7 +122,7 @@ def test_a_school_that_leaves_during_the_freeze_is_out_of_it_or_is_refused(city:
     assert (left.status_code, len(rules), status) in {(200, 1, "out"), (409, 2, "in")}
 
 
-def test_one_child_brought_by_two_partners_at_once_is_one_application(city: City) -> None:
+def test_one_child_from_two_partners_in_parallel_is_one_application(city: City) -> None:
     other = city.service.partner("network")
     for turn in range(5):
         child: Json = {"grade": "KG", "child": CHILD, "sis_id": f"s-{turn}"}

@@ -1,4 +1,4 @@
-"""A caller that is slow, endless or not speaking HTTP costs the service little, and nobody else anything."""
+"""Slow, endless or invalid connections cost the service little and block nobody."""
 
 import json
 import socket
@@ -79,18 +79,18 @@ def problem_in(received: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("sent", [b"G", b"GET /v1/cycles HTTP/1.1\r\nHost: localhost\r\n", GET + b"P"])
-def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(up: Running, sent: bytes) -> None:
+def test_unfinished_headers_are_not_waited_for(up: Running, sent: bytes) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(sent)
         assert problem_in(until_closed(caller)) == (408, "head-too-slow")
 
 
-def test_who_connects_and_says_nothing_is_closed(up: Running) -> None:
+def test_a_silent_connection_is_closed(up: Running) -> None:
     with closing(connect(up)) as caller:
         assert until_closed(caller) == b""
 
 
-def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(up: Running) -> None:
+def test_an_unfinished_body_is_not_waited_for(up: Running) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
         assert problem_in(until_closed(caller)) == (408, "body-too-slow")
@@ -105,7 +105,7 @@ def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(up: Running) -> 
         b"GET / HTTP/1.1\r\nX-Endless: " + b"x" * (17 << 10),
     ],
 )
-def test_a_head_that_is_too_long_is_refused(up: Running, sent: bytes) -> None:
+def test_long_headers_are_refused(up: Running, sent: bytes) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(sent)
         assert problem_in(until_closed(caller)) == (431, "head-too-large")
@@ -125,7 +125,7 @@ def test_an_upgrade_to_a_websocket_is_answered_as_the_request_that_it_is(up: Run
     assert httpx.get(f"{up.address}/healthz", headers=upgrade).json() == {"status": "up"}
 
 
-def test_who_does_not_take_the_answer_in_is_closed(up: Running) -> None:
+def test_a_client_that_does_not_read_the_answer_is_closed(up: Running) -> None:
     with closing(connect(up)) as caller:
         caller.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         until_no_connection_but_the_asking_one(up)
@@ -142,7 +142,7 @@ def until_no_connection_but_the_asking_one(up: Running) -> None:
     pytest.fail("the connection stays open")
 
 
-def test_many_who_send_one_byte_and_wait_stop_nobody(service: Service) -> None:
+def test_many_one_byte_connections_block_nobody(service: Service) -> None:
     patient = {"ENROLLMENT_CONNECTIONS": "6", "ENROLLMENT_HEAD_SECONDS": "300"}
     with running(service.database, settings=patient, open_files=FEW_FILES) as up, ExitStack() as opened:
         for _ in range(FEW_FILES * 2):
@@ -152,7 +152,7 @@ def test_many_who_send_one_byte_and_wait_stop_nobody(service: Service) -> None:
             assert httpx.get(f"{up.address}/v1/cycles", timeout=60).status_code == 200
 
 
-def test_many_who_send_half_a_body_stop_nobody(service: Service) -> None:
+def test_many_half_bodies_block_nobody(service: Service) -> None:
     patient = {"ENROLLMENT_CONNECTIONS": "6", "ENROLLMENT_BODY_SECONDS": "300"}
     head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
     with running(service.database, settings=patient, open_files=FEW_FILES) as up, ExitStack() as opened:
@@ -174,7 +174,7 @@ def memory(up: Running) -> int:
 
 @pytest.mark.parametrize("who", ["stranger", "partner"])
 @pytest.mark.parametrize("framing", ["Content-Length: 268435456", "Transfer-Encoding: chunked"])
-def test_an_upload_that_is_refused_is_not_taken_in(place: Place, who: str, framing: str) -> None:
+def test_a_refused_upload_is_not_read(place: Place, who: str, framing: str) -> None:
     token = place.partner if who == "partner" else "Bearer nobody"
     head = f"{UPLOAD}Authorization: {token}\r\n{framing}\r\n\r\n".encode()
     with closing(connect(place.up)) as caller:

@@ -1,4 +1,4 @@
-"""A connection that is lost during a commit leaves the outcome unknown, and the answer says so, and how to learn it."""
+"""A connection lost during a commit: the answer says that the outcome is unknown, and what to do."""
 
 import uuid
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_a_connection_that_is_lost_before_the_commit_stores_nothing_and_the_answ
     assert city.ann.post("/v1/partners", PARTNER, key="k").status_code == 201
 
 
-def test_a_reader_is_told_to_ask_again_for_it_has_nothing_to_store(city: City, proxy: Proxy) -> None:
+def test_a_read_is_answered_as_unavailable_because_it_stores_nothing(city: City, proxy: Proxy) -> None:
     proxy.cut_when(b"COMMIT", answered=True)
     assert told(city.ann.get("/v1/partners")) == (503, "unavailable")
     assert city.ann.get("/v1/partners").status_code == 200
@@ -100,7 +100,7 @@ def test_the_first_ranking_may_be_sent_again_as_it_was(city: City, proxy: Proxy)
     assert city.portal.put(f"{child}/ranking", TURNED).json()["version"] == 1
 
 
-def test_under_many_cuts_every_answer_says_what_is_so(city: City, proxy: Proxy) -> None:
+def test_every_answer_is_true_under_many_cut_connections(city: City, proxy: Proxy) -> None:
     cuts = [proxy.cut_when(marker, answered=answered) for marker in CUTS for answered in (True, False)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda child: turn(city.portal, child), range(12)))

@@ -1,4 +1,4 @@
-"""When something breaks off, its log says where, and never with what value: that may be a child's."""
+"""Logs of errors have places and never values, which may be a child's."""
 
 import json
 import subprocess
@@ -27,9 +27,7 @@ def city(service: Service) -> City:
     return city
 
 
-def test_what_breaks_off_in_the_web_process_and_in_the_worker_is_logged_without_values(
-    city: City, tmp_path: Path
-) -> None:
+def test_errors_in_the_web_process_and_the_worker_are_logged_without_values(city: City, tmp_path: Path) -> None:
     with transaction(city.service.sessions) as session:
         # A word that no code expects: whatever reads it raises an exception that quotes it.
         session.execute(text("ALTER TABLE cycle DROP CONSTRAINT ck_cycle_tie_break"))
@@ -86,14 +84,14 @@ asyncio.run(go())
         "try:\n  int('Lovelace')\nexcept ValueError as error:\n  raise RuntimeError('Lovelace') from error",
     ],
 )
-def test_however_a_process_comes_to_write_of_an_error_no_value_is_written(program: str) -> None:
+def test_no_way_of_logging_an_error_writes_a_value(program: str) -> None:
     begun = f"from enrollment.json_log import take_over_errors; take_over_errors()\n{program}"
     ended = subprocess.run([sys.executable, "-c", begun], capture_output=True, text=True, check=False)
     assert NAME not in ended.stdout + ended.stderr
     assert [json.loads(line)["level"] for line in ended.stderr.splitlines()] != []
 
 
-def test_the_places_of_an_error_and_of_its_cause_are_written() -> None:
+def test_the_places_of_an_error_and_its_cause_are_logged() -> None:
     def fail() -> None:
         try:
             int(NAME)

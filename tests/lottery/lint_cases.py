@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lottery
-from lottery.lint import Check, Finding, Weight, lint
+from lottery.lint import lint
+from lottery.lint.findings import Check, Finding, Weight
 from lottery.market.canonical import Json
 from lottery.market.model import Market
 from worked_examples import Document

@@ -1,4 +1,4 @@
-"""Partners come in with what is theirs, and with nothing else."""
+"""Partners, their secrets and tokens, and repeated answers."""
 
 import json
 
@@ -10,12 +10,12 @@ from rounds_by_hand import CYCLE, make_city
 PORTAL: Json = {"id": "portal", "name": "Portal", "scopes": ["applications:read", "applications:write"]}
 
 
-def test_health_is_public_and_readiness_asks_the_database(service: Service) -> None:
+def test_health_is_public_and_readiness_checks_the_database(service: Service) -> None:
     assert service.stranger().get("/healthz").status_code == 200
     assert service.stranger().get("/readyz").json() == {"status": "ready"}
 
 
-def test_a_partner_has_two_valid_secrets_at_most_and_each_is_shown_once(service: Service) -> None:
+def test_a_partner_has_at_most_two_valid_secrets_and_sees_each_once(service: Service) -> None:
     administrator = service.administrator()
     made = administrator.post("/v1/partners", PORTAL)
     assert made.status_code == 201, made.text
@@ -30,7 +30,7 @@ def test_a_partner_has_two_valid_secrets_at_most_and_each_is_shown_once(service:
     assert administrator.post("/v1/partners/portal/secrets").status_code == 201
 
 
-def test_a_revoked_secret_ends_the_access_tokens_that_came_from_it_also_on_the_way_of_rankings(
+def test_revoking_a_secret_ends_its_access_tokens_also_for_rankings(
     service: Service,
 ) -> None:
     city = make_city(service, children=1)
@@ -49,7 +49,7 @@ def test_a_revoked_secret_ends_the_access_tokens_that_came_from_it_also_on_the_w
     assert kept.put(f"{CYCLE}/applicants/child-00/ranking", ranking, "*").status_code == 200
 
 
-def test_a_long_token_is_refused_unread_and_nothing_of_a_made_up_one_is_kept(service: Service) -> None:
+def test_a_long_token_is_refused_unread_and_a_forged_token_is_not_cached(service: Service) -> None:
     before = tokens._read.cache_info().currsize  # noqa: SLF001 - what is kept is what the test is about
     for length in (10, 100, 1_000, 500_000):
         made_up = ".".join(["e" * length] * 3)
@@ -57,7 +57,7 @@ def test_a_long_token_is_refused_unread_and_nothing_of_a_made_up_one_is_kept(ser
     assert tokens._read.cache_info().currsize == before  # noqa: SLF001 - likewise
 
 
-def test_an_answer_is_given_again_only_to_who_may_act_so_now(service: Service) -> None:
+def test_a_stored_answer_is_repeated_only_to_a_caller_who_still_has_access(service: Service) -> None:
     ann, bea = service.administrator("ann"), service.administrator("bea")
     first = ann.post("/v1/partners", PORTAL, key="k1")
     assert first.status_code == 201
@@ -76,7 +76,7 @@ def test_an_answer_is_given_again_only_to_who_may_act_so_now(service: Service) -
     assert auditor.post("/v1/partners", PORTAL, key="k1").status_code == 403
 
 
-def test_an_answer_of_other_roles_is_not_given_again(service: Service) -> None:
+def test_a_stored_answer_is_not_repeated_after_the_roles_changed(service: Service) -> None:
     city = make_city(service, children=1)
     claim = city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "sibling", "school": "lincoln"}).json()
     path, decision = f"/v1/claims/{claim['id']}/approve", {"basis": "verified", "reason": "On our roll"}
@@ -90,7 +90,7 @@ def test_an_answer_of_other_roles_is_not_given_again(service: Service) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "roles-changed")
 
 
-def test_what_is_shown_once_is_not_kept(service: Service) -> None:
+def test_values_shown_once_are_not_stored(service: Service) -> None:
     ann = service.administrator()
     body: Json = {"id": "otto", "name": "Otto", "roles": [{"role": "auditor"}]}
     made = ann.post("/v1/staff", body, key="k1").json()

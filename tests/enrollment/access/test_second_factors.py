@@ -1,4 +1,4 @@
-"""The second factor, and fresh proof of presence: authenticator apps, passkeys, recovery codes."""
+"""Second factors and proofs of presence: authenticator apps, passkeys, recovery codes."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from authenticators import PRESENT, Authenticator
+from enrollment.access.inputs import RoleIn
 from enrollment.access.models import AuthenticatorApp, StaffToken
 from enrollment.access.one_time_codes import ALPHABET
-from enrollment.access.schemas import RoleIn
 from enrollment.access.second_factors import unseal
 from enrollment.database import clock, transaction
 from lottery.market.canonical import Json
@@ -56,7 +56,7 @@ def test_an_administrator_without_a_second_factor_can_only_set_one_up(service: S
     assert ann.get(FACTORS).json()["recovery_codes_left"] == 10
 
 
-def test_with_a_second_factor_the_password_alone_opens_nothing(service: Service) -> None:
+def test_with_a_second_factor_the_password_alone_allows_nothing(service: Service) -> None:
     service.administrator()
     opened = service.stranger().sign_in("ann").json()
     half = service.with_token(opened["token"])
@@ -68,7 +68,7 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(service: Service)
     assert half.get("/v1/staff").status_code == 200
 
 
-def test_a_code_is_taken_once_and_no_earlier_one_after_it(service: Service) -> None:
+def test_a_code_works_once_and_earlier_codes_no_longer_work(service: Service) -> None:
     service.administrator()
     stranger, code, former = service.stranger(), service.code(), service.code(later=-1)
     assert stranger.sign_in("ann", code=code).json()["needs"] is None
@@ -79,7 +79,7 @@ def test_a_code_is_taken_once_and_no_earlier_one_after_it(service: Service) -> N
     assert stranger.sign_in("ann", code=service.code(later=9)).status_code == 403
 
 
-def test_of_many_who_send_one_code_at_once_one_is_let_in(service: Service) -> None:
+def test_many_parallel_uses_of_one_code_admit_one(service: Service) -> None:
     service.administrator()
     halves = [service.with_token(service.stranger().sign_in("ann").json()["token"]) for _ in range(4)]
     code, together, codes = service.code(), Barrier(4), list[int]()
@@ -96,7 +96,7 @@ def test_of_many_who_send_one_code_at_once_one_is_let_in(service: Service) -> No
     assert sorted(codes) == [200, 403, 403, 403]
 
 
-def test_wrong_codes_are_limited_also_the_right_one_after_them(service: Service) -> None:
+def test_after_too_many_wrong_codes_the_right_code_is_refused_too(service: Service) -> None:
     ann = service.administrator()
     wrong = [ann.post("/v1/presence", {"code": "000000"}).status_code for _ in range(11)]
     assert wrong == [403] * 10 + [429]
@@ -106,7 +106,7 @@ def test_wrong_codes_are_limited_also_the_right_one_after_them(service: Service)
     assert ann.post("/v1/presence", {"code": service.code()}).status_code == 200
 
 
-def test_a_recovery_code_works_once_and_new_ones_end_the_former(service: Service) -> None:
+def test_a_recovery_code_works_once_and_new_codes_replace_old_ones(service: Service) -> None:
     ann = service.administrator()
     codes = ann.post(f"{FACTORS}/recovery-codes").json()["recovery_codes"]
     assert all(len(ALPHABET) ** len(code.replace("-", "")) >= 2**112 for code in codes)
@@ -119,7 +119,7 @@ def test_a_recovery_code_works_once_and_new_ones_end_the_former(service: Service
     assert half.post("/v1/presence", {"recovery_code": codes[1]}).status_code == 403
 
 
-def test_a_proof_is_one_proof(service: Service) -> None:
+def test_exactly_one_proof_must_be_sent(service: Service) -> None:
     ann = service.administrator()
     for body in ({}, {"code": "123456", "password": "both"}):
         assert ann.post("/v1/presence", body).json()["errors"][0]["code"] == "one-proof"
@@ -160,7 +160,7 @@ def test_freeze_publish_void_and_changes_of_access_need_fresh_proof_and_reading_
     assert city.freeze().status_code == 200
 
 
-def test_a_proof_gives_the_session_a_new_token_and_ends_the_former(service: Service) -> None:
+def test_a_proof_replaces_the_session_token(service: Service) -> None:
     ann = service.administrator()
     former = service.with_token(ann.headers["Authorization"].removeprefix("Bearer "))
     listed = ann.get("/v1/tokens").json()["data"]
@@ -170,7 +170,7 @@ def test_a_proof_gives_the_session_a_new_token_and_ends_the_former(service: Serv
     assert [row["id"] for row in ann.get("/v1/tokens").json()["data"]] == [row["id"] for row in listed]
 
 
-def test_of_two_proofs_of_one_session_at_once_one_is_taken(service: Service) -> None:
+def test_of_two_parallel_proofs_in_one_session_one_is_accepted(service: Service) -> None:
     token = service.administrator().headers["Authorization"].removeprefix("Bearer ")
     both = [service.with_token(token) for _ in range(2)]
     codes, together, told = [service.code(), service.code(later=1)], Barrier(2), list[int]()
@@ -199,7 +199,7 @@ def test_a_personal_token_never_does_what_needs_presence(service: Service) -> No
     assert token.post("/v1/presence", {"code": service.code()}).json()["code"] == "session-needed"
 
 
-def test_nobody_is_the_first_of_two_people_by_a_personal_token(service: Service) -> None:
+def test_a_personal_token_cannot_begin_an_act_of_two_people(service: Service) -> None:
     city = make_city(service, children=1)
     scopes = ["records:read", "rounds:run", "rounds:publish", "placements:write", "schools:write"]
     made = city.bea.post("/v1/tokens", {"name": "all", "scopes": scopes, "days": 1})
@@ -234,7 +234,7 @@ def test_the_last_second_factor_of_an_administrator_stays(service: Service) -> N
     assert ann.delete(f"{FACTORS}/{passkey['id']}").json()["code"] == "last-second-factor"
 
 
-def test_an_app_s_secret_is_sealed_for_its_account(service: Service) -> None:
+def test_an_app_secret_is_sealed_for_its_account(service: Service) -> None:
     service.administrator("ann")
     service.administrator("bea")
     with transaction(service.sessions) as session:
@@ -264,7 +264,7 @@ def test_a_new_administrator_sets_up_a_passkey_and_signs_in_with_it(service: Ser
 
 
 @pytest.mark.parametrize("wrong", ["origin", "site", "challenge", "unverified", "signature", "bytes"])
-def test_a_passkey_that_is_not_made_for_this_session_and_site_is_refused(service: Service, wrong: str) -> None:
+def test_a_passkey_made_for_another_session_or_site_is_refused(service: Service, wrong: str) -> None:
     ann, key = new_administrator(service), Authenticator()
     options = ann.post(f"{FACTORS}/passkeys/options").json()
     if wrong == "challenge":
@@ -284,7 +284,7 @@ def test_a_passkey_that_is_not_made_for_this_session_and_site_is_refused(service
 
 
 @pytest.mark.parametrize("wrong", ["origin", "site", "challenge", "unverified", "other key", "bytes"])
-def test_a_proof_by_passkey_that_is_not_of_this_session_site_and_key_is_refused(service: Service, wrong: str) -> None:
+def test_a_passkey_proof_from_another_session_site_or_key_is_refused(service: Service, wrong: str) -> None:
     ann, key = service.administrator(), Authenticator()
     add_passkey(ann, key)
     options = ann.post("/v1/presence/options").json()
@@ -306,7 +306,7 @@ def test_a_proof_by_passkey_that_is_not_of_this_session_site_and_key_is_refused(
     assert (refused.status_code, refused.json()["code"]) == (403, "second-factor-refused")
 
 
-def test_a_proof_by_passkey_is_taken_once_and_in_its_own_session_only(service: Service) -> None:
+def test_a_passkey_proof_works_once_and_only_in_its_session(service: Service) -> None:
     ann, key = service.administrator(), Authenticator()
     add_passkey(ann, key)
     other = service.with_token(service.stranger().sign_in("ann").json()["token"])
@@ -317,7 +317,7 @@ def test_a_proof_by_passkey_is_taken_once_and_in_its_own_session_only(service: S
     assert ann.post("/v1/presence", {"passkey": proof}).status_code == 403
 
 
-def test_a_passkey_whose_count_goes_back_was_copied_and_is_refused(service: Service) -> None:
+def test_a_passkey_whose_counter_goes_back_is_refused_as_copied(service: Service) -> None:
     ann, key = service.administrator(), Authenticator()
     add_passkey(ann, key)
     assert ann.post("/v1/presence", {"passkey": key.use(ann.post("/v1/presence/options").json())}).status_code == 200
@@ -326,7 +326,7 @@ def test_a_passkey_whose_count_goes_back_was_copied_and_is_refused(service: Serv
     assert ann.post("/v1/presence", {"passkey": copied}).status_code == 403
 
 
-def test_a_challenge_for_a_passkey_runs_out(service: Service) -> None:
+def test_a_passkey_challenge_expires(service: Service) -> None:
     ann, key = service.administrator(), Authenticator()
     add_passkey(ann, key)
     options = ann.post("/v1/presence/options").json()
@@ -345,7 +345,7 @@ def test_a_passkey_of_another_account_is_refused(service: Service) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "passkey-there")
 
 
-def test_a_setting_asks_a_second_factor_of_all_staff(service: Service) -> None:
+def test_a_setting_requires_a_second_factor_from_all_staff(service: Service) -> None:
     otto = service.staff("otto", RoleIn(role="auditor"))
     service.app.state.settings = service.settings.model_copy(update={"second_factor": "staff"})
     assert otto.get("/v1/tokens").json()["code"] == "second-factor-missing"

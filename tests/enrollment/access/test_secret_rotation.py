@@ -1,4 +1,4 @@
-"""The secret is replaced while the service runs: each process is restarted by itself, in the order of the handbook."""
+"""Rotating the secret while the service runs, one process restart at a time."""
 
 import base64
 import json
@@ -105,7 +105,7 @@ def test_a_token_counts_in_every_process_that_knows_its_secret_and_names_it(roll
     assert counts(new) == [401, 200, 200, 200]
 
 
-def test_a_token_of_before_keys_had_ids_counts_and_one_under_a_foreign_id_does_not(rollout: Rollout) -> None:
+def test_a_token_without_a_key_id_is_valid_and_one_with_a_foreign_id_is_not(rollout: Rollout) -> None:
     partner = rollout.before.partner()
     claims = partner.headers["Authorization"].removeprefix("Bearer ").split(".")[1]
     body = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
@@ -123,7 +123,7 @@ def test_a_token_of_before_keys_had_ids_counts_and_one_under_a_foreign_id_does_n
     assert status(signed(NEW_SECRET, kid=header_of(partner)["kid"])) == 401
 
 
-def test_the_same_child_is_refused_twice_across_the_rotation_both_ways(rollout: Rollout) -> None:
+def test_the_same_child_is_found_across_the_rotation_in_both_directions(rollout: Rollout) -> None:
     first, second = rollout.before.partner("first"), rollout.turned.partner("second")
     ticket = put(first, "a1", "s-1").json()["ticket"]
     assert put(second, "b2", "s-2").status_code == 201
@@ -135,7 +135,7 @@ def test_the_same_child_is_refused_twice_across_the_rotation_both_ways(rollout: 
     assert put(second, "b1", "s-1").json()["ticket"] == ticket
 
 
-def test_the_same_child_at_once_in_processes_of_three_steps_is_brought_once(rollout: Rollout) -> None:
+def test_the_same_child_in_parallel_in_three_rotation_steps_applies_once(rollout: Rollout) -> None:
     steps = (rollout.before, rollout.ready, rollout.turned)
     callers = [step.partner(f"partner-{place}") for place, step in enumerate(steps)]
     for child in range(6):
@@ -155,7 +155,7 @@ def test_the_same_child_at_once_in_processes_of_three_steps_is_brought_once(roll
         assert session.execute(text("SELECT count(*) FROM child")).scalar_one() == 6
 
 
-def test_a_roster_finds_children_of_before_and_after(rollout: Rollout) -> None:
+def test_a_roster_finds_children_from_before_and_after_the_rotation(rollout: Rollout) -> None:
     put(rollout.before.partner("first"), "a1", "s-1")
     put(rollout.turned.partner("second"), "b2", "s-2")
     otto = rollout.turned.auditor()
@@ -178,7 +178,7 @@ def test_a_roster_finds_children_of_before_and_after(rollout: Rollout) -> None:
     assert (lacking.status_code, lacking.json()["code"]) == (503, "sis-secret-missing")
 
 
-def test_a_cycle_made_after_the_turn_needs_the_new_secret_only(rollout: Rollout) -> None:
+def test_a_cycle_made_after_the_rotation_needs_only_the_new_secret(rollout: Rollout) -> None:
     with transaction(rollout.before.sessions) as session:
         now = clock(session)
     body: dict[str, Json] = {
@@ -210,7 +210,7 @@ def test_without_the_secret_of_a_cycle_a_sis_id_is_refused_clearly_and_nothing_i
     assert [one["reference"] for one in partner.get(f"{CYCLE}/applicants").json()["data"]] == ["b2"]
 
 
-def test_an_app_s_secret_is_sealed_anew_when_its_code_is_used(rollout: Rollout) -> None:
+def test_an_app_secret_is_resealed_when_its_code_is_used(rollout: Rollout) -> None:
     rollout.before.administrator("ann")
     assert rollout.after.stranger().sign_in("ann", code=rollout.before.code()).json()["code"] == "second-factor-refused"
     assert rollout.turned.stranger().sign_in("ann", code=rollout.before.code()).json()["needs"] is None
@@ -235,7 +235,7 @@ def command(word: str, database: str, secret: str, second: str | None = None) ->
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_command_seals_what_it_can_and_tells_what_still_needs_which_secret(rollout: Rollout) -> None:
+def test_the_command_reseals_apps_and_lists_data_that_needs_an_older_secret(rollout: Rollout) -> None:
     database, old, new = (
         rollout.before.database,
         *(id_of_secret(one.settings) for one in (rollout.before, rollout.after)),
@@ -278,7 +278,7 @@ def test_migrate_records_the_secret_of_older_cycles_and_not_while_two_are_set(da
             assert session.scalars(select(Cycle.sis_key)).all() == [id_of_secret(service.settings)]
 
 
-def test_a_process_that_lacks_a_secret_says_so_when_it_starts(rollout: Rollout, tmp_path: Path) -> None:
+def test_a_process_without_a_needed_secret_logs_it_at_the_start(rollout: Rollout, tmp_path: Path) -> None:
     rollout.before.administrator("ann")
     put(rollout.before.partner("first"), "a1", "s-1")
     lacking, knowing = tmp_path / "lacking", tmp_path / "knowing"
@@ -290,7 +290,7 @@ def test_a_process_that_lacks_a_secret_says_so_when_it_starts(rollout: Rollout, 
         assert warnings_in(knowing, rollout) == []
 
 
-def test_health_names_what_lacks_a_secret_and_what_to_do(rollout: Rollout) -> None:
+def test_health_lists_missing_secrets_and_the_remedy(rollout: Rollout) -> None:
     ann = rollout.before.administrator("ann")
     put(rollout.before.partner("first"), "a1", "s-1")
     fine = ann.get("/v1/health").json()["secrets"]
@@ -330,6 +330,6 @@ def test_a_process_that_ends_while_it_looks_for_a_missing_secret_leaves_no_conne
 
 
 @pytest.mark.parametrize("value", ["", "short"])
-def test_a_second_secret_that_is_too_short_is_refused_by_the_name_of_its_setting(value: str) -> None:
+def test_a_short_second_secret_is_refused_with_the_setting_name(value: str) -> None:
     with pytest.raises(ValidationError, match="second_secret"):
         Settings(database_url="postgresql://x", secret=SecretStr(SECRET), second_secret=SecretStr(value))

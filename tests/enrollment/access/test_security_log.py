@@ -1,4 +1,4 @@
-"""The security log: who came in or failed to, what changed, who read names; kept, ordered, and read by few."""
+"""The security log: its events, its order and its readers."""
 
 import json
 
@@ -24,7 +24,7 @@ def events(caller: Caller, query: str = "limit=200") -> list[dict[str, object]]:
     return rows
 
 
-def test_sign_ins_failures_limits_sessions_and_tokens_are_told_with_account_and_address(service: Service) -> None:
+def test_sign_ins_failures_limits_sessions_and_tokens_are_logged_with_account_and_address(service: Service) -> None:
     ann = service.administrator()
     otto = service.auditor()
     home, elsewhere = service.stranger_at("198.51.100.1"), service.stranger_at("203.0.113.66")
@@ -48,7 +48,7 @@ def test_sign_ins_failures_limits_sessions_and_tokens_are_told_with_account_and_
     assert [row["event"] for row in events(ann, "event=unlocked")] == ["unlocked"]
 
 
-def test_wrong_codes_of_invitations_and_too_many_wrong_proofs_are_told_once(service: Service) -> None:
+def test_wrong_invitation_codes_and_too_many_wrong_proofs_are_logged_once(service: Service) -> None:
     ann = service.administrator()
     ann.post("/v1/staff", {"id": "dora", "name": "Dora", "roles": [{"role": "auditor"}]})
     for staff in ("dora", "dora", "nobody"):
@@ -66,7 +66,7 @@ def test_wrong_codes_of_invitations_and_too_many_wrong_proofs_are_told_once(serv
     ]
 
 
-def test_partners_secrets_accounts_and_denied_acts_are_told(service: Service) -> None:
+def test_partners_secrets_accounts_and_denied_requests_are_logged(service: Service) -> None:
     ann = service.administrator()
     portal = service.partner("portal")
     secret = ann.post("/v1/partners/portal/secrets").json()
@@ -93,7 +93,7 @@ def test_partners_secrets_accounts_and_denied_acts_are_told(service: Service) ->
     assert [row["about"] for row in denied] == [{"act": "POST /v1/operators"}, {"act": "GET /v1/staff"}]
 
 
-def test_a_flood_of_denied_acts_is_a_bounded_number_of_events(service: Service) -> None:
+def test_a_flood_of_denied_requests_makes_a_bounded_number_of_events(service: Service) -> None:
     ann, partner = service.administrator(), service.partner()
     for _ in range(MAX_RECORDED + 15):
         assert partner.get("/v1/staff").status_code == 403
@@ -106,7 +106,7 @@ def test_a_flood_of_denied_acts_is_a_bounded_number_of_events(service: Service) 
     assert len(told) == MAX_RECORDED + 2
 
 
-def test_reads_of_children_s_names_are_told_and_no_name_is(service: Service) -> None:
+def test_reads_of_names_are_logged_without_any_name(service: Service) -> None:
     city = make_city(service, children=2)
     city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "sibling", "school": "lincoln"})
     assert city.lincoln.get(f"{CYCLE}/claims").status_code == 200
@@ -126,7 +126,7 @@ def test_reads_of_children_s_names_are_told_and_no_name_is(service: Service) -> 
     assert "Example" not in everything
 
 
-def test_auditors_and_administrators_read_it_and_nobody_else(service: Service) -> None:
+def test_only_auditors_and_administrators_read_the_security_log(service: Service) -> None:
     city = make_city(service, children=1)
     assert city.otto.get(LOG).status_code == 200
     assert city.ann.get(LOG).status_code == 200
@@ -136,7 +136,7 @@ def test_auditors_and_administrators_read_it_and_nobody_else(service: Service) -
 
 
 @pytest.mark.postgresql_errors("only grows")
-def test_it_only_grows(service: Service) -> None:
+def test_the_security_log_only_grows(service: Service) -> None:
     ann = service.administrator()
     service.stranger().sign_in("ann", "wrong")
     assert events(ann)
@@ -150,7 +150,7 @@ def test_it_only_grows(service: Service) -> None:
             session.execute(text(statement))
 
 
-def test_an_event_that_is_committed_late_comes_after_those_that_were_read(service: Service) -> None:
+def test_an_event_committed_late_comes_after_events_already_read(service: Service) -> None:
     ann = service.administrator()
     with service.sessions() as late:
         record(late, Event.SIGNED_IN, Somebody("staff:late", None))
@@ -163,7 +163,7 @@ def test_an_event_that_is_committed_late_comes_after_those_that_were_read(servic
     assert rows[:1] == first["data"]
 
 
-def test_no_secret_stands_in_it(service: Service) -> None:
+def test_the_security_log_has_no_secret(service: Service) -> None:
     ann = service.administrator()
     shown: list[str] = [
         ann.post("/v1/staff", {"id": "dora", "name": "Dora", "roles": [{"role": "auditor"}]}).json()["invitation_code"],

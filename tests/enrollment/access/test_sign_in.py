@@ -1,4 +1,4 @@
-"""Signing in: what a stranger cannot turn against the owner, and what sessions are."""
+"""Signing in: limits that strangers cannot turn against the owner, passwords and sessions."""
 
 from threading import Barrier, Thread
 
@@ -6,9 +6,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, text, update
 
+from enrollment.access.inputs import RoleIn
 from enrollment.access.models import SessionUse, StaffAccount, StaffToken
 from enrollment.access.passwords import HASHER, refuse_guessable
-from enrollment.access.schemas import RoleIn
 from enrollment.database import clock, transaction
 from enrollment.problems import MalformedBody
 from lottery.market.canonical import Json
@@ -43,7 +43,7 @@ def test_strangers_at_many_addresses_are_slowed_down_and_a_known_address_is_not(
     assert owner.sign_in("otto").status_code == 201
 
 
-def test_a_known_device_lets_the_owner_in_from_the_very_address_of_the_attacker(service: Service) -> None:
+def test_a_known_device_admits_the_owner_from_the_address_of_the_attacker(service: Service) -> None:
     office(service)
     shared = service.stranger_at(HOME)
     device = shared.sign_in("otto").json()["device"]
@@ -56,7 +56,7 @@ def test_a_known_device_lets_the_owner_in_from_the_very_address_of_the_attacker(
     assert [shared.sign_in("otto", "wrong", device=device).status_code for _ in range(11)] == [401] * 10 + [429]
 
 
-def test_another_administrator_unlocks_an_account_and_nobody_their_own(service: Service) -> None:
+def test_another_administrator_unlocks_an_account_but_not_their_own(service: Service) -> None:
     office(service)
     ann, shared = service.administrator(), service.stranger_at(HOME)
     for _ in range(6):
@@ -67,7 +67,7 @@ def test_another_administrator_unlocks_an_account_and_nobody_their_own(service: 
     assert ann.post("/v1/staff/ann/unlock").json()["code"] == "own-account"
 
 
-def test_many_attempts_at_once_are_no_more_than_the_limit(service: Service) -> None:
+def test_many_parallel_attempts_stay_within_the_limit(service: Service) -> None:
     office(service)
     stranger, together, codes = service.stranger_at(ELSEWHERE), Barrier(12), list[int]()
 
@@ -83,7 +83,7 @@ def test_many_attempts_at_once_are_no_more_than_the_limit(service: Service) -> N
     assert sorted(codes) == [401] * 5 + [429] * 7
 
 
-def test_an_unknown_name_is_answered_as_a_known_one(service: Service) -> None:
+def test_an_unknown_name_gets_the_same_answer_as_a_known_one(service: Service) -> None:
     office(service)
     stranger = service.stranger_at(ELSEWHERE)
     known = [stranger.sign_in("otto", "wrong").json() for _ in range(6)]
@@ -91,7 +91,7 @@ def test_an_unknown_name_is_answered_as_a_known_one(service: Service) -> None:
     assert [answer["code"] for answer in known] == [answer["code"] for answer in unknown]
 
 
-def test_a_hash_of_other_costs_is_made_anew_at_the_next_sign_in(service: Service) -> None:
+def test_an_outdated_hash_is_replaced_at_the_next_sign_in(service: Service) -> None:
     office(service)
     former = PasswordHasher().hash(PASSWORD)
     with transaction(service.sessions) as session:
@@ -122,19 +122,19 @@ GUESSABLE = [
 
 
 @pytest.mark.parametrize("password", GUESSABLE)
-def test_a_password_that_is_easily_guessed_is_refused(password: str) -> None:
+def test_a_guessable_password_is_refused(password: str) -> None:
     with pytest.raises(MalformedBody) as refused:
         refuse_guessable(password, account="lincoln.office", name="Lincoln school, office")
     assert [fault.pointer for fault in refused.value.faults] == ["/password"]
 
 
 @pytest.mark.parametrize("password", ["washington-heights", "enrollmentlottery", "charterenrollment"])
-def test_a_password_of_words_and_places_of_this_service_is_refused(password: str) -> None:
+def test_a_password_made_of_the_service_s_words_and_places_is_refused(password: str) -> None:
     with pytest.raises(MalformedBody):
         refuse_guessable(password, account="otto", name="Otto", places=["washington-heights"])
 
 
-def test_a_school_that_staff_act_for_is_no_password(service: Service) -> None:
+def test_the_id_of_a_school_with_staff_is_refused_as_a_password(service: Service) -> None:
     otto = make_city(service, children=0).otto
     weak = otto.post("/v1/password", {"password": PASSWORD, "new_password": "LincolnLincoln9"})
     assert [fault["code"] for fault in weak.json()["errors"]] == ["password-guessable"]
@@ -144,7 +144,7 @@ LONG = "seven grey herons read the timetable aloud while nobody waits for the la
 
 
 @pytest.mark.parametrize("password", ["an invented password", "correct horse battery staple", "vR7#kq0!mZ2p", LONG])
-def test_a_password_that_is_not_easily_guessed_is_taken(password: str) -> None:
+def test_a_strong_password_is_accepted(password: str) -> None:
     refuse_guessable(password, account="otto", name="Otto")
 
 
@@ -207,7 +207,7 @@ def test_a_personal_token_makes_no_token_and_ends_nothing_but_itself(service: Se
     assert token.get("/v1/tokens").status_code == 401
 
 
-def test_a_request_notes_the_use_of_its_session_and_waits_for_nobody(service: Service) -> None:
+def test_a_request_records_the_use_of_its_session_without_waiting(service: Service) -> None:
     otto = service.auditor("otto")
     with transaction(service.sessions) as session:
         session.execute(text("UPDATE session_use SET last_at = last_at - interval '5 minutes'"))
@@ -220,7 +220,7 @@ def test_a_request_notes_the_use_of_its_session_and_waits_for_nobody(service: Se
     assert (now - last).total_seconds() < 60
 
 
-def test_an_account_that_was_closed_comes_in_nowhere(service: Service) -> None:
+def test_a_closed_account_cannot_sign_in_or_act(service: Service) -> None:
     ann = service.administrator()
     caller = service.staff("dora", RoleIn(role="auditor"))
     body: Json = {"name": "Dora", "roles": [{"role": "auditor"}], "active": False}

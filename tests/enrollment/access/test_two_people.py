@@ -1,4 +1,4 @@
-"""Two people are two people: accounts by invitation, changes of access by two, and who can be the second one."""
+"""The two-person rule: invitations, access changes, and who can be the second person."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
@@ -67,7 +67,7 @@ def take_up(service: Service, staff: str, asked: Mapping[str, str], approved: ht
     return owner
 
 
-def test_an_account_begins_with_a_code_and_nobody_but_the_owner_has_its_password(service: Service) -> None:
+def test_an_account_starts_with_a_code_and_only_the_owner_has_its_password(service: Service) -> None:
     ann = service.administrator()
     with_password: Json = {**DORA, "password": PASSWORD}
     assert ann.post("/v1/staff", with_password).status_code == 422
@@ -85,7 +85,7 @@ def test_an_account_begins_with_a_code_and_nobody_but_the_owner_has_its_password
     assert service.stranger().sign_in("dora", NEW_PASSWORD).status_code == 201
 
 
-def test_a_code_runs_out_and_a_new_one_ends_the_former(service: Service) -> None:
+def test_a_code_expires_and_a_new_code_replaces_it(service: Service) -> None:
     ann = service.administrator()
     first = ann.post("/v1/staff", dict(DORA)).json()["invitation_code"]
     second = ann.post("/v1/staff/dora/invitation").json()
@@ -118,7 +118,7 @@ def test_one_administrator_cannot_make_another_or_reopen_or_reset_an_account(ser
     assert ann.post("/v1/staff/bea/invitation").json()["code"] == "second-administrator-needed"
 
 
-def test_whoever_asked_does_not_approve_and_each_holds_one_part_of_the_code_only(service: Service) -> None:
+def test_the_requester_cannot_approve_and_each_administrator_has_one_part_of_the_code(service: Service) -> None:
     ann, bea = service.administrator("ann"), service.administrator("bea")
     asked = ask(ann, CARLA)
     assert approve(ann, asked).json()["code"] == "own-access-change"
@@ -133,7 +133,7 @@ def test_whoever_asked_does_not_approve_and_each_holds_one_part_of_the_code_only
     assert [(row["asked_by"], row["decided_by"], row["invitation_code"]) for row in listed] == [("ann", "bea", None)]
 
 
-def test_an_administrator_becomes_no_second_person_by_an_account_that_one_made_alone(service: Service) -> None:
+def test_an_administrator_cannot_approve_through_an_account_made_alone(service: Service) -> None:
     """Ann has the password of a school's account that she made; it is no administrator's before its owner has it."""
     ann, bea = service.administrator("ann"), service.administrator("bea")
     code = ann.post("/v1/staff", dict(DORA)).json()["invitation_code"]
@@ -210,7 +210,7 @@ def test_a_new_administrator_approves_no_placement_calendar_rules_or_access_that
         assert done.status_code == 200, done.text
 
 
-def test_who_alone_handed_out_a_school_s_code_does_not_approve_what_the_school_proposes(service: Service) -> None:
+def test_the_sole_sponsor_of_a_school_account_cannot_approve_its_proposals(service: Service) -> None:
     city = make_city(service, children=1)
     body: Json = {"id": "office", "name": "Office", "roles": [{"role": "school", "school": "lincoln"}]}
     code = city.ann.post("/v1/staff", body).json()["invitation_code"]
@@ -225,7 +225,7 @@ def test_who_alone_handed_out_a_school_s_code_does_not_approve_what_the_school_p
     assert city.bea.post(path, AGREED).status_code == 200
 
 
-def test_a_change_lapses_with_the_role_of_who_asked_and_when_the_account_changes(service: Service) -> None:
+def test_a_change_lapses_when_the_requester_loses_the_role_or_the_account_changes(service: Service) -> None:
     ann, bea, carla = (service.administrator(name) for name in ("ann", "bea", "carla"))
     service.auditor("otto")
     stale = ask(ann, reset_of("otto"))
@@ -265,13 +265,13 @@ def test_a_change_waits_seven_days_one_at_a_time_and_can_be_taken_back(service: 
         {"what": "reset", "staff": "bea", "reason": " "},
     ],
 )
-def test_a_change_says_what_it_needs_and_no_more(service: Service, body: Mapping[str, Json]) -> None:
+def test_an_access_change_takes_exactly_the_fields_it_needs(service: Service, body: Mapping[str, Json]) -> None:
     ann = service.administrator("ann")
     service.administrator("bea")
     assert ann.post(CHANGES, dict(body)).status_code == 422
 
 
-def test_a_closed_account_comes_back_by_two_and_a_new_code_only(service: Service) -> None:
+def test_reopening_an_account_takes_two_people_and_a_new_code(service: Service) -> None:
     ann, bea = service.administrator("ann"), service.administrator("bea")
     service.auditor("otto")
     body: Json = {"name": "Otto", "roles": [{"role": "auditor"}], "active": False}
@@ -283,7 +283,7 @@ def test_a_closed_account_comes_back_by_two_and_a_new_code_only(service: Service
     assert service.stranger().sign_in("otto", NEW_PASSWORD).status_code == 201
 
 
-def test_of_two_administrators_who_take_each_other_s_role_at_once_one_stays(service: Service) -> None:
+def test_of_two_administrators_who_remove_each_other_in_parallel_one_stays(service: Service) -> None:
     for turn in range(6):
         names = (f"ann{turn}", f"bea{turn}")
         ann, bea = (service.administrator(name) for name in names)
@@ -312,7 +312,7 @@ def close_others(service: Service, names: tuple[str, ...]) -> None:
         session.execute(update(StaffAccount).where(StaffAccount.id.not_in(names)).values(active=False))
 
 
-def test_the_last_administrator_is_not_closed(service: Service) -> None:
+def test_the_last_administrator_cannot_be_closed(service: Service) -> None:
     ann, bea = service.administrator("ann"), service.administrator("bea")
     assert approve(bea, ask(ann, {"what": "close", "staff": "bea", "reason": "She leaves"})).status_code == 200
     asked = ask(ann, {"what": "close", "staff": "ann", "reason": "I leave too"})
@@ -320,7 +320,7 @@ def test_the_last_administrator_is_not_closed(service: Service) -> None:
     assert bea.get("/v1/staff").status_code == 401
 
 
-def test_the_command_line_makes_the_first_two_administrators_and_no_third(service: Service) -> None:
+def test_the_command_line_makes_only_the_first_two_administrators(service: Service) -> None:
     for name in ("ann", "bea"):
         with transaction(service.sessions) as session:
             make_first_administrator(session, name, PASSWORD)
@@ -333,7 +333,7 @@ def test_the_command_line_makes_the_first_two_administrators_and_no_third(servic
     assert opened["needs"] == "second-factor-setup"
 
 
-def test_the_command_line_resets_an_account_that_nobody_else_can_help(service: Service) -> None:
+def test_the_command_line_resets_an_account(service: Service) -> None:
     ann = service.administrator("ann")
     with transaction(service.sessions) as session:
         code = reset_from_command_line(session, "ann", settings=service.settings)

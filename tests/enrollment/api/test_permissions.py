@@ -2,9 +2,9 @@
 
 import pytest
 
-from enrollment.access.callers import PARTNER_SCOPES, STAFF_SCOPES
+from enrollment.access.inputs import PartnerIn
 from enrollment.access.partners import lock_partner, make_partner, make_secret
-from enrollment.access.schemas import PartnerIn
+from enrollment.access.scopes import PARTNER_SCOPES, STAFF_SCOPES
 from enrollment.database import transaction
 from people import Caller, Service
 from permissions import OWNED, Operation, Whole, make_whole, operations, scopes_of

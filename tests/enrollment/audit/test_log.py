@@ -1,4 +1,4 @@
-"""The log: written with the act, put in order by one sequencer, never changed."""
+"""The public log: written with the act, ordered by one sequencer, never changed."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def root_by_the_rfc(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
-def test_entries_are_canonical_and_their_root_is_that_of_the_rfc_at_every_size(service: Service) -> None:
+def test_entries_are_canonical_and_the_root_matches_the_rfc_at_every_size(service: Service) -> None:
     for number in range(20):
         with transaction(service.sessions) as session:
             tell(session, number)
@@ -46,12 +46,12 @@ def test_entries_are_canonical_and_their_root_is_that_of_the_rfc_at_every_size(s
         assert head == {"size": number + 1, "root": root_by_the_rfc(leaves).hex()}
 
 
-def test_an_empty_log_has_the_hash_of_nothing(service: Service) -> None:
+def test_the_root_of_an_empty_log_is_the_hash_of_no_bytes(service: Service) -> None:
     assert service.stranger().get("/v1/log/tree").json() == {"size": 0, "root": hashlib.sha256().hexdigest()}
     assert service.stranger().get("/v1/log/entries").json() == {"size": 0, "entries": []}
 
 
-def test_a_batch_gives_the_root_that_one_at_a_time_gives(service: Service) -> None:
+def test_a_batch_gives_the_same_root_as_single_entries(service: Service) -> None:
     with transaction(service.sessions) as session:
         leaves = [tell(session, number) for number in range(1, 38)]
         assert sequence_all(session) == len(leaves)
@@ -61,7 +61,7 @@ def test_a_batch_gives_the_root_that_one_at_a_time_gives(service: Service) -> No
         assert tree_head(session).root == root_by_the_rfc(leaves)
 
 
-def test_an_entry_is_there_only_if_its_act_is(service: Service) -> None:
+def test_an_entry_is_stored_only_with_its_act(service: Service) -> None:
     session = service.sessions()
     tell(session, 1)
     session.close()
@@ -69,7 +69,7 @@ def test_an_entry_is_there_only_if_its_act_is(service: Service) -> None:
     assert service.stranger().get("/v1/log/tree").json()["size"] == 0
 
 
-def test_an_act_that_commits_late_loses_no_entry_though_later_ones_have_their_place(service: Service) -> None:
+def test_a_late_commit_loses_no_entry(service: Service) -> None:
     slow = service.sessions()
     tell(slow, 1)
     with transaction(service.sessions) as session:
@@ -83,7 +83,7 @@ def test_an_act_that_commits_late_loses_no_entry_though_later_ones_have_their_pl
     assert [json.loads(entry["entry"])["number"] for entry in entries] == [2, 1]
 
 
-def test_of_many_sequencers_at_once_each_entry_gets_one_place(service: Service) -> None:
+def test_many_parallel_sequencers_give_each_entry_one_index(service: Service) -> None:
     with transaction(service.sessions) as session:
         leaves = {tell(session, number) for number in range(300)}
 
@@ -129,12 +129,12 @@ def test_the_database_refuses_an_entry_without_an_actor_or_with_an_empty_reason(
 
 @pytest.mark.postgresql_errors("ck_log_entry")
 @pytest.mark.parametrize("type_", ["round.void", "deadline.move", "contact.change", "facts.set"])
-def test_the_database_refuses_an_entry_without_the_reason_that_its_type_asks_for(service: Service, type_: str) -> None:
+def test_the_database_refuses_an_entry_without_its_required_reason(service: Service, type_: str) -> None:
     with pytest.raises(IntegrityError), transaction(service.sessions) as session:
         append(session, type_, cycle="2027", actor="staff:administrator", fields={})
 
 
-def test_a_range_of_entries_has_sense_and_a_bound(service: Service) -> None:
+def test_a_range_of_entries_must_be_valid_and_bounded(service: Service) -> None:
     stranger = service.stranger()
     for asked in ("start=2&end=1", "start=0&end=1001"):
         assert stranger.get(f"/v1/log/entries?{asked}").json()["code"] == "range-refused"

@@ -125,7 +125,7 @@ def test_a_demo_at_a_port_in_use_does_nothing_and_says_what_to_do(tmp_path: Path
 
 
 def in_use(port: str) -> str:
-    return f"port {port} is in use by another program. Choose another port with --port, or end that program.\n"
+    return f"port {port} is in use by another program. Choose another port with --port, or stop that program.\n"
 
 
 def test_try_at_a_port_in_use_does_nothing_and_says_what_to_do(
@@ -150,7 +150,7 @@ def test_a_second_try_in_a_folder_is_refused_and_the_first_ends_with_all_its_pro
     folder = tmp_path / "city"
     words = (*try_words, "--folder", str(folder), "--port", "0")
     with started(folder, *words) as first:
-        address = first.until_it_says("is served until this ends").split()[0]
+        address = first.until_it_says("Press Ctrl-C to stop").split()[5].rstrip(".")
         code, told = run(tmp_path / "second", *words)
         assert code == 2
         assert f"by enrollment try (process {first.process.pid}, {address})" in told
@@ -166,11 +166,11 @@ def test_a_killed_try_leaves_no_postgresql_and_the_next_try_finds_its_data(
     folder = tmp_path / "city"
     words = (*try_words, "--folder", str(folder), "--port", "0")
     with started(folder, *words) as killed:
-        killed.until_it_says("is served until this ends")
+        killed.until_it_says("Press Ctrl-C to stop")
         killed.end_by(signal.SIGKILL)
         killed.until_nothing_is_left()
     with started(folder, *words) as following:
-        address = following.until_it_says("is served until this ends").split()[0]
+        address = following.until_it_says("Press Ctrl-C to stop").split()[5].rstrip(".")
         signed_in = httpx.post(
             f"{address}/v1/sessions",
             json={"id": "ann", "password": "an invented password"},
@@ -218,7 +218,7 @@ class Serving:
 
     def __enter__(self) -> Started:
         begun = self._opened.__enter__()
-        address = begun.until_it_says("The service listens at").split()[-1].rstrip(".")
+        address = begun.until_it_says("The service is running at").split()[-1].rstrip(".")
         assert httpx.get(f"{address}/readyz", timeout=120).is_success
         return begun
 

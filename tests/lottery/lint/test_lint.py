@@ -13,7 +13,9 @@ import lottery
 from cities import LARGE, document
 from lint_cases import EVERYONE, child, children, classes, flag, found, market, program, reserve, ruled, zone
 from lottery.generate.generate import generate
-from lottery.lint import Check, Weight, document_of, lint, print_findings
+from lottery.lint import lint
+from lottery.lint.findings import Check, Weight
+from lottery.lint.report import document_of, print_findings
 from lottery.market.model import Market
 from worked_examples import Document
 

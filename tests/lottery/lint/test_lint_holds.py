@@ -14,7 +14,8 @@ import lottery
 from cities import LARGE, document, summer
 from lint_conditions import EVERYBODY, HERE
 from lottery.generate.generate import generate
-from lottery.lint import Check, Finding, Weight, lint
+from lottery.lint import lint
+from lottery.lint.findings import Check, Finding, Weight
 from lottery.market.canonical import Json
 from lottery.market.model import Applicant, HeldSeat, Market
 from lottery.market.rules import (

@@ -17,7 +17,7 @@ from lint_cases import (
     ruled,
     zone,
 )
-from lottery.lint import Check, Weight
+from lottery.lint.findings import Check, Weight
 
 CANNOT = Weight.CANNOT
 EVE_IN_Z1 = child("eve", zones=["Z1"])

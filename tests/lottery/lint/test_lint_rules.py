@@ -19,7 +19,7 @@ from lint_cases import (
     ruled,
     zone,
 )
-from lottery.lint import Check, Weight
+from lottery.lint.findings import Check, Weight
 from worked_examples import Document
 
 CANNOT = Weight.CANNOT
