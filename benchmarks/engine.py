@@ -158,8 +158,10 @@ def against_reference(prepared: Prepared, rounds: int) -> Row:
 def propose(market: Market, draw: Draw) -> None:
     """Let everybody propose in the reference engine, and write nothing down."""
     standings = Standings(market, draw)
-    fillings = {program.id: reference.Filling(program, standings.groups[program.id]) for program in market.programs}
-    reference.match_together(market.applicants, fillings, standings, {})
+    admissions = {
+        program.id: reference.ProgramAdmissions(program, standings.groups[program.id]) for program in market.programs
+    }
+    reference.propose_until_settled(market.applicants, admissions, standings, {})
 
 
 def whole_against_reference(applicants: int, rounds: int) -> Row:
