@@ -61,7 +61,7 @@ def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
 
 
 def _make_ready() -> None:
-    from lottery.fast.kernel import make_ready
+    from lottery.fast.ranking_loops import make_ready
 
     make_ready()
 
