@@ -1,4 +1,4 @@
-"""Match a market, check an outcome, explain it, see what rules do: no database, no web."""
+"""Match a market, verify and explain an outcome, and simulate rules, without a database or a web server."""
 
 from lottery.engines import match_market, simulate_market
 from lottery.market.files import load_market, load_outcome

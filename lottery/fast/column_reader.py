@@ -40,7 +40,7 @@ from lottery.fast.columns import (
     starts_of,
 )
 from lottery.market.canonical import Json
-from lottery.market.files import APPLICANTS, HEAD, LONGEST_LINE, load_market, parts_of
+from lottery.market.files import APPLICANTS, HEAD, MAX_LINE_BYTES, load_market, parts_of
 from lottery.market.json_reader import decode
 from lottery.market.model import Market
 from lottery.market.reader import MarketReader, read_market_in_parts
@@ -200,7 +200,7 @@ def _demand_one_a_line(text: bytes, rows: int) -> None:
     breaks = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
     _demand(between == rows - 1)
     _demand(between == breaks.size - text.endswith(b"}" + end))
-    _demand(int(np.diff(breaks, prepend=-1, append=len(text) - 1).max()) <= LONGEST_LINE)
+    _demand(int(np.diff(breaks, prepend=-1, append=len(text) - 1).max()) <= MAX_LINE_BYTES)
 
 
 # ---- from rows to columns

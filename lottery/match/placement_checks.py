@@ -78,7 +78,7 @@ def seats_kept(record: Record) -> Iterator[Complaint]:
     for program, _, group, _, _ in record.groups():
         placed = placements[program.id, group.name]
         if placed > group.seats:
-            text = f"group {group.name} has {group.seats} seats, but {placed} placements"
+            text = f"group {group.name} has more placements ({placed}) than seats ({group.seats})"
             yield Complaint(Rule.SEATS, None, program.id, text)
 
 
