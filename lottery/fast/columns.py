@@ -100,8 +100,8 @@ class Columns:
 
     `ranking[ranking_start[i]:ranking_start[i + 1]]` has the programs that applicant i ranks, as indices in the list of
     programs sorted by id. `at_applicant`, `at_school` and `at_facts` have one element for each applicant and school
-    with facts, sorted by applicant. `holds_program` and `holds_group` (an index in the program's precedence) are NONE for
-    applicants without a held seat.
+    with facts, sorted by applicant. `holds_program` and `holds_group` (an index in the program's precedence) are NONE
+    for applicants without a held seat.
     """
 
     tickets: Sequence[str]
