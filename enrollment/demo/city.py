@@ -9,7 +9,7 @@ import shapely
 from lottery.generate.applicants import Applying
 from lottery.generate.city import BLOCKS, GRADES, HALF_MILE, City, School, Sector, city_of_schools
 from lottery.generate.dice import Dice, key_of
-from lottery.generate.families import LONGEST_LIST, Families
+from lottery.generate.families import MAX_CHOICES, Families
 from lottery.generate.programs import condition_of, fills, program_id, seats_of
 from lottery.generate.rules import Neighborhood, ReserveRule, Rules, rules_of
 from lottery.market.canonical import Json
@@ -273,7 +273,7 @@ def _feature(name: str, shape: shapely.Geometry) -> dict[str, object]:
 def _families(
     city: City, rules: Sequence[Rules], taking: Sequence[ParticipatingSchool], children: int
 ) -> Iterator[Family]:
-    invented = Families(city, rules, seed=SEED, longest=LONGEST_LIST, siblings=True)
+    invented = Families(city, rules, seed=SEED, longest=MAX_CHOICES, siblings=True)
     homes = _Homes(city, rules)
     offered = {str(program["id"]) for school in taking if school.takes_part for program in school.programs}
     looked_at = {school.id: _facts_of(rule) for school, rule in zip(city.schools, rules, strict=True)}

@@ -259,9 +259,9 @@ def test_generate_makes_a_city_and_the_summer_after_it(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "nothing says how large the market is"),
+        ([], "the size of the market is missing"),
         (["--programs", "0"], "programs is 0; give 1 or more"),
-        (["--programs", "5", "--schools", "2"], "both programs and schools"),
+        (["--programs", "5", "--schools", "2"], "programs and schools both"),
         (["--schools", "2", "--shape", "uniform"], "a uniform market has no schools"),
         (["--programs", "5", "--round", "backfill"], "--round backfill and --after go together"),
     ],
