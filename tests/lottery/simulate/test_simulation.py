@@ -32,7 +32,7 @@ from lottery.progress import Step
 from lottery.simulate.simulation import RANK_BITS, Simulated, Simulation, Tally, prepare, simulate
 from lottery.simulate.table import COLUMNS, FORMATS, table_of
 from markets import BACKFILL, EARLIER, EARLIER_SEEDS, MAIN, backfill_markets, seeds
-from oracle import Applicant, Market, Near, Place, Program, Round, Standing, deferred_acceptance, met
+from oracle import Applicant, Market, Place, Program, Round, SiblingSchools, Standing, deferred_acceptance, met
 from simulated_markets import all_markets, examples, places_in
 
 SEED = b"s" * 32
@@ -100,7 +100,7 @@ class Replay(NamedTuple):
     this: Round
     placed: dict[str, Place]
     wishes: dict[str, dict[Place, Standing]]
-    near: dict[str, Near]  # by grade
+    near: dict[str, SiblingSchools]  # by grade
 
     def seats_by_class(self) -> Counter[tuple[Place, int]]:
         return Counter((place, self.wishes[ticket][place].priority) for ticket, place in self.placed.items())
@@ -127,7 +127,7 @@ def replayed(this: Round) -> Replay:
     }
     replay = Replay(this, {}, {}, {})
     for grade in this.grades():
-        near = this.near(replay.placed)
+        near = this.sibling_schools(replay.placed)
         of_grade = {applicant["id"]: this.wishes(applicant, near) for applicant in this.applicants(grade)}
         for place, tickets in deferred_acceptance(of_grade, seats).items():
             replay.placed.update(dict.fromkeys(tickets, place))
