@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.engine import Prepared, prepare_flat
 from benchmarks.measuring import MIB, in_turn, in_words, machine
-from lottery.fast import kernel
+from lottery.fast import deferred_acceptance as kernel
 from lottery.fast.columns import NONE, Words
 from lottery.fast.engine import Matched, Ranks, match_on
 
@@ -37,7 +37,7 @@ IN_CACHE = 4_000
 DRAWS = 50
 """Of that market."""
 
-LOOP = "accept_and_refuse"
+LOOP = "propose_until_settled"
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 VARIED: Mapping[str, Sequence[int]] = {"IN_FLIGHT": (1, 4, 8, 16), "AT_DOORS": (1, 2, 4, 8), "BRANCHES": (2, 4, 8)}
 """Constants of the kernel, as far as it has them, and what else they could be."""
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = (*SIZES, *((LARGE,) if options.full else ()))
     print(f"{machine()}; caches {caches()}\n")
     markets = {applicants: prepare_flat(applicants) for applicants in sizes}
-    print("| applicants | proposals each | rows, heaps, cutoffs | a proposal | in cache | waiting | parts |")
+    print("| applicants | proposals each | lists, heaps, cutoffs | a proposal | in cache | waiting | parts |")
     print("|---|---|---|---|---|---|---|")
     at_hand = small_market()
     for prepared in markets.values():
@@ -91,14 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def line(prepared: Prepared, at_hand: AtHand, rounds: int) -> str:
     """Return a market's line of the first table."""
     matched, small = prepared.solve(), at_hand.solve()
-    with timed(LOOP) as accept, timed("settle") as settle:
+    with timed(LOOP) as accept, timed("place_by_cutoffs") as settle:
         whole, _, gather = in_turn(rounds, prepared.solve, at_hand.solve, prepared.gather)
     turn = 1 + len(at_hand.draws)  # calls of a round: the market's own, then those of the small one
     accepting, settling = median(accept[::turn]), median(settle[::turn])
     in_cache = median(sum(accept[first + 1 : first + turn]) for first in range(0, len(accept), turn)) / small
     applicants, asked = len(prepared.market.applicants), proposals(matched)
     each = accepting / asked
-    sizes = (matched.turns[0].rows.words.nbytes, matched.seated.nbytes, matched.cutoff.nbytes)
+    admissions = matched.admissions
+    sizes = (matched.turns[0].lists.words.nbytes, admissions.admitted.nbytes, admissions.cutoff.nbytes)
     return (
         f"| {applicants:,} | {asked / applicants:.2f} | {', '.join(f'{size / MIB:.2f}' for size in sizes)} MiB "
         f"| {1e9 * each:.1f} ns | {1e9 * in_cache:.1f} ns | {100 * (1 - in_cache / each):.0f} % "
@@ -108,13 +109,13 @@ def line(prepared: Prepared, at_hand: AtHand, rounds: int) -> str:
 
 
 def proposals(matched: Matched) -> int:
-    """Count the proposals of a match: the slots of everybody's row up to where they ended."""
+    """Count the proposals of a match: the candidates of every proposal list up to the placement."""
     total = 0
     for turn in matched.turns:
-        starts, words = turn.rows.starts, turn.rows.words
+        starts, words = turn.lists.starts, turn.lists.words
         last = starts[1:] - 3  # before END and the applicant
-        slot_of = matched.slot_of[words[starts[1:] - 1]]
-        total += int((np.where(slot_of == NONE, last, slot_of) - starts[:-1] + 1).sum())
+        candidate_of = matched.candidate_of[words[starts[1:] - 1]]
+        total += int((np.where(candidate_of == NONE, last, candidate_of) - starts[:-1] + 1).sum())
     return total
 
 
@@ -181,15 +182,15 @@ def counted() -> str:
 
     def call(array: Words, place: object) -> None:  # noqa: ARG001
         nonlocal again
-        again += array is prepared.compiled.rows[0].words
+        again += array is prepared.compiled.lists[0].words
 
     with patch.object(kernel, LOOP, rebuilt(LOOP, {"prefetch": call}, lambda function, _: function)):
         matched = prepared.solve()
-    asked, seats = proposals(matched), int(matched.filled.sum())
+    asked, seats = proposals(matched), int(matched.admissions.filled.sum())
     return (
         f"Of {asked / COUNTED:.2f} proposals of each of {COUNTED:,} applicants {seats / COUNTED:.2f} end in a seat, "
         f"{(asked - seats - again) / COUNTED:.2f} are refused at once, {again / COUNTED:.2f} later, when somebody "
-        "better came: then the applicant's row has to come from memory once more."
+        "better came: then the applicant's proposal list has to come from memory once more."
     )
 
 

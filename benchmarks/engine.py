@@ -43,7 +43,7 @@ FEW_ROUNDS = 3
 DRAWS, DRAWS_IN_PARALLEL, PROCESSES = 25, 1_000, 2
 
 
-class Uncoupled(AssertionError):
+class OutcomesDiffer(AssertionError):
     """The two engines give different outcomes, so that one of them is wrong."""
 
 
@@ -124,9 +124,9 @@ def against_gather(prepared: Prepared, rounds: int) -> Compared:
 
 def uniform(applicants: int, rounds: int) -> Row:
     """Solve the hard case: all programs liked alike."""
-    held = against_gather(prepare_flat(applicants), rounds)
+    compared = against_gather(prepare_flat(applicants), rounds)
     work = f"solve, {applicants:,} applicants × 10 uniform choices, {applicants // 100:,} programs, to one numpy gather"
-    return Row(work, str(held), "at most 8 ×")
+    return Row(work, str(compared), "at most 8 ×")
 
 
 def harder(applicants: int, rounds: int) -> Iterator[Row]:
@@ -156,10 +156,12 @@ def against_reference(prepared: Prepared, rounds: int) -> Row:
 
 
 def propose(market: Market, draw: Draw) -> None:
-    """Let everybody propose in the reference engine, and write nothing down."""
+    """Run the proposals of the reference engine without an outcome."""
     standings = Standings(market, draw)
-    fillings = {program.id: reference.Filling(program, standings.groups[program.id]) for program in market.programs}
-    reference.match_together(market.applicants, fillings, standings, {})
+    admissions = {
+        program.id: reference.ProgramAdmissions(program, standings.groups[program.id]) for program in market.programs
+    }
+    reference.propose_until_settled(market.applicants, admissions, standings, {})
 
 
 def whole_against_reference(applicants: int, rounds: int) -> Row:
@@ -167,7 +169,7 @@ def whole_against_reference(applicants: int, rounds: int) -> Row:
     market = as_market(flat_market(applicants))
     ours, theirs = engine.match(market, seed=SEED), reference.match(market, seed=SEED)
     if ours.to_bytes() != theirs.to_bytes():
-        raise Uncoupled
+        raise OutcomesDiffer
     fast, plain = in_turn(rounds, lambda: engine.match(market, seed=SEED), lambda: reference.match(market, seed=SEED))
     return Row(
         f"market in memory to outcome, numbers and digest included, {applicants:,} × 10, to the reference engine",
@@ -179,7 +181,7 @@ def whole_against_reference(applicants: int, rounds: int) -> Row:
 def against_heaps(prepared: Prepared, rounds: int) -> Row:
     """Hold the solve against the textbook's loop, written in Python with `heapq`."""
     lists = as_lists(prepared.market, prepared.ranks)
-    placed = ([claim[-1] for claim in held] for held in heap_loop(lists))
+    placed = ([proposal[-1] for proposal in heap] for heap in heap_loop(lists))
     refuse_difference(prepared.compiled, prepared.solve(), placed)
     plain, fast = in_turn(rounds, lambda: heap_loop(lists), prepared.solve)
     return Row(

@@ -52,17 +52,17 @@ def as_lists(market: MarketInColumns, ranks: Ranks) -> Lists:
 
 def heap_loop(lists: Lists) -> Sequence[Sequence[tuple[int, int, int]]]:
     """Run deferred acceptance as a textbook would in Python; return each program's heap, applicants last."""
-    held: list[list[tuple[int, int, int]]] = [[] for _ in lists.seats]
-    still_to_ask = [iter(ranking) for ranking in lists.rankings]
+    admitted: list[list[tuple[int, int, int]]] = [[] for _ in lists.seats]
+    programs_left = [iter(ranking) for ranking in lists.rankings]
     for first in range(len(lists.rankings)):
         applicant = first
-        while (program := next(still_to_ask[applicant], None)) is not None:
-            claim = (-lists.classes[program][lists.flags[applicant]], -lists.ranks[applicant], applicant)
-            if len(held[program]) < lists.seats[program]:
-                heappush(held[program], claim)
+        while (program := next(programs_left[applicant], None)) is not None:
+            proposal = (-lists.classes[program][lists.flags[applicant]], -lists.ranks[applicant], applicant)
+            if len(admitted[program]) < lists.seats[program]:
+                heappush(admitted[program], proposal)
                 break
-            applicant = heappushpop(held[program], claim)[-1]
-    return held
+            applicant = heappushpop(admitted[program], proposal)[-1]
+    return admitted
 
 
 class Player(Protocol):
@@ -100,13 +100,13 @@ def matching_here() -> str | None:
 
 def game_of(lists: Lists) -> Game:
     """Make a hospital-resident game of a market: each program ranks those who rank it, by class, then by rank."""
-    asking: list[list[int]] = [[] for _ in lists.seats]
+    applicants_at: list[list[int]] = [[] for _ in lists.seats]
     for applicant, ranking in enumerate(lists.rankings):
         for program in ranking:
-            asking[program].append(applicant)
+            applicants_at[program].append(applicant)
     orders = {
         program: sorted(its, key=lambda one: (lists.classes[program][lists.flags[one]], lists.ranks[one]))
-        for program, its in enumerate(asking)
+        for program, its in enumerate(applicants_at)
     }
     games = cast("Games", import_module("matching.games").HospitalResident)
     return games.create_from_dictionaries(dict(enumerate(lists.rankings)), orders, dict(enumerate(lists.seats)))

@@ -1,4 +1,4 @@
-"""`python -m lottery`."""
+"""Run the command line as `python -m lottery`."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The engines that can match a market; whichever is asked, the outcome has the same bytes.
+"""Choose the engine that matches a market. Every engine gives the same bytes.
 
-The fast one, and all that stands on it, is loaded when it is first asked for: an auditor needs Python alone.
+The fast engine is imported at its first use, so an auditor needs only Python.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,11 @@ FAST_NEEDS = ("msgspec", "numba", "numpy")
 
 
 class MissingEngine(ImportError):
-    """An engine is asked for that is not installed here; the message says what to do."""
+    """The engine is not installed. The message says what to do."""
 
 
 def engine_here() -> Engine:
-    """Return the fast engine where what it needs is installed, else the reference, which needs Python alone."""
+    """Return the fast engine if its packages are installed, otherwise the reference engine."""
     return Engine.FAST if all(map(find_spec, FAST_NEEDS)) else Engine.REFERENCE
 
 
@@ -47,16 +47,16 @@ def match_market(
 ) -> Outcome:
     """Match a market's applicants to its seats.
 
-    `seed` is this round's, 32 bytes; `seeds` are those of earlier rounds in which applicants were drawn. Without a name
-    it is the fast engine where it is installed.
+    `seed` is this round's seed, 32 bytes. `seeds` has the seeds of earlier rounds in which applicants were drawn.
+    Without `engine`, the fast engine matches if it is installed.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes, or one is missing.
-        ValueError: if there is no engine of that name.
-        MissingEngine: if the fast engine is asked for and what it needs is not installed.
+        UnusableSeed: if a seed is missing or is not 32 bytes long.
+        ValueError: if no engine has this name.
+        MissingEngine: if the fast engine is chosen and its packages are not installed.
     """
-    asked = engine_here() if engine is None else Engine(engine)
-    if asked is Engine.REFERENCE:
+    chosen = engine_here() if engine is None else Engine(engine)
+    if chosen is Engine.REFERENCE:
         return reference.match(market, seed=seed, seeds=seeds, track=track)
     refuse_without_fast_engine()
     from lottery.fast import engine as fast
@@ -73,15 +73,15 @@ def simulate_market(
     workers: int = 1,
     track: Track = untracked,
 ) -> "Simulated":
-    """Match a market on many draws that are no official ones, in this process or on `workers` others.
+    """Match a market on many simulated draws, in this process or in `workers` other processes.
 
-    `seed` is of the simulation, 32 bytes; `seeds` are those of rounds whose numbers are the true ones in every draw.
-    The same seed gives the same counts, whatever `workers` is.
+    `seed` is the seed of the simulation, 32 bytes. `seeds` has the seeds of rounds whose official numbers count in
+    every draw. The same seed gives the same counts for any number of workers.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes.
-        ValueError: if there are no draws.
-        MissingEngine: if what the fast engine needs is not installed.
+        UnusableSeed: if a seed is not 32 bytes long.
+        ValueError: if `draws` is less than 1.
+        MissingEngine: if the packages of the fast engine are not installed.
         WorkerLost: if a worker process ends early.
     """
     refuse_without_fast_engine()
@@ -92,10 +92,12 @@ def simulate_market(
 
 
 def refuse_without_fast_engine() -> None:
-    """Refuse to go on where the fast engine is not installed.
+    """Check that the fast engine is installed.
 
     Raises:
-        MissingEngine: if it is not.
+        MissingEngine: if the fast engine is not installed.
     """
     if engine_here() is not Engine.FAST:
-        raise MissingEngine(f"the fast engine needs {', '.join(FAST_NEEDS)}; install them, or ask for the reference")
+        raise MissingEngine(
+            f"the fast engine needs {', '.join(FAST_NEEDS)}; install them or choose the reference engine"
+        )

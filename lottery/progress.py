@@ -1,4 +1,4 @@
-"""A way for long work to say how far it is, without knowing who listens."""
+"""Report the progress of long work."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -7,12 +7,12 @@ Step = TypeVar("Step")
 
 
 class Track(Protocol):
-    """Something that watches steps go by."""
+    """A function that watches the steps of long work."""
 
     def __call__(self, steps: Iterable[Step], work: str, total: int | None) -> Iterable[Step]:
-        """Pass the steps on one by one; a listener may count them against `total` under the title `work`."""
+        """Yield the steps one by one. `work` is a title, and `total` is the number of steps, if known."""
 
 
 def untracked(steps: Iterable[Step], work: str, total: int | None) -> Iterable[Step]:  # noqa: ARG001
-    """Pass things on, with nobody listening."""
+    """Return the steps without reporting progress."""
     return steps

@@ -8,7 +8,7 @@ from enrollment.demo.zone_map import degrees
 from lottery.generate.applicants import Applying
 from lottery.generate.city import GRADES, City
 from lottery.generate.dice import Dice, key_of
-from lottery.generate.families import LONGEST_LIST, Families
+from lottery.generate.families import MAX_CHOICES, Families
 from lottery.generate.rules import Rules
 from lottery.market.canonical import Json
 
@@ -65,7 +65,7 @@ def families_of(
     city: City, rules: Sequence[Rules], schools: Sequence[ParticipatingSchool], children: int, *, seed: int
 ) -> Iterator[Family]:
     """Yield the families of the city's children."""
-    invented = Families(city, rules, seed=seed, longest=LONGEST_LIST, siblings=True)
+    invented = Families(city, rules, seed=seed, longest=MAX_CHOICES, siblings=True)
     homes = _Homes(city, rules)
     offered = {str(program["id"]) for school in schools if school.takes_part for program in school.programs}
     used_facts = {school.id: _facts_of(rule) for school, rule in zip(city.schools, rules, strict=True)}

@@ -13,8 +13,9 @@ from lottery.market.json_reader import Fault, UnusableInput
 from lottery.market.model import Kind, Market
 from lottery.market.outcome import Outcome
 from lottery.market.reader import read_market
+from lottery.match.complaints import Complaint, Rule
 from lottery.match.lottery_numbers import UnusableSeed
-from lottery.match.verify import CHECKS, Complaint, Rule, verify
+from lottery.match.verify import CHECKS, verify
 from lottery.progress import Track, untracked
 
 DONE, REFUSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -61,7 +62,7 @@ def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
 
 
 def _make_ready() -> None:
-    from lottery.fast.kernel import make_ready
+    from lottery.fast.ranking_loops import make_ready
 
     make_ready()
 

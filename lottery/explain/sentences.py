@@ -178,9 +178,9 @@ def _title(at: AtProgram, language: Language) -> str:
     seat = decisions & GIVEN
     if at.choice is None:
         return (
-            language.say("CycleNow seat: {program}, kept", program=name)
+            language.say("Held seat: {program}, kept", program=name)
             if seat
-            else language.say("CycleNow seat: {program}, given up for a higher place", program=name)
+            else language.say("Held seat: {program}, given up for a higher place", program=name)
         )
     if seat:
         return language.say("Choice {choice}: {program}, seat given", choice=at.choice, program=name)

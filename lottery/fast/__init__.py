@@ -1,1 +1,1 @@
-"""The fast engine: the same outcomes as `lottery.match`, on arrays and compiled loops."""
+"""Match with arrays and compiled loops, with the same outcomes as `lottery.match`."""

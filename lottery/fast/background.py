@@ -1,4 +1,4 @@
-"""A market read in a process beside this one, which makes ready to match it meanwhile: each takes half a second."""
+"""Read a market in a second process while this process starts the compiler. Each takes half a second."""
 
 import multiprocessing
 import signal
@@ -12,12 +12,12 @@ from lottery.market.json_reader import UnusableInput
 
 
 def load_beside(path: str, make_ready: Callable[[], None]) -> MarketInColumns:
-    """Read a market as `load_columns` does, while `make_ready` runs.
+    """Read a market like `load_columns` while `make_ready` runs.
 
-    Where the system cannot split a process in two, one comes after the other.
+    Where the system cannot fork a process, the two run one after the other.
 
     Raises:
-        UnusableInput: with every fault found.
+        UnusableInput: with every fault.
     """
     if sys.platform != "linux":
         make_ready()
@@ -30,7 +30,7 @@ def load_beside(path: str, make_ready: Callable[[], None]) -> MarketInColumns:
     make_ready()
     try:
         read: MarketInColumns | UnusableInput = receiving.recv()
-    except EOFError:  # the reader is gone, perhaps for want of memory
+    except EOFError:  # the second process ended, perhaps without memory
         read = load_columns(path)
     reader.join()
     if isinstance(read, UnusableInput):
@@ -39,7 +39,7 @@ def load_beside(path: str, make_ready: Callable[[], None]) -> MarketInColumns:
 
 
 def _read(path: str, sending: "Connection[MarketInColumns | UnusableInput, None]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is for the other process to answer
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the first process handles an interrupt
     try:
         sending.send(load_columns(path))
     except UnusableInput as refusal:

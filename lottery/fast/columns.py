@@ -1,6 +1,6 @@
-"""A market's applicants as columns: one flat array for each fact, equal sets of facts told once.
+"""Hold a market's applicants as columns: one flat array for each fact, and equal sets of facts once.
 
-Columns are in the order of tickets, so that an applicant's index stands for the ticket wherever tickets are compared.
+Columns are in the order of tickets, so an applicant's index replaces the ticket in every comparison.
 """
 
 from collections import defaultdict
@@ -22,17 +22,17 @@ Truths: TypeAlias = NDArray[np.bool_]
 Words: TypeAlias = NDArray[np.uint32] | NDArray[np.int64]
 
 NONE = -1
-"""Stands in a column where an applicant has nothing there."""
+"""Stands in a column for a missing value."""
 
 Word = TypeVar("Word", bound=Hashable)
 
 
 class FactSet(Collection[str], Hashable, Protocol):
-    """Facts without repeats, in any hashable form."""
+    """A collection of facts without repeats, in any hashable form."""
 
 
-class CycleNow(Protocol):
-    """A held seat, as it is in a market or in a file."""
+class HeldSeatRow(Protocol):
+    """A held seat in a market or in a file."""
 
     @property
     def program(self) -> str: ...  # noqa: D102
@@ -42,7 +42,7 @@ class CycleNow(Protocol):
 
 
 class Row(Protocol):
-    """An applicant as it is in a market or in a file, with every default filled in."""
+    """An applicant in a market or in a file, with every default filled in."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -75,7 +75,7 @@ class Row(Protocol):
     def late(self) -> bool: ...  # noqa: D102
 
     @property
-    def holds(self) -> CycleNow | None: ...  # noqa: D102
+    def holds(self) -> HeldSeatRow | None: ...  # noqa: D102
 
     @property
     def drawn_in(self) -> str: ...  # noqa: D102
@@ -83,13 +83,13 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Coded(Generic[Word]):
-    """A column of few different words: `codes[i]` is the place in `words` of what applicant i has, or NONE."""
+    """A column with few different words. `codes[i]` is the index in `words` of applicant i's word, or NONE."""
 
     words: tuple[Word, ...]
     codes: Int32s
 
     def word(self, index: int) -> Word | None:
-        """Return the word of one applicant."""
+        """Return one applicant's word, or None."""
         code = int(self.codes[index])
         return None if code == NONE else self.words[code]
 
@@ -98,9 +98,10 @@ class Coded(Generic[Word]):
 class Columns:
     """Applicants, sorted by ticket.
 
-    `ranking[ranking_start[i]:ranking_start[i + 1]]` are the programs that applicant i ranks, as places in the list of
-    programs sorted by id. Facts at single schools are rows of three: applicant, school and set of facts, sorted by the
-    first. `holds_program` and `holds_group` (a place in the program's precedence) are NONE for most.
+    `ranking[ranking_start[i]:ranking_start[i + 1]]` has the programs that applicant i ranks, as indices in the list of
+    programs sorted by id. `at_applicant`, `at_school` and `at_facts` have one element for each applicant and school
+    with facts, sorted by applicant. `holds_program` and `holds_group` (an index in the program's precedence) are NONE
+    for applicants without a held seat.
     """
 
     tickets: Sequence[str]
@@ -121,13 +122,13 @@ class Columns:
     holds_group: Int32s
 
     def __len__(self) -> int:
-        """Return how many applicants there are."""
+        """Return the number of applicants."""
         return len(self.tickets)
 
 
 @dataclass(frozen=True, slots=True)
 class MarketInColumns:
-    """A market whose applicants are columns; `digest` is that of its canonical form."""
+    """A market whose applicants are columns. `digest` is the digest of the market's canonical form."""
 
     round: Round
     policy: Policy
@@ -144,10 +145,10 @@ def in_columns(market: Market) -> MarketInColumns:
 
 
 def columns_of(rows: Sequence[Row], programs: Sequence[Program]) -> Columns:
-    """Turn applicants that are sorted by ticket into columns; `programs` are sorted by id.
+    """Turn applicants, sorted by ticket, into columns. `programs` must be sorted by id.
 
     Raises:
-        KeyError: if a ranking or a held seat names no program, or a held seat no group of it.
+        KeyError: if a ranking or a held seat names an unknown program or seat group.
     """
     place = {program.id: index for index, program in enumerate(programs)}
     lengths = np.fromiter((len(row.ranking) for row in rows), np.int64, len(rows))
@@ -176,36 +177,36 @@ def columns_of(rows: Sequence[Row], programs: Sequence[Program]) -> Columns:
 
 
 class Coding(Generic[Word]):
-    """Gives each different word a number, in the order in which they come, from one list of words to the next."""
+    """Numbers different words in the order of their first appearance, over several lists of words."""
 
     def __init__(self) -> None:
         self._places: defaultdict[Word | None, int] = defaultdict(count().__next__)
         self._places[None] = NONE
 
     def __len__(self) -> int:
-        """Return how many different words there are so far."""
+        """Return the number of different words so far."""
         return len(self._places) - 1
 
     def codes(self, words: Sequence[Word | None]) -> Int32s:
-        """Return the numbers of words, and NONE for None."""
-        if words and all(map(is_, words, repeat(words[0]))):  # as where a file leaves a column out
+        """Return the number of each word, and NONE for None."""
+        if words and all(map(is_, words, repeat(words[0]))):  # as where a file leaves out a column
             return np.full(len(words), self._places[words[0]], np.int32)
         return np.fromiter(map(self._places.__getitem__, words), np.int32, len(words))
 
     def words(self, first: int = 0) -> tuple[Word, ...]:
-        """Return the different words, from that number on."""
+        """Return the different words, from number `first` on."""
         return tuple(word for word in islice(self._places, first + 1, None) if word is not None)
 
 
 def starts_of(lengths: Int32s | Int64s | Sequence[int]) -> Int64s:
-    """Return where each of some runs of these lengths begins, one after the other, and where the last one ends."""
+    """Return where each of several consecutive runs of these lengths begins, and where the last run ends."""
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
 
 
 def coded(words: Iterable[Word | None]) -> Coded[Word]:
-    """Give each different word a number, in the order in which they come."""
+    """Number different words in the order of their first appearance."""
     coding = Coding[Word]()
     codes = coding.codes(list(words))
     return Coded(coding.words(), codes)

@@ -1,4 +1,4 @@
-"""Conditions evaluated on columns: for many entries of rankings at once (lottery.md, section 2)."""
+"""Evaluate conditions on columns, for many entries of rankings at once (docs/reference/specification.md, section 2)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from lottery.market.rules import (
 
 
 class Finder:
-    """Finds, among the different sets of facts in a column, those with some word."""
+    """Finds the sets of facts in a column that contain a word."""
 
     def __init__(self, sets: Sequence[Collection[str]]) -> None:
         self._count = len(sets)
@@ -32,7 +32,7 @@ class Finder:
                 self._codes.setdefault(word, []).append(code)
 
     def having_any(self, words: Sequence[str]) -> Truths:
-        """Return for each code whether its set has one of the words; the last, for NONE, is false."""
+        """Return for each code whether its set has one of the words. The last element, for NONE, is false."""
         table = np.zeros(self._count + 1, np.bool_)
         for word in words:
             table[self._codes.get(word, [])] = True
@@ -41,7 +41,7 @@ class Finder:
 
 @dataclass(frozen=True, slots=True)
 class SomeEntries:
-    """Some entries of rankings: whose each is, and the code of that applicant's set of facts at the entry's school."""
+    """Some entries of rankings: the applicant of each, and the code of the applicant's facts at the entry's school."""
 
     applicants: Int32s
     at_facts: Int32s
@@ -49,7 +49,7 @@ class SomeEntries:
 
 @dataclass(frozen=True, slots=True)
 class Finders:
-    """One finder for each column that conditions look at."""
+    """One finder for each column that conditions read."""
 
     zones: Finder
     flags: Finder
@@ -68,17 +68,17 @@ def finders_of(applicants: Columns) -> Finders:
 
 
 class EntryFacts:
-    """What conditions look at, for some entries of rankings; what none of them looks at is not gathered."""
+    """The facts of some entries that conditions read. Facts are gathered only when a condition reads them."""
 
-    def __init__(self, finders: Finders, applicants: Columns, entries: SomeEntries, *, near: bool) -> None:
-        """`near` says for all of the entries whether a sibling was placed at the school."""
+    def __init__(self, finders: Finders, applicants: Columns, entries: SomeEntries, *, sibling_placed: bool) -> None:
+        """`sibling_placed` says, for all of the entries, whether a sibling was placed at the school."""
         self._finders = finders
         self._applicants = applicants
         self._entries = entries
-        self._near = near
+        self._sibling_placed = sibling_placed
 
     def meeting(self, condition: Condition) -> Truths:
-        """Return for each entry whether the condition holds."""
+        """Return for each entry whether the applicant meets the condition."""
         match condition:
             case ZoneIn(zones):
                 return self._finders.zones.having_any(zones)[self._zones]
@@ -89,7 +89,7 @@ class EntryFacts:
             case AttendsIn(schools):
                 return self._finders.attends.having_any(schools)[self._attends]
             case SiblingPlaced():
-                return np.full(self._entries.applicants.size, self._near)
+                return np.full(self._entries.applicants.size, self._sibling_placed)
             case AllOf(parts):
                 return self._all(parts)
             case AnyOf(parts):
@@ -100,7 +100,7 @@ class EntryFacts:
                 return np.ones(self._entries.applicants.size, np.bool_)
 
     def class_among(self, priorities: Sequence[PriorityClass]) -> Int32s:
-        """Return each entry's class: the place of the first whose condition holds, or one past the last."""
+        """Return the index of each entry's first class whose condition is met, or `len(priorities)`."""
         classes = np.full(self._entries.applicants.size, len(priorities), np.int32)
         for place in reversed(range(len(priorities))):
             classes[self.meeting(priorities[place].when)] = place

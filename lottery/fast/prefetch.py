@@ -1,4 +1,4 @@
-"""Calling a place of an array from memory before it is needed, which compiled code cannot say by itself."""
+"""Fetch an element of an array from memory before it is needed. Plain compiled code cannot ask for this."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
@@ -17,14 +17,14 @@ TO_READ, INTO_EVERY_CACHE, OF_VALUES = 0, 3, 1
 
 
 class Prefetch(Protocol):
-    """What compiled code calls."""
+    """The function that compiled code calls."""
 
     def __call__(self, array: Words, place: int | np.int64) -> None:
-        """Call a place of an array from memory, without waiting for it; past the array's end it does nothing."""
+        """Start to fetch an element of an array, and do not wait. Past the array's end this does nothing."""
 
 
 def _prefetch(_: object, array: types.Type, place: types.Type) -> tuple[Signature, Callable[..., ir.Value]]:
-    """Generate LLVM's instruction of that name."""
+    """Generate LLVM's `prefetch` instruction."""
 
     def generate(
         context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: Sequence[ir.Value]

@@ -1,1 +1,1 @@
-"""Invented cities and flat markets, from which `lottery.generate.generate` makes documents."""
+"""Invent cities and flat markets."""

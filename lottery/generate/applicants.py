@@ -1,4 +1,4 @@
-"""What an invented market is made of, whatever its shape."""
+"""Define the parts of an invented market of any shape."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -8,7 +8,7 @@ from lottery.market.canonical import Json
 
 
 class Applying(NamedTuple):
-    """An invented applicant: what is ranked, and everything else as `lottery-market/1` has it."""
+    """An invented applicant: the ranking, and the other facts in the form of `lottery-market/1`."""
 
     ticket: str
     grade: str
@@ -16,16 +16,16 @@ class Applying(NamedTuple):
     facts: Mapping[str, Json]
 
     def document(self) -> dict[str, Json]:
-        """Write the applicant as the format has it."""
+        """Return the applicant in the file's form."""
         return {"id": self.ticket, "grade": self.grade, "ranking": self.ranking, **self.facts}
 
 
 class Invented(Protocol):
-    """A market's lasting part, the same in every round, and the families around it."""
+    """The programs and families of a market, which are the same in every round."""
 
     @property
     def policy(self) -> Mapping[str, Json]:
-        """Return what the cycle settles for all schools."""
+        """Return the rules of the cycle for all schools."""
         ...
 
     @property
@@ -35,16 +35,16 @@ class Invented(Protocol):
 
     @property
     def screened(self) -> Collection[str]:
-        """Return the ids of the programs that choose by an order of their own."""
+        """Return the ids of the screened programs."""
         ...
 
     def programs(self) -> Iterator[dict[str, Json]]:
-        """Yield the programs as the format has them, without the orders of screened ones."""
+        """Yield the programs in the file's form, without the lists of screened programs."""
         ...
 
-    def applicants(self, whose: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
-        """Yield those among `number` applicants of the families called `whose` who matter for `grades`.
+    def applicants(self, families: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
+        """Yield the applicants for `grades` among `number` applicants of these families.
 
-        Others may come too.
+        Applicants for other grades may come too.
         """
         ...

@@ -1,4 +1,4 @@
-"""An invented city: neighborhoods in a plane, and schools of a district, of charter networks, and of their own."""
+"""Invent a city: neighborhoods in a plane, and schools of a district, of charter networks, and single charters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ APPLICANTS_BY_GRADE = {
     "11": 12,
     "12": 6,
 }
-"""Of a thousand applicants where every grade is offered: most of them where schools begin."""
+"""Applicants of each grade, per thousand, where every grade is offered. Most apply where schools begin."""
 
 BLOCKS = 64
-"""Blocks along a side of the city; a home is a block, and everybody in it lives at its middle."""
+"""Blocks along a side of the city. A home is a block, and its families live in the middle."""
 
 HALF_MILE = 805
 """Meters from a school to the edge of its ring."""
@@ -69,14 +69,14 @@ _KINDS = ("academy", "collegiate", "day-school", "montessori", "prep", "workshop
 
 
 class Sector(StrEnum):
-    """Who answers for a school."""
+    """The kind of operator of a school."""
 
     DISTRICT = "district"
     CHARTER = "charter"
 
 
 class Band(StrEnum):
-    """Which part of childhood a school is for."""
+    """The ages that a school serves."""
 
     ELEMENTARY = "elementary"
     MIDDLE = "middle"
@@ -84,7 +84,7 @@ class Band(StrEnum):
     WHOLE = "whole"
 
 
-# Nine schools in twenty are charters. Spans go round, so that small cities have some of each.
+# Nine schools in twenty are charters. Spans repeat in a cycle, so that small cities have some of each.
 _SECTORS = tuple(Sector.CHARTER if letter == "c" else Sector.DISTRICT for letter in "dcddcdcdcddcdcdcddcd")
 _SPANS: dict[Sector, tuple[tuple[Band, str, str], ...]] = {
     Sector.DISTRICT: (
@@ -121,7 +121,7 @@ _TURNS_TO_ALONE, _ALONE_TURNS = 10, (2, 5, 9)  # charters outside any network
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A neighborhood: the blocks nearest to its center. Shares are of a hundred families there."""
+    """A neighborhood: the blocks nearest to its center. Shares are percentages of its families."""
 
     name: str
     x: int
@@ -133,17 +133,17 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """A school: who runs it, where it stands, whom it is for, and how it is liked."""
+    """A school: its operator, place, grades and popularity."""
 
     id: str
     operator: str
     sector: Sector
-    turn: int  # how many schools of its sector came before it
+    turn: int  # the number of earlier schools in the sector
     band: Band
     grades: tuple[str, ...]
     x: int
     y: int
-    zones: tuple[str, ...]  # its attendance area, if it has one by its rules
+    zones: tuple[str, ...]  # the attendance area, if the rules have one
     popularity: int
     size: int
     screened: bool
@@ -156,12 +156,12 @@ class School:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """Zones and schools of a square of `side` meters; `homes` throws for a block by how many live there."""
+    """Zones and schools in a square of `side` meters. `homes` picks a block by its number of homes."""
 
     side: int
     zones: tuple[Zone, ...]
     schools: tuple[School, ...]
-    zone_of: tuple[int, ...]  # by block: which of the zones
+    zone_of: tuple[int, ...]  # by block: the index of the zone
     homes: Weighted[int]
 
     def middle_of(self, block: int) -> tuple[int, int]:
@@ -169,7 +169,7 @@ class City:
         return _middle_of(block, self.side)
 
     def blocks_around(self, school: School) -> list[int]:
-        """Return the blocks whose middle is within half a mile of a school."""
+        """Return the blocks whose middle is within half a mile of the school."""
         reach = HALF_MILE * BLOCKS // self.side + 1
         row, column = (place * BLOCKS // self.side for place in (school.y, school.x))
         near = [
@@ -180,14 +180,14 @@ class City:
         return [block for block in near if _square(self.middle_of(block), (school.x, school.y)) <= HALF_MILE**2]
 
     def grades(self) -> tuple[str, ...]:
-        """Return the grades that some school offers, youngest first."""
+        """Return the grades that at least one school offers, youngest first."""
         offered = {grade for school in self.schools for grade in school.grades}
         return tuple(grade for grade in GRADES if grade in offered)
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A school before it has a place or a name."""
+    """The grades of a school without a place or a name yet."""
 
     sector: Sector
     turn: int
@@ -196,12 +196,12 @@ class _Span:
 
 
 def city_of_schools(seed: int, schools: int) -> City:
-    """Invent a city of so many schools."""
+    """Invent a city with this number of schools."""
     return _city(seed, list(islice(_spans(), schools)))
 
 
 def city_of_programs(seed: int, programs: int) -> City:
-    """Invent a city of so many programs: the last school has only as many of its grades as are still wanted."""
+    """Invent a city with this number of programs. The last school may have fewer grades."""
     spans = []
     for span in _spans():
         grades = span.grades[:programs]
@@ -276,7 +276,7 @@ def _nearest(zones: Sequence[Zone], point: tuple[int, int]) -> int:
 def _areas(spans: Sequence[_Span], points: Sequence[tuple[int, int]], zones: Sequence[Zone]) -> list[list[str]]:
     """Return each school's neighborhood.
 
-    A zone belongs to the district's nearest school of each band; and to any school belong the two zones nearest to it.
+    Every school has the two nearest zones. Each zone also belongs to the nearest district school of each band.
     """
     areas = []
     for point in points:
@@ -318,12 +318,12 @@ def _school(
 
 
 def _is_screened(span: _Span) -> bool:
-    """Say whether a school chooses by its own order: every fourth high school and middle school of the district."""
+    """Return whether a school is screened: every fourth high school and middle school of the district."""
     return span.sector is Sector.DISTRICT and span.turn % _TURNS_TO_SCREENED in _SCREENED_TURNS
 
 
 def _name(dice: Dice, span: _Span, networks: int) -> tuple[str, str]:
-    """Return the operator and a name for the school, which another may have too."""
+    """Return the operator and a name for the school. Another school may have the same name."""
     if span.sector is Sector.DISTRICT:
         return Sector.DISTRICT.value, f"{dice.pick(_TREES)}-{dice.pick(_LANDS)}"
     if span.turn % _TURNS_TO_ALONE in _ALONE_TURNS:

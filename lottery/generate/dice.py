@@ -1,7 +1,7 @@
-"""Throws that come out the same on every machine: invented markets are made with them, and no lottery is drawn.
+"""Throw dice that give the same numbers on every machine, for invented markets. No lottery uses them.
 
-A throw hangs on a seed, a label and a number, and on nothing else, so that the parts of an invented city are
-independent: more families do not change a school.
+A throw depends only on a seed, a label and a number. So the parts of an invented city are independent: more families
+do not change a school.
 """
 
 from bisect import bisect_right
@@ -18,12 +18,12 @@ _WORD_BITS = 32
 
 
 def key_of(seed: int, *label: str | int) -> bytes:
-    """Return the key of the throws that belong to a seed, which may be any integer, and a label."""
+    """Return the key of the throws for a seed, which may be any integer, and a label."""
     return sha256("\0".join(("enroll-lottery/v1/generate", f"{seed:x}", *map(str, label))).encode()).digest()
 
 
 class Dice:
-    """An endless row of throws: SHA-256 over key, number and counter, eight words of 32 bits at a time."""
+    """An endless sequence of throws: SHA-256 of key, number and counter, in words of 32 bits."""
 
     __slots__ = ("_counter", "_key", "_words")
 
@@ -42,7 +42,7 @@ class Dice:
         return self._words.pop()
 
     def below(self, limit: int) -> int:
-        """Return a whole number from 0 to under `limit`, all as likely; `limit` far under 2^32."""
+        """Return a whole number from 0 to `limit` - 1, all equally likely. `limit` must be far below 2^32."""
         return self.word() * limit >> _WORD_BITS
 
     def between(self, least: int, most: int) -> int:
@@ -50,15 +50,15 @@ class Dice:
         return least + self.below(most - least + 1)
 
     def percent(self, share: int) -> bool:
-        """Say yes in `share` of 100 cases."""
+        """Return true in `share` of 100 cases."""
         return self.below(100) < share
 
     def pick(self, options: Sequence[Option]) -> Option:
-        """Return one of the options, all as likely."""
+        """Return one of the options, all equally likely."""
         return options[self.below(len(options))]
 
     def shuffled(self, options: Iterable[Option]) -> list[Option]:
-        """Return the options in a new order, all orders as likely (Fisher & Yates)."""
+        """Return the options in a new order, all orders equally likely (Fisher & Yates 1938)."""
         order = list(options)
         for last in range(len(order) - 1, 0, -1):
             other = self.below(last + 1)
@@ -71,7 +71,7 @@ class Dice:
 
 
 class Weighted(Generic[Option]):
-    """Options that are thrown for by weight."""
+    """Options with weights."""
 
     __slots__ = ("_bounds", "options")
 
@@ -80,23 +80,23 @@ class Weighted(Generic[Option]):
         self._bounds = list(accumulate(weights))
 
     def pick(self, dice: Dice) -> Option:
-        """Return one of the options, each as likely as its weight says."""
+        """Return one of the options, with a probability by weight."""
         return self.options[bisect_right(self._bounds, dice.below(self._bounds[-1]))]
 
     def pick_distinct(self, dice: Dice, count: int) -> list[Option]:
-        """Return `count` different options, at most all, in the order in which they came.
+        """Return `count` different options, or all of them, in the order in which they were picked.
 
-        The order is that of Plackett & Luce: each next one by its weight among those left. Weights are at least 1.
+        Each next option is picked by weight among the options left (Plackett & Luce). Weights must be at least 1.
         """
         if 2 * count > len(self.options):
-            return self._pick_and_strike(dice, min(count, len(self.options)))
+            return self._pick_and_remove(dice, min(count, len(self.options)))
         bounds, options = self._bounds, self.options
         places: dict[int, None] = {}
         while len(places) < count:
             places[bisect_right(bounds, dice.below(bounds[-1]))] = None
         return [options[place] for place in places]
 
-    def _pick_and_strike(self, dice: Dice, count: int) -> list[Option]:
+    def _pick_and_remove(self, dice: Dice, count: int) -> list[Option]:
         options, bounds = list(self.options), self._bounds
         weights = [bound - below for bound, below in zip(bounds, [0, *bounds], strict=False)]
         picked = []

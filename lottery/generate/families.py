@@ -1,4 +1,4 @@
-"""The families of an invented city: households, homes, facts, and what they rank."""
+"""Invent the families of a city: households, homes, facts and rankings."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ from lottery.generate.programs import program_id
 from lottery.generate.rules import Rules
 from lottery.market.canonical import Json
 
-LONGEST_LIST = 12
-"""Ranks that families may use unless a plan says otherwise, as in DC."""
+MAX_CHOICES = 12
+"""The most choices in a ranking, as in DC, unless a plan sets another number."""
 
-_LIST_LENGTHS = Weighted(range(1, LONGEST_LIST + 1), (17, 14, 15, 12, 10, 8, 5, 4, 3, 3, 1, 8))
+_LIST_LENGTHS = Weighted(range(1, MAX_CHOICES + 1), (17, 14, 15, 12, 10, 8, 5, 4, 3, 3, 1, 8))
 _CHILDREN = Weighted(range(1, 5), (81, 14, 4, 1))
 
-# Of a hundred ...
-_TWINS = 6  # next children of a household, so many enter the grade of the first
-_TOGETHER = 40  # households with several children, so many want them at one school
+# Percentages
+_TWINS = 6  # of the next children of a household: they enter the grade of the first child
+_TOGETHER = 40  # of the households with several children: they want one school
 _LATE = 4
 _SECOND_ADDRESS = 6
 _HOMELESS_AMONG_POOR = 7
@@ -31,23 +31,23 @@ _SIBLING_ATTENDS = 14
 _RANK_SIBLINGS_SCHOOL_FIRST = 85
 _RANK_NEIGHBORHOOD_SCHOOL_FIRST = 20
 _STAFF_CHILD = 1
-_AS_THE_ELDER = 75  # schools that one child of a household ranks, so many are ranked for the next
-_CLOSE_TO_HOME = 75  # choices, so many weigh the distance; the others are made by what is liked in the whole city
-_HOPE_FROM_OUTSIDE = 6  # choices of a school that considers its own zones only, so many are made from elsewhere
-_NOT_IN_SCHOOL = {"PK3": 100, "PK4": 70, "KG": 45}  # children who are to enter, so many are in no school
+_AS_THE_ELDER = 75  # of the schools that one child ranks: the next child of the household ranks them too
+_CLOSE_TO_HOME = 75  # of the choices: they depend on distance, and the others on popularity in the whole city
+_HOPE_FROM_OUTSIDE = 6  # of the choices of a school for its own zones only: they come from other zones
+_NOT_IN_SCHOOL = {"PK3": 100, "PK4": 70, "KG": 45}  # of the entering children: they attend no school
 _IN_A_NURSERY = 50
 _FROM_ELSEWHERE = 8
 
 _TRIES_FOR_A_CHOICE = 6
 
 _DICE_OF_A_HOUSEHOLD = 8
-"""One for the home, one for each of at most four children, and some to spare."""
+"""One for the home, one for each of up to four children, and three unused ones."""
 
 _BLOCKS_OF_A_SQUARE = 4
-"""Blocks along a side of a square, all of whose families see schools at the same distance."""
+"""Blocks along a side of a square. All families in a square have the same distance to a school."""
 
 _IN_SIGHT = 64
-"""Schools that the families of a square may rank for their distance."""
+"""Schools that the families of a square may choose by distance."""
 
 _FINENESS = 1 << 8
 
@@ -56,7 +56,7 @@ _FAR = {
     **dict.fromkeys(("06", "07", "08"), 2_000),
     **dict.fromkeys(GRADES[GRADES.index("09") :], 4_000),
 }
-"""Meters at which a school has a quarter of its pull left."""
+"""Meters at which a school keeps a quarter of its attraction."""
 
 _NURSERIES = (
     "busy-bees",
@@ -72,13 +72,13 @@ _NURSERIES = (
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """What the children of one home share."""
+    """The facts that the children of one home share."""
 
     id: str | None  # None where one child applies
     square: tuple[int, int]
     zones: list[str]
     flags: list[str]
-    at: Mapping[int, list[str]]  # by school: facts there
+    at: Mapping[int, list[str]]  # by school: the facts there
     siblings_school: int | None
     together: bool
     late: bool
@@ -110,9 +110,9 @@ class Families:
                 self._around[zone, grade].append(number)
         self._near: dict[tuple[tuple[int, int], str], Weighted[int]] = {}
 
-    def applicants(self, whose: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
-        """Yield those among `number` applicants of families called `whose` whose household has a child for `grades`."""
-        key = key_of(self._seed, whose)
+    def applicants(self, families: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
+        """Yield the applicants, among `number` of these families, whose household has a child for `grades`."""
+        key = key_of(self._seed, families)
         left = number
         for turn in count():
             if left <= 0:
@@ -120,7 +120,7 @@ class Families:
             dice = Dice(key, turn * _DICE_OF_A_HOUSEHOLD)
             wanted = self._wanted_grades(dice)
             if not grades.isdisjoint(wanted):
-                household = self._household(dice, f"{whose}-{turn}", wanted)
+                household = self._household(dice, f"{families}-{turn}", wanted)
                 elders: list[int] = []
                 for place, grade in enumerate(wanted[:left], start=1):
                     child = Dice(key, turn * _DICE_OF_A_HOUSEHOLD + place)
@@ -130,7 +130,7 @@ class Families:
             left -= len(wanted)
 
     def _wanted_grades(self, dice: Dice) -> list[str]:
-        """Return the grade that each applying child of a household is to enter: the same for twins only."""
+        """Return the grade of each applying child of a household. Only twins have the same grade."""
         grades = [self._grades.pick(dice)]
         for _ in range(_CHILDREN.pick(dice) - 1 if self._siblings else 0):
             twin = dice.percent(_TWINS)
@@ -171,7 +171,7 @@ class Families:
     def _applicant(
         self, dice: Dice, household: Household, grade: str, elders: Sequence[int]
     ) -> tuple[list[int], Applying]:
-        """Return the schools that a child ranks, and the applicant; `elders` are the schools that a sibling ranks."""
+        """Return the schools that a child ranks, and the applicant. `elders` has the schools that a sibling ranks."""
         ticket = dice.ticket()
         flags = [*household.flags, "sped"] if dice.percent(_SPECIAL_EDUCATION) else household.flags
         attends = self._present_school(dice, household, grade)
@@ -194,7 +194,7 @@ class Families:
         return ranked, Applying(ticket, grade, [programs[school] for school in ranked], facts)
 
     def _present_school(self, dice: Dice, household: Household, grade: str) -> str | None:
-        """Return a school with the grade before, most often a near one; or a nursery; or none."""
+        """Return a school with the grade below, mostly a near one, or a nursery, or None."""
         if dice.percent(_NOT_IN_SCHOOL.get(grade, 0)):
             return dice.pick(_NURSERIES) if dice.percent(_IN_A_NURSERY) else None
         before = GRADES[GRADES.index(grade) - 1]
@@ -203,10 +203,10 @@ class Families:
         return self._city.schools[self._near_to(household.square, before).pick(dice)].id
 
     def _ranked_schools(self, dice: Dice, household: Household, grade: str, wished: Iterable[int]) -> list[int]:
-        """Return the schools that a family ranks: those wished for, then others by their pull, best first.
+        """Return the schools that a family ranks: first the wished schools, then others by their attraction.
 
-        Each next choice is one among those left, as likely as its pull says: how it is liked, and mostly also how near
-        it is. That is a logit model of choice (Plackett and Luce).
+        Each next choice is a school among those left, with a probability by attraction: popularity, and mostly distance
+        too. This is a logit model of choice (Plackett & Luce).
         """
         offering = self._programs[grade]
         wanted = min(self._list_length(dice), len(offering))
@@ -222,8 +222,8 @@ class Families:
 
     def _list_length(self, dice: Dice) -> int:
         length = _LIST_LENGTHS.pick(dice)
-        if length == LONGEST_LIST < self._longest:
-            return dice.between(LONGEST_LIST, self._longest)
+        if length == MAX_CHOICES < self._longest:
+            return dice.between(MAX_CHOICES, self._longest)
         return min(length, self._longest)
 
     def _hopes_for(self, dice: Dice, household: Household, school: int) -> bool:
@@ -231,7 +231,7 @@ class Families:
         return zones is None or not zones.isdisjoint(household.zones) or dice.percent(_HOPE_FROM_OUTSIDE)
 
     def _near_to(self, square: tuple[int, int], grade: str) -> Weighted[int]:
-        """Return the schools with the most pull on the families of a square: liked and near."""
+        """Return the schools with the most attraction for the families of a square."""
         near = self._near.get((square, grade))
         if near is None:
             near = self._near[square, grade] = self._by_pull(square, grade)
@@ -251,7 +251,7 @@ class Families:
 
 
 def _rings_by_block(city: City, rules: Sequence[Rules]) -> dict[int, list[str]]:
-    """Return for each block the rings in which it lies, of schools whose rules ask for theirs."""
+    """Return the rings of each block, for schools whose rules use their ring."""
     rings: dict[int, list[str]] = defaultdict(list)
     for school, rule in zip(city.schools, rules, strict=True):
         if school.ring in rule.zones():

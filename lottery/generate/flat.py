@@ -1,4 +1,4 @@
-"""An invented market without a city: one grade, programs side by side; for measuring, and for hard cases."""
+"""Invent a market without a city: one grade and equal programs, for measurements and hard cases."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -8,12 +8,12 @@ from lottery.generate.dice import Dice, Weighted, key_of
 from lottery.market.canonical import Json
 
 GRADE = "KG"
-LONGEST_LIST = 10
+MAX_CHOICES = 10
 
 _FLAGS = ("c0", "c1", "c2", "c3")
 _SEATS_FOR_TEN = 9
-_TWINS = 10  # of a hundred applicants, so many have a twin
-_TOGETHER = 40  # of a hundred pairs, so many want to be together
+_TWINS = 10  # percent of the applicants have a twin
+_TOGETHER = 40  # percent of the pairs want to be together
 _ZIPF = 10_000_000
 
 _RESERVES: Sequence[Sequence[Mapping[str, Json]]] = (
@@ -27,18 +27,18 @@ _RESERVES: Sequence[Sequence[Mapping[str, Json]]] = (
 
 
 def equally_liked(programs: int) -> list[int]:
-    """Return weights of programs that are all as likely to be ranked."""
+    """Return weights of programs that are equally popular."""
     return [1] * programs
 
 
 def zipf_liked(programs: int, seed: int) -> list[int]:
-    """Return weights by Zipf's law: the n-th best liked is ranked an n-th as often as the best liked."""
+    """Return weights by Zipf's law: the n-th most popular program has 1/n of the highest weight."""
     places = Dice(key_of(seed, "popularity")).shuffled(range(1, programs + 1))
     return [_ZIPF // place + 1 for place in places]
 
 
 class FlatMarket:
-    """Programs with weights by which they are ranked, seats for nine in ten, and applicants with one flag of four."""
+    """Programs with weights, seats for nine in ten applicants, and applicants with one of four flags."""
 
     def __init__(
         self, weights: Sequence[int], *, applicants: int, choices: int, seed: int, reserves: bool, siblings: bool
@@ -61,14 +61,14 @@ class FlatMarket:
         self.screened: Sequence[str] = ()
 
     def programs(self) -> Iterator[dict[str, Json]]:
-        """Yield the programs, each a school of its own."""
+        """Yield the programs, each in its own school."""
         for number, (program, seats) in enumerate(zip(self._ids, self._seats, strict=True)):
             yield {
                 "id": program,
                 "school": program,
                 "grade": GRADE,
                 "seats": seats,
-                # Each program orders the flags its own way: who stands well here may not there, so chains are long.
+                # Each program has its own order of the flags, so that rejection chains are long.
                 "priorities": [
                     {"name": flag, "when": {"has": flag}}
                     for flag in Dice(key_of(self._seed, "classes", number)).shuffled(_FLAGS)
@@ -76,15 +76,15 @@ class FlatMarket:
                 **(self._reserves_of(number) if self._reserves else {}),
             }
 
-    def applicants(self, whose: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:  # noqa: ARG002
-        """Yield `number` applicants of the families called `whose`; all are of one grade."""
-        key, pairs = key_of(self._seed, whose), key_of(self._seed, whose, "pair")
+    def applicants(self, families: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:  # noqa: ARG002
+        """Yield `number` applicants of these families, all of one grade."""
+        key, pairs = key_of(self._seed, families), key_of(self._seed, families, "pair")
         for turn in range(number):
             dice = Dice(key, turn)
             ticket = dice.ticket()
             facts: dict[str, Json] = {"flags": [dice.pick(_FLAGS)]}
             if self._siblings:
-                facts |= _household(Dice(pairs, turn // 2), f"{whose}-{turn // 2}")
+                facts |= _household(Dice(pairs, turn // 2), f"{families}-{turn // 2}")
             yield Applying(ticket, GRADE, self._liked.pick_distinct(dice, self._choices), facts)
 
     def _reserves_of(self, number: int) -> dict[str, Json]:
@@ -95,7 +95,7 @@ class FlatMarket:
 
 
 def even_shares(total: int, parts: int) -> list[int]:
-    """Share out a total as evenly as whole numbers allow."""
+    """Divide a total into parts as evenly as whole numbers allow."""
     share, more = divmod(total, parts)
     return [share + (number < more) for number in range(parts)]
 

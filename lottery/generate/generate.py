@@ -1,6 +1,6 @@
-"""Invent markets, as `lottery-market/1` has them: cities that look like cities, and flat ones for measuring.
+"""Generate invented markets as `lottery-market/1`: realistic cities, and flat markets for measurements.
 
-The same plan gives the same bytes everywhere and always.
+The same plan always gives the same bytes, on every machine.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import TypeAlias
 from lottery.generate.applicants import Applying, Invented
 from lottery.generate.city import GRADES, city_of_programs, city_of_schools
 from lottery.generate.dice import Dice, key_of
-from lottery.generate.families import LONGEST_LIST as LONGEST_CITY_LIST
+from lottery.generate.families import MAX_CHOICES as MAX_CITY_CHOICES
 from lottery.generate.families import Families
-from lottery.generate.flat import LONGEST_LIST as LONGEST_FLAT_LIST
+from lottery.generate.flat import MAX_CHOICES as MAX_FLAT_CHOICES
 from lottery.generate.flat import FlatMarket, equally_liked, zipf_liked
 from lottery.generate.programs import program_id, programs_of, seats_of
 from lottery.generate.rules import rules_of
@@ -30,12 +30,12 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _HOME = "h"
 _NEW = "n"
-"""Names of the families that were there in the main round, and of those that came after it."""
+"""Names of the families in the main round, and of the families who came later."""
 
-# Of a hundred ...
-_NOT_TESTED = 10  # children who rank a screened program, so many are not on its list
-_LEAVE_WITH_A_SEAT = 4  # placed children, so many leave the city
-_DECLINE = 4  # placed children, so many give up their seat and stay
+# Percentages
+_NOT_TESTED = 10  # of the children who rank a screened program: they are not on its list
+_LEAVE_WITH_A_SEAT = 4  # of the placed children: they leave the city
+_DECLINE = 4  # of the placed children: they give up their seat and stay
 _LEAVE_WITHOUT_A_SEAT = 20
 _RANK_ANEW = 25
 _GIVE_UP_A_CHOICE = 50
@@ -44,7 +44,7 @@ _NEWCOMERS_LATE = 85
 
 
 class Shape(StrEnum):
-    """How a market is made: a city, or one grade whose programs are equally liked or liked by Zipf's law."""
+    """The shape of a market: a city, or one grade with equally popular programs or with popularity by Zipf's law."""
 
     CITY = "city"
     UNIFORM = "uniform"
@@ -53,9 +53,10 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to make. Exactly one of `programs` and `schools` is given; only a city has schools.
+    """The size and shape of a market. Exactly one of `programs` and `schools` has a value. Only a city has schools.
 
-    `choices` is the longest list; None stands for 12 as in DC in a city, where most lists are shorter, else 10 for all.
+    `choices` is the length of the longest ranking. None means 12 in a city, as in DC, where most rankings are shorter,
+    and 10 for every applicant of a flat market.
     """
 
     applicants: int
@@ -70,25 +71,25 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A market in two parts: everything but applicants, and the applicants one by one, as they are made."""
+    """A market in two parts: everything but the applicants, and the applicants one by one."""
 
     head: Mapping[str, Json]
     applicants: Iterator[Mapping[str, Json]]
 
 
 class ImpossiblePlan(ValueError):
-    """No market can be made so; the message says what is wrong and what to do."""
+    """The plan is not possible. The message has the problem and the remedy."""
 
 
 Applicants: TypeAlias = Callable[[AbstractSet[str]], Iterator[Applying]]
-"""Gives the applicants of a round that matter for some grades; all grades give all."""
+"""Returns the applicants of a round for some grades."""
 
 
 def generate(plan: Plan) -> Generated:
-    """Make the market of a plan's main round.
+    """Generate the market of a plan's main round.
 
     Raises:
-        ImpossiblePlan: if there is none.
+        ImpossiblePlan: if the plan is not possible.
     """
     invented = _invent(plan)
 
@@ -100,19 +101,20 @@ def generate(plan: Plan) -> Generated:
 
 
 def generate_summer(plan: Plan, outcome: Mapping[str, Json], *, round_id: str = SUMMER_ROUND) -> Generated:
-    """Make the market of the backfill round after the main round of the same plan had this `lottery-outcome/1`.
+    """Generate the market of the backfill round after this outcome of the main round of the same plan.
 
-    That the outcome is of this very market, by its digest, is for the caller to see.
+    The caller must check, by the digest, that the outcome belongs to the main round's market.
 
     Raises:
-        ImpossiblePlan: if the plan is, or the round's id, or the outcome.
+        ImpossiblePlan: if the plan, the round's id or the outcome is not possible.
     """
     if round_id == MAIN_ROUND or not _ID.fullmatch(round_id):
         raise ImpossiblePlan(
-            f"the backfill round cannot be called {round_id!r}; use 1 to 64 of A-Z a-z 0-9 . _ : - and not {MAIN_ROUND}"
+            f"the backfill round cannot have the id {round_id!r}; "
+            f"use 1 to 64 of the characters A-Z a-z 0-9 . _ : -, but not {MAIN_ROUND}"
         )
     invented = _invent(plan)
-    seats = _seats_given(outcome)
+    seats = _seats_by_ticket(outcome)
 
     def applicants(grades: AbstractSet[str]) -> Iterator[Applying]:
         for applying in invented.applicants(_HOME, plan.applicants, grades=grades):
@@ -132,7 +134,7 @@ def _invent(plan: Plan) -> Invented:
     return FlatMarket(
         equally_liked(programs) if plan.shape is Shape.UNIFORM else zipf_liked(programs, plan.seed),
         applicants=plan.applicants,
-        choices=plan.choices or LONGEST_FLAT_LIST,
+        choices=plan.choices or MAX_FLAT_CHOICES,
         seed=plan.seed,
         reserves=plan.reserves,
         siblings=plan.siblings,
@@ -150,12 +152,12 @@ def _refuse_impossible(plan: Plan) -> None:
         if number is not None and number < 1:
             raise ImpossiblePlan(f"{name} is {number}; give 1 or more")
     if plan.schools is not None and plan.shape is not Shape.CITY:
-        raise ImpossiblePlan(f"a {plan.shape} market has no schools; give programs instead, or the shape city")
+        raise ImpossiblePlan(f"a {plan.shape} market has no schools; give programs instead or choose the shape city")
     if plan.programs is None and plan.schools is None:
         wanted = "programs or schools" if plan.shape is Shape.CITY else "programs"
-        raise ImpossiblePlan(f"nothing says how large the market is; give {wanted}")
+        raise ImpossiblePlan(f"the size of the market is missing; give {wanted}")
     if plan.programs is not None and plan.schools is not None:
-        raise ImpossiblePlan("both programs and schools say how large the city is; give one of them")
+        raise ImpossiblePlan("programs and schools both set the size of the city; give one of them")
 
 
 def _head(invented: Invented, round_: Mapping[str, Json], orders: Mapping[str, list[str]]) -> Mapping[str, Json]:
@@ -171,25 +173,25 @@ def _head(invented: Invented, round_: Mapping[str, Json], orders: Mapping[str, l
 
 
 def _orders(invented: Invented, applicants: Applicants, seed: int) -> dict[str, list[str]]:
-    """Return each screened program's order of those who rank it and took its test, best first."""
+    """Return each screened program's list of applicants who rank it and took its test, best first."""
     scores: dict[str, list[tuple[int, str]]] = {program: [] for program in invented.screened}
     grades = {grade for grade, programs in invented.offered.items() if not scores.keys().isdisjoint(programs)}
     for applying in applicants(grades) if grades else ():
         for program in filter(scores.__contains__, applying.ranking):
             tested = Dice(key_of(seed, "test", applying.ticket))
             if not tested.percent(_NOT_TESTED):
-                own, seen = tested.word(), Dice(key_of(seed, "test", applying.ticket, program)).word()
-                scores[program].append((-3 * own - seen, applying.ticket))
+                own, at_program = tested.word(), Dice(key_of(seed, "test", applying.ticket, program)).word()
+                scores[program].append((-3 * own - at_program, applying.ticket))
     return {program: [ticket for _, ticket in sorted(tested)] for program, tested in scores.items()}
 
 
-def _seats_given(outcome: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
-    """Return who was given which seat, as `holds` has it."""
+def _seats_by_ticket(outcome: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
+    """Return each placed applicant's seat, in the form of `holds`."""
     seats: dict[str, Mapping[str, Json]] = {}
     placements = outcome.get("placements")
     for placement in placements if isinstance(placements, Sequence) else [None]:
         if not isinstance(placement, Mapping) or not placement.keys() >= {"applicant", "program", "group"}:
-            raise ImpossiblePlan("the outcome has no placements to go on from; give a lottery-outcome/1 document")
+            raise ImpossiblePlan("the outcome has no valid placements; give a lottery-outcome/1 document")
         seats[str(placement["applicant"])] = {"program": placement["program"], "group": placement["group"]}
     return seats
 
@@ -197,7 +199,7 @@ def _seats_given(outcome: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
 def _after_main(
     applying: Applying, seat: Mapping[str, Json] | None, invented: Invented, seed: int
 ) -> Iterator[Applying]:
-    """Yield an applicant of the main round as of summer, unless gone: with the seat if kept, and perhaps a new list."""
+    """Yield an applicant of the main round in summer, unless the child left. The seat and the ranking may differ."""
     dice = Dice(key_of(seed, "summer", applying.ticket))
     fate = dice.below(100)
     if fate < (_LEAVE_WITHOUT_A_SEAT if seat is None else _LEAVE_WITH_A_SEAT):
@@ -211,7 +213,7 @@ def _after_main(
 
 
 def _ranked_anew(dice: Dice, ranking: Sequence[str], offered: Sequence[str]) -> list[str]:
-    """Return a ranking no longer than it was: one program comes to its front, and perhaps another is gone."""
+    """Return a ranking of at most the same length, with a new first choice and perhaps without another choice."""
     found = dice.pick(offered)
     others = [program for program in ranking if program != found]
     if others and dice.percent(_GIVE_UP_A_CHOICE):
@@ -225,7 +227,7 @@ def _newcomer(applying: Applying, round_id: str, seed: int) -> Applying:
 
 
 class CityMarket:
-    """A city: its schools with their rules and seats, and its families."""
+    """A city's schools with their rules and seats, and its families."""
 
     def __init__(self, plan: Plan) -> None:
         city = (
@@ -236,7 +238,7 @@ class CityMarket:
         self._city = city
         self._rules = rules_of(city, plan.seed, reserves=plan.reserves, siblings=plan.siblings)
         self._seats = seats_of(city, plan.seed, plan.applicants)
-        longest = plan.choices or LONGEST_CITY_LIST
+        longest = plan.choices or MAX_CITY_CHOICES
         self._families = Families(city, self._rules, seed=plan.seed, longest=longest, siblings=plan.siblings)
         self.policy: Mapping[str, Json] = {
             "tie_break": "single",
@@ -257,6 +259,6 @@ class CityMarket:
         for number, rules in enumerate(self._rules):
             yield from programs_of(self._city.schools[number], rules, self._seats)
 
-    def applicants(self, whose: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
-        """Yield those of `number` applicants of the families called `whose` who may matter for `grades`."""
-        return self._families.applicants(whose, number, grades=grades)
+    def applicants(self, families: str, number: int, *, grades: AbstractSet[str]) -> Iterator[Applying]:
+        """Yield the applicants for `grades` among `number` applicants of these families."""
+        return self._families.applicants(families, number, grades=grades)

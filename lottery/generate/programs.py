@@ -1,4 +1,4 @@
-"""What the schools of an invented city offer: its programs, as `lottery-market/1` has them, and their seats."""
+"""Generate the programs of an invented city in the form of `lottery-market/1`, and their seats."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,14 +8,14 @@ from lottery.generate.rules import Backfill, ReserveRule, Rules
 from lottery.market.canonical import Json
 
 _SEATS_FOR_A_HUNDRED = 78
-"""Seats for a hundred applicants of a grade: with the families' rankings, about 75 of them are matched, as in DC."""
+"""Seats for a hundred applicants of a grade. About 75 of them are matched, as in DC."""
 
 _FIRST_GRADE_WEIGHT = 100
 _ENTRY_WEIGHTS = {"PK4": 50, "KG": 60, "06": 45, "09": 60}
 _LATER_GRADE_WEIGHT = 15
 
 _WAITLIST_ONLY_AMONG = 10
-"""Programs that a grade must have before some of them have no seats but a waitlist."""
+"""Programs of a grade above which some programs have only a waitlist and no seats."""
 
 _CONDITIONS: Mapping[str, Mapping[str, Json]] = {
     "sibling": {"at_school": "sibling"},
@@ -29,7 +29,7 @@ _CONDITIONS: Mapping[str, Mapping[str, Json]] = {
 
 
 def programs_of(school: School, rules: Rules, seats: Mapping[str, int]) -> Iterator[dict[str, Json]]:
-    """Yield the programs of a school, youngest first, without the orders of screened ones."""
+    """Yield the programs of a school, youngest grade first, without the lists of screened programs."""
     for place, grade in enumerate(school.grades):
         program = program_id(school, grade)
         classes = rules.classes if place == 0 else tuple(name for name in rules.classes if name != "feeder")
@@ -57,7 +57,7 @@ def program_id(school: School, grade: str) -> str:
 
 
 def seats_of(city: City, seed: int, applicants: int) -> dict[str, int]:
-    """Share out each grade's seats over its programs, by size of school and most where schools begin."""
+    """Divide each grade's seats among its programs, by size of school and most where schools begin."""
     offered = city.grades()
     everybody = sum(APPLICANTS_BY_GRADE[grade] for grade in offered)
     seats: dict[str, int] = {}
@@ -86,7 +86,7 @@ def _weight(school: School, grade: str) -> int:
 
 
 def fills(backfill: Backfill, school: School, grade: str) -> bool:
-    """Say whether a school fills a grade's seats after the main round."""
+    """Return whether a school fills a grade's seats after the main round."""
     match backfill:
         case Backfill.ALL:
             return True
@@ -117,7 +117,7 @@ def _priority(name: str, rules: Rules) -> dict[str, Json]:
 
 
 def condition_of(name: str, rules: Rules) -> Mapping[str, Json]:
-    """Return what a class or a reserve of a name asks of a child."""
+    """Return the condition of a priority class or a reserve."""
     match name:
         case "neighborhood":
             return {"zone_in": list(rules.area)}

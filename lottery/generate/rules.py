@@ -1,4 +1,4 @@
-"""The rules of an invented city's schools: they differ by operator, and by school."""
+"""Generate the rules of an invented city's schools, which differ by operator and by school."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _FEEDERS = 3
 
 
 class Neighborhood(StrEnum):
-    """What a school's neighborhood gets."""
+    """A school's rule for its neighborhood."""
 
     NONE = "none"
     PRIORITY = "priority"
@@ -22,7 +22,7 @@ class Neighborhood(StrEnum):
 
 
 class Backfill(StrEnum):
-    """Which grades of a school take new children after the main round."""
+    """The grades of a school that fill seats after the main round."""
 
     ALL = "all"
     NONE = "none"
@@ -32,7 +32,7 @@ class Backfill(StrEnum):
 
 _IN_A_RESERVE = (Neighborhood.OPEN_FIRST, Neighborhood.RESERVED_FIRST)
 
-# Rules go round, so that small cities have all of them; no circle is as long as the schools' spans'.
+# Rules repeat in a cycle, so that small cities have all of them. No cycle is as long as the cycle of spans.
 _NEIGHBORHOODS = {
     Sector.DISTRICT: (
         Neighborhood.PRIORITY,
@@ -78,7 +78,7 @@ _VACATED = ("keep", "release", "keep")
 
 @dataclass(frozen=True, slots=True)
 class Customs:
-    """What an operator does at its schools unless one of them says otherwise."""
+    """An operator's rules for its schools."""
 
     classes: tuple[str, ...]
     backfill: Backfill
@@ -89,14 +89,14 @@ class Customs:
 
 @dataclass(frozen=True, slots=True)
 class ReserveRule:
-    """A part of every program's seats, in percent; whom it is for is in its name."""
+    """A reserve of every program, in percent of its seats. The name tells its condition."""
 
     name: str
     percent: int
-    zones: tuple[str, ...]  # those that it looks at
+    zones: tuple[str, ...]  # zones of its condition
     closed: bool
     in_seats: bool  # written as a number of seats
-    priorities: tuple[str, ...] | None  # classes of its own; None: the program's
+    priorities: tuple[str, ...] | None  # its own classes, or None for the program's classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +113,21 @@ class Rules:
 
     @property
     def only_for(self) -> tuple[str, ...] | None:
-        """Return the zones outside of which nobody is considered, if it is so."""
+        """Return the only zones whose applicants are considered, or None."""
         return self.area if self.neighborhood is Neighborhood.ONLY else None
 
     @property
     def favors_neighborhood(self) -> bool:
-        """Say whether homes in the area have something there that others have not."""
+        """Return whether families in the area have an advantage."""
         return self.neighborhood is not Neighborhood.NONE
 
     def zones(self) -> frozenset[str]:
-        """Return every zone that the rules look at."""
+        """Return every zone in the rules."""
         return frozenset(self.area).union(*(reserve.zones for reserve in self.reserves))
 
 
 def rules_of(city: City, seed: int, *, reserves: bool, siblings: bool) -> list[Rules]:
-    """Return every school's rules; without `reserves` a reserve for the neighborhood becomes a class."""
+    """Return every school's rules. Without `reserves`, a neighborhood reserve becomes a priority class."""
     return [
         _rules(city, school, number, seed, reserves=reserves, siblings=siblings)
         for number, school in enumerate(city.schools)
@@ -153,7 +153,7 @@ def _rules(city: City, school: School, number: int, seed: int, *, reserves: bool
     elif neighborhood is Neighborhood.PRIORITY:
         classes.insert(dice.pick((0, 1, len(classes))), "neighborhood")
     set_aside = _reserves(dice, school, neighborhood, area)
-    if not reserves or neighborhood is Neighborhood.GUARANTEE:  # the neighborhood is to be first in every group
+    if not reserves or neighborhood is Neighborhood.GUARANTEE:  # the neighborhood must be first in every group
         set_aside = []
     precedence = _precedence(dice, neighborhood, [reserve.name for reserve in set_aside])
     return Rules(neighborhood, area, tuple(classes), feeders, tuple(set_aside), precedence, customs)
@@ -168,7 +168,7 @@ def _neighborhood(school: School, seed: int) -> Neighborhood:
 
 
 def _customs(school: School, number: int, seed: int) -> Customs:
-    """Return what the operator does; the district leaves backfill to its schools."""
+    """Return the operator's rules. In the district, each school sets its own backfill rule."""
     dice = Dice(key_of(seed, "operator", school.operator))
     others = dice.shuffled(("staff", "low-income", "english-learner", "feeder", "equitable-access"))
     classes = others[: dice.between(1, 3)]
@@ -193,7 +193,7 @@ def _customs(school: School, number: int, seed: int) -> Customs:
 
 
 def _feeders(city: City, school: School) -> tuple[str, ...]:
-    """Return the nearest schools of the operator that end where this one begins."""
+    """Return the operator's nearest schools that end in the grade below this school's first grade."""
     begins = GRADES.index(school.grades[0])
     ending = [
         ((other.x - school.x) ** 2 + (other.y - school.y) ** 2, other.id)
@@ -204,7 +204,7 @@ def _feeders(city: City, school: School) -> tuple[str, ...]:
 
 
 def _reserves(dice: Dice, school: School, neighborhood: Neighborhood, area: tuple[str, ...]) -> list[ReserveRule]:
-    """Return a school's reserves; they never take more than its seats."""
+    """Return a school's reserves, which never exceed its seats."""
     set_aside = []
     if neighborhood in _IN_A_RESERVE:
         stacked = school.sector is Sector.DISTRICT and dice.percent(25)
@@ -233,7 +233,7 @@ def _reserve_rule(dice: Dice, name: str, percent: int, *, zones: tuple[str, ...]
 
 
 def _precedence(dice: Dice, neighborhood: Neighborhood, reserves: Sequence[str]) -> tuple[str, ...]:
-    """Return the order in which seat groups are filled; the neighborhood's place is what the school says in words."""
+    """Return the order in which seat groups are filled. The rule decides the neighborhood's place."""
     order = dice.shuffled(reserves)
     if neighborhood is Neighborhood.OPEN_FIRST and "neighborhood" in order:
         order.insert(dice.below(order.index("neighborhood") + 1), "open")

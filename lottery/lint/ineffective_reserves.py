@@ -103,7 +103,7 @@ def idle_reserves(
 ) -> Iterator[Finding]:
     """Find reserves filled before `open` that add almost no seats for their children, though filled last they would.
 
-    CycleNow seats of a backfill round come of draws that are past, so nothing is simulated there.
+    Held seats of a backfill round come of draws that are past, so nothing is simulated there.
     """
     suspects = [suspect for look in looks for suspect in _suspects(look)]
     if not suspects or draws == 0:

@@ -1,1 +1,1 @@
-"""What a market is, and how markets and outcomes are read and written: the standard library only."""
+"""Define, read and write markets and outcomes, with the standard library only."""

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785) of the values that markets and outcomes are made of."""
+"""Write canonical JSON (RFC 8785)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def canonical_line(value: Json) -> str:
-    """Return the one RFC 8785 line of a value.
+    """Return the RFC 8785 line of a value.
 
-    Keys must be ASCII and integers below 2^53, as in every format of this project, and there are no floats: for such
-    values the standard library writes what RFC 8785 asks.
+    Keys must be ASCII, integers must be below 2^53, and floats are not allowed. The standard library follows RFC 8785
+    for such values.
     """
     return _ENCODER.encode(value)

@@ -1,6 +1,7 @@
-"""Markets and outcomes in files: one JSON document, a folder, or a zip.
+"""Read and write the files of markets and outcomes.
 
-A folder or zip has `market.json`, which is everything but applicants, and `applicants.jsonl`, one applicant a line.
+A market is one JSON document, a folder or a zip. A folder or zip has `market.json` with everything but the applicants,
+and `applicants.jsonl` with one applicant on each line.
 """
 
 import os
@@ -21,29 +22,29 @@ from lottery.progress import Track, untracked
 HEAD = "market.json"
 APPLICANTS = "applicants.jsonl"
 
-LONGEST_LINE = 1 << 20
+MAX_LINE_BYTES = 1 << 20
 """Bytes of one applicant's line, far more than any ranking needs."""
 
-UNPACKED_FREELY = 64 << 20
-"""Bytes that a zip may always unpack to."""
+ALWAYS_ALLOWED_BYTES = 64 << 20
+"""Unpacked bytes that every zip may have."""
 
 MAX_GROWTH = 250
-"""Times its packed size that a larger zip may unpack to.
+"""Largest ratio of unpacked to packed bytes in a larger zip.
 
-Cities deflate to a sixth or a tenth; programs with the same rules at every school, the most repetitive, to a ninetieth.
+Cities have ratios from 6 to 10. Programs with the same rules at every school, the most repetitive, have 90.
 """
 
 ENCRYPTED = 0x1
 
 OpenPart: TypeAlias = Callable[[str], IO[bytes]]
-"""Opens one part of a folder or zip by its name."""
+"""Opens one part of a folder or zip by name."""
 
 
 def load_market(path: str | Path, *, track: Track = untracked) -> Market:
     """Read a market from a JSON file, a folder or a zip.
 
     Raises:
-        UnusableInput: with every fault found, each with its file, its JSON path, what is wrong and what to do.
+        UnusableInput: with every fault: its file, its JSON path, the problem and the remedy.
     """
     path = Path(path)
     with parts_of(path) as open_part:
@@ -54,17 +55,17 @@ def load_market(path: str | Path, *, track: Track = untracked) -> Market:
 
 @contextmanager
 def parts_of(path: Path) -> Iterator[OpenPart | None]:
-    """Give what opens the parts of a folder, or of a zip with nothing odd about it; None if it is one document.
+    """Give a function that opens the parts of a folder or a safe zip, or None for a single document.
 
     Raises:
-        UnusableInput: if it is no such zip, or if something cannot be read, until the parts are closed.
+        UnusableInput: if the zip is not safe, or a part cannot be read while the parts are open.
     """
     with _refusing_broken_files(path):
         if path.is_dir():
             yield lambda part: (path / part).open("rb")
         elif _is_zip(path):
             with _refusing_broken_zip(path), zipfile.ZipFile(path) as archive:
-                _refuse_odd_zip(archive, path)
+                _refuse_unsafe_zip(archive, path)
                 yield archive.open
         else:
             yield None
@@ -74,16 +75,16 @@ def load_outcome(path: str | Path) -> Outcome:
     """Read an outcome from its file.
 
     Raises:
-        UnusableInput: with every fault found.
+        UnusableInput: with every fault.
     """
     return outcome_from(read_bytes(path), path)
 
 
 def outcome_from(raw: bytes, path: str | Path) -> Outcome:
-    """Read an outcome from the bytes of a file; `path` names it in faults.
+    """Read an outcome from the bytes of a file. `path` is the file name for faults.
 
     Raises:
-        UnusableInput: with every fault found.
+        UnusableInput: with every fault.
     """
     return read_outcome(_decode(raw, str(path)), file=str(path))
 
@@ -92,7 +93,7 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a whole file.
 
     Raises:
-        UnusableInput: if it cannot be read.
+        UnusableInput: if the file cannot be read.
     """
     with _refusing_broken_files(Path(path)):
         return Path(path).read_bytes()
@@ -100,14 +101,14 @@ def read_bytes(path: str | Path) -> bytes:
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file that takes the path's place once all is written; after an error the path is as it was.
+    """Give a file that replaces the file at the path when it is complete. After an error, the path is unchanged.
 
     Raises:
-        UnusableInput: if nothing can be written there.
+        UnusableInput: if the file cannot be written.
     """
     path = Path(os.path.realpath(path))  # a link stays a link
     with _refusing_broken_files(path):
-        if path.exists() and not path.is_file():  # a device or pipe has no place to take
+        if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced
             with path.open("wb") as stream:
                 yield stream
             return
@@ -121,12 +122,12 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def save_market(path: Path, head: Mapping[str, Json], applicants: Iterable[Mapping[str, Json]]) -> None:
-    """Write a market: a zip if the name ends so, one JSON document if it ends with `.json`, else a folder.
+    """Write a market: a zip for a name ending in `.zip`, one document for `.json`, and a folder otherwise.
 
-    The zip is stored, not deflated, since deflate gives other bytes on other machines.
+    The zip is not compressed, because compression gives different bytes on different machines.
 
     Raises:
-        UnusableInput: if nothing can be written there.
+        UnusableInput: if a file cannot be written.
     """
     lines = (canonical_line(applicant).encode() + b"\n" for applicant in applicants)
     first = canonical_line(head).encode()
@@ -160,16 +161,16 @@ def _load_parts(open_part: OpenPart, path: Path, track: Track) -> Market:
 
 
 def _lines(stream: IO[bytes], file: str, reader: Reader) -> Entries:
-    """Yield each line's value with its place."""
+    """Yield the value and the place of each line."""
     number = 0
-    while line := stream.readline(LONGEST_LINE + 1):
+    while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         where: Where = (None, f"{file}:{number}")
-        if len(line) > LONGEST_LINE:
-            reader.refuse(where, f"is longer than {LONGEST_LINE} bytes", "write one applicant a line")
+        if len(line) > MAX_LINE_BYTES:
+            reader.refuse(where, f"the line is longer than {MAX_LINE_BYTES} bytes", "write one applicant on each line")
             return
         if not line.strip():
-            reader.refuse(where, "is empty", "remove the line")
+            reader.refuse(where, "the line is empty", "remove it")
             continue
         try:
             value = decode(line.rstrip(b"\r\n"))
@@ -188,29 +189,29 @@ def _decode(raw: bytes, file: str) -> Json:
 
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as stream:
-        return stream.read(2) == b"PK"  # no JSON begins so
+        return stream.read(2) == b"PK"  # no JSON text starts with these bytes
 
 
-def _refuse_odd_zip(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse a zip with anything but the two parts in it, or one that unpacks without end."""
+def _refuse_unsafe_zip(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a zip with other members than the two parts, or with too much data."""
     reader = Reader()
     seen: set[str] = set()
     for member in archive.infolist():
         where: Where = ((None, str(path)), member.filename)
         if _leads_outside(member.filename):
-            reader.refuse(where, "names a path outside the zip", "do not use a zip from there")
+            reader.refuse(where, "the member has a path outside the zip", "do not use this zip")
         elif member.filename not in {HEAD, APPLICANTS}:
-            reader.refuse(where, "is no part of a market", f"pack {HEAD} and {APPLICANTS}, without a folder")
+            reader.refuse(where, "the member is not part of a market", f"pack {HEAD} and {APPLICANTS} without a folder")
         elif member.filename in seen:
-            reader.refuse(where, "stands more than once in the zip", "pack it once")
+            reader.refuse(where, "the zip has this member more than once", "pack it once")
         elif member.flag_bits & ENCRYPTED:
-            reader.refuse(where, "is encrypted", "pack it without a password")
+            reader.refuse(where, "the member is encrypted", "pack it without a password")
         seen.add(member.filename)
     for part in sorted({HEAD, APPLICANTS} - seen):
-        reader.refuse(((None, str(path)), part), "is missing", "pack it into the zip")
-    most = max(UNPACKED_FREELY, MAX_GROWTH * path.stat().st_size)
-    if sum(member.file_size for member in archive.infolist()) > most:
-        reader.refuse((None, str(path)), f"unpacks to more than {most} bytes", "use the unpacked folder")
+        reader.refuse(((None, str(path)), part), "the zip does not have this member", "add it to the zip")
+    max_bytes = max(ALWAYS_ALLOWED_BYTES, MAX_GROWTH * path.stat().st_size)
+    if sum(member.file_size for member in archive.infolist()) > max_bytes:
+        reader.refuse((None, str(path)), f"the zip unpacks to more than {max_bytes} bytes", "use the unpacked folder")
     reader.finish()
 
 
@@ -224,7 +225,7 @@ def _leads_outside(name: str) -> bool:
 
 @contextmanager
 def _refusing_broken_files(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file into a fault."""
+    """Turn an error of the operating system into a fault."""
     try:
         yield
     except OSError as error:
@@ -235,8 +236,8 @@ def _refusing_broken_files(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _refusing_broken_zip(path: Path) -> Iterator[None]:
-    """Turn what the zip reader raises for a broken zip into a fault."""
+    """Turn an error of the zip reader into a fault."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UnusableInput([Fault(str(path), "$", f"is a broken zip ({error})", "pack it again")]) from None
+        raise UnusableInput([Fault(str(path), "$", f"the zip is damaged ({error})", "pack it again")]) from None

@@ -1,7 +1,6 @@
-"""Strict reading of JSON: every fault is gathered with its file, its path, what is wrong and what to do.
+"""Read JSON strictly, and collect every fault with its file, its path, the problem and the remedy.
 
-No value of a document is ever quoted in a fault unless it is a well-formed id: what should not be in a file may be a
-child's name.
+A fault quotes a value of the document only if the value is a valid id. Any other value could be a child's name.
 """
 
 import json
@@ -16,15 +15,15 @@ from typing import TypeAlias, TypeGuard, TypeVar, cast
 from lottery.market.canonical import Json
 
 MAX_FAULTS = 1_000
-"""Faults that are kept in full; the rest are counted, so that a hopeless file costs no memory."""
+"""Faults that are kept in full. Further faults are only counted, to save memory."""
 
 MAX_COUNTED = 50_000
-"""Further faults after which reading stops, so that a hopeless file costs no time either."""
+"""Counted faults after which reading stops, to save time."""
 
-LARGEST_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 
 Where: TypeAlias = "tuple[Where | None, str | int]"
-"""A place in a document, innermost step first: (place of the parent, key or index). The outermost step is the file."""
+"""A place in a document: the place of the parent, and a key or index. The outermost step is the file."""
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -36,7 +35,7 @@ _MAX_DIGITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a file."""
+    """A fault in a file."""
 
     file: str
     path: str
@@ -48,7 +47,7 @@ class Fault:
 
 
 class UnusableInput(ValueError):
-    """A file cannot be used; `faults` holds every reason, `more` how many were counted but not kept."""
+    """A file cannot be used. `faults` has the faults, and `more` counts the faults that were not kept."""
 
     def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
         self.faults = tuple(faults)
@@ -56,32 +55,32 @@ class UnusableInput(ValueError):
         super().__init__("\n".join(self.lines()))
 
     def __reduce__(self) -> tuple[type["UnusableInput"], tuple[Sequence[Fault], int]]:
-        """Say how to make it again in another process."""
+        """Return how to make the exception again in another process."""
         return UnusableInput, (self.faults, self.more)
 
     def lines(self) -> list[str]:
         """Return one line per fault."""
-        stopped = ", where reading stopped" if self.more == MAX_COUNTED else ""
+        stopped = "; reading stopped there" if self.more == MAX_COUNTED else ""
         return [*map(str, self.faults), *([f"and {self.more} more faults{stopped}"] if self.more else [])]
 
 
 class NotJson(ValueError):
-    """Text is not JSON, or not as strict as these formats are. The message says why and where in the text."""
+    """Text is not JSON, or breaks a rule of these formats. The message has a problem with its place, and a remedy."""
 
 
 class RepeatedKeys(dict[str, Json]):
-    """An object in which some key stands twice, kept so that the fault can name its path."""
+    """An object with a repeated key, kept so that the fault can name the path."""
 
     repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NotAnInteger:
-    """A number with a fraction or an exponent, or one too large to be exact."""
+    """A number with a fraction or an exponent, or a number too large to be exact."""
 
 
 class _Missing:
-    """Stands where a required key is missing, after the fault was noted."""
+    """Stands for a missing required key after its fault was recorded."""
 
 
 MISSING = cast("Json", _Missing())
@@ -113,29 +112,29 @@ _DECODER = json.JSONDecoder(
 def decode(raw: bytes) -> Json:
     """Return the value of a JSON text in UTF-8.
 
-    Objects with a repeated key come back as `RepeatedKeys` and numbers that are no exact integers as `NotAnInteger`,
-    which no reader takes for what it wants, so that both are refused where they stand.
+    Objects with a repeated key become `RepeatedKeys`, and numbers that are not exact integers become `NotAnInteger`.
+    The reader refuses both at their place in the document.
 
     Raises:
-        NotJson: if the text is not JSON at all, not UTF-8, starts with a byte order mark, or is nested without end.
+        NotJson: if the text is not JSON, is not UTF-8, starts with a byte order mark, or is nested too deeply.
     """
     if raw.startswith(b"\xef\xbb\xbf"):
-        raise NotJson("starts with a byte order mark; save it as UTF-8 without one")
+        raise NotJson("the text starts with a byte order mark; save it as UTF-8 without one")
     try:
         return cast("Json", _DECODER.decode(raw.decode()))
     except UnicodeDecodeError as error:
-        raise NotJson(f"byte {error.start + 1} is not UTF-8; save it as UTF-8") from None
+        raise NotJson(f"byte {error.start + 1} is not valid UTF-8; save the text as UTF-8") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise NotJson(f"is not JSON at {place} ({error.msg}); correct it there") from None
+        raise NotJson(f"JSON syntax error at {place} ({error.msg}); correct it there") from None
     except RecursionError:
-        raise NotJson("is nested too deeply; no market needs that") from None
+        raise NotJson("the JSON is nested too deeply; remove levels of nesting") from None
 
 
 class Reader:
-    """Takes a document apart and gathers its faults.
+    """Reads the parts of a document and collects faults.
 
-    Each verb returns what it read, or None after a fault, so that reading goes on to the next fault.
+    Each method returns the value that it read, or None after a fault, so that reading continues to the next fault.
     """
 
     def __init__(self) -> None:
@@ -144,14 +143,14 @@ class Reader:
         self._texts: set[str] = set()
 
     def count(self) -> int:
-        """Return how many faults were noted so far."""
+        """Return how many faults were recorded so far."""
         return len(self.faults) + self.more
 
     def refuse(self, where: Where, problem: str, remedy: str) -> None:
-        """Note a fault.
+        """Record a fault.
 
         Raises:
-            UnusableInput: if there are so many that reading on is of no use.
+            UnusableInput: if there are too many faults to continue.
         """
         if len(self.faults) == MAX_FAULTS:
             self.more += 1
@@ -162,16 +161,20 @@ class Reader:
         self.faults.append(Fault(file, path, problem, remedy))
 
     def finish(self) -> None:
-        """Raise `UnusableInput` with everything noted so far, if anything was."""
+        """End the reading.
+
+        Raises:
+            UnusableInput: with every fault recorded so far, if any.
+        """
         if self.faults:
             raise UnusableInput(self.faults, self.more)
 
     def fields(
         self, value: Json, where: Where, *, required: frozenset[str], optional: frozenset[str] = frozenset()
     ) -> Mapping[str, Json]:
-        """Read an object that has every required key and none that is unknown.
+        """Read an object with every required key and without unknown keys.
 
-        After a fault what is missing is filled with `MISSING`, over which the other verbs pass in silence.
+        After a fault, missing keys get the value `MISSING`, for which the other methods record no fault.
         """
         if type(value) is dict and required <= value.keys() <= required | optional:
             return value
@@ -180,60 +183,60 @@ class Reader:
             return dict.fromkeys(required, MISSING)
         if isinstance(value, RepeatedKeys):
             for key in value.repeated:
-                self.refuse((where, key), "stands more than once in its object", "keep one of them")
+                self.refuse((where, key), "this key appears more than once in its object", "keep one of them")
         for key in sorted(value.keys() - required - optional):
-            self.refuse((where, key), "is not a key of this format", "remove it, or correct its spelling")
+            self.refuse((where, key), "this key is not part of the format", "remove it or correct the spelling")
         for key in sorted(required - value.keys()):
-            self.refuse((where, key), "is missing", "add it")
+            self.refuse((where, key), "this required key is missing", "add it")
         return dict.fromkeys(required, MISSING) | value
 
     def list_(self, value: Json, where: Where) -> Sequence[Json]:
-        """Read a list; after a fault, an empty one."""
+        """Read a list. Return an empty list after a fault."""
         if isinstance(value, list | tuple):
             return value
         self._not(value, where, "a list")
         return ()
 
     def text(self, value: Json, where: Where) -> str | None:
-        """Read text in Unicode's composed form (NFC)."""
+        """Read text in Unicode Normalization Form C (NFC)."""
         if type(value) is not str:
             self._not(value, where, "text")
             return None
         if value in self._texts:
             return value
         if any("\ud800" <= character <= "\udfff" for character in value):
-            self.refuse(where, "holds half of a surrogate pair", "write the whole character")
+            self.refuse(where, "the text contains half of a surrogate pair", "write the whole character")
             return None
         if not unicodedata.is_normalized("NFC", value):
-            self.refuse(where, "is not in Unicode's composed form", "normalize it to NFC")
+            self.refuse(where, "the text is not in Unicode Normalization Form C", "normalize it to NFC")
             return None
         self._texts.add(value)
         return value
 
     def identifier(self, value: Json, where: Where) -> str | None:
-        """Read an id: 1 to 64 of A-Z a-z 0-9 . _ : -."""
+        """Read an id: 1 to 64 of the characters A-Z a-z 0-9 . _ : -."""
         if type(value) is not str:
             self._not(value, where, "text")
             return None
         if is_identifier(value):
             return value
-        self.refuse(where, "is not an id", "use 1 to 64 of A-Z a-z 0-9 . _ : -")
+        self.refuse(where, "this is not a valid id", "use 1 to 64 of the characters A-Z a-z 0-9 . _ : -")
         return None
 
-    def integer(self, value: Json, where: Where, *, most: int = LARGEST_INTEGER) -> int | None:
-        """Read a whole number from 0 to `most`."""
+    def integer(self, value: Json, where: Where, *, maximum: int = MAX_INTEGER) -> int | None:
+        """Read a whole number from 0 to `maximum`."""
         if type(value) is not int:
-            self._not(value, where, "a whole number, without fraction or exponent")
+            self._not(value, where, "a whole number without a fraction or exponent")
             return None
-        if 0 <= value <= most:
+        if 0 <= value <= maximum:
             return value
-        self.refuse(where, "is out of range", f"give a whole number from 0 to {most}")
+        self.refuse(where, "the number is out of range", f"give a whole number from 0 to {maximum}")
         return None
 
     def exactly(self, word: str, value: Json, where: Where) -> None:
-        """Refuse anything but one word, such as the format's name."""
+        """Read one fixed word, such as the name of the format."""
         if value is not MISSING and value != word:
-            self.refuse(where, "is not what is read here", f'write "{word}"')
+            self.refuse(where, "this value is not supported", f'write "{word}"')
 
     def truth(self, value: Json, where: Where) -> bool | None:
         """Read true or false."""
@@ -249,16 +252,16 @@ class Reader:
         if type(value) is str and value in options.__members__.values():
             return options(value)
         words = ", ".join(f'"{option}"' for option in options)
-        self.refuse(where, "is not one of the words allowed here", f"give one of {words}")
+        self.refuse(where, "this word is not allowed here", f"give one of {words}")
         return None
 
     def _not(self, value: Json, where: Where, wanted: str) -> None:
         if value is not MISSING:
-            self.refuse(where, f"is {kind_of(value)}", f"give {wanted}")
+            self.refuse(where, f"this is {kind_of(value)}", f"give {wanted}")
 
 
 def is_identifier(value: Json) -> TypeGuard[str]:
-    """Say whether a value is an id: 1 to 64 of A-Z a-z 0-9 . _ : -."""
+    """Return whether a value is an id: 1 to 64 of the characters A-Z a-z 0-9 . _ : -."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
@@ -272,7 +275,7 @@ def kind_of(value: Json) -> str:
         case int():
             return "a whole number"
         case NotAnInteger():
-            return "a number with a fraction or exponent, or too large"
+            return "a number with a fraction or exponent, or a number that is too large"
         case str():
             return "text"
         case Mapping():

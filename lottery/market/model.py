@@ -1,4 +1,4 @@
-"""What a market is: one round's programs with their schools' rules, and its applicants with their rankings."""
+"""Define a market: one round's programs with their rules, and its applicants with their rankings."""
 
 import hashlib
 from collections import Counter
@@ -31,7 +31,7 @@ FORMAT = "lottery-market/1"
 
 
 class Kind(StrEnum):
-    """A cycle's main round, or a backfill round on what is left."""
+    """A cycle's main round, or a backfill round on the seats that are left."""
 
     MAIN = "main"
     BACKFILL = "backfill"
@@ -46,7 +46,11 @@ class Round:
 
 
 class Late(StrEnum):
-    """Where late applicants stand: after all of the same eligibility, within their class, or with everybody."""
+    """The order of late applicants.
+
+    AFTER: after every applicant on time of the same eligibility. WITHIN: after the applicants on time of their class.
+    EQUAL: like applicants on time.
+    """
 
     AFTER = "after"
     WITHIN = "within"
@@ -54,7 +58,7 @@ class Late(StrEnum):
 
 
 class Twins(StrEnum):
-    """Whether children of one household and grade share one number."""
+    """Whether children of one household and grade share a lottery number."""
 
     SEPARATE = "separate"
     SHARE = "share"
@@ -62,7 +66,7 @@ class Twins(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a cycle settles for all schools."""
+    """The rules of a cycle for all schools."""
 
     tie_break: TieBreak = TieBreak.SINGLE
     late: Late = Late.AFTER
@@ -80,7 +84,7 @@ class HeldSeat:
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """One child in one round: ranking and settled facts, under a ticket without meaning."""
+    """One child in one round: a random ticket, the ranking, and settled facts."""
 
     id: str
     grade: str
@@ -98,7 +102,7 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """All that decides a match but the seeds. Made by `lottery.market.reader`, which refuses what is faulty."""
+    """Everything that decides a match, except the seeds. `lottery.market.reader` makes markets without faults."""
 
     round: Round
     policy: Policy
@@ -107,21 +111,21 @@ class Market:
 
     @property
     def is_backfill(self) -> bool:
-        """Say whether backfill rules are in force; in a main round they are ignored."""
+        """Return whether backfill rules apply. A main round ignores them."""
         return self.round.kind is Kind.BACKFILL
 
     def siblings_matter(self) -> bool:
-        """Say whether grades must be matched one after another (lottery.md, section 6)."""
+        """Return whether grades must be matched one after another (docs/reference/specification.md, section 6)."""
         return any(applicant.together for applicant in self.applicants) or any(
             depends_on_siblings(condition) for program in self.programs for condition in program.conditions()
         )
 
     def holders(self) -> Counter[HeldSeat]:
-        """Count who holds a seat, by program and group."""
+        """Count the holders of seats, by program and group."""
         return Counter(applicant.holds for applicant in self.applicants if applicant.holds)
 
     def canonical_lines(self) -> Iterator[str]:
-        """Yield the canonical form: everything but applicants, then one line an applicant, sorted by id."""
+        """Yield the lines of the canonical form: everything but the applicants, then each applicant, sorted by id."""
         yield canonical_line(
             {
                 "format": FORMAT,
@@ -139,7 +143,7 @@ class Market:
             yield applicant_line(applicant)
 
     def digest(self) -> str:
-        """Return `sha256:` and the digest of the canonical form, its lines joined by LF with none at the end."""
+        """Return `sha256:` and the SHA-256 of the canonical form, its lines joined by LF without a final LF."""
         digest = hashlib.sha256()
         for position, line in enumerate(self.canonical_lines()):
             digest.update(b"\n" * (position > 0) + line.encode())
@@ -147,10 +151,10 @@ class Market:
 
 
 def applicant_line(applicant: Applicant) -> str:
-    """Write an applicant's canonical line, with every default.
+    """Return an applicant's canonical line, with every default.
 
-    A city has many, so the line is put together from parts that are written once: keys stand in their sorted order, and
-    ids have nothing to escape.
+    A city has many applicants, so this function joins parts that are written once. The keys are in sorted order, and
+    ids need no escapes.
     """
     return (
         f'{{"at":{_at_text(applicant.at)},"attends":{_id_or_null(applicant.attends)}'
@@ -187,7 +191,7 @@ def _facts_text(facts: frozenset[str]) -> str:
 
 
 def program_document(program: Program) -> dict[str, Json]:
-    """Write a program as the format has it, with every default."""
+    """Return a program in the file's form, with every default."""
     tie_break = program.tie_break
     return {
         "id": program.id,
@@ -208,7 +212,7 @@ def program_document(program: Program) -> dict[str, Json]:
 
 
 def condition_document(condition: Condition) -> dict[str, Json]:
-    """Write a condition as the format has it."""
+    """Return a condition in the file's form."""
     match condition:
         case ZoneIn(zones):
             return {"zone_in": zones}

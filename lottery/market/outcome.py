@@ -1,4 +1,4 @@
-"""What a match gives: placements, cutoffs and waitlists, and the file that holds them (lottery.md, section 8)."""
+"""Define an outcome and its file: placements, cutoffs and waitlists (docs/reference/specification.md, section 8)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ FORMAT = "lottery-outcome/1"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A seat for an applicant; `choice` counts from 1 in the ranking as submitted, None for a held seat not ranked."""
+    """A seat for an applicant.
+
+    `choice` is the position of the program in the ranking as submitted, from 1, or None for a held seat that the
+    applicant did not rank.
+    """
 
     applicant: str
     program: str
@@ -25,9 +29,9 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class LastAdmitted:
-    """The standing of the last one admitted to a full group.
+    """The standing of the last applicant admitted to a full seat group.
 
-    Of `number` (64 hex digits, as compared) and `position` (in a screened program's list) exactly one is there.
+    Exactly one of `number` (64 hex digits, as compared) and `position` (in a screened program's list) has a value.
     """
 
     holder: bool
@@ -40,7 +44,7 @@ class LastAdmitted:
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """A seat group's seats in this round, how many are filled, and, where all are, the last one admitted."""
+    """A seat group's seats in this round, its filled seats, and the last admitted applicant where all are filled."""
 
     program: str
     group: str
@@ -49,7 +53,7 @@ class Cutoff:
     last: LastAdmitted | None
 
     def document(self) -> dict[str, Json]:
-        """Write the cutoff as the format has it."""
+        """Return the cutoff in the file's form."""
         return {
             "program": self.program,
             "group": self.group,
@@ -61,7 +65,7 @@ class Cutoff:
 
 @dataclass(frozen=True, slots=True)
 class Waitlist:
-    """Everybody considered at a group who ranks the program above where they ended, in order of standing."""
+    """The applicants whom a seat group considers and who rank the program above their placement, by standing."""
 
     program: str
     group: str
@@ -70,7 +74,7 @@ class Waitlist:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One match's result. `market` is the market's digest, `seed` this round's seed in hex."""
+    """The result of a match. `market` is the market's digest, and `seed` is this round's seed in hex."""
 
     market: str
     seed: str
@@ -80,7 +84,7 @@ class Outcome:
     waitlists: tuple[Waitlist, ...]
 
     def document(self) -> dict[str, Json]:
-        """Write the outcome as the format has it."""
+        """Return the outcome in the file's form."""
         return {
             "format": FORMAT,
             "market": self.market,
@@ -97,9 +101,9 @@ class Outcome:
         }
 
     def to_bytes(self) -> bytes:
-        """Return the one form of the file: a line of canonical JSON (RFC 8785) and LF.
+        """Return the bytes of the file: a line of canonical JSON (RFC 8785) and LF.
 
-        A city has many placements and long waitlists, so they are put together from parts that are written once.
+        A city has many placements and long waitlists, so this method writes repeated parts only once.
         """
         cutoffs = canonical_line([cutoff.document() for cutoff in self.cutoffs])
         placements = ",".join(_placement_lines(self.placements))
@@ -125,7 +129,7 @@ def _placement_lines(placements: Sequence[Placement]) -> Iterator[str]:
 
 
 def _texts(texts: Sequence[str]) -> str:
-    """Write a list of texts: in one go where none of them holds anything that must be written in another way."""
+    """Write a list of texts, in one step where no character needs an escape."""
     joined = '","'.join(texts)
     own_quotes = joined.count('"') - 2 * max(0, len(texts) - 1)
     if own_quotes == 0 and "\\" not in joined and joined.isascii() and joined.isprintable():
@@ -134,7 +138,7 @@ def _texts(texts: Sequence[str]) -> str:
 
 
 def last_document(last: LastAdmitted | None) -> dict[str, Json] | None:
-    """Write the standing of the last one admitted as the format has it."""
+    """Return the standing of the last admitted applicant in the file's form."""
     if last is None:
         return None
     return {
@@ -154,10 +158,12 @@ LAST = frozenset({"holder", "meets", "late", "class"})
 
 
 def read_outcome(document: Json, *, file: str = "outcome") -> Outcome:
-    """Read an outcome from a parsed document. Only its shape is checked here; its truth is for `lottery.match.verify`.
+    """Read an outcome from a parsed document.
+
+    This function checks the form only. `lottery.match.verify` checks the content.
 
     Raises:
-        UnusableInput: with every fault found.
+        UnusableInput: with every fault.
     """
     reader = OutcomeReader()
     root: Where = (None, file)
@@ -176,7 +182,7 @@ def read_outcome(document: Json, *, file: str = "outcome") -> Outcome:
 
 
 class OutcomeReader(Reader):
-    """Reads the parts of an outcome; after a fault a part holds empty values."""
+    """Reads the parts of an outcome. After a fault, a part has empty values."""
 
     def each(self, value: Json, where: Where, read: Callable[[Json, Where], Part]) -> Iterator[Part]:
         """Read every entry of a list."""
@@ -213,10 +219,10 @@ class OutcomeReader(Reader):
         )
 
     def last_admitted(self, value: Json, where: Where) -> LastAdmitted:
-        """Read the standing of the last one admitted."""
+        """Read the standing of the last admitted applicant."""
         fields = self.fields(value, where, required=LAST, optional=frozenset({"number", "position"}))
         if ("number" in fields) == ("position" in fields):
-            self.refuse(where, "must have exactly one of number and position", "give one of the two")
+            self.refuse(where, "the standing must have either number or position", "give exactly one of the two")
         return LastAdmitted(
             holder=bool(self.truth(fields["holder"], (where, "holder"))),
             meets=bool(self.truth(fields["meets"], (where, "meets"))),

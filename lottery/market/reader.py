@@ -1,4 +1,4 @@
-"""Strict reading of `lottery-market/1` (lottery.md, section 2): a market, or every fault at once."""
+"""Read `lottery-market/1` strictly, and report all faults at once (docs/reference/specification.md, section 2)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,15 +22,15 @@ APPLICANT_OPTIONAL = frozenset(
 HOLDS_REQUIRED = frozenset({"program"})
 HOLDS_OPTIONAL = frozenset({"group"})
 
-NOTHING: Mapping[str, frozenset[str]] = {}
-"""What most applicants have at single schools; one for all of them."""
+NO_FACTS: Mapping[str, frozenset[str]] = {}
+"""Facts at single schools of an applicant without such facts. Most applicants share this mapping."""
 
 Entries: TypeAlias = Iterable[tuple[Where, Json]]
-"""Applicants as they come from a file, each with its place there."""
+"""Applicants from a file, each with its place in the file."""
 
 
 def read_market(document: Json, *, file: str = "market", track: Track = untracked) -> Market:
-    """Read a market from one parsed document; `file` names it in faults.
+    """Read a market from one parsed document. `file` is the file name for faults.
 
     Raises:
         UnusableInput: with every fault found.
@@ -45,10 +45,10 @@ def read_market(document: Json, *, file: str = "market", track: Track = untracke
 
 
 def read_market_in_parts(head: Json, entries: Entries, *, file: str, reader: "MarketReader") -> Market:
-    """Read a market whose applicants come one by one from elsewhere.
+    """Read a market whose applicants come one by one from another file.
 
     Raises:
-        UnusableInput: with every fault found, those that `reader` had already included.
+        UnusableInput: with every fault, including the faults that `reader` recorded before.
     """
     root: Where = (None, file)
     fields = reader.fields(head, root, required=HEAD_REQUIRED, optional=HEAD_OPTIONAL)
@@ -57,7 +57,7 @@ def read_market_in_parts(head: Json, entries: Entries, *, file: str, reader: "Ma
 
 
 class MarketReader(Reader):
-    """Reads a market: first its head, then its applicants."""
+    """Reads a market: first everything but the applicants, then the applicants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ class MarketReader(Reader):
         self._policy = Policy()
         self._root: Where = (None, "")
         self._programs: dict[str, Program] = {}
-        self._flawed: set[str] = set()  # ids of programs that have faults: no news where they are ranked
-        self._some_unnamed = False  # some program could not be read so far as its id
-        self._places: dict[str, Where] = {}  # where each program stands
-        self._sets: dict[tuple[Json, ...], frozenset[str]] = {}  # equal sets of facts are kept once
+        self._flawed: set[str] = set()  # ids of programs with faults, which need no fault where they are ranked
+        self._some_unnamed = False  # the id of some program could not be read
+        self._places: dict[str, Where] = {}  # the place of each program
+        self._sets: dict[tuple[Json, ...], frozenset[str]] = {}  # equal sets of facts share one value
         self._rounds: dict[str, str] = {}
 
     def read_head(self, fields: Mapping[str, Json], root: Where) -> None:
-        """Read everything but applicants."""
+        """Read everything but the applicants."""
         self._root = root
         self.exactly(FORMAT, fields["format"], (root, "format"))
         self._read_round(fields["round"], (root, "round"))
@@ -84,10 +84,10 @@ class MarketReader(Reader):
             self._read_program(entry, ((root, "programs"), index))
 
     def read_applicants(self, entries: Entries) -> Market:
-        """Read the applicants and give the whole market.
+        """Read the applicants and return the whole market.
 
         Raises:
-            UnusableInput: with every fault found, those of the head included.
+            UnusableInput: with every fault, including the faults recorded before.
         """
         applicants = []
         tickets: set[str] = set()
@@ -96,7 +96,11 @@ class MarketReader(Reader):
             if applicant is None:
                 continue
             if applicant.id in tickets:
-                self.refuse((where, "id"), f"is {applicant.id}, as of an applicant before", "give each its own id")
+                self.refuse(
+                    (where, "id"),
+                    f"an earlier applicant has the id {applicant.id}",
+                    "give each applicant a different id",
+                )
             tickets.add(applicant.id)
             applicants.append(applicant)
         market = Market(self._round, self._policy, tuple(self._programs.values()), tuple(applicants))
@@ -134,7 +138,9 @@ class MarketReader(Reader):
             else:
                 self._some_unnamed = True
         elif program.id in self._programs:
-            self.refuse((where, "id"), f"is {program.id}, as of a program before", "give each program its own id")
+            self.refuse(
+                (where, "id"), f"an earlier program has the id {program.id}", "give each program a different id"
+            )
         else:
             self._programs[program.id] = program
             self._places[program.id] = where
@@ -170,21 +176,21 @@ class MarketReader(Reader):
                 ranking.append(program.id)
         if len(set(ranking)) < len(ranking):
             repeated = sorted(program for program, times in Counter(ranking).items() if times > 1)
-            self.refuse(where, f"names {', '.join(repeated)} more than once", "name each program once")
+            self.refuse(where, f"the ranking lists {', '.join(repeated)} more than once", "list each program once")
         return tuple(ranking)
 
     def _program(self, value: Json, grade: str | None, where: Where) -> Program | None:
-        """Find the program of that id and grade."""
+        """Return the program of this id and grade."""
         program = self._programs.get(value) if type(value) is str else None
         if program is None:
             named = self.identifier(value, where)
             if named and named not in self._flawed and not self._some_unnamed:
-                self.refuse(where, f"names {named}, which is no program here", "correct or remove it")
+                self.refuse(where, f"the market has no program {named}", "correct the id or remove it")
         elif program.grade != grade and grade:
             self.refuse(
                 where,
-                f"names {program.id}, a program of grade {program.grade}",
-                f"name programs of grade {grade}",
+                f"the program {program.id} has grade {program.grade}",
+                f"list programs of grade {grade}",
             )
         return program
 
@@ -206,7 +212,7 @@ class MarketReader(Reader):
     def _read_at(self, value: Json, where: Where) -> Mapping[str, frozenset[str]]:
         if not isinstance(value, Mapping):
             self.fields(value, where, required=frozenset())
-            return NOTHING
+            return NO_FACTS
         fields = self.fields(value, where, required=frozenset(), optional=frozenset(value))
         at = {}
         for school, facts in fields.items():
@@ -214,7 +220,7 @@ class MarketReader(Reader):
             here = self._read_facts(facts, (where, school))
             if school_id and here:
                 at[school_id] = here
-        return at or NOTHING
+        return at or NO_FACTS
 
     def _identifier_or_null(self, value: Json, where: Where) -> str | None:
         return None if value is None else self.identifier(value, where)
@@ -230,7 +236,7 @@ class MarketReader(Reader):
         if group not in program.precedence:
             self.refuse(
                 (where, "group"),
-                f"names {group}, which is no group of {program.id}",
+                f"the program {program.id} has no seat group {group}",
                 f"give one of {', '.join(program.precedence)}",
             )
         return HeldSeat(program.id, group)
@@ -251,8 +257,8 @@ class MarketReader(Reader):
             if times != 1:
                 self.refuse(
                     where,
-                    f"names grade {grade} {times} times though siblings matter here",
-                    "name every grade of a program or applicant once, in the order in which they are matched",
+                    f"siblings matter in this market, and the list has grade {grade} {times} times",
+                    "list the grade of every program and applicant once, in the order of the match",
                 )
 
     def _check_held_seats(self, market: Market) -> None:
@@ -262,6 +268,6 @@ class MarketReader(Reader):
             if holders > written:
                 self.refuse(
                     (self._places[held.program], "seats"),
-                    f"gives {written} seats to {held.group}, of which {holders} are held",
-                    "raise the seats, or take back held seats",
+                    f"the seat group {held.group} has {written} seats, and {holders} applicants hold seats in it",
+                    "add seats or remove held seats",
                 )

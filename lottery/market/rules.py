@@ -1,4 +1,4 @@
-"""The rules that a school sets: conditions, priority classes, reserves, tie-break, backfill."""
+"""Define the rules of a school: conditions, priority classes, reserves, tie-break and backfill."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 OPEN = "open"
-"""The seat group that every program has, for whatever its reserves leave."""
+"""The seat group of every program for seats outside its reserves."""
 
 GENERAL = "general"
-"""The class of everybody who is in none of a program's priority classes."""
+"""The class of applicants outside a program's priority classes."""
 
 
 class Facts(Protocol):
-    """What a condition may look at: an applicant's settled facts."""
+    """The settled facts of an applicant that a condition can read."""
 
     @property
     def zones(self) -> frozenset[str]:
-        """Zones of all addresses."""
+        """The zones of all addresses."""
 
     @property
     def flags(self) -> frozenset[str]:
@@ -33,104 +33,107 @@ class Facts(Protocol):
 
 
 class Condition(Protocol):
-    """A closed, typed test on an applicant's settled facts."""
+    """A fixed, typed test on an applicant's settled facts."""
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:
-        """Say whether the test is met at `school`; `siblings_at` are schools where siblings were placed in this run."""
+        """Return whether the applicant meets the condition at `school`.
+
+        `siblings_at` has the schools where siblings were placed in this run.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Everyone:
-    """Is met by everybody."""
+    """Every applicant meets this condition."""
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Say yes."""
+        """Return true."""
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneIn:
-    """Is met by who lives in one of the zones."""
+    """Applicants who live in one of the zones meet this condition."""
 
     zones: tuple[str, ...]
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Look for a zone that both have."""
+        """Return whether the applicant lives in one of the zones."""
         return not facts.zones.isdisjoint(self.zones)
 
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """Is met by who has the flag."""
+    """Applicants with the flag meet this condition."""
 
     flag: str
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Look among the flags."""
+        """Return whether the applicant has the flag."""
         return self.flag in facts.flags
 
 
 @dataclass(frozen=True, slots=True)
 class AtSchool:
-    """Is met by who has the fact at this program's school."""
+    """Applicants with the fact at the program's school meet this condition."""
 
     fact: str
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Look among the facts at the school."""
+        """Return whether the applicant has the fact at the school."""
         return self.fact in facts.at.get(school, ())
 
 
 @dataclass(frozen=True, slots=True)
 class AttendsIn:
-    """Is met by who attends one of the schools at present."""
+    """Applicants who attend one of the schools now meet this condition."""
 
     schools: tuple[str, ...]
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Look for the present school."""
+        """Return whether the applicant attends one of the schools."""
         return facts.attends in self.schools
 
 
 @dataclass(frozen=True, slots=True)
 class SiblingPlaced:
-    """Is met when a sibling was placed at this school in a grade matched earlier in this run."""
+    """Applicants whose sibling was placed at the school earlier in this run meet this condition."""
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:  # noqa: ARG002
-        """Look for this school among the siblings' new ones."""
+        """Return whether a sibling was placed at the school."""
         return school in siblings_at
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Is met when every part is; an empty one always is."""
+    """Applicants who meet every part meet this condition. Every applicant meets it where it has no parts."""
 
     parts: tuple[Condition, ...]
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:
-        """Ask every part."""
+        """Return whether the applicant meets every part."""
         return all(part.holds(facts, school, siblings_at) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Is met when some part is; an empty one never is."""
+    """Applicants who meet at least one part meet this condition. No applicant meets it where it has no parts."""
 
     parts: tuple[Condition, ...]
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:
-        """Ask the parts until one says yes."""
+        """Return whether the applicant meets at least one part."""
         return any(part.holds(facts, school, siblings_at) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Is met when its part is not."""
+    """Applicants who do not meet the part meet this condition."""
 
     part: Condition
 
     def holds(self, facts: Facts, school: str, siblings_at: Collection[str]) -> bool:
-        """Ask the part and turn the answer round."""
+        """Return whether the applicant does not meet the part."""
         return not self.part.holds(facts, school, siblings_at)
 
 
@@ -138,7 +141,7 @@ EVERYONE = Everyone()
 
 
 def depends_on_siblings(condition: Condition) -> bool:
-    """Say whether `sibling_placed` stands anywhere in the condition."""
+    """Return whether the condition contains `sibling_placed`."""
     match condition:
         case SiblingPlaced():
             return True
@@ -151,7 +154,7 @@ def depends_on_siblings(condition: Condition) -> bool:
 
 
 def depends_on_zones(condition: Condition) -> bool:
-    """Say whether some zone stands anywhere in the condition."""
+    """Return whether the condition contains `zone_in`."""
     match condition:
         case ZoneIn():
             return True
@@ -165,7 +168,7 @@ def depends_on_zones(condition: Condition) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PriorityClass:
-    """A named condition. Who meets an earlier class of a list stands before who does not."""
+    """A named condition. Applicants in an earlier class of a list come before all later classes."""
 
     name: str
     when: Condition
@@ -173,14 +176,17 @@ class PriorityClass:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a program's seats in whole percent, rounded down."""
+    """A share of a program's seats in whole percent. The seats are rounded down."""
 
     percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Seats for which those who meet a condition come first (overflow open) or alone (closed)."""
+    """Seats for applicants who meet a condition.
+
+    Other applicants come after them, or, where the reserve is `closed`, cannot get a seat here.
+    """
 
     name: str
     size: int | Share
@@ -189,12 +195,12 @@ class Reserve:
     priorities: tuple[PriorityClass, ...]
 
     def seats_of(self, program_seats: int) -> int:
-        """Return how many of a program's seats the reserve takes, as written."""
+        """Return how many of a program's seats the reserve has, as written."""
         return program_seats * self.size.percent // 100 if isinstance(self.size, Share) else self.size
 
 
 class TieBreak(StrEnum):
-    """One lottery number per applicant, or one per applicant and program."""
+    """One lottery number per applicant (SINGLE), or one per applicant and program (MULTIPLE)."""
 
     SINGLE = "single"
     MULTIPLE = "multiple"
@@ -202,13 +208,17 @@ class TieBreak(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A screened school's own order of applicants, best first, instead of lottery numbers."""
+    """A screened school's list of applicants, best first, which replaces lottery numbers."""
 
     tickets: tuple[str, ...]
 
 
 class Order(StrEnum):
-    """Which numbers a backfill round goes by: the earlier draw's, the same highest first, or a new draw's."""
+    """The lottery numbers of a backfill round.
+
+    WAITLIST: the numbers of the earlier draw. REVERSE: the same numbers, highest first. FRESH: the numbers of a new
+    draw.
+    """
 
     WAITLIST = "waitlist"
     REVERSE = "reverse"
@@ -216,7 +226,7 @@ class Order(StrEnum):
 
 
 class VacatedReserves(StrEnum):
-    """Whether a reserve's seats that nobody holds stay in the reserve or go to `open`."""
+    """Whether a reserve's seats without a holder stay in the reserve (KEEP) or go to `open` (RELEASE)."""
 
     KEEP = "keep"
     RELEASE = "release"
@@ -224,7 +234,7 @@ class VacatedReserves(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BackfillRule:
-    """What a program does in a backfill round."""
+    """A program's rule for backfill rounds."""
 
     fills: bool = True
     order: Order = Order.WAITLIST
@@ -232,12 +242,12 @@ class BackfillRule:
 
 
 ProgramTieBreak: TypeAlias = TieBreak | Ranked | None
-"""A program's own tie-break; None is the policy's."""
+"""A program's own tie-break, or None for the policy's tie-break."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One school's seats at one grade, and the school's rules for them."""
+    """One school's seats in one grade, and their rules."""
 
     id: str
     school: str
@@ -251,17 +261,17 @@ class Program:
     backfill: BackfillRule
 
     def reserve(self, group: str) -> Reserve | None:
-        """Return the reserve of that name, or None at `open`."""
+        """Return the reserve of this name, or None for `open`."""
         return next((reserve for reserve in self.reserves if reserve.name == group), None)
 
     def classes_at(self, group: str) -> tuple[str, ...]:
-        """Return the names of the classes at a seat group, best first, `general` last."""
+        """Return the names of a seat group's classes, best first and `general` last."""
         reserve = self.reserve(group)
         priorities = reserve.priorities if reserve else self.priorities
         return (*(priority.name for priority in priorities), GENERAL)
 
     def seats_as_written(self) -> dict[str, int]:
-        """Return each seat group's seats, in precedence order; `open` has what the reserves leave."""
+        """Return each seat group's seats, in precedence order. `open` has the seats outside the reserves."""
         reserved = {reserve.name: reserve.seats_of(self.seats) for reserve in self.reserves}
         return {group: reserved.get(group, self.seats - sum(reserved.values())) for group in self.precedence}
 

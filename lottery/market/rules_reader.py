@@ -1,4 +1,4 @@
-"""Strict reading of programs and their rules (lottery.md, section 2)."""
+"""Read programs and their rules strictly (docs/reference/specification.md, section 2)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -33,8 +33,8 @@ from lottery.market.rules import (
 
 Part = TypeVar("Part")
 
-DEEPEST_CONDITION = 64
-"""Conditions within conditions; no rule that a family could follow comes near."""
+MAX_CONDITION_DEPTH = 64
+"""Levels of conditions within conditions, far more than any readable rule needs."""
 
 PROGRAM_REQUIRED = frozenset({"id", "school", "grade", "seats"})
 PROGRAM_OPTIONAL = frozenset({"eligible", "priorities", "reserves", "precedence", "tie_break", "backfill"})
@@ -45,14 +45,14 @@ BACKFILL_OPTIONAL = frozenset({"fills", "order", "vacated_reserves"})
 
 
 class Overflow(StrEnum):
-    """Whether others may take what a reserve's own do not."""
+    """Whether other applicants can get reserved seats that are left."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
 def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
-    """Read one program, or note its faults."""
+    """Read one program. Return None after a fault."""
     before = reader.count()
     fields = reader.fields(value, where, required=PROGRAM_REQUIRED, optional=PROGRAM_OPTIONAL)
     program_id = reader.identifier(fields["id"], (where, "id"))
@@ -75,8 +75,8 @@ def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
         if reserved > seats:
             reader.refuse(
                 (where, "reserves"),
-                f"take {reserved} seats of {seats}",
-                "reserve fewer seats, or give the program more",
+                f"the reserves have {reserved} seats, and the program has {seats}",
+                "reserve fewer seats or add seats to the program",
             )
     if reader.count() > before or not (program_id and school and grade and eligible) or seats is None:
         return None
@@ -85,27 +85,27 @@ def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
 
 def read_condition(reader: Reader, value: Json, where: Where, depth: int = 1) -> Condition | None:
     """Read a condition: an object with exactly one key."""
-    if depth > DEEPEST_CONDITION:
-        reader.refuse(where, f"is nested more than {DEEPEST_CONDITION} deep", "write the condition more simply")
+    if depth > MAX_CONDITION_DEPTH:
+        reader.refuse(where, f"the condition is nested more than {MAX_CONDITION_DEPTH} levels deep", "simplify it")
         return None
     before = reader.count()
     fields = reader.fields(value, where, required=frozenset(), optional=frozenset(_CONDITIONS))
     if reader.count() > before:
         return None
     if len(fields) != 1:
-        reader.refuse(where, f"has {len(fields)} keys", f"give exactly one of {', '.join(_CONDITIONS)}")
+        reader.refuse(where, f"the condition has {len(fields)} keys", f"give exactly one of {', '.join(_CONDITIONS)}")
         return None
     ((key, operand),) = fields.items()
     return _CONDITIONS[key](reader, operand, (where, key), depth)
 
 
 def read_priorities(reader: Reader, value: Json, where: Where) -> tuple[PriorityClass, ...]:
-    """Read a list of priority classes, best first, without those that have faults."""
+    """Read a list of priority classes, best first. Leave out the classes with faults."""
     priorities = []
     for index, entry in enumerate(reader.list_(value, where)):
         at = (where, index)
         fields = reader.fields(entry, at, required=PRIORITY_REQUIRED)
-        name = _name(reader, fields["name"], (at, "name"), taken_by_all=GENERAL)
+        name = _name(reader, fields["name"], (at, "name"), reserved_name=GENERAL)
         when = read_condition(reader, fields["when"], (at, "when"))
         if name and when:
             priorities.append(PriorityClass(name, when))
@@ -116,7 +116,10 @@ def read_priorities(reader: Reader, value: Json, where: Where) -> tuple[Priority
 def read_reserves(
     reader: Reader, value: Json, where: Where, inherited: tuple[PriorityClass, ...]
 ) -> tuple[Reserve, ...]:
-    """Read a list of reserves, without those that have faults; without `priorities` a reserve has the program's."""
+    """Read a list of reserves. Leave out the reserves with faults.
+
+    A reserve without `priorities` has the program's priorities.
+    """
     found = [
         _read_reserve(reader, entry, (where, index), inherited)
         for index, entry in enumerate(reader.list_(value, where))
@@ -128,7 +131,7 @@ def read_reserves(
 
 def _read_reserve(reader: Reader, value: Json, where: Where, inherited: tuple[PriorityClass, ...]) -> Reserve | None:
     fields = reader.fields(value, where, required=RESERVE_REQUIRED, optional=RESERVE_OPTIONAL)
-    name = _name(reader, fields["name"], (where, "name"), taken_by_all=OPEN)
+    name = _name(reader, fields["name"], (where, "name"), reserved_name=OPEN)
     when = read_condition(reader, fields["when"], (where, "when"))
     size = _read_size(reader, fields, where)
     overflow: Overflow | None = Overflow.OPEN
@@ -144,16 +147,16 @@ def _read_reserve(reader: Reader, value: Json, where: Where, inherited: tuple[Pr
 
 def _read_size(reader: Reader, fields: Mapping[str, Json], where: Where) -> int | Share | None:
     if ("seats" in fields) == ("percent" in fields):
-        reader.refuse(where, "must have exactly one of seats and percent", "give one of the two")
+        reader.refuse(where, "a reserve must have either seats or percent", "give exactly one of the two")
         return None
     if "seats" in fields:
         return reader.integer(fields["seats"], (where, "seats"))
-    percent = reader.integer(fields["percent"], (where, "percent"), most=100)
+    percent = reader.integer(fields["percent"], (where, "percent"), maximum=100)
     return None if percent is None else Share(percent)
 
 
 def read_precedence(reader: Reader, value: Json, where: Where, groups: Iterable[str]) -> tuple[str, ...]:
-    """Read the order in which groups are filled: each reserve once, and `open`."""
+    """Read the order in which the seat groups are filled: each reserve and `open`, once each."""
     left = list(groups)
     order = []
     for index, entry in enumerate(reader.list_(value, where)):
@@ -162,16 +165,16 @@ def read_precedence(reader: Reader, value: Json, where: Where, groups: Iterable[
             left.remove(name)
             order.append(name)
         elif name in order:
-            reader.refuse((where, index), f"names {name} again", "name each group once")
+            reader.refuse((where, index), f"the list has {name} more than once", "list each seat group once")
         elif name:
-            reader.refuse((where, index), f"names {name}, which is no group here", "name the reserves and open")
+            reader.refuse((where, index), f"the program has no seat group {name}", "list the reserves and open")
     for name in left:
-        reader.refuse(where, f"leaves out {name}", "name every reserve, and open")
+        reader.refuse(where, f"the list does not have {name}", "list every reserve and open")
     return tuple(order)
 
 
 def read_tie_break(reader: Reader, value: Json, where: Where) -> ProgramTieBreak:
-    """Read a program's tie-break: null, one word, or a screened school's own order."""
+    """Read a program's tie-break: null, a word, or the list of a screened school."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -187,7 +190,7 @@ def read_tie_break(reader: Reader, value: Json, where: Where) -> ProgramTieBreak
 
 
 def read_backfill(reader: Reader, value: Json, where: Where) -> BackfillRule:
-    """Read what a program does in a backfill round; the default rule after a fault."""
+    """Read a program's rule for backfill rounds. Return the default rule after a fault."""
     fields = reader.fields(value, where, required=frozenset(), optional=BACKFILL_OPTIONAL)
     default = BackfillRule()
     fills = reader.truth(fields.get("fills", default.fills), (where, "fills"))
@@ -202,10 +205,10 @@ def read_backfill(reader: Reader, value: Json, where: Where) -> BackfillRule:
     return BackfillRule(fills, order, vacated)
 
 
-def _name(reader: Reader, value: Json, where: Where, *, taken_by_all: str) -> str | None:
+def _name(reader: Reader, value: Json, where: Where, *, reserved_name: str) -> str | None:
     name = reader.identifier(value, where)
-    if name == taken_by_all:
-        reader.refuse(where, f"is {name}, a name that every program has already", "give another name")
+    if name == reserved_name:
+        reader.refuse(where, f"every program already uses the name {name}", "choose another name")
         return None
     return name
 
@@ -214,7 +217,7 @@ def _refuse_repeats(reader: Reader, names: Iterable[str], where: Where) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            reader.refuse(where, f"names {name} more than once", "name each once")
+            reader.refuse(where, f"the list has {name} more than once", "list each name once")
         seen.add(name)
 
 
@@ -224,7 +227,7 @@ ReadOperand: TypeAlias = Callable[[Reader, Json, Where, int], Condition | None]
 def _only_true(condition: Condition) -> ReadOperand:
     def read(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
         if value is not True:
-            reader.refuse(where, "takes only true", "write true, or put the condition into a not")
+            reader.refuse(where, "the only allowed value is true", "write true, or put the condition inside a not")
             return None
         return condition
 

@@ -1,1 +1,1 @@
-"""The match as it is specified, and the verifier that checks it: the standard library only."""
+"""Match a market and verify an outcome with the standard library only."""

@@ -1,4 +1,4 @@
-"""From seeds to lottery numbers (lottery.md, section 5)."""
+"""Draw lottery numbers from seeds (docs/reference/specification.md, section 5)."""
 
 import hmac
 from collections.abc import Collection, Mapping
@@ -16,14 +16,15 @@ _REVERSED = bytes(255 - byte for byte in range(256))
 
 
 class UnusableSeed(ValueError):
-    """A seed is missing or has not 32 bytes; the message says which and what to do."""
+    """A seed is missing or is not 32 bytes long. The message names the round and says what to do."""
 
 
 def lottery_number(*, seed: bytes, scope: str, subject: str) -> bytes:
-    """Return the 32-byte lottery number of one subject; lower is better.
+    """Return one subject's lottery number: 32 bytes, and the lower number is better.
 
-    It hangs on nothing but the seed and the subject, so nobody's arrival, order or absence can change anybody else's.
-    HMAC-SHA256 is RFC 2104 with FIPS 180-4.
+    The number depends on the seed, the scope and the subject only. No other applicant can change it.
+
+    The function is HMAC-SHA256 (RFC 2104, FIPS 180-4).
     """
     return hmac.digest(seed, b"%slottery\0%s\0%s" % (PREFIX, scope.encode(), subject.encode()), "sha256")
 
@@ -31,28 +32,32 @@ def lottery_number(*, seed: bytes, scope: str, subject: str) -> bytes:
 def seeds_of_rounds(
     this_round: str, *, seed: bytes, seeds: Mapping[str, bytes], drawn_in: Collection[str]
 ) -> Mapping[str, bytes]:
-    """Return every round's seed, this one's included, given the rounds in which applicants were drawn.
+    """Return the seed of every round, this round included.
+
+    `seeds` has the seeds of earlier rounds. `drawn_in` names the rounds in which applicants drew their numbers.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes, or one is missing.
+        UnusableSeed: if a seed is missing or is not 32 bytes long.
     """
     if seeds.get(this_round, seed) != seed:
         raise UnusableSeed(f"round {this_round} has two different seeds; give its seed once")
-    every = {**seeds, this_round: seed}
-    for round_id, its_seed in every.items():
-        if len(its_seed) != SEED_BYTES:
-            raise UnusableSeed(f"the seed of round {round_id} has {len(its_seed)} bytes; give {SEED_BYTES}")
-    missing = set(drawn_in) - every.keys()
+    all_seeds = {**seeds, this_round: seed}
+    for round_id, round_seed in all_seeds.items():
+        if len(round_seed) != SEED_BYTES:
+            raise UnusableSeed(f"the seed of round {round_id} has {len(round_seed)} bytes; give {SEED_BYTES} bytes")
+    missing = set(drawn_in) - all_seeds.keys()
     if missing:
         raise UnusableSeed(f"applicants were drawn in {', '.join(sorted(missing))}; give the seed of each such round")
-    return every
+    return all_seeds
 
 
 class Draw:
-    """The lottery numbers of one round: this round's seed, and those of the rounds in which others were drawn.
+    """The lottery numbers of one round's applicants.
+
+    An applicant who waited since an earlier round keeps the number from that round's seed.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes, or one is missing for some applicant's `drawn_in`.
+        UnusableSeed: if a seed is not 32 bytes long, or the seed of some applicant's `drawn_in` is missing.
     """
 
     def __init__(self, market: Market, *, seed: bytes, seeds: Mapping[str, bytes]) -> None:
@@ -62,10 +67,10 @@ class Draw:
         self._backfill_round = this_round if market.is_backfill else None
         self._tie_break = market.policy.tie_break
         self._twins_share = market.policy.twins is Twins.SHARE
-        self._for_all: dict[str, dict[str, bytes]] = {round_id: {} for round_id in self.seeds}
+        self._numbers_for_all: dict[str, dict[str, bytes]] = {round_id: {} for round_id in self.seeds}
 
     def number(self, applicant: Applicant, program: Program) -> bytes:
-        """Return the number by which the applicant is compared at the program."""
+        """Return the number by which the program compares the applicant."""
         order = Order.WAITLIST if self._backfill_round is None else program.backfill.order
         drawn_in = applicant.drawn_in
         if order is Order.FRESH and self._backfill_round is not None:
@@ -78,14 +83,15 @@ class Draw:
         return number.translate(_REVERSED) if order is Order.REVERSE else number
 
     def _number_for_all(self, drawn_in: str, subject: str) -> bytes:
-        drawn = self._for_all[drawn_in]
-        number = drawn.get(subject)
+        numbers = self._numbers_for_all[drawn_in]
+        number = numbers.get(subject)
         if number is None:
             number = lottery_number(seed=self.seeds[drawn_in], scope=ONE_FOR_ALL, subject=subject)
-            drawn[subject] = number
+            numbers[subject] = number
         return number
 
     def _subject(self, applicant: Applicant) -> str:
+        """Return the name under which the applicant's number is drawn. Twins share one where the policy says so."""
         if self._twins_share and applicant.household is not None:
             return f"{applicant.household}/{applicant.grade}"
         return applicant.id

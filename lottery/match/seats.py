@@ -1,4 +1,4 @@
-"""How many seats each seat group has in a round (lottery.md, section 7)."""
+"""Count the seats of each seat group in a round (docs/reference/specification.md, section 7)."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,10 @@ from lottery.market.rules import OPEN, Program, VacatedReserves
 
 
 def seats_this_round(kind: Kind, program: Program, holders: Mapping[HeldSeat, int]) -> dict[str, int]:
-    """Return each group's seats, in precedence order, given how many hold a seat where before the match."""
+    """Return each seat group's number of seats, in precedence order.
+
+    `holders` counts the applicants who hold each seat before the match.
+    """
     written = program.seats_as_written()
     if kind is Kind.MAIN:
         return written
@@ -16,5 +19,5 @@ def seats_this_round(kind: Kind, program: Program, holders: Mapping[HeldSeat, in
         return held
     if program.backfill.vacated_reserves is VacatedReserves.KEEP:
         return written
-    held[OPEN] = program.seats - sum(held[group] for group in held if group != OPEN)
-    return held
+    held_in_reserves = sum(held[group] for group in held if group != OPEN)
+    return {**held, OPEN: program.seats - held_in_reserves}

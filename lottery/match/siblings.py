@@ -1,4 +1,4 @@
-"""Grades in turn, and what a sibling's placement does to a ranking (lottery.md, sections 4 and 6)."""
+"""Match grades in order, and let siblings' placements change rankings (docs/reference/specification.md, section 6)."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -6,7 +6,10 @@ from lottery.market.model import Applicant, Market
 
 
 def grades_in_turn(market: Market) -> list[Sequence[Applicant]]:
-    """Return the applicants of each grade in `grade_order`, or all of them at once where siblings do not matter."""
+    """Return the applicants of each grade, in `grade_order`.
+
+    Where siblings do not matter, return all applicants as one turn.
+    """
     if not market.siblings_matter():
         return [market.applicants]
     by_grade: dict[str, list[Applicant]] = {grade: [] for grade in market.policy.grade_order}
@@ -18,11 +21,12 @@ def grades_in_turn(market: Market) -> list[Sequence[Applicant]]:
 def ranking_as_matched(
     applicant: Applicant, school_of: Mapping[str, str], siblings_at: Collection[str]
 ) -> Sequence[str]:
-    """Return the programs that the applicant proposes to, best first.
+    """Return the programs to which the applicant proposes, best first.
 
-    What is ranked below a held seat is dropped, and a held seat that was not ranked is added at the end. Of what
-    stands above it, `together` moves the programs of schools where siblings were placed to the front (Correa et al.
-    2022).
+    1. An applicant who holds a seat proposes only to programs ranked above that seat, and last to the held program.
+    2. An applicant with `together` proposes first to schools where siblings were placed (Correa et al. 2022).
+
+    `school_of` maps programs to schools. `siblings_at` has the schools where siblings were placed in this run.
     """
     above, held = applicant.ranking, applicant.holds
     if held and held.program in above:
@@ -33,10 +37,10 @@ def ranking_as_matched(
 
 
 class PlacedSiblings:
-    """Where an outcome placed siblings, grade by grade."""
+    """The schools where an outcome placed siblings, grade by grade."""
 
     def __init__(self, market: Market, placed: Iterable[tuple[Applicant, str]]) -> None:
-        """`placed` are applicants with the school that each was placed at."""
+        """`placed` pairs each placed applicant with the school."""
         self._turn = {grade: turn for turn, grade in enumerate(market.policy.grade_order)}
         self._schools: dict[str, list[tuple[str, str]]] = {}
         if market.siblings_matter():
@@ -45,6 +49,6 @@ class PlacedSiblings:
                     self._schools.setdefault(applicant.household, []).append((applicant.grade, school))
 
     def schools(self, applicant: Applicant) -> Collection[str]:
-        """Return the schools where siblings were placed in grades matched before the applicant's."""
+        """Return the schools where siblings were placed in grades matched before the applicant's grade."""
         placed = self._schools.get(applicant.household or "", ())
         return {school for grade, school in placed if self._turn[grade] < self._turn[applicant.grade]}

@@ -1,4 +1,4 @@
-"""Where an applicant stands at a seat group (lottery.md, section 3)."""
+"""Compare applicants at a seat group (docs/reference/specification.md, section 3)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from lottery.market.rules import EVERYONE, GENERAL, Condition, Order, PriorityCl
 from lottery.match.lottery_numbers import NUMBER_BYTES, Draw
 from lottery.match.seats import seats_this_round
 
-WHOLE: Mapping[str, Mapping[str, int]] = {}
-"""No group's seats are told: they follow from the whole market."""
+SEATS_FROM_MARKET: Mapping[str, Mapping[str, int]] = {}
+"""No seat numbers are given: they follow from the whole market."""
 
 
 class Standing(NamedTuple):
-    """An applicant's place at a seat group: compared left to right, lower first, and nothing else decides."""
+    """An applicant's place at a seat group.
+
+    Fields are compared from left to right, and the lower value is better. Nothing else decides.
+    """
 
     not_holder: int
     not_met: int
@@ -27,7 +30,7 @@ class Standing(NamedTuple):
 
 
 class Barred(StrEnum):
-    """Why an applicant is not considered at a seat group."""
+    """The reason why a seat group does not consider an applicant."""
 
     NOBODY_NEW = "nobody new"
     NOT_ELIGIBLE = "not eligible"
@@ -38,7 +41,7 @@ class Barred(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatGroup:
-    """A part of a program's seats with its own claim on them, as it is in this round."""
+    """A part of a program's seats with its own order of applicants, in this round."""
 
     name: str
     seats: int
@@ -48,11 +51,14 @@ class SeatGroup:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, best first, `general` last."""
+        """Return the names of the classes, best first and `general` last."""
         return (*(priority.name for priority in self.priorities), GENERAL)
 
     def class_of(self, applicant: Applicant, school: str, siblings_at: Collection[str]) -> int:
-        """Return the index of the first class that the applicant is in; past the last one for `general`."""
+        """Return the index of the first class whose condition the applicant meets.
+
+        Return `len(self.priorities)` for `general`.
+        """
         for index, priority in enumerate(self.priorities):
             if priority.when.holds(applicant, school, siblings_at):
                 return index
@@ -60,12 +66,15 @@ class SeatGroup:
 
 
 class Standings:
-    """Says where anybody stands at any program of a market, once it is drawn.
+    """The standing of every applicant at every program of a market.
 
-    Where the market is only a part of a round's, `seats` says what each group has: who holds them may not be in it.
+    Give `seats`, by program and group, where the market is only part of a round's market: some holders are missing
+    then, and the seats cannot be counted from them.
     """
 
-    def __init__(self, market: Market, draw: Draw, *, seats: Mapping[str, Mapping[str, int]] = WHOLE) -> None:
+    def __init__(
+        self, market: Market, draw: Draw, *, seats: Mapping[str, Mapping[str, int]] = SEATS_FROM_MARKET
+    ) -> None:
         self._late = market.policy.late
         self._backfill_round = market.round.id if market.is_backfill else None
         self._draw = draw
@@ -83,9 +92,9 @@ class Standings:
         }
 
     def at(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Sequence[Standing | Barred]:
-        """Return the applicant's standing at each of the program's groups, in precedence order.
+        """Return the applicant's standing at each of the program's seat groups, in precedence order.
 
-        `siblings_at` are the schools where siblings were placed before the applicant's grade was matched.
+        `siblings_at` has the schools where siblings were placed before the applicant's grade was matched.
         """
         held = held_group(applicant, program)
         if held is None:
@@ -109,16 +118,16 @@ class Standings:
         return standings
 
     def counts_as_late(self, applicant: Applicant, program: Program) -> bool:
-        """Say whether the program counts the applicant as late.
+        """Return whether the program counts the applicant as late.
 
-        In a backfill round it counts newcomers so, unless everybody's number is fresh: those who waited have bad
-        numbers by selection, and a newcomer's even draw would overtake them.
+        In a backfill round newcomers count as late, except where every applicant draws a new number. The applicants
+        who waited have bad numbers, because good numbers got seats. Newcomers with average numbers would pass them.
         """
         newcomer = applicant.drawn_in == self._backfill_round
         return applicant.late or (newcomer and program.backfill.order is not Order.FRESH)
 
     def _barred(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Barred | None:
-        """Say why an applicant who holds no seat at the program is considered in none of its groups, if so."""
+        """Return why no group of the program considers the applicant, who holds no seat there, or None."""
         if self._backfill_round is not None and not program.backfill.fills:
             return Barred.NOBODY_NEW
         if not program.eligible.holds(applicant, program.school, siblings_at):
@@ -128,9 +137,9 @@ class Standings:
         return None
 
     def _number(self, applicant: Applicant, program: Program) -> bytes:
-        """Return the lottery number; at a screened program the position in its list, in as many bytes.
+        """Return the lottery number, or the position in a screened program's list, as 32 bytes.
 
-        A holder who is not on the list comes behind it.
+        A holder who is not on the list comes after the last position.
         """
         if not isinstance(program.tie_break, Ranked):
             return self._draw.number(applicant, program)
@@ -139,12 +148,12 @@ class Standings:
 
 
 def position_of(standing: Standing) -> int:
-    """Return the position in a screened program's list that a standing there was made of."""
+    """Return the position in a screened program's list, from 1, of an applicant with this standing."""
     return int.from_bytes(standing.number)
 
 
 def held_group(applicant: Applicant, program: Program) -> str | None:
-    """Return the group in which the applicant holds a seat at the program, if any."""
+    """Return the seat group in which the applicant holds a seat at the program, or None."""
     return applicant.holds.group if applicant.holds and applicant.holds.program == program.id else None
 
 

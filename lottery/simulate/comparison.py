@@ -8,9 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from lottery.fast import kernel
+from lottery.fast import counts
 from lottery.fast.columns import NONE, Coded, Columns, FactSet, Int64s, MarketInColumns, Truths, starts_of
 from lottery.fast.engine import Matched
+from lottery.fast.ranking_loops import ranked_places
 from lottery.match.reference import NO_SEEDS
 from lottery.simulate.rule_changes import CHANGES
 from lottery.simulate.simulation import Simulation, prepare
@@ -129,7 +130,7 @@ class Counts:
 def with_change(market: MarketInColumns, name: str) -> MarketInColumns:
     """Return a market under the rules that a change of `lottery.simulate.rule_changes.CHANGES` makes of its own.
 
-    CycleNow seats stay in the groups that they are in.
+    Held seats stay in the groups that they are in.
 
     Raises:
         Incomparable: if seats are held in a group that is then gone, or more than it then has.
@@ -212,7 +213,7 @@ class Comparison:
         seats = self.before.seats_by_class(before), self.after.seats_by_class(after)
         return Counts(
             draws=1,
-            kinds=Pairs.of_one_draw(*kernel.count_kinds(self._members, self._starts, choice, choice_after, NOWHERE)),
+            kinds=Pairs.of_one_draw(*counts.count_kinds(self._members, self._starts, choice, choice_after, NOWHERE)),
             seats=self.classes.pairs(seats[0].reshape(-1), seats[1].reshape(-1)),
             meeting=Pairs.of_one_draw(self._meeting(self.before, before), self._meeting(self.after, after)),
             schools=self.schools.pairs(seats[0].sum(axis=1), seats[1].sum(axis=1)),
@@ -346,7 +347,7 @@ def _schools(simulation: Simulation) -> list[list[Key]]:
 
 def _choices(simulation: Simulation, matched: Matched) -> Int64s:
     applicants = simulation.compiled.market.applicants
-    places = kernel.places(
+    places = ranked_places(
         applicants.ranking_start, applicants.ranking, simulation.compiled.program_of, matched.group_of
     )
     choices = np.where(places != NONE, places - applicants.ranking_start[:-1], HELD)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lottery.fast import kernel
+from lottery.fast import counts
 from lottery.fast.columns import NONE, Int32s, Int64s, MarketInColumns, Truths, coded
-from lottery.fast.compile import Compiled, DrawnApart, Source, compile_market
-from lottery.fast.engine import LONGEST, Matched, bits_without_rank, solve
+from lottery.fast.compile import Compiled, compile_market
+from lottery.fast.engine import MAX_STANDING_BITS, Matched, bits_without_rank, solve
+from lottery.fast.number_sources import OwnNumbers, Source
+from lottery.fast.ranking_loops import ranked_places
 from lottery.fast.ranks import NumberWords, lottery_numbers, ranks_of, subjects_of
 from lottery.match.lottery_numbers import ONE_FOR_ALL, SEED_BYTES, UnusableSeed
 from lottery.match.reference import NO_SEEDS
@@ -88,7 +90,7 @@ class Simulation:
         count, seats, squares = 0, self.no_seats(), self.no_seats()
         for draw in draws:
             matched = self.match(draw)
-            places = kernel.places(applicants.ranking_start, applicants.ranking, program_of, matched.group_of)
+            places = ranked_places(applicants.ranking_start, applicants.ranking, program_of, matched.group_of)
             times[places[places != NONE]] += 1
             unranked += (places == NONE) & (matched.group_of != NONE)
             filled = self.seats_in(matched)
@@ -104,7 +106,7 @@ class Simulation:
 
     def no_seats(self) -> Seats:
         """Return counts of no match."""
-        groups, statics = len(self.compiled.seats), self.compiled.slots.statics
+        groups, statics = len(self.compiled.seats), self.compiled.candidates.statics
         classes = 1 + max((static.priority for static in statics), default=0)
         return Seats(np.zeros((groups, classes), np.int64), np.zeros(groups, np.int64))
 
@@ -114,19 +116,16 @@ class Simulation:
 
     def seats_by_class(self, matched: Matched) -> Int64s:
         """Count the seats of one match: one row of classes for each seat group."""
-        compiled, slots, seats = self.compiled, self.compiled.slots, self.no_seats().of_class
-        kernel.count_classes(
+        compiled, candidates, seats = self.compiled, self.compiled.candidates, self.no_seats().of_class
+        counts.count_classes(
             matched.group_of,
             compiled.program_of,
-            compiled.first_group,
-            compiled.entry_start,
-            compiled.entry_program,
-            compiled.slot_start,
-            slots.words,
-            slots.near,
-            matched.near,
-            slots.group_bits,
-            np.array([static.priority for static in slots.statics], np.int32),
+            compiled.entries,
+            candidates.words,
+            candidates.words_sibling_placed,
+            matched.sibling_placed,
+            candidates.group_bits,
+            np.array([static.priority for static in candidates.statics], np.int32),
             seats,
         )
         return seats
@@ -137,16 +136,13 @@ class Simulation:
         `matched` is a match of this market, or of another one with the same programs and rankings.
         """
         compiled, seats = self.compiled, np.zeros(len(self.compiled.seats), np.int64)
-        near = matched.near if compiled.siblings_matter else matched.near[:0]
-        kernel.count_meeting(
+        sibling_placed = matched.sibling_placed[: None if compiled.siblings_matter else 0]
+        counts.count_meeting(
             (of or self).placed_at(matched),
-            compiled.first_group,
-            compiled.entry_start,
-            compiled.entry_program,
-            compiled.slot_start,
-            compiled.slots.meets,
-            compiled.slots.meets_near,
-            near,
+            compiled.entries,
+            compiled.candidates.meets,
+            compiled.candidates.meets_sibling_placed,
+            sibling_placed,
             seats,
         )
         return seats
@@ -245,10 +241,10 @@ class Dice:
                 market.programs[apart.program].id,
                 (fresh if apart.source is Source.FRESH else first)[apart.applicants],
             )
-            for apart in compiled.drawn_apart
+            for apart in compiled.own_numbers
         }
         told = [self.for_all, *(scope for scope, _ in self.apart.values())]
-        room = LONGEST - bits_without_rank(compiled)
+        room = MAX_STANDING_BITS - bits_without_rank(compiled)
         self.exact = any(scope.true.size for scope in told) or room < RANK_BITS
         self.rank_bits = first.size.bit_length() if self.exact else RANK_BITS
 
@@ -288,7 +284,7 @@ class SimulatedNumbers:
         """Return everybody's rank where one number counts at every program that goes by this source."""
         return self._ranks(self._for_all[self._dice.places[source]], source)
 
-    def ranks_at(self, apart: DrawnApart) -> Int32s:
+    def ranks_at(self, apart: OwnNumbers) -> Int32s:
         """Return the ranks at one program that has numbers of its own."""
         scope, places = self._dice.apart[apart.program]
         return self._ranks(scope.draw(self._dice.key, self._draw)[places], apart.source)

@@ -1,1 +1,1 @@
-"""Proofs, without a database."""
+"""Compute commitments and log proofs with the standard library only."""

@@ -1,6 +1,7 @@
-"""The log's Merkle tree (RFC 6962, section 2.1): SHA-256, leaves after 00 and nodes after 01.
+"""Compute the log's Merkle tree (RFC 6962, section 2.1).
 
-A tree of any size is made of complete subtrees, one for each bit of its size that is 1; appending only adds to them.
+The hash is SHA-256, with the prefix 00 for leaves and 01 for nodes. A tree of any size consists of complete subtrees,
+one for each 1 bit of the size. An append never changes a complete subtree.
 """
 
 import hashlib
@@ -16,12 +17,12 @@ def leaf_hash(entry: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of the node over two subtrees."""
+    """Return the hash of the node above two subtrees."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def peaks(size: int) -> list[tuple[int, int]]:
-    """Return the complete subtrees that make up a tree, leftmost first, as (level, index among those of the level)."""
+    """Return the complete subtrees of a tree, leftmost first, as pairs of level and index in the level."""
     found = []
     start = 0
     for level in reversed(range(size.bit_length())):
@@ -32,7 +33,7 @@ def peaks(size: int) -> list[tuple[int, int]]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """Return the root over the hashes of the peaks, leftmost first."""
+    """Return the root of a tree from the hashes of its complete subtrees, leftmost first."""
     if not hashes:
         return EMPTY
     root = hashes[-1]
@@ -42,7 +43,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Return the root over leaves in their order."""
+    """Return the root of a tree from its leaf hashes, in order."""
     tops: list[bytes] = []
     for place, leaf in enumerate(leaf_hashes):
         index = place

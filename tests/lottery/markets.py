@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from lottery.market.canonical import Json
-from oracle import Applicant, Backfill, Condition, CycleNow, Market, Policy, Priority, Program, Reserve
+from oracle import Applicant, Backfill, Condition, HeldSeat, Market, Policy, Priority, Program, Reserve
 
 Document: TypeAlias = "dict[str, Json]"
 
@@ -236,7 +236,7 @@ def seats_as_written(program: Program) -> dict[str, int]:
     return {"open": total - sum(reserved.values()), **reserved}
 
 
-def held_seat(draw: DrawFn, *, program: str, group: str) -> CycleNow:
+def held_seat(draw: DrawFn, *, program: str, group: str) -> HeldSeat:
     if group == "open" and draw(st.booleans()):
         return {"program": program}
     return {"program": program, "group": group}

@@ -16,7 +16,9 @@ import rfc8785
 from lottery.market.canonical import Json
 
 Condition: TypeAlias = Mapping[str, Json]
-Near: TypeAlias = Mapping[str, Collection[str]]  # household -> schools where a sibling was placed in an earlier grade
+SiblingSchools: TypeAlias = Mapping[
+    str, Collection[str]
+]  # household -> schools where a sibling was placed in an earlier grade
 
 
 class Priority(TypedDict):
@@ -52,7 +54,7 @@ class Program(TypedDict, total=False):
     backfill: Backfill
 
 
-class CycleNow(TypedDict, total=False):
+class HeldSeat(TypedDict, total=False):
     program: str
     group: str
 
@@ -68,7 +70,7 @@ class Applicant(TypedDict, total=False):
     household: str | None
     together: bool
     late: bool
-    holds: CycleNow | None
+    holds: HeldSeat | None
     drawn_in: str
 
 
@@ -151,7 +153,7 @@ def applicant_written_out(raw: Applicant, this_round: str) -> Applicant:
         "late": False,
         "drawn_in": this_round,
     }
-    held: CycleNow = {"group": "open"}
+    held: HeldSeat = {"group": "open"}
     holds = raw.get("holds")
     return {
         **applicant,
@@ -180,7 +182,7 @@ def digest(market: Json) -> str:
 # ---- conditions, of section 2
 
 
-def met(condition: Condition, applicant: Applicant, school: str, near: Near) -> bool:
+def met(condition: Condition, applicant: Applicant, school: str, sibling_schools: SiblingSchools) -> bool:
     ((kind, operand),) = condition.items()
     words, parts = cast("list[str]", operand), cast("list[Condition]", operand)
     answer = kind == "everyone"
@@ -194,13 +196,13 @@ def met(condition: Condition, applicant: Applicant, school: str, near: Near) -> 
         case "attends_in":
             answer = applicant["attends"] in words
         case "sibling_placed":
-            answer = school in near.get(applicant["household"] or "", ())
+            answer = school in sibling_schools.get(applicant["household"] or "", ())
         case "all":
-            answer = all(met(part, applicant, school, near) for part in parts)
+            answer = all(met(part, applicant, school, sibling_schools) for part in parts)
         case "any":
-            answer = any(met(part, applicant, school, near) for part in parts)
+            answer = any(met(part, applicant, school, sibling_schools) for part in parts)
         case "not":
-            answer = not met(cast("Condition", operand), applicant, school, near)
+            answer = not met(cast("Condition", operand), applicant, school, sibling_schools)
     return answer
 
 
@@ -246,7 +248,7 @@ class Round:
             return self.market["policy"]["grade_order"]
         return sorted({*(program["grade"] for program in programs), *(each["grade"] for each in applicants)})
 
-    def near(self, placed: Mapping[str, Place]) -> Near:
+    def sibling_schools(self, placed: Mapping[str, Place]) -> SiblingSchools:
         """Return for each household the schools where those already placed went."""
         schools: dict[str, set[str]] = {}
         for applicant in self.market["applicants"]:
@@ -287,14 +289,14 @@ class Round:
         number = hmac.new(seed, message, "sha256").digest()
         return bytes(255 - byte for byte in number) if self.is_backfill and order == "reverse" else number
 
-    def standing(self, applicant: Applicant, place: Place, near: Near) -> Standing | None:
+    def standing(self, applicant: Applicant, place: Place, sibling_schools: SiblingSchools) -> Standing | None:
         """Return where an applicant stands at a seat group; None if not considered there."""
         program = self.program(place.program)
         everybody: Reserve = {"when": {"everyone": True}, "overflow": "open", "priorities": program["priorities"]}
         reserve = next((each for each in program["reserves"] if each["name"] == place.group), everybody)
 
         def meets(condition: Condition) -> bool:
-            return met(condition, applicant, program["school"], near)
+            return met(condition, applicant, program["school"], sibling_schools)
 
         held = applicant["holds"]
         is_holder = held == {"program": place.program, "group": place.group}
@@ -328,22 +330,24 @@ class Round:
         names = [each["name"] for each in owners.get(place.group, program["priorities"])]
         return [*names, "general"][standing.priority]
 
-    def ranking(self, applicant: Applicant, near: Near) -> list[str]:
+    def ranking(self, applicant: Applicant, sibling_schools: SiblingSchools) -> list[str]:
         """Return the programs that an applicant proposes to, as matched: after held seats and `together`."""
         above, held = list(applicant["ranking"]), applicant["holds"]
         if held is not None:
             above = above[: [*above, held["program"]].index(held["program"])]
         if applicant["together"]:
-            schools = near.get(applicant["household"] or "", ())
+            schools = sibling_schools.get(applicant["household"] or "", ())
             above.sort(key=lambda name: self.program(name)["school"] not in schools)
         return above if held is None else [*above, held["program"]]
 
-    def wishes(self, applicant: Applicant, near: Near) -> dict[Place, Standing]:
+    def wishes(self, applicant: Applicant, sibling_schools: SiblingSchools) -> dict[Place, Standing]:
         """Return the ranking as matched, each program replaced by its seat groups where the applicant is considered."""
         places = (
-            Place(name, group) for name in self.ranking(applicant, near) for group in self.program(name)["precedence"]
+            Place(name, group)
+            for name in self.ranking(applicant, sibling_schools)
+            for group in self.program(name)["precedence"]
         )
-        standings = {place: self.standing(applicant, place, near) for place in places}
+        standings = {place: self.standing(applicant, place, sibling_schools) for place in places}
         return {place: standing for place, standing in standings.items() if standing is not None}
 
 
@@ -382,8 +386,8 @@ def outcome(market: Json, *, seed: bytes, seeds: Mapping[str, bytes]) -> dict[st
     placed: dict[str, Place] = {}
     wishes: dict[str, dict[Place, Standing]] = {}
     for grade in this.grades():
-        near = this.near(placed)
-        of_grade = {applicant["id"]: this.wishes(applicant, near) for applicant in this.applicants(grade)}
+        sibling_schools = this.sibling_schools(placed)
+        of_grade = {applicant["id"]: this.wishes(applicant, sibling_schools) for applicant in this.applicants(grade)}
         wishes.update(of_grade)
         for place, tickets in deferred_acceptance(of_grade, seats).items():
             placed.update(dict.fromkeys(tickets, place))

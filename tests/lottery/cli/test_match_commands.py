@@ -114,9 +114,9 @@ def test_a_faulty_market_is_a_line_per_fault_and_the_former_outcome_stays(tmp_pa
     assert main(["match", str(market), "--seed", SEED, "-o", str(path)]) == 2
 
     assert faults(capsys) == [
-        f"{market}: $.applicants: is missing; add it",
-        f"{market}: $.programs: is missing; add it",
-        f'{market}: $.round.kind: is not one of the words allowed here; give one of "main", "backfill"',
+        f"{market}: $.applicants: this required key is missing; add it",
+        f"{market}: $.programs: this required key is missing; add it",
+        f'{market}: $.round.kind: this word is not allowed here; give one of "main", "backfill"',
     ]
     assert path.read_text(encoding="utf-8") == "the former outcome"
 
@@ -176,7 +176,8 @@ def test_verify_says_no_and_names_rule_applicant_and_program(tmp_path: Path, cap
     assert main(["verify", market, str(path)]) == 1
 
     printed = capsys.readouterr().out
-    assert "NO   no more placed than seats\n       program s1-kg: group open has 0 seats and 1 placements" in printed
+    complaint = "program s1-kg: group open has more placements (1) than seats (0)"
+    assert f"NO   no seat group has more placements than seats\n       {complaint}" in printed
     assert "applicant t00e8a9366b0a: program s1-kg: the reference gives s1-kg/r1" in printed
     assert printed.splitlines()[-1].startswith("The outcome is refused: ")
 
@@ -200,7 +201,7 @@ def test_an_outcome_that_is_none_is_unusable(tmp_path: Path, capsys: Captured) -
 
     assert main(["verify", write_market(tmp_path), str(path)]) == 2
 
-    assert f"{path}: $.placements: is missing; add it" in faults(capsys)
+    assert f"{path}: $.placements: this required key is missing; add it" in faults(capsys)
 
 
 def test_explain_in_json_has_facts_sentences_and_direction(tmp_path: Path, capsys: Captured) -> None:
@@ -258,9 +259,9 @@ def test_generate_makes_a_city_and_the_summer_after_it(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "nothing says how large the market is"),
+        ([], "the size of the market is missing"),
         (["--programs", "0"], "programs is 0; give 1 or more"),
-        (["--programs", "5", "--schools", "2"], "both programs and schools"),
+        (["--programs", "5", "--schools", "2"], "programs and schools both"),
         (["--schools", "2", "--shape", "uniform"], "a uniform market has no schools"),
         (["--programs", "5", "--round", "backfill"], "--round backfill and --after go together"),
     ],

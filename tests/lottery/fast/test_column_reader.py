@@ -17,7 +17,7 @@ from lottery.fast.column_reader import load_columns, read_quickly
 from lottery.fast.columns import NONE, Columns, MarketInColumns, in_columns
 from lottery.generate.generate import Plan, generate
 from lottery.market.canonical import Json, canonical_line
-from lottery.market.files import APPLICANTS, HEAD, LONGEST_LINE, load_market, save_market
+from lottery.market.files import APPLICANTS, HEAD, MAX_LINE_BYTES, load_market, save_market
 from lottery.market.json_reader import UnusableInput
 from markets import backfill_markets, main_markets
 from worked_examples import ALL_CASES, market_of
@@ -375,9 +375,9 @@ def test_a_faulty_head_is_left_to_the_strict_reader(head: str, container: str, t
         f"[{FULL},{BARE}]",
         "\n",
         " ",
-        f"{FULL}{' ' * LONGEST_LINE}\n{BARE}\n",
-        f"{FULL}\n{BARE[:-1]}{' ' * (LONGEST_LINE + 1 - len(BARE))}}}",
-        f"{FULL}\n{BARE[:-1]}{' ' * (LONGEST_LINE - len(BARE))}}}\n",
+        f"{FULL}{' ' * MAX_LINE_BYTES}\n{BARE}\n",
+        f"{FULL}\n{BARE[:-1]}{' ' * (MAX_LINE_BYTES + 1 - len(BARE))}}}",
+        f"{FULL}\n{BARE[:-1]}{' ' * (MAX_LINE_BYTES - len(BARE))}}}\n",
     ],
 )
 def test_lines_that_are_odd_are_left_to_the_strict_reader(text: str, tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_lines_that_are_odd_are_left_to_the_strict_reader(text: str, tmp_path: P
 
 
 def test_a_line_may_be_as_long_as_the_strict_reader_has_it(tmp_path: Path) -> None:
-    write(tmp_path / "city", PLAIN_HEAD, [f"{BARE[:-1]}{' ' * (LONGEST_LINE - 1 - len(BARE))}}}", FULL])
+    write(tmp_path / "city", PLAIN_HEAD, [f"{BARE[:-1]}{' ' * (MAX_LINE_BYTES - 1 - len(BARE))}}}", FULL])
 
     assert read_quickly(tmp_path / "city") is not None
     assert_the_same(tmp_path / "city")

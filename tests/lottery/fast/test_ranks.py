@@ -51,7 +51,7 @@ def test_a_standing_that_is_too_long_is_refused() -> None:
     market = in_columns(lottery.read_market(market_of("zero_capacity")))
     compiled = compile_market(market)
     ranks = ranks_in(compiled, OfficialNumbers(market, seed=bytes(32), seeds={}))
-    too_long = type(ranks)(ranks.for_all, ranks.of_source, ranks.own, bits=62)
+    too_long = type(ranks)(ranks.for_all, ranks.by_source, ranks.own, bits=62)
 
     with pytest.raises(lottery.UnusableInput, match="match it with the reference engine"):
         match_on(compiled, too_long)

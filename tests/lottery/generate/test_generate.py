@@ -192,10 +192,10 @@ def test_tickets_are_never_given_twice() -> None:
         (replace(SMALL, schools=0), "schools is 0; give 1 or more"),
         (replace(FLAT, programs=0), "programs is 0; give 1 or more"),
         (replace(SMALL, choices=0), "choices is 0; give 1 or more"),
-        (replace(SMALL, programs=5), "both programs and schools say how large the city is; give one of them"),
-        (replace(SMALL, schools=None), "nothing says how large the market is; give programs or schools"),
-        (replace(FLAT, programs=None), "nothing says how large the market is; give programs"),
-        (replace(FLAT, schools=9), "a uniform market has no schools; give programs instead, or the shape city"),
+        (replace(SMALL, programs=5), "programs and schools both set the size of the city; give one of them"),
+        (replace(SMALL, schools=None), "the size of the market is missing; give programs or schools"),
+        (replace(FLAT, programs=None), "the size of the market is missing; give programs"),
+        (replace(FLAT, schools=9), "a uniform market has no schools; give programs instead or choose the shape city"),
     ],
 )
 def test_an_impossible_plan_is_refused_with_what_to_do(plan: Plan, complaint: str) -> None:

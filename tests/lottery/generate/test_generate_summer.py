@@ -88,7 +88,7 @@ def test_the_summer_is_a_backfill_round_of_the_name_it_is_given() -> None:
 
 @pytest.mark.parametrize("round_id", ["2027-main", "", "the summer"])
 def test_a_summer_needs_an_id_of_its_own(round_id: str) -> None:
-    with pytest.raises(ImpossiblePlan, match=r"^the backfill round cannot be called"):
+    with pytest.raises(ImpossiblePlan, match=r"^the backfill round cannot have the id"):
         generate_summer(SMALL, {"placements": []}, round_id=round_id)
 
 
@@ -96,5 +96,5 @@ def test_a_summer_needs_an_id_of_its_own(round_id: str) -> None:
     "outcome", [{}, {"placements": 1}, {"placements": ["ana"]}, {"placements": [{"applicant": "a"}]}]
 )
 def test_a_summer_needs_the_placements_of_the_main_round(outcome: Mapping[str, Json]) -> None:
-    with pytest.raises(ImpossiblePlan, match=r"^the outcome has no placements to go on from; give"):
+    with pytest.raises(ImpossiblePlan, match=r"^the outcome has no valid placements; give"):
         generate_summer(SMALL, outcome)

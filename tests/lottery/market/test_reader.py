@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 import lottery
 from lottery.market.canonical import Json, canonical_line
-from lottery.market.files import LONGEST_LINE, save_market
+from lottery.market.files import MAX_LINE_BYTES, save_market
 from lottery.market.json_reader import MAX_COUNTED, MAX_FAULTS
 from markets import backfill_markets, main_markets
 
@@ -56,11 +56,11 @@ def test_no_fault_quotes_what_may_be_a_childs_name() -> None:
 def test_a_line_without_end_is_refused_without_reading_it_all(tmp_path: Path) -> None:
     document = case("zero_capacity")
     save_market(tmp_path / "city", {key: document[key] for key in document if key != "applicants"}, [])
-    (tmp_path / "city" / "applicants.jsonl").write_bytes(b'{"id": "' + b"x" * LONGEST_LINE + b'"}\n')
+    (tmp_path / "city" / "applicants.jsonl").write_bytes(b'{"id": "' + b"x" * MAX_LINE_BYTES + b'"}\n')
 
     (fault,) = faults_of(tmp_path / "city")
 
-    assert f"is longer than {LONGEST_LINE} bytes" in fault
+    assert f"is longer than {MAX_LINE_BYTES} bytes" in fault
 
 
 @pytest.mark.parametrize("end", ["", "]"])
@@ -69,7 +69,7 @@ def test_nesting_without_end_is_refused(end: str, tmp_path: Path) -> None:
     path = tmp_path / "deep.json"
     path.write_text("[" * deep + end * deep, encoding="utf-8")
 
-    assert faults_of(path) == [f"{path}: $: is nested too deeply; no market needs that"]
+    assert faults_of(path) == [f"{path}: $: the JSON is nested too deeply; remove levels of nesting"]
 
 
 def test_a_hopeless_file_gives_the_first_faults_and_the_number_of_the_rest(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_file_without_end_of_faults_is_not_read_to_its_end(tmp_path: Path) -> 
     save_market(tmp_path / "city", {key: document[key] for key in document if key != "applicants"}, [])
     (tmp_path / "city" / "applicants.jsonl").write_bytes(b"\n" * 2 * (MAX_FAULTS + MAX_COUNTED))
 
-    assert faults_of(tmp_path / "city")[-1] == f"and {MAX_COUNTED} more faults, where reading stopped"
+    assert faults_of(tmp_path / "city")[-1] == f"and {MAX_COUNTED} more faults; reading stopped there"
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:

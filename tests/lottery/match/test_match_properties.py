@@ -90,8 +90,8 @@ def wishes_of(this: Round, placed: Mapping[str, Place]) -> dict[str, dict[Place,
     """What everybody wishes, best first, and how they stand there, judged by what was placed before their grade."""
     wishes: dict[str, dict[Place, Standing]] = {}
     for grade in this.grades():
-        near = this.near({ticket: placed[ticket] for ticket in wishes if ticket in placed})
-        wishes |= {applicant["id"]: this.wishes(applicant, near) for applicant in this.applicants(grade)}
+        sibling_schools = this.sibling_schools({ticket: placed[ticket] for ticket in wishes if ticket in placed})
+        wishes |= {applicant["id"]: this.wishes(applicant, sibling_schools) for applicant in this.applicants(grade)}
     return wishes
 
 

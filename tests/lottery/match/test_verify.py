@@ -16,7 +16,8 @@ from lottery.cli.main import main
 from lottery.market.canonical import Json
 from lottery.market.model import Market
 from lottery.market.outcome import LastAdmitted, Outcome, Placement, Waitlist, read_outcome
-from lottery.match.verify import CHECKS, Rule
+from lottery.match.complaints import Rule
+from lottery.match.verify import CHECKS
 from markets import EARLIER_SEEDS, backfill_markets, main_markets, seeds
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -206,18 +207,18 @@ def other_values(value: Json) -> st.SearchStrategy[Json]:
     anything: st.SearchStrategy[Json] = st.sampled_from(
         [None, True, False, 0, 1, 2, "", "open", "t96f4c632cd0d", [], {}]
     )
-    near: list[Json] = []
+    close_values: list[Json] = []
     if isinstance(value, bool):
-        near = [not value]
+        close_values = [not value]
     elif isinstance(value, int):
-        near = [value + 1, max(value - 1, 0), value * 1000]
+        close_values = [value + 1, max(value - 1, 0), value * 1000]
     elif isinstance(value, str):
-        near = [value[:-1], value + "0", value.upper(), value[::-1]]
+        close_values = [value[:-1], value + "0", value.upper(), value[::-1]]
     elif isinstance(value, list):
-        near = [value[1:], value[:-1], value[::-1], [*value, *value[:1]]]
+        close_values = [value[1:], value[:-1], value[::-1], [*value, *value[:1]]]
     elif isinstance(value, dict):
-        near = [{}, {**value, "note": "a word"}, dict(list(value.items())[1:])]
-    choices = st.sampled_from(near) | anything if near else anything
+        close_values = [{}, {**value, "note": "a word"}, dict(list(value.items())[1:])]
+    choices = st.sampled_from(close_values) | anything if close_values else anything
     return choices.filter(lambda other: json.dumps(other) != json.dumps(value))
 
 

@@ -38,7 +38,7 @@ from lottery.simulate.report import FORMAT, Compared
 from lottery.simulate.rule_changes import CHANGES
 from lottery.simulate.simulation import Simulation
 from markets import backfill_markets, main_markets, seeds
-from oracle import Applicant, Market, Near, Place, Round, asks_for_siblings, met
+from oracle import Applicant, Market, Place, Round, SiblingSchools, asks_for_siblings, met
 from simulated_markets import all_markets, examples, places_in
 
 SEED = b"s" * 32
@@ -104,7 +104,7 @@ class Match(NamedTuple):
 
     this: Round
     placed: Mapping[str, Place]
-    near: Mapping[str, Near]  # by grade
+    near: Mapping[str, SiblingSchools]  # by grade
 
     def applicants(self) -> list[Applicant]:
         return self.this.market["applicants"]
@@ -152,11 +152,11 @@ class Match(NamedTuple):
 
 def match_of(market: Json, simulation: Simulation, draw: int) -> Match:
     this, placed = Undrawn(oracle.written_out(market), b"", {}), places_in(simulation, draw)
-    near: dict[str, Near] = {}
+    near: dict[str, SiblingSchools] = {}
     if in_turn(this):
         before: dict[str, Place] = {}
         for grade in this.grades():
-            near[grade] = this.near(before)
+            near[grade] = this.sibling_schools(before)
             before |= {each["id"]: placed[each["id"]] for each in this.applicants(grade) if each["id"] in placed}
     return Match(this, placed, near)
 

@@ -22,7 +22,7 @@ import oracle
 from cities import SMALL, document, outcome_of
 from lottery.fast.column_reader import load_columns
 from lottery.fast.columns import in_columns
-from lottery.fast.compile import Source
+from lottery.fast.number_sources import Source
 from lottery.generate.generate import generate, generate_summer
 from lottery.market.canonical import Json
 from lottery.market.model import Market as ParsedMarket
@@ -32,7 +32,7 @@ from lottery.progress import Step
 from lottery.simulate.simulation import RANK_BITS, Simulated, Simulation, Tally, prepare, simulate
 from lottery.simulate.table import COLUMNS, FORMATS, table_of
 from markets import BACKFILL, EARLIER, EARLIER_SEEDS, MAIN, backfill_markets, seeds
-from oracle import Applicant, Market, Near, Place, Program, Round, Standing, deferred_acceptance, met
+from oracle import Applicant, Market, Place, Program, Round, SiblingSchools, Standing, deferred_acceptance, met
 from simulated_markets import all_markets, examples, places_in
 
 SEED = b"s" * 32
@@ -82,7 +82,7 @@ class Redrawn(Round):
 def redrawn(market: Json, simulation: Simulation, draw: int) -> Redrawn:
     written, numbers, compiled = oracle.written_out(market), simulation.dice.draw(draw), simulation.compiled
     tickets = sorted(applicant["id"] for applicant in written["applicants"])
-    apart = {compiled.market.programs[each.program].id: each for each in compiled.drawn_apart}
+    apart = {compiled.market.programs[each.program].id: each for each in compiled.own_numbers}
     ranks: dict[tuple[str, str], int] = {}
     for program in written["programs"]:
         in_backfill = written["round"]["kind"] == "backfill"
@@ -100,7 +100,7 @@ class Replay(NamedTuple):
     this: Round
     placed: dict[str, Place]
     wishes: dict[str, dict[Place, Standing]]
-    near: dict[str, Near]  # by grade
+    near: dict[str, SiblingSchools]  # by grade
 
     def seats_by_class(self) -> Counter[tuple[Place, int]]:
         return Counter((place, self.wishes[ticket][place].priority) for ticket, place in self.placed.items())
@@ -127,7 +127,7 @@ def replayed(this: Round) -> Replay:
     }
     replay = Replay(this, {}, {}, {})
     for grade in this.grades():
-        near = this.near(replay.placed)
+        near = this.sibling_schools(replay.placed)
         of_grade = {applicant["id"]: this.wishes(applicant, near) for applicant in this.applicants(grade)}
         for place, tickets in deferred_acceptance(of_grade, seats).items():
             replay.placed.update(dict.fromkeys(tickets, place))
@@ -346,7 +346,7 @@ def test_with_a_number_for_each_program_one_says_nothing_of_another() -> None:
     )
     simulation = prepared(both)
     seen = [
-        tuple(order(numbers.ranks_at(apart).tolist())[0] for apart in simulation.compiled.drawn_apart)
+        tuple(order(numbers.ranks_at(apart).tolist())[0] for apart in simulation.compiled.own_numbers)
         for numbers in map(simulation.dice.draw, range(2_000))
     ]
     assert about_equally_often(seen, 4)
@@ -366,7 +366,7 @@ def test_twins_who_share_have_the_same_number(tie_break: str) -> None:
         numbers = simulation.dice.draw(draw)
         ann, bob, cat = [
             numbers.ranks(Source.WAITLIST),
-            *map(numbers.ranks_at, simulation.compiled.drawn_apart),
+            *map(numbers.ranks_at, simulation.compiled.own_numbers),
         ][-1].tolist()
         assert ann == cat != bob
 
@@ -404,7 +404,7 @@ def test_at_a_program_with_numbers_of_its_own_they_are_of_the_round_that_its_ord
     applicants = [child(ticket, drawn_in="first") for ticket in tickets]
     market = one_program(applicants, kind="backfill", tie_break="multiple", backfill={"order": order_})
     simulation = prepared(market, told=["first", "this"])
-    (apart,) = simulation.compiled.drawn_apart
+    (apart,) = simulation.compiled.own_numbers
     true = [lottery_number(seed=seed_of(round_), scope="oak", subject=ticket) for ticket in tickets]
     in_order = sorted(range(len(tickets)), key=lambda index: true[index])
     assert order(simulation.dice.draw(0).ranks_at(apart).tolist()) == tuple(in_order)

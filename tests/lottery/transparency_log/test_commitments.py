@@ -46,9 +46,9 @@ def test_dice_are_typed_with_spaces_and_hyphens_as_people_do() -> None:
         ("3141592653589793238", "19 digits"),
         ("", "0 digits"),
         ("1" * 1001, "1001 digits"),
-        ("3141592653589793238x", "digit 20"),
-        ("٣" * 20, "digit 1 "),
-        ("31415.92653589793238", "digit 6"),
+        ("3141592653589793238x", "character 20"),
+        ("٣" * 20, "character 1 "),
+        ("31415.92653589793238", "character 6"),
     ],
 )
 def test_what_are_no_dice_is_refused_with_the_place(typed: str, why: str) -> None:
