@@ -36,8 +36,8 @@ from enrollment.rounds.snapshot import children_ranking
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
 from enrollment.waitlists.waitlists import waiting_now
+from lottery.explain.conditions import condition_in_words
 from lottery.explain.language import Language
-from lottery.explain.sentences import condition_in_words
 from lottery.market.rules import GENERAL, OPEN, PriorityClass
 from lottery.match.lottery_numbers import Draw
 from lottery.match.siblings import PlacedSiblings

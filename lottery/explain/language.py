@@ -17,6 +17,9 @@ SOURCE = "en"
 
 CATALOGUES = Path(__file__).parents[1] / "locale"
 
+WRITTEN_AS = {"es": "es_419"}
+"""Latin American Spanish writes 12,345; in Spain it is 12.345."""
+
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 
 
@@ -41,7 +44,7 @@ class Language:
         if code not in known:
             raise UnknownLanguage(f"there are no sentences in that language; choose one of {', '.join(known)}")
         self.code = code
-        self.locale = Locale.parse(code)
+        self.locale = Locale.parse(WRITTEN_AS.get(code, code))
         self._catalogue = _catalogue(code, catalogues)
 
     @property
