@@ -110,9 +110,9 @@ def test_an_unknown_ticket_and_an_outcome_of_another_market_are_refused_by_name(
 
     with pytest.raises(UnknownApplicant, match="no applicant nobody"):
         Explainer(Extract.whole(market, outcome)).explain("nobody")
-    with pytest.raises(UnfitOutcome, match="of another market"):
+    with pytest.raises(UnfitOutcome, match="belongs to another market"):
         Explainer(Extract.whole(other, outcome))
-    with pytest.raises(UnfitOutcome, match="does not have"):
+    with pytest.raises(UnfitOutcome, match="different programs or applicants"):
         Explainer(Extract.whole(market, replace(outcome, cutoffs=())))
     with pytest.raises(UnfitOutcome, match="not hex"):
         Explainer(Extract.whole(market, replace(outcome, seed="seed")))
