@@ -212,7 +212,7 @@ def _seed(text: str) -> bytes:
     except ValueError:
         seed = b""
     if len(seed) != SEED_BYTES or len(text) != 2 * SEED_BYTES:
-        raise argparse.ArgumentTypeError(f"a seed has {2 * SEED_BYTES} hex digits, but this has {len(text)} characters")
+        raise argparse.ArgumentTypeError(f"a seed has {2 * SEED_BYTES} hex digits, this has {len(text)} characters")
     return seed
 
 

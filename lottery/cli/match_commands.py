@@ -131,16 +131,7 @@ def run_generate(options: argparse.Namespace) -> int:
     from lottery.generate.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
 
     if (options.round == Kind.BACKFILL) != (options.after is not None):
-        raise UnusableInput(
-            [
-                Fault(
-                    "generate",
-                    "$",
-                    "--round backfill needs --after, and --after needs --round backfill",
-                    "use both or neither",
-                )
-            ]
-        )
+        raise UnusableInput([Fault("generate", "$", "--round backfill and --after go together", "use both or neither")])
     is_city = options.shape == Shape.CITY
     plan = Plan(
         applicants=options.applicants,

@@ -18,13 +18,13 @@ from lottery.market.rules import (
 
 
 def condition_in_words(condition: Condition, language: Language) -> str:
-    """Return a condition in words that complete the phrase `children who` (Spanish `niños que`, Arabic `الذين`)."""
+    """Return a condition in words that complete the phrase `a child who` (Spanish `un niño que`, Arabic `الذي`)."""
     say = language.say
     match _negations_at_facts(condition):
         case Everyone() | AllOf(()) | Not(AnyOf(()) | ZoneIn(()) | AttendsIn(())):
-            return say("apply")
+            return say("applies")
         case AnyOf(()) | ZoneIn(()) | AttendsIn(()) | Not(Everyone() | AllOf(())):
-            return say("meet a rule that no child can meet")
+            return say("meets a rule that no child can meet")
         case AllOf(parts):
             return language.all_of(_part(part, language) for part in parts)
         case AnyOf(parts):
@@ -73,33 +73,33 @@ def _fact(fact: Condition, language: Language, *, negated: bool) -> str:
 def _zones(zones: Sequence[str], language: Language, *, negated: bool) -> str:
     names = language.any_of(map(language.name, zones))
     if negated:
-        return language.count("do not live in zone {zones}", "do not live in zone {zones}", len(zones), zones=names)
-    return language.count("live in zone {zones}", "live in zone {zones}", len(zones), zones=names)
+        return language.count("does not live in zone {zones}", "does not live in zone {zones}", len(zones), zones=names)
+    return language.count("lives in zone {zones}", "lives in zone {zones}", len(zones), zones=names)
 
 
 def _schools(schools: Sequence[str], language: Language, *, negated: bool) -> str:
     say, names = language.say, language.any_of(map(language.name, schools))
     if negated:
-        return say("do not go to {schools} now", schools=names)
-    return say("go to {schools} now", schools=names)
+        return say("does not go to {schools} now", schools=names)
+    return say("goes to {schools} now", schools=names)
 
 
 def _flag(flag: str, language: Language, *, negated: bool) -> str:
     say, name = language.say, language.name(flag)
     match flag:
         case "ell":
-            return say("are not learning English") if negated else say("are learning English")
+            return say("is not learning English") if negated else say("is learning English")
         case "frl":
-            return say("do not have a low family income") if negated else say("have a low family income")
+            return say("does not have a low family income") if negated else say("has a low family income")
         case "sped":
-            return say("do not get special education") if negated else say("get special education")
+            return say("does not get special education") if negated else say("gets special education")
         case "homeless":
-            return say("have a permanent home") if negated else say("do not have a permanent home")
+            return say("has a permanent home") if negated else say("does not have a permanent home")
         case _:
             return (
-                say("do not have the label “{flag}”", flag=name)
+                say("does not have the label “{flag}”", flag=name)
                 if negated
-                else say("have the label “{flag}”", flag=name)
+                else say("has the label “{flag}”", flag=name)
             )
 
 
@@ -108,25 +108,25 @@ def _at_school(fact: str, language: Language, *, negated: bool) -> str:
     match fact:
         case "sibling":
             return (
-                say("do not have a brother or sister at this school")
+                say("does not have a brother or sister at this school")
                 if negated
-                else say("have a brother or sister at this school")
+                else say("has a brother or sister at this school")
             )
         case "staff" | "staff_child":
             return (
-                say("do not have a parent who works at this school")
+                say("does not have a parent who works at this school")
                 if negated
-                else say("have a parent who works at this school")
+                else say("has a parent who works at this school")
             )
         case _:
             return (
-                say("do not have the label “{fact}” at this school", fact=name)
+                say("does not have the label “{fact}” at this school", fact=name)
                 if negated
-                else say("have the label “{fact}” at this school", fact=name)
+                else say("has the label “{fact}” at this school", fact=name)
             )
 
 
 def _sibling_placed(language: Language, *, negated: bool) -> str:
     if negated:
-        return language.say("do not have a brother or sister with a new seat at this school")
-    return language.say("have a brother or sister with a new seat at this school")
+        return language.say("does not have a brother or sister with a new seat here")
+    return language.say("has a brother or sister with a new seat here")

@@ -21,15 +21,15 @@ def group_title(at: AtGroup, language: Language) -> str:
     condition = condition_in_words(at.reserve.when, language)
     if at.reserve.closed:
         return language.count(
-            "{number} “{name}” seat, only for children who {condition}.",
-            "{number} “{name}” seats, only for children who {condition}.",
+            "{number} “{name}” seat. Only for a child who {condition}.",
+            "{number} “{name}” seats. Only for a child who {condition}.",
             at.seats,
             name=name,
             condition=condition,
         )
     return language.count(
-        "{number} “{name}” seat, first for children who {condition}.",
-        "{number} “{name}” seats, first for children who {condition}.",
+        "{number} “{name}” seat. A child who {condition} comes first.",
+        "{number} “{name}” seats. A child who {condition} comes first.",
         at.seats,
         name=name,
         condition=condition,
@@ -73,7 +73,7 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
         yield say("Your child has no priority for these seats.")
     else:
         yield say(
-            "Your child has “{class_}” priority. This priority is for children who {condition}.",
+            "Your child has “{class_}” priority. This priority is for a child who {condition}.",
             class_=language.name(mine.class_),
             condition=condition_in_words(at.because, language),
         )

@@ -143,7 +143,7 @@ def _whole_program(at: AtProgram, language: Language) -> str | None:
             return say("This school does not take new children in this round.")
         case Barred.NOT_ELIGIBLE:
             return say(
-                "Seats are only for children who {condition}. Our records show that your child does not meet "
+                "Seats are only for a child who {condition}. Our records show that your child does not meet "
                 "this rule. If this is wrong, tell the enrollment office.",
                 condition=condition_in_words(at.program.eligible, language),
             )

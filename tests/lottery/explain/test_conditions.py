@@ -1,4 +1,4 @@
-"""A condition in words completes the phrase `children who`."""
+"""A condition in words completes the phrase `a child who`."""
 
 import pytest
 

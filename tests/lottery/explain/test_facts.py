@@ -87,7 +87,7 @@ def test_a_child_reads_class_reason_number_last_one_and_waitlist_place() -> None
     text = lines(explainer(everywhere()), "ben")
 
     assert "Choice 2: oak-kg (no seat)" in text
-    assert "1 “near” seat, first for children who live in zone Z1." in text
+    assert "1 “near” seat. A child who lives in zone Z1 comes first." in text
     assert "Your child has no priority for these seats." in text
     assert "Your child's lottery number here is " in text
     assert "The last child who got one of these seats had “sibling” priority and had lottery number " in text

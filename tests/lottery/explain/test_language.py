@@ -122,7 +122,7 @@ def test_numbers_are_written_as_the_language_writes_them() -> None:
 
 
 def test_a_value_with_braces_is_said_as_it_is() -> None:
-    assert Language("en").say("have the label “{flag}”", flag="{number}") == "have the label “{number}”"
+    assert Language("en").say("has the label “{flag}”", flag="{number}") == "has the label “{number}”"
 
 
 @pytest.mark.parametrize("code", ["xx", "../es", "EN", ""])

@@ -53,7 +53,7 @@ def running(workers: int = 2, *, deaths_forgiven: int = 3) -> Iterator[Running]:
     environment = {
         **os.environ,
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(deaths_forgiven),
-        "PYTHONPATH": str(Path(__file__).parent),  # where workers find what is to be counted
+        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])),  # where workers find what is to be counted
     }
     command = [sys.executable, "-c", CLUSTER, str(workers)]
     with subprocess.Popen(
