@@ -48,8 +48,8 @@ def reserves_without_seats(look: Look) -> Iterator[Finding]:
                 reserve,
                 Check.RESERVE_WITHOUT_SEATS,
                 weight=Weight.CANNOT if rounded else Weight.NOTE,
-                wrong=f"Under these rules, the reserve has no seat: {_percent(reserve)} % gives a seat only from "
-                f"{-(-100 // _percent(reserve))} seats on, and the program has fewer."
+                wrong=f"Under these rules, the reserve has no seat: {_percent(reserve)} % is one seat only "
+                f"in a program with {-(-100 // _percent(reserve))} seats or more."
                 if rounded
                 else "Under these rules, the reserve has 0 seats.",
                 change="Set a number of seats instead of a percentage, or remove the reserve from a program this small."
