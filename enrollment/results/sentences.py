@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from enrollment.languages import Say, in_language
 from enrollment.problems import sentence
+from lottery.explain.conditions import condition_in_words
 from lottery.explain.language import Language
-from lottery.explain.sentences import condition_in_words
 from lottery.market.rules import PriorityClass
 
 EXCLUDED: Mapping[str, str] = {

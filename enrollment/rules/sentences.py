@@ -15,8 +15,8 @@ from enrollment.rules.model import (
     RulesInput,
     SeatsInput,
 )
+from lottery.explain.conditions import condition_in_words
 from lottery.explain.language import Language
-from lottery.explain.sentences import condition_in_words
 from lottery.market.rules import OPEN, Everyone, Program, depends_on_zones
 
 FILLED = {

@@ -1,4 +1,4 @@
-"""A city's lottery from beginning to end, by the very commands that anybody can type: `scripts/demo`."""
+"""A city's lottery from start to end, with the commands that anyone can type: `scripts/demo`."""
 
 import argparse
 import hashlib
@@ -15,50 +15,50 @@ from lottery.market.files import load_market, load_outcome, write_whole
 from lottery.market.outcome import Outcome, Placement
 
 WORTH_EXPLAINING = 3
-"""The choice of the child whose result is explained: there is something to tell of the two above it."""
+"""The choice of the child in the explained result; the two higher choices have reasons to show."""
 
 CHILDREN, SCHOOLS = 22_443, 210
-"""Of the size of Washington's common lottery."""
+"""The size of the common lottery in Washington, DC."""
 
 DICE = "4182 0973 5561 2840 9917 3306"
 SUMMER_DICE = "7719 2054 8836 1127 4490 6328"
-"""Digits as they might be rolled in public, each after the market it draws was fixed."""
+"""Digits like those of public dice rolls, each after its market was final."""
 
 
 class UnexpectedAnswer(RuntimeError):
-    """A command did not answer as it must."""
+    """A command gave an unexpected answer."""
 
 
 def demo(arguments: Sequence[str] | None = None) -> None:
-    """Make a city, draw, match, verify, tamper, explain, and go on into the summer."""
+    """Make a city, draw, match, verify, tamper, explain, and run the summer round."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--children", type=int, default=CHILDREN, help=f"default: {CHILDREN}")
     parser.add_argument("--schools", type=int, default=SCHOOLS, help=f"default: {SCHOOLS}")
-    parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="where the files go; default: demo-city")
-    parser.add_argument("--lottery", action="store_true", help="the lottery alone, on files: this demo")
-    parser.add_argument("--exit", action="store_true", help="end when done, as it does anyway: nothing stays up")
+    parser.add_argument("--folder", type=Path, default=Path("demo-city"), help="output folder; default: demo-city")
+    parser.add_argument("--lottery", action="store_true", help="run only the lottery on files, as this demo does")
+    parser.add_argument("--exit", action="store_true", help="stop at the end, as this demo always does")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     city = ["--applicants", str(options.children), "--schools", str(options.schools), "--seed", "1"]
     market, outcome = folder / "city.json", folder / "outcome.json"
 
-    headline(f"An invented city: {options.children:,} children, {options.schools} schools, each with rules of its own.")
+    headline(f"Make a city with {options.children:,} children and {options.schools} schools, each with its own rules.")
     run("generate", *city, "-o", market)
     seed = seed_of(DICE)
-    headline(f"The draw. Dice rolled in public gave {DICE}; the seed is the SHA-256 of these digits.")
+    headline(f"Draw. Public dice rolls gave {DICE}. The SHA-256 of these digits is the seed.")
     run("match", market, "--seed", seed, "-o", outcome, "--report")
-    headline("Anybody can check the outcome, and needs to trust nobody for it.")
+    headline("Check. Anyone can check the outcome, without trusting the program that made it.")
     run("verify", market, outcome)
     refuse_one_altered_placement(market, outcome, folder / "altered.json")
-    headline("Why one child got what it got.")
+    headline("Explain one child's result.")
     run("explain", market, outcome, "--applicant", worth_explaining(load_outcome(outcome)))
     summer(city, folder, seed)
     what_next(market, outcome, load_outcome(outcome))
 
 
 def refuse_one_altered_placement(market: Path, outcome: Path, altered: Path) -> None:
-    """Give one child another's seat, and see it refused."""
+    """Give one child's seat to another child, and see that the check finds it."""
     right = load_outcome(outcome)
     favored, pushed_out = swap_of_two(right)
     ranking = next(child.ranking for child in load_market(market).applicants if child.id == favored)
@@ -68,23 +68,23 @@ def refuse_one_altered_placement(market: Path, outcome: Path, altered: Path) -> 
     unplaced = sorted({*right.unplaced, pushed_out.applicant} - {favored})
     with write_whole(altered) as stream:
         stream.write(replace(right, placements=tuple(placements), unplaced=tuple(unplaced)).to_bytes())
-    headline(f"Somebody gives the seat of {pushed_out.applicant} at {pushed_out.program} to {favored}. It is caught.")
+    headline(f"Tamper. {favored} gets the seat of {pushed_out.applicant} at {pushed_out.program}. The check fails.")
     run("verify", market, altered, expect=REFUSED)
 
 
 def swap_of_two(outcome: Outcome) -> tuple[str, Placement]:
-    """Find the last one of some waitlist, who has no seat, and somebody who sits where they wait."""
+    """Return the last child on a waitlist, without a seat, and a placement in the same seats."""
     seats = {(placement.program, placement.group): placement for placement in outcome.placements}
     unplaced = set(outcome.unplaced)
     for waitlist in outcome.waitlists:
         seat = seats.get((waitlist.program, waitlist.group))
         if seat and waitlist.applicants[-1] in unplaced:
             return waitlist.applicants[-1], seat
-    raise UnexpectedAnswer("nobody waits for a seat that another has; make a city with more children")
+    raise UnexpectedAnswer("no child waits for a filled seat; make a city with more children")
 
 
 def worth_explaining(outcome: Outcome) -> str:
-    """Return a child of whose result there is most to tell; else the first one that has a seat."""
+    """Return a child with the third choice, or else the first child with a seat."""
     some = (placement.applicant for placement in outcome.placements if placement.choice == WORTH_EXPLAINING)
     return next(some, outcome.placements[0].applicant)
 
@@ -93,7 +93,7 @@ def summer(city: Sequence[str], folder: Path, seed: str) -> None:
     """Run the backfill round after the main one."""
     market, outcome, before = folder / "summer.json", folder / "summer-outcome.json", folder / "outcome.json"
     headline(
-        "Summer: some give up their seats, some leave, some are new. Each school backfills by its own rule, or not."
+        "Summer. Some children leave, and some are new. Each school fills open seats by its own rule, or not at all."
     )
     run("generate", *city, "--round", "backfill", "--after", before, "-o", market)
     main_round = f"2027-main={seed}"
@@ -112,18 +112,18 @@ def summer(city: Sequence[str], folder: Path, seed: str) -> None:
 
 
 def kind(placement: Placement, holders: set[str], newcomers: set[str], before: str | None) -> str:
-    """Say what the summer did for a child with a seat."""
+    """Return what the summer round did for a child with a seat."""
     if placement.applicant in newcomers:
-        return "newcomers got a seat"
+        return "new children got a seat"
     if placement.applicant not in holders:
-        return "waited and got a seat"
-    return "kept their seat" if placement.program == before else "moved up from the seat they held"
+        return "waiting children got a seat"
+    return "children kept their seat" if placement.program == before else "children moved to a higher choice"
 
 
 def what_next(market: Path, outcome: Path, right: Outcome) -> None:
-    """Print commands to go on with."""
+    """Print commands to try next."""
     some = right.unplaced[0] if right.unplaced else right.placements[0].applicant
-    headline("What to try next:")
+    headline("Try next:")
     for line in (
         f"lottery explain {market} {outcome} --applicant {some} --lang es",
         f"lottery explain {market} {outcome} --applicant {some} --json",
@@ -134,7 +134,7 @@ def what_next(market: Path, outcome: Path, right: Outcome) -> None:
 
 
 def seed_of(dice: str) -> str:
-    """Return the seed that a line of digits gives in this demo, in hex."""
+    """Return the seed for a line of digits, in hex."""
     return hashlib.sha256(dice.encode()).hexdigest()
 
 
@@ -142,7 +142,7 @@ def run(command: str, *arguments: str | Path, expect: int = DONE) -> None:
     """Print a command and run it.
 
     Raises:
-        UnexpectedAnswer: if its exit code is not the one expected.
+        UnexpectedAnswer: if the exit code differs from `expect`.
     """
     words = [command, *map(str, arguments)]
     print(f"$ lottery {shlex.join(words)}", flush=True)
@@ -152,7 +152,7 @@ def run(command: str, *arguments: str | Path, expect: int = DONE) -> None:
 
 
 def headline(line: str) -> None:
-    """Print what comes next."""
+    """Print a heading."""
     print(f"\n## {line}\n", flush=True)
 
 

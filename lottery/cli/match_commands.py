@@ -1,4 +1,4 @@
-"""What `match`, `verify`, `explain` and `generate` do (lottery.md, section 10)."""
+"""The commands `match`, `verify`, `explain` and `generate` (docs/reference/specification.md, section 10)."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ DONE, REFUSED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; the answer is no; unusable input; interrupted."""
 
 MAX_COMPLAINTS = 10
-"""Complaints that are printed of each rule; the rest are counted."""
+"""Printed complaints about each rule; the output counts the rest."""
 
 
 def run_match(options: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def _match_columns(options: argparse.Namespace, track: Track) -> Outcome:
 
     if track is untracked:
         market = load_beside(options.market, _make_ready)
-    else:  # a bar can show only what this process does
+    else:  # a progress bar can show only the work of this process
         market = load_columns(options.market, track=track)
     from lottery.fast.engine import match_columns
 
@@ -76,14 +76,14 @@ def _print_report(market: Market, outcome: Outcome, options: argparse.Namespace)
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Check an outcome and print what each check says."""
+    """Check an outcome and print the result of each check."""
     with progress_bars() as track:
         market = load_market(options.market, track=track)
         raw = read_bytes(options.outcome)
         outcome = outcome_from(raw, options.outcome)
         complaints = list(verify(market, outcome, seeds=seeds_of(options), track=track))
     if not complaints and raw != outcome.to_bytes():
-        text = "the file says the same but is not written as canonical JSON with one LF at the end"
+        text = "the file has the right content, but is not canonical JSON with one LF at the end"
         complaints.append(Complaint(Rule.REFERENCE, None, None, text))
     broken = {complaint.rule for complaint in complaints}
     for rule in [Rule.SEED, *(CHECKS if Rule.SEED not in broken else ())]:
@@ -94,9 +94,9 @@ def run_verify(options: argparse.Namespace) -> int:
         if len(of_rule) > MAX_COMPLAINTS:
             print(f"       and {len(of_rule) - MAX_COMPLAINTS} more")
     if complaints:
-        print(f"The outcome is refused: {len(complaints)} complaints.")
+        print(f"The outcome is wrong: {len(complaints)} complaints. Do not publish this outcome.")
         return REFUSED
-    print(f"The outcome is right: {len(outcome.placements)} placed, {len(outcome.unplaced)} without a seat.")
+    print(f"The outcome is right: {len(outcome.placements)} children have a seat, {len(outcome.unplaced)} do not.")
     return DONE
 
 
@@ -128,13 +128,11 @@ def run_explain(options: argparse.Namespace) -> int:
 
 
 def run_generate(options: argparse.Namespace) -> int:
-    """Make an invented city's market, or that of the summer after its main round."""
+    """Make the market of an invented city, or of the summer after its main round."""
     from lottery.generate.generate import ImpossiblePlan, Plan, Shape, generate, generate_summer
 
     if (options.round == Kind.BACKFILL) != (options.after is not None):
-        raise UnusableInput(
-            [Fault("generate", "$", "--round backfill and --after go together", "give both or neither")]
-        )
+        raise UnusableInput([Fault("generate", "$", "--round backfill and --after go together", "use both or neither")])
     is_city = options.shape == Shape.CITY
     plan = Plan(
         applicants=options.applicants,
@@ -152,9 +150,9 @@ def run_generate(options: argparse.Namespace) -> int:
             outcome = load_outcome(options.after)
             main_round = read_market({**made.head, "applicants": list(made.applicants)})
             if outcome.market != main_round.digest():
-                problem = "is the outcome of another market"
+                problem = "belongs to another market"
                 remedy = (
-                    "give the --applicants, --programs or --schools, and --seed of the market that it was made from"
+                    "use the same --applicants, --programs or --schools, and --seed as for the market of this outcome"
                 )
                 raise UnusableInput([Fault(options.after, "$.market", problem, remedy)])
             made = generate_summer(plan, outcome.document())
@@ -166,10 +164,10 @@ def run_generate(options: argparse.Namespace) -> int:
 
 
 def seeds_of(options: argparse.Namespace) -> Mapping[str, bytes]:
-    """Return the seeds of rounds that were given.
+    """Return the seeds of rounds in the command.
 
     Raises:
-        UnusableSeed: if a round has two.
+        UnusableSeed: if a round has two different seeds.
     """
     seeds: dict[str, bytes] = {}
     for round_id, seed in options.seed_of:
@@ -179,11 +177,11 @@ def seeds_of(options: argparse.Namespace) -> Mapping[str, bytes]:
 
 
 def refuse_overwriting(output: Path | None, *markets: str) -> None:
-    """Refuse to write into a market that is read.
+    """Refuse to overwrite a market that the command reads.
 
     Raises:
-        UnusableInput: if the output is one of them.
+        UnusableInput: if the output is one of these markets.
     """
     for market in markets:
         if output and output.exists() and Path(market).exists() and output.samefile(market):
-            raise UnusableInput([Fault(str(output), "$", "is the market itself", "give another file")])
+            raise UnusableInput([Fault(str(output), "$", "is the market file", "choose another file")])

@@ -1,4 +1,4 @@
-"""What `simulate`, `compare` and `lint` do: what rules do, before anything is drawn (lottery.md, section 10)."""
+"""The commands `simulate`, `compare` and `lint` (docs/reference/specification.md, section 10)."""
 
 import argparse
 import json
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from lottery.simulate.parallel import Counted, Counting
 
 DRAWS_WORTH_A_PROCESS = 25
-"""Draws that are sooner done than another process is there."""
+"""Draws that take less time than the start of another process."""
 
 
 def run_simulate(options: argparse.Namespace) -> int:
-    """Draw many times, and write the table of chances and fills."""
+    """Draw many times, and write the table of chances and filled seats."""
     with _refusing_what_is_missing():
         from lottery.fast.column_reader import load_columns
         from lottery.simulate.simulation import Simulated, prepare
@@ -33,7 +33,7 @@ def run_simulate(options: argparse.Namespace) -> int:
     write = FORMATS.get(options.output.suffix)
     if write is None:
         remedy = f"end its name with {' or '.join(FORMATS)}"
-        raise UnusableInput([Fault(str(options.output), "$", "is no table that can be written", remedy)])
+        raise UnusableInput([Fault(str(options.output), "$", "is not a kind of table that lottery can write", remedy)])
     refuse_overwriting(options.output, options.market)
     _refuse_without_folder(options.output)
     with progress_bars() as track:
@@ -49,12 +49,12 @@ def run_simulate(options: argparse.Namespace) -> int:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Match two markets on the same draws, and say who gains and who loses."""
+    """Match two markets on the same draws, and print gains and losses."""
     with _refusing_what_is_missing():
         from lottery.simulate.report import Compared
     if options.market_b is None and options.change_a == options.change_b:
-        problem = "names one market and no change, so there is nothing to compare"
-        raise UnusableInput([Fault("compare", "$", problem, "give two markets, or --change-b")])
+        problem = "has only one market and no change to compare"
+        raise UnusableInput([Fault("compare", "$", problem, "give two markets, or use --change-b")])
     refuse_overwriting(options.output, options.market_a, options.market_b or options.market_a)
     _refuse_without_folder(options.output)
     with progress_bars() as track:
@@ -71,7 +71,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 
 def _comparison(options: argparse.Namespace, track: Track) -> "Comparison":
-    """Read the markets, change their rules where that is asked for, and hold one against the other."""
+    """Read both markets, and change their rules if the command says so."""
     from lottery.fast.column_reader import load_columns
     from lottery.simulate.comparison import Comparison, Incomparable
 
@@ -97,7 +97,7 @@ def _changed(market: "MarketInColumns", change: str | None, file: str) -> "Marke
 
 
 def run_lint(options: argparse.Namespace) -> int:
-    """Say which rules cannot do what they say, and what is worth knowing of the others."""
+    """Print rules that cannot work as written, and effects that a school may not expect."""
     from lottery.lint import lint
     from lottery.lint.findings import Weight
     from lottery.lint.report import document_of, print_findings
@@ -113,13 +113,13 @@ def run_lint(options: argparse.Namespace) -> int:
 
 
 def _note_forgotten_rounds(market: "MarketInColumns", options: argparse.Namespace) -> None:
-    """Say so where seats are held by numbers that are drawn anew: such draws are of a summer that cannot be."""
+    """Print a note if held seats come from numbers that the simulation draws again; such a summer cannot happen."""
     rounds = set(market.applicants.drawn_in.words) - {market.round.id} - {name for name, _ in options.seed_of}
     if rounds and (market.applicants.holds_program >= 0).any():
         names = ", ".join(sorted(rounds))
         print(
-            f"note: numbers of {names} are drawn anew, though seats are held by the true ones; "
-            f"give --seed-of {min(rounds)}=HEX",
+            f"note: the simulation draws new numbers for {names}, but the held seats come from the true numbers; "
+            f"add --seed-of {min(rounds)}=HEX",
             file=sys.stderr,
         )
 
@@ -129,13 +129,13 @@ def _json(document: Mapping[str, object]) -> bytes:
 
 
 def _refuse_without_folder(output: Path | None) -> None:
-    """Refuse before anything is drawn what could not be written after it."""
+    """Refuse an output without a folder before the long work starts."""
     if output and not output.parent.is_dir():
-        raise UnusableInput([Fault(str(output), "$", "is in a folder that is not there", "make the folder first")])
+        raise UnusableInput([Fault(str(output), "$", "is in a folder that does not exist", "make the folder first")])
 
 
 def _count(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
-    """Count draws where it was asked for: on a cluster, or on processes of this machine."""
+    """Count draws on a cluster or on processes of this machine."""
     from lottery.simulate.parallel import WorkerLost, count_draws
 
     try:
@@ -150,8 +150,8 @@ def _count(options: argparse.Namespace, work: "Counting[Counted]", entries: int,
 
 def _count_on_cluster(options: argparse.Namespace, work: "Counting[Counted]", entries: int, track: Track) -> "Counted":
     if options.workers:
-        problem = "go not together: a scheduler has workers of its own"
-        raise UnusableInput([Fault("--workers and --scheduler", "$", problem, "give one of them")])
+        problem = "do not go together, because a scheduler has its own workers"
+        raise UnusableInput([Fault("--workers and --scheduler", "$", problem, "use only one of them")])
     with _refusing_what_is_missing():
         from lottery.simulate.cluster import NoScheduler, count_draws_on
     try:
@@ -162,7 +162,7 @@ def _count_on_cluster(options: argparse.Namespace, work: "Counting[Counted]", en
 
 @contextmanager
 def _refusing_what_is_missing() -> Iterator[None]:
-    """Say kindly that a package is not installed which only this command needs."""
+    """Report a missing package that only this command needs."""
     try:
         yield
     except ModuleNotFoundError as error:

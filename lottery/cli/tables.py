@@ -1,4 +1,4 @@
-"""A report's tables, as they are printed. Every share says of what it is one."""
+"""The tables of a report. The heading of each share names the whole."""
 
 from collections.abc import Iterable
 from typing import TextIO
@@ -10,7 +10,7 @@ from lottery.explain.report import Report
 
 MAX_ASKED_FOR = 10
 PLAIN_WIDTH = 100
-"""Columns where the output is no terminal."""
+"""Columns of an output that is not a terminal."""
 
 
 def print_report(report: Report, stream: TextIO) -> None:
@@ -31,16 +31,16 @@ def _by_choice(report: Report) -> Table:
         return name, count, share(count, report.applicants)
 
     rows = [
-        (*row(f"{choice}." if choice else "held, not ranked", count), share(count, report.placed))
+        (*row(f"{choice}." if choice else "held seat, not ranked", count), share(count, report.placed))
         for choice, count in report.by_choice
     ]
     rows += [
         (*row("with a seat", report.placed), share(report.placed, report.placed)),
         (*row("without a seat", report.unplaced), ""),
-        (*row("  of whom ranked nothing", report.without_ranking), ""),
+        (*row("  without a ranking", report.without_ranking), ""),
     ]
-    headings = ("choice", "applicants", f"of {report.applicants:,} applicants", f"of {report.placed:,} placed")
-    return _table("Placed, by choice", headings, rows)
+    headings = ("choice", "applicants", f"of {report.applicants:,} applicants", f"of {report.placed:,} with a seat")
+    return _table("Seats by choice", headings, rows)
 
 
 def _by_grade(report: Report) -> Table:
@@ -65,8 +65,8 @@ def _by_grade(report: Report) -> Table:
 
 def _by_class(report: Report) -> Table:
     return _table(
-        "Placed, by kind of seat and priority class",
-        ("seat", "class", "applicants", f"of {report.placed:,} placed"),
+        "Seats by kind and priority class",
+        ("seat", "class", "applicants", f"of {report.placed:,} with a seat"),
         [(kind, name, count, share(count, report.placed)) for kind, name, count in report.by_class],
     )
 
@@ -74,7 +74,7 @@ def _by_class(report: Report) -> Table:
 def _demand(report: Report) -> Table:
     shown = report.demand[:MAX_ASKED_FOR]
     return _table(
-        f"Most asked for: {len(shown)} of {len(report.demand):,} programs",
+        f"Highest demand: {len(shown)} of {len(report.demand):,} programs",
         ("program", "seats", "filled", "first choices", "rankings", "waiting"),
         [(at.program, at.seats, at.filled, at.first_choices, at.rankings, at.waiting) for at in shown],
     )
@@ -90,7 +90,7 @@ def _table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str | in
 
 
 def share(part: int, whole: int) -> str:
-    """Return a share in percent, with one digit after the point."""
+    """Return a share in percent, with one decimal digit."""
     if whole == 0:
         return "-"
     tenths = (part * 2000 + whole) // (whole * 2)

@@ -1,4 +1,4 @@
-"""Progress on a terminal while people wait."""
+"""Progress bars on a terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from lottery.progress import Step, Track, untracked
 
 @contextmanager
 def progress_bars() -> Iterator[Track]:
-    """Show a bar for each long work on a terminal, and nothing elsewhere or where `rich` is not installed."""
+    """Show a bar for each long step on a terminal, if `rich` is installed."""
     if not sys.stderr.isatty():
         yield untracked
         return

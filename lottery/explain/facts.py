@@ -1,7 +1,7 @@
-"""Why a child got what it got: the facts, program by program and seat group by seat group.
+"""The facts behind one child's result, for each program and seat group.
 
-They come from the market, the child's own number, and the published cutoffs, so a family can check each one itself.
-`lottery.explain.sentences` says them in a language.
+They come from the market, the child's own number, and the published cutoffs, so a family can check each fact.
+`lottery.explain.sentences` puts them into words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,22 +18,22 @@ from lottery.match.reference import NO_SEEDS, last_admitted
 from lottery.match.siblings import PlacedSiblings, ranking_as_matched
 from lottery.match.standing import Barred, SeatGroup, Standing, Standings, held_group
 
-UNKNOWN = "the outcome names what the market does not have, or leaves out what it has; have it verified"
+UNKNOWN = "the outcome and the market have different programs or applicants; check both with `lottery verify`"
 
 
 class UnknownApplicant(LookupError):
-    """The market has no applicant of that ticket."""
+    """The market has no applicant with that id."""
 
 
 class UnfitOutcome(ValueError):
-    """The outcome is of another market, or names what the market does not have."""
+    """The outcome does not belong to the market."""
 
 
 class Decided(StrEnum):
-    """What decided at a seat group."""
+    """The reason for the result at a seat group."""
 
     SEATED = "seated"
-    KEPT = "kept"  # the seat that the child held
+    KEPT = "kept"  # the child keeps the held seat
     PLACED_HIGHER = "placed higher"
     SIBLING_FIRST = "placed at a sibling's school, which was asked first"
     BELOW_HELD_SEAT = "below the held seat"
@@ -52,7 +52,7 @@ class Decided(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AtGroup:
-    """What happened at one seat group. `mine` and `last` say where the child and the last one admitted stood."""
+    """What happened at one seat group. `mine` is the standing of the child, `last` of the last child admitted."""
 
     name: str
     seats: int
@@ -63,13 +63,13 @@ class AtGroup:
     waiting: int
     decided: Decided
     mine: LastAdmitted | None = None
-    because: Condition | None = None  # of the class reached; None for `general`
+    because: Condition | None = None  # the condition of the child's class; None for `general`
     barred: Barred | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AtProgram:
-    """What happened at one program; `choice` is None for a held seat that was not ranked."""
+    """What happened at one program. `choice` is None for a held seat that the family did not rank."""
 
     program: Program
     choice: int | None
@@ -78,7 +78,7 @@ class AtProgram:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a child got and why, for every program ranked, as submitted, and a held one that was not."""
+    """One child's result and the reasons, for each ranked program as submitted and for an unranked held seat."""
 
     applicant: str
     ranked: int
@@ -99,10 +99,11 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """As much of a round as explains some of its children.
+    """The part of a round that explains some of the children.
 
-    Of the market it needs the programs that they rank or hold, themselves, and who is of their households; of the
-    outcome what it says about these. `waitlists` says of a program's group where a ticket stands and how many wait.
+    The market needs these children, their households, and the programs that they rank or hold. The outcome needs the
+    placements and cutoffs of these. `waitlists` takes a program, a group, and an applicant's id, and returns the
+    place on the waitlist and the number of children waiting.
     """
 
     market: Market
@@ -113,17 +114,17 @@ class Extract:
 
     @classmethod
     def whole(cls, market: Market, outcome: Outcome) -> "Extract":
-        """Return all of a round, from its files.
+        """Return the whole round, from its files.
 
         Raises:
-            UnfitOutcome: if the outcome is of another market.
+            UnfitOutcome: if the outcome belongs to another market.
         """
         if outcome.market != market.digest():
-            raise UnfitOutcome("the outcome is of another market; give the market that it was made from")
+            raise UnfitOutcome("the outcome belongs to another market; give the market that this outcome was made from")
         try:
             seed = bytes.fromhex(outcome.seed)
         except ValueError:
-            raise UnfitOutcome("the outcome's seed is not hex; have it verified") from None
+            raise UnfitOutcome("the seed in the outcome is not hex; check the outcome with `lottery verify`") from None
         waitlists = {(waitlist.program, waitlist.group): waitlist.applicants for waitlist in outcome.waitlists}
 
         def waiting(program: str, group: str, ticket: str) -> tuple[int | None, int]:
@@ -133,7 +134,7 @@ class Extract:
         return cls(market, seed, outcome.placements, outcome.cutoffs, waiting)
 
     def seats(self) -> dict[str, dict[str, int]]:
-        """Return each program's groups with their seats in this round, in precedence order."""
+        """Return the seats of each program's groups in this round, in precedence order."""
         seats = {(cutoff.program, cutoff.group): cutoff.seats for cutoff in self.cutoffs}
         wanted = [(program.id, group) for program in self.market.programs for group in program.precedence]
         if seats.keys() != set(wanted):
@@ -145,11 +146,11 @@ class Extract:
 
 
 class Explainer:
-    """Explains one outcome, child by child.
+    """Explains one outcome, one child at a time.
 
     Raises:
-        UnfitOutcome: if the outcome names what the market does not have.
-        UnusableSeed: if a seed is missing or has not 32 bytes.
+        UnfitOutcome: if the outcome does not belong to the market.
+        UnusableSeed: if a seed is missing or does not have 32 bytes.
     """
 
     def __init__(self, extract: Extract, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
@@ -179,7 +180,7 @@ class Explainer:
         """
         applicant = self._applicants.get(ticket)
         if applicant is None:
-            raise UnknownApplicant(f"the market has no applicant {ticket}; give an id that stands in it")
+            raise UnknownApplicant(f"the market has no applicant {ticket}; give the id of an applicant in the market")
         ranked = list(enumerate(applicant.ranking, start=1))
         held = applicant.holds.program if applicant.holds else None
         not_ranked = [(None, held)] if held and held not in applicant.ranking else []
@@ -251,28 +252,28 @@ class Explainer:
     def _decided(
         self, applicant: Applicant, program: Program, asked: Sequence[str], standings: Sequence[Standing | Barred]
     ) -> list[Decided]:
-        """Say what decided at each group of a program; `asked` are the programs as matched."""
+        """Return the reason at each group of a program; `asked` are the programs in the order of the match."""
         groups = self._standings.groups[program.id]
         placement = self._placements.get(applicant.id)
         if program.id not in asked:
             return [Decided.BELOW_HELD_SEAT] * len(groups)
         if placement is None or placement.program not in asked:
-            return list(map(self._refused, groups, standings, repeat(program)))
+            return list(map(self._why_refused, groups, standings, repeat(program)))
         if asked.index(placement.program) < asked.index(program.id):
             ranked_higher = placement.choice is None or program.id in applicant.ranking[placement.choice :]
             return [Decided.PLACED_HIGHER if ranked_higher else Decided.SIBLING_FIRST] * len(groups)
         if placement.program != program.id:
-            return list(map(self._refused, groups, standings, repeat(program)))
+            return list(map(self._why_refused, groups, standings, repeat(program)))
         place = program.precedence.index(placement.group)
         seated = Decided.SEATED if held_group(applicant, program) is None else Decided.KEPT
         return [
-            *map(self._refused, groups[:place], standings[:place], repeat(program)),
+            *map(self._why_refused, groups[:place], standings[:place], repeat(program)),
             seated,
             *[Decided.EARLIER_GROUP] * len(groups[place + 1 :]),
         ]
 
-    def _refused(self, group: SeatGroup, mine: Standing | Barred, program: Program) -> Decided:
-        """Say in what the last one admitted to a group stands before the child."""
+    def _why_refused(self, group: SeatGroup, mine: Standing | Barred, program: Program) -> Decided:
+        """Return the first thing in which the last child admitted to a group stands ahead of this child."""
         if isinstance(mine, Barred):
             return Decided.NOT_CONSIDERED
         if group.seats == 0:
@@ -280,15 +281,15 @@ class Explainer:
         last = self._cutoffs[program.id, group.name].last
         if last is None:
             return Decided.UNEXPLAINED
-        ours = self._compared(last_admitted(mine, program, group), group)
-        theirs = self._compared(last, group)
+        ours = self._in_order(last_admitted(mine, program, group), group)
+        theirs = self._in_order(last, group)
         for (decided, own), (_, other) in zip(ours, theirs, strict=True):
             if own != other:
                 return decided if other < own else Decided.UNEXPLAINED
         return Decided.TICKET
 
-    def _compared(self, last: LastAdmitted, group: SeatGroup) -> list[tuple[Decided, int]]:
-        """Return what is compared, in the order in which it decides; lower is better (lottery.md, section 3)."""
+    def _in_order(self, last: LastAdmitted, group: SeatGroup) -> list[tuple[Decided, int]]:
+        """Return what the match compares, in order; lower is better (docs/reference/specification.md, section 3)."""
         late_counts_before_class = self._late is Late.AFTER
         by_number = (Decided.NUMBER, int(last.number, 16)) if last.number else (Decided.POSITION, last.position or 0)
         return [

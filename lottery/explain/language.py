@@ -1,4 +1,4 @@
-"""Sentences in a reader's language, from the catalogues in `lottery/locale`."""
+"""Sentences in a reader's language, from the catalogs in `lottery/locale`."""
 
 import gettext
 from collections.abc import Iterable
@@ -13,35 +13,38 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 SOURCE = "en"
-"""The language that the sentences are written in where they are said."""
+"""The language of the sentences in the code."""
 
 CATALOGUES = Path(__file__).parents[1] / "locale"
+
+WRITTEN_AS = {"es": "es_419"}
+"""Latin American Spanish writes 12,345; in Spain it is 12.345."""
 
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 
 
 class UnknownLanguage(LookupError):
-    """There is no catalogue for a language; the message names those that there are."""
+    """No catalog for this language; the message lists the languages with a catalog."""
 
 
 def languages(catalogues: Path = CATALOGUES) -> list[str]:
-    """Return the codes of the languages that there are sentences in."""
+    """Return the codes of all languages with sentences."""
     return sorted([SOURCE, *(catalogue.stem for catalogue in catalogues.glob("*.po"))])
 
 
 class Language:
-    """Says sentences in one language, from a folder of catalogues (the lottery's own unless another is named).
+    """Says sentences in one language, from a folder of catalogs (by default the lottery's own).
 
     Raises:
-        UnknownLanguage: if there is no catalogue for it.
+        UnknownLanguage: if the folder has no catalog for the language.
     """
 
     def __init__(self, code: str, catalogues: Path = CATALOGUES) -> None:
         known = languages(catalogues)
         if code not in known:
-            raise UnknownLanguage(f"there are no sentences in that language; choose one of {', '.join(known)}")
+            raise UnknownLanguage(f"the language is not available; choose one of {', '.join(known)}")
         self.code = code
-        self.locale = Locale.parse(code)
+        self.locale = Locale.parse(WRITTEN_AS.get(code, code))
         self._catalogue = _catalogue(code, catalogues)
 
     @property
@@ -54,7 +57,7 @@ class Language:
         return self._filled(self._catalogue.gettext(sentence), values)
 
     def count(self, one: str, many: str, number: int, **values: str | int) -> str:
-        """Return the sentence in the plural form that the number asks for; it is `{number}` in the sentence."""
+        """Return the sentence in the plural form for the number, which the sentence names `{number}`."""
         return self._filled(self._catalogue.ngettext(one, many, number), {"number": number, **values})
 
     def all_of(self, parts: Iterable[str]) -> str:
@@ -66,7 +69,7 @@ class Language:
         return format_list(list(parts), style="or", locale=self.locale)
 
     def name(self, name: str) -> str:
-        """Return an id or a school's own word so that it keeps its direction inside a right-to-left sentence."""
+        """Return an id or a name that keeps its own direction inside a right-to-left sentence."""
         return f"{_ISOLATE}{name}{_END_ISOLATE}" if self.direction == "rtl" else name
 
     def _filled(self, sentence: str, values: dict[str, str | int]) -> str:
@@ -79,7 +82,7 @@ class Language:
 
 @cache
 def _catalogue(code: str, catalogues: Path) -> gettext.NullTranslations:
-    """Compile a catalogue when it is first asked for, so that no compiled file can be older than its source."""
+    """Compile a catalog on first use, so that no compiled file can be older than its source."""
     if code == SOURCE:
         return gettext.NullTranslations()
     compiled = BytesIO()

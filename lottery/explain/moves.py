@@ -1,4 +1,4 @@
-"""How many children a backfill round moves, and what another order of its numbers would do (lottery.md, section 7)."""
+"""Count the children who move in a backfill round (docs/reference/specification.md, section 7)."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -10,10 +10,10 @@ from lottery.market.rules import Order
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What a round does to those who hold a seat and those who do not; every applicant is in one of the first four.
+    """How many applicants a round moves. Each applicant counts in exactly one of the first four numbers.
 
-    `stayed` keep the seat that they held, `moved` leave it for one that they ranked higher, `newly_placed` held none.
-    `left_empty` are seats, not applicants: those by which a seat group has fewer placed than it had holders.
+    `stayed` keep their held seat, `moved` leave a held seat for a higher choice, and `newly_placed` held no seat.
+    `left_empty` counts seats, not applicants: the held seats of each group that nobody has after the round.
     """
 
     stayed: int
@@ -24,12 +24,12 @@ class Moves:
 
     @property
     def placed(self) -> int:
-        """Return how many have a seat after the round."""
+        """Return how many applicants have a seat after the round."""
         return self.stayed + self.moved + self.newly_placed
 
 
 def count_moves(market: Market, outcome: Outcome) -> Moves:
-    """Count who moved in an outcome of a market. Neither is checked here; `lottery.match.verify` does that."""
+    """Count the moves in an outcome of a market. `lottery.match.verify` checks the outcome; this function does not."""
     held = {applicant.id: applicant.holds for applicant in market.applicants if applicant.holds}
     given = {placement.applicant: HeldSeat(placement.program, placement.group) for placement in outcome.placements}
     holders = held.keys() & given.keys()
@@ -44,6 +44,6 @@ def count_moves(market: Market, outcome: Outcome) -> Moves:
 
 
 def with_order(market: Market, order: Order) -> Market:
-    """Return the market as it would be if every program backfilled by this order; no other rule changes."""
+    """Return the market with this backfill order at every program and no other change."""
     programs = tuple(replace(program, backfill=replace(program.backfill, order=order)) for program in market.programs)
     return replace(market, programs=programs)

@@ -1,4 +1,4 @@
-"""An outcome in numbers for people: who got which choice, where, by which class, and what is full."""
+"""An outcome in numbers: placements by choice, grade, and class, and how full the programs are."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from lottery.match.standing import Standing, Standings
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many applicants of a kind there are, and how many of them have a seat and their first choice."""
+    """The applicants of one kind, and how many of them have a seat and their first choice."""
 
     name: str
     applicants: int
@@ -27,7 +27,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How much a program is asked for."""
+    """The demand for one program."""
 
     program: str
     seats: int
@@ -39,7 +39,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class PlacedInClass:
-    """A placement, what its seat is (held, reserved, open), and the class in which the applicant stood there."""
+    """A placement, the kind of seat (held, reserved, or open), and the applicant's class there."""
 
     placement: Placement
     kind: str
@@ -48,7 +48,7 @@ class PlacedInClass:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One outcome in numbers. `by_choice` has None for held seats that were not ranked."""
+    """One outcome in numbers. `by_choice` has None for held seats that the families did not rank."""
 
     applicants: int
     without_ranking: int
@@ -58,19 +58,19 @@ class Report:
     by_class: tuple[tuple[str, str, int], ...]  # kind of group, class, placed
     seats: int
     filled: int
-    demand: tuple[Demand, ...]  # the most asked for first
+    demand: tuple[Demand, ...]  # programs with the most first choices first
 
     @property
     def placed(self) -> int:
-        """Return how many have a seat."""
+        """Return how many applicants have a seat."""
         return self.applicants - self.unplaced
 
 
 def report(market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> Report:
-    """Count an outcome of a market. Neither is checked here; `lottery.match.verify` does that.
+    """Count an outcome of a market. `lottery.match.verify` checks the outcome; this function does not.
 
     Raises:
-        UnusableSeed: if a seed is missing or has not 32 bytes.
+        UnusableSeed: if a seed is missing or does not have 32 bytes.
     """
     choices = Counter(placement.choice for placement in outcome.placements)
     ranked = sorted(choice for choice in choices if choice)
@@ -105,7 +105,7 @@ def _by_grade(market: Market, outcome: Outcome) -> tuple[Count, ...]:
 
 
 def _by_class(market: Market, outcome: Outcome, seeds: Mapping[str, bytes]) -> tuple[tuple[str, str, int], ...]:
-    """Count the placed by what their seat is (held, reserved, open) and by the class in which they stood there."""
+    """Count placements by kind of seat (held, reserved, open) and by the applicant's class there."""
     count = Counter((at.kind, at.priority_class) for at in placed_in_class(market, outcome, seeds=seeds))
     return tuple((*key, placed) for key, placed in sorted(count.items(), key=lambda entry: (-entry[1], entry[0])))
 
@@ -113,7 +113,7 @@ def _by_class(market: Market, outcome: Outcome, seeds: Mapping[str, bytes]) -> t
 def placed_in_class(
     market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS
 ) -> Iterator[PlacedInClass]:
-    """Yield, in the order of the placements, what each seat is and in which class its child stood there."""
+    """Yield each placement, in order, with the kind of seat and the child's class there."""
     standings = Standings(market, Draw(market, seed=bytes.fromhex(outcome.seed), seeds=seeds))
     programs = {program.id: program for program in market.programs}
     applicants = {applicant.id: applicant for applicant in market.applicants}

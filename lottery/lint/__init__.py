@@ -1,7 +1,7 @@
-"""Find rules that cannot do what they say, and what is worth knowing of those that can (lottery.md, section 10).
+"""Check a market's rules before the draw (docs/reference/specification.md, section 10).
 
-A finding is never a guess: it follows from the rules alone, or from the rules with this market's applicants, or it was
-counted in simulated draws, and says which.
+A finding is never a guess. It follows from the rules alone, from the rules with the current applicants, or from
+simulated draws; `basis` names which.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 DRAWS = 100
-"""Draws that are simulated of each change of rules."""
+"""Simulated draws for each change of rules."""
 
 BY_RULES: Sequence[Callable[[Look], Iterator[Finding]]] = (
     constant_conditions,
@@ -60,16 +60,16 @@ BY_RULES: Sequence[Callable[[Look], Iterator[Finding]]] = (
     new_numbers,
     idle_backfill,
 )
-"""Checks that look at one program's rules."""
+"""Checks of one program's rules."""
 
 
 def lint(
     market: Market, *, draws: int = DRAWS, count: SeatsTaken = seats_taken, track: Track = untracked
 ) -> list[Finding]:
-    """Find rules of a market that cannot do what they say, or are worth knowing about.
+    """Find rules of a market that cannot work as written, and effects that a school may not expect.
 
-    They come school by school, the cycle's own first, and what cannot be before what is worth knowing. `draws` are
-    simulated to see which reserves are idle, counted by `count`; with 0 none are.
+    Findings come school by school: the cycle first, and problems before notes. `count` simulates `draws` draws to find
+    reserves without effect; with 0 draws, lint skips this check.
     """
     looks = look_at(market)
     findings = chain(
@@ -84,7 +84,7 @@ def lint(
 
 
 def _in_market(market: Market, looks: Sequence[Look]) -> Iterator[Finding]:
-    """Look at rules together with who asks."""
+    """Check rules together with the applicants."""
     vocabulary = vocabulary_of(market.applicants)
     tickets = {applicant.id for applicant in market.applicants}
     for look in looks:

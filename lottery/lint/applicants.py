@@ -1,4 +1,4 @@
-"""Who asks at each program, in as many kinds of children as the program's rules can tell apart."""
+"""The children who want each program, grouped into the kinds that the program's rules can tell apart."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +22,10 @@ NO_FACTS: frozenset[str] = frozenset()
 
 
 class Kind(NamedTuple):
-    """Children alike in all that a program's rules look at; bit j of `pattern` says whether leaf j holds.
+    """Children with the same facts for a program's rules; bit j of `pattern` is set if leaf j holds.
 
-    Whether a sibling is placed at the school is not known before the match, so it is not in the pattern: `may_follow`
-    says whether it is possible. `listed` is true where the program has no list.
+    The match decides later whether a sibling is placed at the school. So `pattern` leaves this out, and `may_follow`
+    says whether it is possible. `listed` is true if the program has no list.
     """
 
     pattern: int
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
 
 
 class Askers:
-    """The children who ask at one program: those who rank it above any seat they hold, and those who hold one there."""
+    """The children who want one program: they rank it above any held seat, or hold a seat there."""
 
     def __init__(self, leaves: Sequence[Condition], tickets: Mapping[Kind, Sequence[str]]) -> None:
         self.kinds = tuple(tickets)
@@ -56,24 +56,24 @@ class Askers:
         return column(test(self.kinds[place]) + 0 for place in self._kind_of)
 
     def kinds_in(self, table: Table) -> AbstractSet[int]:
-        """Return the kinds of children who may be in one of the cases."""
+        """Return the kinds of children who can be in one of the cases."""
         return {self._kind_of[case] for case in places_in(table)}
 
     def count(self, kinds: Iterable[int]) -> int:
-        """Return how many children are of some kinds."""
+        """Return how many children these kinds have."""
         return sum(len(self._tickets[kind]) for kind in kinds)
 
     def tickets(self, kinds: Iterable[int]) -> Iterator[str]:
-        """Yield the tickets of the children of some kinds."""
+        """Yield the ids of the children of these kinds."""
         return chain.from_iterable(self._tickets[kind] for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One program with all that a check may look at.
+    """One program with everything that a check needs.
 
-    `logic` has every case that some child could be, or None where they are too many; `seats` are those of this round;
-    `may_follow` says whether a sibling can be placed at the school before the program's grade is matched.
+    `logic` has every possible case of a child, or None if there are too many. `seats` are the seats of this round.
+    `may_follow` says whether the match can place a sibling at the school before the program's grade.
     """
 
     market: Market
@@ -92,12 +92,12 @@ class Look:
 
     @property
     def eligible(self) -> Table:
-        """Return the cases of children here that meet `eligible`."""
+        """Return the cases of this program's children who meet `eligible`."""
         return self.askers.cases.meeting(self.program.eligible)
 
     @property
     def considered(self) -> Table:
-        """Return the cases of children here that are considered, those who hold a seat among them."""
+        """Return the cases of this program's considered children, including holders of a seat."""
         may = self.eligible & self.askers.where(lambda kind: kind.listed) if self.takes_new else 0
         return may | self.askers.where(lambda kind: kind.holds is not None)
 
@@ -114,7 +114,7 @@ class Look:
         class_: str | None = None,
         kinds: Iterable[int] = (),
     ) -> Finding:
-        """Make a finding about this program; `kinds` are those of the children whom it concerns."""
+        """Return a finding about this program; `kinds` are the kinds of the children concerned."""
         concerned = list(kinds)
         return Finding(
             check,
@@ -132,7 +132,7 @@ class Look:
 
 
 def look_at(market: Market) -> list[Look]:
-    """Return every program of a market with who asks there."""
+    """Return every program of a market with the children who want it."""
     asking = _asking(market)
     holders = market.holders()
     siblings = _Siblings(market)
@@ -192,7 +192,7 @@ def _pattern(leaves: Sequence[Condition], applicant: Applicant, school: str) -> 
 
 
 class _Siblings:
-    """Where siblings may be placed before a grade is matched."""
+    """Finds where the match can place siblings before a grade."""
 
     def __init__(self, market: Market) -> None:
         self._turn = {grade: turn for turn, grade in enumerate(market.policy.grade_order)}
@@ -217,11 +217,11 @@ class _Siblings:
         first[school] = min(turn, first.get(school, turn))
 
     def can_be_placed_before(self, program: Program) -> bool:
-        """Say whether anybody can be placed at the program's school in a grade matched before the program's."""
+        """Return whether the match can place a child at the program's school in an earlier grade."""
         return self._before(self._first_turn, program.school, program.grade)
 
     def may_be_placed(self, applicant: Applicant, school: str) -> bool:
-        """Say whether somebody of the applicant's household asks at the school in a grade matched before."""
+        """Return whether a child of the same household wants the school in an earlier grade."""
         asked = self._asked.get(applicant.household or "", {})
         return self._before(asked, school, applicant.grade) and self._before(self._first_turn, school, applicant.grade)
 

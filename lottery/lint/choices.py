@@ -1,4 +1,4 @@
-"""What applicants ask for that does nothing, and programs for which nobody asks."""
+"""Choices and requests without effect, and programs that no child ranks."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ APPLICANTS = "$.applicants"
 
 
 def choices_not_considered(looks: Sequence[Look]) -> Iterator[Finding]:
-    """Find, at one school, by how many a program is ranked who are not considered there, by the reason."""
+    """Find choices of one school that cannot lead to a seat, by reason."""
     asking = [(look, _newcomers(look)) for look in looks]
     total = sum(look.askers.count(kinds) for look, kinds in asking)
     for reason in (_nobody_new, _not_eligible, _not_listed, _shut_out):
@@ -30,7 +30,7 @@ def _newcomers(look: Look) -> AbstractSet[int]:
 
 
 class _Reason:
-    """Why a child who ranks a program cannot be placed there, with those of whom it is true."""
+    """Why a child who ranks a program cannot get a seat there, and a test that finds these children."""
 
     def __init__(
         self, kinds: Callable[[Look, AbstractSet[int]], AbstractSet[int]], *, path: str, why: str, change: str
@@ -65,26 +65,27 @@ def _kinds_shut_out(look: Look, newcomers: AbstractSet[int]) -> AbstractSet[int]
 _nobody_new = _Reason(
     lambda look, newcomers: frozenset() if look.takes_new else newcomers,
     path="backfill.fills",
-    why="since the program takes nobody new in this round",
+    why="the program takes no new children in this round",
     change="Tell these families, or let the program fill its seats.",
 )
 _not_eligible = _Reason(
     _kinds_not_eligible,
     path="eligible",
-    why="since the child does not meet `eligible`",
-    change="Tell these families while they can still rank others, or check that their facts came in.",
+    why="these children do not meet `eligible`",
+    change="Tell these families while they can still change their rankings, or check that the applicants' facts came "
+    "in.",
 )
 _not_listed = _Reason(
     _kinds_not_listed,
     path="tie_break.ranked",
-    why="since the child is not on the school's own list",
-    change="Tell these families while they can still rank others, or complete the list.",
+    why="these children are not on the school's own list",
+    change="Tell these families while they can still change their rankings, or complete the list.",
 )
 _shut_out = _Reason(
     _kinds_shut_out,
     path="reserves",
-    why="since all seats are in closed reserves whose conditions the child does not meet",
-    change="Tell these families while they can still rank others, or leave seats open.",
+    why="all seats are in closed reserves, and these children do not meet the conditions",
+    change="Tell these families while they can still change their rankings, or leave some seats open.",
 )
 
 
@@ -101,8 +102,8 @@ def _not_considered(concerned: Sequence[tuple[Look, AbstractSet[int]]], reason: 
         class_=None,
         applicants=number,
         tickets=few_of(tickets),
-        wrong=f"In this market {number:,} of the {counted(total, 'choice', 'choices')} of this school "
-        f"{'is' if number == 1 else 'are'} in vain, {reason.why}.",
+        wrong=f"Right now, {number:,} of the {counted(total, 'choice', 'choices')} of this school "
+        f"cannot lead to a seat: {reason.why}.",
         change=reason.change,
     )
 
@@ -111,15 +112,15 @@ def _not_considered(concerned: Sequence[tuple[Look, AbstractSet[int]]], reason: 
 
 
 def lonely_programs(look: Look) -> Iterator[Finding]:
-    """Find programs without seats that are ranked, and programs with seats that nobody ranks."""
+    """Find ranked programs without seats, and programs with seats that no child ranks."""
     kinds = range(len(look.askers.kinds))
     asking = look.askers.count(kinds)
     if asking and not look.program.seats:
-        wrong = f"In this market {counted(asking, 'child ranks', 'children rank')} the program, which has no seats."
-        yield _lonely(look, Check.NO_SEATS, wrong, "Give it seats, or take it out of the round.", kinds)
+        wrong = f"Right now, {counted(asking, 'child ranks', 'children rank')} a program without seats."
+        yield _lonely(look, Check.NO_SEATS, wrong, "Add seats, or take the program out of the round.", kinds)
     if look.program.seats and not asking:
-        wrong = "In this market nobody ranks the program, so all its seats stay empty."
-        yield _lonely(look, Check.NOT_RANKED, wrong, "Check that families could find it.", ())
+        wrong = "Right now, no child ranks this program, so all of its seats stay empty."
+        yield _lonely(look, Check.NOT_RANKED, wrong, "Check that families can find the program.", ())
 
 
 def _lonely(look: Look, check: Check, wrong: str, change: str, kinds: Iterable[int]) -> Finding:
@@ -138,13 +139,13 @@ def _lonely(look: Look, check: Check, wrong: str, change: str, kinds: Iterable[i
 
 
 def applicants_of_cycle(market: Market) -> Iterator[Finding]:
-    """Find what many applicants ask for that does nothing."""
+    """Find requests of applicants that have no effect."""
     if not market.applicants:
         yield about_cycle(
             Check.NO_APPLICANTS,
             APPLICANTS,
-            wrong="In this market there are no applicants: only what follows from the rules alone is said.",
-            change="Lint again once applications are in.",
+            wrong="This market has no applicants yet, so lint checked the rules alone.",
+            change="Run lint again when applications are in.",
         )
     yield from _grades_without_programs(market)
     yield from _rankings(market)
@@ -162,9 +163,9 @@ def _grades_without_programs(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.GRADE_WITHOUT_PROGRAM,
             APPLICANTS,
-            wrong=f"In this market {counted(len(tickets), 'applicant is', 'applicants are')} of grade {grade}, for "
-            "which there is no program.",
-            change="Correct the grade, or offer one.",
+            wrong=f"Right now, {counted(len(tickets), 'child is', 'children are')} in grade {grade}, and no "
+            "program serves this grade.",
+            change="Correct the grade, or add a program for this grade.",
             tickets=tickets,
         )
 
@@ -175,9 +176,9 @@ def _rankings(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.RANKING_EMPTY,
             APPLICANTS,
-            wrong=f"In this market {counted(len(empty), 'applicant ranks', 'applicants rank')} nothing, holds no seat, "
-            "and gets none.",
-            change="Ask these families, or leave them out.",
+            wrong=f"Right now, {counted(len(empty), 'child has', 'children have')} an empty ranking and no "
+            "held seat, and cannot get a seat.",
+            change="Ask these families for their choices, or remove the applications.",
             tickets=empty,
         )
     not_ranked = [a.id for a in market.applicants if a.holds and a.holds.program not in a.ranking]
@@ -185,9 +186,11 @@ def _rankings(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.HELD_NOT_RANKED,
             APPLICANTS,
-            wrong=f"In this market {counted(len(not_ranked), 'applicant does', 'applicants do')} not rank the seat "
-            "that they hold: it counts as their last choice, and they keep it unless placed higher.",
-            change="Nothing, if they mean to keep it; who gives it up must not hold it.",
+            wrong=f"Right now, {counted(len(not_ranked), 'child does', 'children do')} not rank the seat "
+            "that they hold. The held seat counts as the last choice. The child keeps the seat or gets a higher "
+            "choice.",
+            change="Change nothing if these families want to keep their seats. Remove a held seat that a family gave "
+            "up.",
             tickets=not_ranked,
         )
     below = [a.id for a in market.applicants if a.holds and a.holds.program in a.ranking[:-1]]
@@ -195,9 +198,9 @@ def _rankings(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.BELOW_HELD,
             APPLICANTS,
-            wrong=f"In this market {counted(len(below), 'applicant ranks', 'applicants rank')} programs below the seat "
-            "that they hold: these choices count for nothing, since they end at that seat or higher.",
-            change="Nothing; or tell these families to rank above it what they would rather have.",
+            wrong=f"Right now, {counted(len(below), 'child ranks', 'children rank')} programs below the "
+            "seat that they hold. These choices have no effect: the child keeps the held seat or gets a higher choice.",
+            change="Change nothing, or tell these families to rank the programs they prefer above the held seat.",
             tickets=below,
         )
 
@@ -212,14 +215,14 @@ def _together(market: Market) -> Iterator[Finding]:
             households[applicant.household].append(applicant)
     wishing = [applicant for applicant in market.applicants if applicant.together]
     tests: Mapping[str, tuple[Callable[[Applicant], bool], str]] = {
-        "are said to be of no household": (lambda one: one.household is None, "Give them their household."),
-        "are alone in their household": (
+        "they have no household": (lambda one: one.household is None, "Add the household to these applications."),
+        "no other applicant is in their household": (
             lambda one: len(households.get(one.household or "", ())) == 1,
-            "Check that their siblings' applications are of the same household.",
+            "Check that the siblings' applications have the same household.",
         ),
-        "have siblings of the same grade only, who are matched at the same time": (
+        "their siblings are in the same grade only, and the match places one grade at a time": (
             lambda one: _same_grade_only(one, households.get(one.household or "", ())),
-            "Twins who share a number (policy.twins) and rank alike mostly end together; nothing else does it.",
+            "Let twins share a lottery number (policy.twins), and tell families to rank the same programs.",
         ),
     }
     for why, (test, change) in tests.items():
@@ -228,8 +231,8 @@ def _together(market: Market) -> Iterator[Finding]:
             yield about_cycle(
                 Check.TOGETHER_IDLE,
                 APPLICANTS,
-                wrong=f"In this market the wish to be together does nothing for "
-                f"{counted(len(concerned), 'applicant', 'applicants')} who {why}.",
+                wrong=f"Right now, the wish to be together has no effect for "
+                f"{counted(len(concerned), 'child', 'children')}: {why}.",
                 change=change,
                 tickets=concerned,
             )
@@ -243,7 +246,7 @@ def _same_grade_only(applicant: Applicant, household: Collection[Applicant]) -> 
 
 
 def _schools_unknown(market: Market) -> Iterator[Finding]:
-    """Find facts at a school that has no program, where one with nearly that name has."""
+    """Find facts about a school without a program, where a school with almost the same name has a program."""
     known = {program.school for program in market.programs}
     concerned: defaultdict[str, list[str]] = defaultdict(list)
     for applicant in market.applicants:
@@ -256,8 +259,8 @@ def _schools_unknown(market: Market) -> Iterator[Finding]:
             yield about_cycle(
                 Check.SCHOOL_UNKNOWN,
                 APPLICANTS,
-                wrong=f"In this market {counted(len(tickets), 'applicant has', 'applicants have')} facts at school "
-                f"“{school}”, which has no program.",
-                change=f"Write “{meant}”, if that is meant.",
+                wrong=f"Right now, {counted(len(tickets), 'child has', 'children have')} facts about school "
+                f"“{school}”, and this school has no program.",
+                change=f"Write “{meant}” if this is the school you mean.",
                 tickets=tickets,
             )

@@ -1,4 +1,4 @@
-"""Priority classes that no one can reach, that hold everybody, or that follow what a family ranks."""
+"""Priority classes that no child can reach, that every child is in, or that follow families' rankings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from lottery.lint.logic import Cases, Table
 from lottery.market.rules import GENERAL, Condition, PriorityClass, depends_on_siblings
 
 FEWEST = 10
-"""Children below which it is no news that all of them, or none, are in a class or rank a program first."""
+"""With fewer children, a class with all or none of them is no news."""
 
 
 # ---- by logic
 
 
 def classes_by_logic(look: Look) -> Iterator[Finding]:
-    """Find classes that no child can reach, and classes behind which nobody is left, whatever children apply."""
+    """Find classes that no child can reach, and classes that leave no child for later ones, no matter who applies."""
     if look.logic is None:
         return
     for listed in class_lists(look.program, look.path):
@@ -45,7 +45,7 @@ def _unreachable(look: Look, logic: Cases, listed: ClassList, admitted: Table) -
                 basis=Basis.RULES,
                 group=listed.reserve.name if listed.reserve else None,
                 class_=priority.name,
-                wrong=f"Whatever children apply, no one can reach this class: {why}.",
+                wrong=f"No matter who applies, no child can reach this class: {why}.",
                 change=change,
             )
         left &= ~met
@@ -55,22 +55,22 @@ def _why_unreachable(look: Look, logic: Cases, listed: ClassList, place: int, ad
     priority = listed.classes[place]
     met = logic.meeting(priority.when)
     if not met & logic.meeting(look.program.eligible):
-        return "who meets its condition does not meet `eligible`", "Widen `eligible`, or remove the class."
+        return "children who meet its condition do not meet `eligible`", "Widen `eligible`, or remove the class."
     if not met & admitted:
-        why = "the reserve is closed to others, and none of its own children meets the class's condition"
-        return why, "Remove the class from this reserve, or let others in (overflow: open)."
+        why = "the reserve is closed to other children, and its own children do not meet the condition"
+        return why, "Remove the class from this reserve, or let other children in (overflow: open)."
     met &= admitted
     for earlier in listed.classes[:place]:
         before = logic.meeting(earlier.when) & admitted
         if before == met:
-            why = f"class “{earlier.name}”, which stands before it, takes the same children"
-            return why, "Remove one of the two, or correct its condition."
+            why = f"class “{earlier.name}” comes first and takes the same children"
+            return why, "Remove one of the two classes, or correct its condition."
         if not met & ~before:
-            why = f"everybody in it is in class “{earlier.name}” already, which stands before it"
-            return why, f"Put it before “{earlier.name}”, or remove it."
+            why = f"every child in this class is already in class “{earlier.name}”, which comes first"
+            return why, f"Put this class before “{earlier.name}”, or remove this class."
     names = named(_needed(logic, listed.classes[:place], met))
-    why = f"everybody in it is in one of the classes {names} already, which stand before it"
-    return why, "Put it before one of them, or remove it."
+    why = f"every child in this class is already in one of the classes {names}, which come first"
+    return why, "Put this class before those classes, or remove this class."
 
 
 def _needed(logic: Cases, earlier: Sequence[PriorityClass], met: Table) -> Sequence[str]:
@@ -78,12 +78,12 @@ def _needed(logic: Cases, earlier: Sequence[PriorityClass], met: Table) -> Seque
 
 
 def _nobody_left(look: Look, logic: Cases, listed: ClassList, admitted: Table) -> Iterator[Finding]:
-    """Find the last class that somebody can reach, if it takes everybody who is left."""
+    """Find the last class that children can reach, if it takes all children who are left."""
     left = admitted
     for place, priority in enumerate(listed.classes):
         met = logic.meeting(priority.when)
         if left and not left & ~met:
-            who = "everybody who gets so far" if place else "everybody who may be considered"
+            who = "every child outside the earlier classes" if place else "every child who can get a seat here"
             yield look.finding(
                 Check.CLASS_FOR_ALL,
                 f"{listed.path}[{place}]",
@@ -91,14 +91,15 @@ def _nobody_left(look: Look, logic: Cases, listed: ClassList, admitted: Table) -
                 basis=Basis.RULES,
                 group=listed.reserve.name if listed.reserve else None,
                 class_=priority.name,
-                wrong=f"Whatever children apply, {who} is in this class, so it puts nobody before anybody, and "
+                wrong=f"No matter who applies, {who} is in this class. So the class puts no child ahead of another, "
+                "and "
                 f"“{GENERAL}” stays empty.",
-                change="Nothing, if it only gives a name to everybody else; else correct the condition.",
+                change="Change nothing if the class only names all other children. If not, correct the condition.",
             )
         left &= ~met
 
 
-# ---- in this market
+# ---- with the applicants of this market
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class AtProgram:
 
 @dataclass(frozen=True, slots=True)
 class SameClass:
-    """What is one class to a school: the same name and condition in the same list of several programs."""
+    """One class of a school: the same name and condition in the same list at several programs."""
 
     name: str
     when: Condition
@@ -122,7 +123,7 @@ class SameClass:
 
 
 def classes_in_market(looks: Sequence[Look], vocabulary: Vocabulary) -> Iterator[Finding]:
-    """Find, at one school, classes that nobody of this market is in at any program, and such that everybody is in."""
+    """Find classes of one school that no child, or every child, is in at all of its programs."""
     for_all: set[str | None] = set()
     for same, everywhere in _by_class(looks).items():
         children = _count(everywhere, [at.admitted for at in everywhere])
@@ -147,7 +148,7 @@ def _count(everywhere: Sequence[AtProgram], tables: Sequence[Table]) -> int:
 
 
 def _by_class(looks: Sequence[Look]) -> dict[SameClass, list[AtProgram]]:
-    """Return the classes of a school that some child might be in, as far as logic says."""
+    """Return the classes of a school that logic does not rule out."""
     same: dict[SameClass, list[AtProgram]] = {}
     for look in looks:
         for listed in class_lists(look.program, look.path) if look.takes_new else ():
@@ -174,7 +175,7 @@ def _in_list(look: Look, listed: ClassList) -> Iterator[AtProgram]:
 
 
 def _possible(look: Look, listed: ClassList) -> set[int]:
-    """Return the places of classes that some child can reach, but not everybody has to be in."""
+    """Return the places of classes that some children can reach and not all children must be in."""
     logic = look.logic
     if logic is None:
         return set(range(len(listed.classes)))
@@ -194,9 +195,10 @@ def _empty(same: SameClass, everywhere: Sequence[AtProgram], children: int) -> I
             Check.CLASS_EMPTY,
             same,
             at,
-            wrong=f"In this market the class stays empty: nobody of the {children:,} who are considered here meets its "
+            wrong=f"Right now, the class stays empty: none of the {children:,} children who can get a seat here "
+            "meets the "
             "condition.",
-            change="Check that the facts that it asks for came in; if they did, the class waits for other children.",
+            change="Check that the applicants' facts came in. If they did, no current applicant has this priority.",
         )
 
 
@@ -206,9 +208,10 @@ def _hidden(same: SameClass, everywhere: Sequence[AtProgram], meeting: int) -> I
             Check.CLASS_EMPTY,
             same,
             at,
-            wrong=f"In this market the class stays empty: all {meeting:,} who can meet its condition are in classes "
-            "before it.",
-            change="Put it before the classes that take them, if it is to tell these children apart.",
+            wrong=f"Right now, the class stays empty: all {meeting:,} children who can meet the condition are in "
+            "earlier "
+            "classes.",
+            change="Put this class before the classes that take these children, if it must set them apart.",
         )
 
 
@@ -218,14 +221,15 @@ def _for_all(same: SameClass, everywhere: Sequence[AtProgram], children: int) ->
             Check.CLASS_FOR_ALL,
             same,
             at,
-            wrong=f"In this market all {children:,} who are considered here are in the class, so it puts nobody before "
-            "anybody.",
-            change="Check the condition, if somebody was to stand behind.",
+            wrong=f"Right now, all {children:,} children who can get a seat here are in this class, so the class "
+            "puts no child "
+            "ahead of another.",
+            change="Check the condition if some children must come later.",
         )
 
 
 def _follows_ranking(same: SameClass, everywhere: Sequence[AtProgram]) -> Iterator[Finding]:
-    """Find a class whose condition is met by exactly those who rank the program first."""
+    """Find a class whose condition exactly the children who rank the program first meet."""
     met = others = 0
     for at in everywhere:
         askers = at.look.askers
@@ -243,10 +247,11 @@ def _follows_ranking(same: SameClass, everywhere: Sequence[AtProgram]) -> Iterat
                 Check.CLASS_FOLLOWS_RANKING,
                 same,
                 at,
-                wrong=f"In this market, of those considered here, the {met:,} who rank the program first meet its "
-                f"condition and none of the {others:,} others does: a class that hangs on the ranking rewards hiding a "
-                "true choice.",
-                change="Take the ranking out of what the fact is given for; if it is not in it, this is chance.",
+                wrong=f"Right now, the {met:,} children who rank the program first meet the condition, and the "
+                f"{others:,} other children do not. A class that depends on rankings rewards families who hide a true "
+                "choice.",
+                change="Check how children get this fact. Do not give the fact for a ranking; if you do not, this is "
+                "chance.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Conditions that nobody can meet, that everybody meets, or that ask for what no applicant has."""
+"""Conditions that no child or every child meets, and conditions about facts that no applicant has."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,14 +23,14 @@ from lottery.market.rules import (
 )
 
 ALIKE = 0.8
-"""How alike two words must be for one to be taken for the other misspelled; difflib's ratio."""
+"""How similar two words must be to count as a misspelling; the ratio of difflib."""
 
 
 # ---- conditions that are always or never met
 
 
 def constant_conditions(look: Look) -> Iterator[Finding]:
-    """Find conditions that are met by nobody or by everybody, whatever children apply, and parts that are."""
+    """Find conditions, and parts of conditions, that no child or every child meets, no matter who applies."""
     if look.logic is None:
         return
     for rule in look.rules:
@@ -45,12 +45,12 @@ def constant_conditions(look: Look) -> Iterator[Finding]:
 
 def _never(look: Look, rule: Rule) -> Finding:
     so = {
-        Role.ELIGIBLE: "so the program takes nobody new",
-        Role.CLASS: f"so nobody can be in class “{rule.class_}”",
-        Role.RESERVE: f"so the seats of reserve “{rule.group}” are reserved for nobody",
+        Role.ELIGIBLE: "so the program takes no new children",
+        Role.CLASS: f"so no child can be in class “{rule.class_}”",
+        Role.RESERVE: f"so no child qualifies for reserve “{rule.group}”",
     }
     if rule.role is Role.RESERVE and rule.reserve and rule.reserve.closed:
-        so[Role.RESERVE] += ", and since it is closed they stay empty"
+        so[Role.RESERVE] += ". The reserve is closed, so its seats stay empty"
     return look.finding(
         Check.CONDITION_NEVER,
         rule.path,
@@ -58,28 +58,28 @@ def _never(look: Look, rule: Rule) -> Finding:
         basis=Basis.RULES,
         group=rule.group,
         class_=rule.class_,
-        wrong=f"Whatever children apply, none can meet this condition, {so[rule.role]}.",
-        change="Correct the condition; a program that takes nobody has 0 seats."
+        wrong=f"No matter who applies, no child can meet this condition, {so[rule.role]}.",
+        change="Correct the condition. If the program takes no children, set its seats to 0."
         if rule.role is Role.ELIGIBLE
         else f"Correct the condition, or remove the {rule.role}.",
     )
 
 
 def _always(look: Look, rule: Rule) -> Iterator[Finding]:
-    """Classes and reserves for everybody are found where it is looked at what they do."""
+    """Find an `eligible` that every child meets; other checks look at such classes and reserves."""
     if rule.role is Role.ELIGIBLE and not isinstance(rule.condition, Everyone):
         yield look.finding(
             Check.CONDITION_ALWAYS,
             rule.path,
             weight=Weight.NOTE,
             basis=Basis.RULES,
-            wrong="Whatever children apply, every one meets `eligible`, so it leaves nobody out.",
-            change="Remove it, or correct the condition if somebody was to be left out.",
+            wrong="No matter who applies, every child meets `eligible`, so `eligible` leaves no child out.",
+            change="Remove `eligible`, or correct the condition if the program must leave some children out.",
         )
 
 
 def _within(look: Look, logic: Cases, rule: Rule, condition: Condition, path: str) -> Iterator[Finding]:
-    """Find parts that are constant or change nothing, outermost first; the condition itself is neither."""
+    """Find parts without effect, from the outside in; the condition as a whole has an effect."""
     parts = list(parts_of(condition, path))
     idle = _idle_parts(logic, condition, [part for part, _ in parts])
     for place, (part, part_path) in enumerate(parts):
@@ -92,7 +92,7 @@ def _within(look: Look, logic: Cases, rule: Rule, condition: Condition, path: st
 
 
 def _idle_parts(logic: Cases, condition: Condition, parts: Sequence[Condition]) -> AbstractSet[int]:
-    """Return the parts without which the condition would be met by the same; of equal ones all but the first."""
+    """Return the parts that change nothing about who meets the condition; of equal parts all but the first."""
     if not isinstance(condition, AllOf | AnyOf):
         return frozenset()
     of_kind = type(condition)
@@ -106,7 +106,7 @@ def _idle_parts(logic: Cases, condition: Condition, parts: Sequence[Condition]) 
 
 def _part(look: Look, rule: Rule, path: str, check: Check) -> Finding:
     never = check is Check.PART_NEVER
-    says = "none can meet this part" if never else "the same meet the condition without this part"
+    says = "no child can meet this part" if never else "the same children meet the condition without this part"
     return look.finding(
         check,
         path,
@@ -114,27 +114,27 @@ def _part(look: Look, rule: Rule, path: str, check: Check) -> Finding:
         basis=Basis.RULES,
         group=rule.group,
         class_=rule.class_,
-        wrong=f"Whatever children apply, {says}.",
-        change="Correct this part, or remove it.",
+        wrong=f"No matter who applies, {says}.",
+        change="Correct or remove this part.",
     )
 
 
-# ---- words that nobody has
+# ---- words that no applicant has
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The words that some applicant of a market has, of each kind that a condition can ask for."""
+    """The words that applicants of a market have, for each kind of fact in a condition."""
 
     zones: AbstractSet[str]
     flags: AbstractSet[str]
     facts: AbstractSet[str]
     schools: AbstractSet[str]
     households: bool
-    """Whether some applicant is said to be of a household."""
+    """Whether some applicant has a household."""
 
     def known(self, leaf: Condition) -> AbstractSet[str]:
-        """Return the words of the kind that a leaf asks for."""
+        """Return the applicants' words for a leaf's kind of fact."""
         match leaf:
             case ZoneIn():
                 return self.zones
@@ -147,7 +147,7 @@ class Vocabulary:
 
 
 def vocabulary_of(applicants: Iterable[Applicant]) -> Vocabulary:
-    """Gather the words that applicants have."""
+    """Collect the words that applicants have."""
     zones: set[frozenset[str]] = set()
     flags: set[frozenset[str]] = set()
     facts: set[frozenset[str]] = set()
@@ -165,13 +165,13 @@ def vocabulary_of(applicants: Iterable[Applicant]) -> Vocabulary:
 
 
 def asks_in_vain(leaf: Condition, vocabulary: Vocabulary) -> bool:
-    """Say whether a leaf asks for words of which no applicant has any."""
+    """Return whether no applicant has any of a leaf's words."""
     words = words_of(leaf)
     return bool(words) and vocabulary.known(leaf).isdisjoint(words)
 
 
 def words_of(leaf: Condition) -> Sequence[str]:
-    """Return the words that a leaf asks for."""
+    """Return the words in a leaf."""
     match leaf:
         case ZoneIn(words) | AttendsIn(words):
             return words
@@ -182,7 +182,7 @@ def words_of(leaf: Condition) -> Sequence[str]:
 
 
 def unknown_words(look: Look, vocabulary: Vocabulary) -> Iterator[Finding]:
-    """Find words that no applicant of the market has: each alone, or one of several if another is like it."""
+    """Find words that no applicant has; in a list of several words, only those close to a known word."""
     for rule in look.rules:
         for leaf, path in leaves_with_places(rule.condition, rule.path):
             words, known = words_of(leaf), vocabulary.known(leaf)
@@ -203,8 +203,10 @@ def _unknown(look: Look, rule: Rule, leaf: Condition, word: str, path: str, know
         basis=Basis.APPLICANTS,
         group=rule.group,
         class_=rule.class_,
-        wrong=f"No applicant of this market {_having(leaf)} “{word}”.",
-        change=f"Write “{meant}”, if that is meant." if meant else "Check the spelling, and whether the facts came in.",
+        wrong=f"Right now, no child {_having(leaf)} “{word}”.",
+        change=f"Write “{meant}” if this is the word you mean."
+        if meant
+        else "Check the spelling, and check that the applicants' facts came in.",
     )
 
 
@@ -221,7 +223,7 @@ def _having(leaf: Condition) -> str:
 
 
 def meant_instead(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant; words that differ in a number are different names."""
+    """Return the known word that the rule probably means; words with different numbers are different names."""
     candidates = sorted(other for other in known if _digits(other) == _digits(word))
     same = [other for other in candidates if _bare(other) == _bare(word)]
     return next(iter(same or get_close_matches(word, candidates, n=1, cutoff=ALIKE)), None)
@@ -235,11 +237,11 @@ def _bare(word: str) -> str:
     return "".join(filter(str.isalnum, word)).casefold() or word
 
 
-# ---- siblings who cannot have been placed
+# ---- siblings without an earlier placement
 
 
 def siblings_never_placed(looks: Sequence[Look]) -> Iterator[Finding]:
-    """Find `sibling_placed` where no grade of the school is matched before: at all its programs, or at the first."""
+    """Find `sibling_placed` at programs of a school that the match places first, so that it is never true."""
     asking = [look for look in looks if any(map(depends_on_siblings, look.program.conditions()))]
     schools = {look.program.school for look in asking if look.may_follow}
     first = [look for look in asking if not look.may_follow]
@@ -252,10 +254,10 @@ def siblings_never_placed(looks: Sequence[Look]) -> Iterator[Finding]:
             Check.SIBLING_NEVER,
             "$.policy.grade_order",
             basis=Basis.RULES,
-            wrong=f"Whatever children apply, `sibling_placed` holds for nobody at "
-            f"{counted(len(expected), 'program', 'programs')} of grades that are the first to be matched at their "
-            f"school: {_some(look.program.id for look in expected)}.",
-            change="Nothing, if these are the grades that are to be matched first; else turn `grade_order` round.",
+            wrong=f"No matter who applies, `sibling_placed` is never true at "
+            f"{counted(len(expected), 'program', 'programs')}. The match starts with these grades at their "
+            f"schools: {_some(look.program.id for look in expected)}.",
+            change="Change nothing if these grades must come first. If not, reverse `grade_order`.",
         )
 
 
@@ -275,10 +277,12 @@ def _never_placed(look: Look) -> Iterator[Finding]:
                     basis=Basis.RULES,
                     group=rule.group,
                     class_=rule.class_,
-                    wrong="Whatever children apply, this holds for nobody: no program of the school with seats is of a "
-                    "grade that is matched before.",
-                    change="Put the grades in which elder siblings apply before this one in policy.grade_order, ask "
-                    "for siblings who attend (at_school) instead, or remove it.",
+                    wrong="No matter who applies, this is never true: the match does not place any earlier grade at "
+                    "this "
+                    "school.",
+                    change="Put the grades of older siblings before this grade in policy.grade_order. Or ask for "
+                    "siblings "
+                    "who already attend (at_school), or remove this condition.",
                 )
 
 
@@ -286,7 +290,7 @@ def _never_placed(look: Look) -> Iterator[Finding]:
 
 
 def nobody_eligible(looks: Sequence[Look]) -> Iterator[Finding]:
-    """Find an `eligible` that, of all who ask at a school, nobody meets; `looks` are the school's."""
+    """Find an `eligible` that no child who ranks the school meets; `looks` are those of one school."""
     same: dict[Condition, list[Look]] = {}
     for look in looks:
         if look.takes_new and not (look.logic and not look.logic.meeting(look.program.eligible)):
@@ -304,17 +308,18 @@ def _nobody_eligible(look: Look, asking: int) -> Finding:
         f"{look.path}.eligible",
         weight=Weight.CANNOT,
         basis=Basis.APPLICANTS,
-        wrong=f"In this market nobody of the {asking:,} who ask here meets `eligible`, so nobody new is considered.",
-        change="Correct the condition, or check that the facts that it asks for came in.",
+        wrong=f"Right now, none of the {asking:,} children who rank this school meets `eligible`. So the "
+        "program takes no new children.",
+        change="Correct the condition, or check that the applicants' facts came in.",
         kinds=range(len(look.askers.kinds)),
     )
 
 
-# ---- what is explained already
+# ---- conditions that another finding explains
 
 
 def explained(look: Look, condition: Condition, vocabulary: Vocabulary) -> bool:
-    """Say whether another finding tells why a condition may hold for nobody in this market."""
+    """Return whether another finding explains why no child in this market may meet a condition."""
     for leaf, _ in leaves_with_places(condition, ""):
         if leaf == SIBLING_PLACED and not (look.may_follow and vocabulary.households):
             return True

@@ -1,4 +1,4 @@
-"""What lint says: one finding for each rule that cannot do what it says, or is worth knowing about."""
+"""Findings: rules that cannot work as written, and effects that a school may not expect."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +8,18 @@ from heapq import nsmallest
 from lottery.market.canonical import Json
 
 MAX_TICKETS = 3
-"""Tickets that a finding shows of those it concerns; the rest are counted."""
+"""Applicants' ids that a finding shows; `applicants` counts all."""
 
 
 class Weight(StrEnum):
-    """Whether a rule cannot do what it says, or does something that is worth knowing."""
+    """Whether a rule cannot work as written, or has an effect that a school may not expect."""
 
     CANNOT = "cannot"
     NOTE = "note"
 
 
 class Basis(StrEnum):
-    """What a finding follows from: the rules alone, the rules with this market's applicants, or simulated draws."""
+    """The basis of a finding: the rules alone, the rules with the current applicants, or simulated draws."""
 
     RULES = "rules"
     APPLICANTS = "applicants"
@@ -27,7 +27,7 @@ class Basis(StrEnum):
 
 
 class Check(StrEnum):
-    """What was found, in the order in which findings of one school are told."""
+    """The kinds of findings, in the order of the findings of one school; `titles.py` has plain titles."""
 
     CONDITION_NEVER = "condition that nobody can meet"
     CONDITION_ALWAYS = "condition that everybody meets"
@@ -72,7 +72,7 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a rule stands: its program, None for what is not one program's, and its JSON path in the market file."""
+    """The place of a rule: its program (None for a rule of the cycle) and its JSON path in the market file."""
 
     program: str | None
     path: str
@@ -80,11 +80,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a rule or worth knowing, and what to change.
+    """One problem or note: what happens, and what to do.
 
-    `school` is None for what concerns the whole cycle. `places` has one entry for each program with the same rule and
-    the same thing to say. `applicants` counts the applicants' entries concerned, 0 where it is none in particular, and
-    `tickets` shows a few of them.
+    `school` is None for a finding about the whole cycle. `places` has one entry for each program with the same rule and
+    the same finding. `applicants` counts the applicants concerned at each program, or is 0, and `tickets` has the ids
+    of a few of them.
     """
 
     check: Check
@@ -101,16 +101,16 @@ class Finding:
 
     @property
     def program(self) -> str | None:
-        """Return the program, where it is one."""
+        """Return the program, if the finding has exactly one."""
         return self.places[0].program if len(self.places) == 1 else None
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Return the programs that the rule stands at, each once."""
+        """Return the programs with this rule, each once."""
         return tuple(dict.fromkeys(place.program for place in self.places if place.program is not None))
 
     def document(self) -> dict[str, Json]:
-        """Write the finding as `lottery lint --json` has it."""
+        """Return the finding in the form of `lottery lint --json`."""
         return {
             "check": self.check,
             "weight": self.weight,
@@ -136,14 +136,14 @@ def about_cycle(
     weight: Weight = Weight.NOTE,
     tickets: Iterable[str] = (),
 ) -> Finding:
-    """Make a finding that is no single school's."""
+    """Return a finding about the whole cycle."""
     concerned = list(tickets)
     shown = few_of(concerned)
     return Finding(check, weight, basis, None, (Place(None, path),), None, None, len(concerned), shown, wrong, change)
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Make one finding of those that say the same about several programs of a school."""
+    """Merge equal findings about several programs of a school."""
     same: dict[Finding, list[Finding]] = {}
     for finding in findings:
         same.setdefault(replace(finding, places=(), applicants=0, tickets=()), []).append(finding)
@@ -160,7 +160,7 @@ def _as_one(alike: Sequence[Finding]) -> Finding:
 
 
 def few_of(tickets: Iterable[str]) -> tuple[str, ...]:
-    """Return the first few of some tickets, sorted, so that they hang on no order."""
+    """Return the first few ids in sorted order, so that the order of applicants does not matter."""
     return tuple(nsmallest(MAX_TICKETS, tickets))
 
 

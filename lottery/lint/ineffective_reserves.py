@@ -1,7 +1,7 @@
-"""Reserves that their precedence makes idle, shown by simulated draws (Dur, Kominers, Pathak & Sönmez 2018).
+"""Reserves without effect because of their precedence, by simulated draws (Dur, Kominers, Pathak & Sönmez 2018).
 
-Boston filled half of each school's seats with children of its walk zone first. They were those with good numbers, who
-would have been placed anyway, so that the reserve did almost nothing; filled after the open seats, it would have.
+Boston filled half of each school's seats with walk-zone children first. These children had good numbers and would have
+got seats anyway, so the reserve had almost no effect. Filled after the open seats, the reserve would have had one.
 """
 
 import hashlib
@@ -19,31 +19,31 @@ from lottery.market.rules import OPEN, Program, Reserve, depends_on_siblings
 from lottery.progress import Track, untracked
 
 SEED = hashlib.sha256(b"lottery lint").digest()
-"""So that the same market is always told the same."""
+"""Gives the same findings for the same market."""
 
 MAX_CHANGES = 20
-"""Changes of each kind that are simulated; with more reserves than this in a grade, several are changed at a time."""
+"""Simulated changes of each kind; with more reserves in a grade, one change covers several reserves."""
 
 IDLE_PART = 4
-"""A reserve is idle if it adds at most one part in so many of what it would add were it filled last."""
+"""A reserve is idle if it adds at most one in this many of the seats that it would add when filled last."""
 
 
 class Watched(NamedTuple):
-    """Children whose seats at a program are counted."""
+    """Children of a program whose seats lint counts."""
 
     program: str
     tickets: frozenset[str]
 
 
 class SeatsTaken(Protocol):
-    """Counts seats over many draws; the same draws whatever the market's rules are."""
+    """Counts seats over many draws; the draws do not depend on the market's rules."""
 
     def __call__(self, market: Market, watched: Sequence[Watched], *, draws: int, seed: bytes) -> Sequence[int]:
-        """Return, for each that is watched, how many seats its children take in all draws together."""
+        """Return, for each watched group, how many seats its children take over all draws."""
 
 
 def seats_taken(market: Market, watched: Sequence[Watched], *, draws: int, seed: bytes) -> Sequence[int]:
-    """Count with the fast engine, which is loaded only where there is something to count."""
+    """Count with the fast engine, which loads only when needed."""
     import numpy as np
 
     from lottery.fast.columns import in_columns
@@ -64,34 +64,34 @@ def seats_taken(market: Market, watched: Sequence[Watched], *, draws: int, seed:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A reserve that may be idle."""
+    """A reserve that may have no effect."""
 
     look: Look
     reserve: Reserve
 
     def watched(self) -> Watched:
-        """Return the children who meet its condition."""
+        """Return the children who meet the reserve's condition."""
         askers = self.look.askers
         met = self.look.considered & askers.cases.meeting(self.reserve.when)
         return Watched(self.look.program.id, frozenset(askers.tickets(askers.kinds_in(met))))
 
 
 class Seats(NamedTuple):
-    """Seats of a program that a reserve's children take in all draws: as the rules are, and under two changes."""
+    """Seats that a reserve's children take over all draws, under the rules and under two changes."""
 
     as_is: int
     without: int
     filled_last: int
 
     def is_idle(self, draws: int) -> bool:
-        """Say whether the reserve adds almost nothing, and would add a seat or more if it were filled last."""
+        """Return whether the reserve adds almost no seats now, but would add a seat or more when filled last."""
         could_add = self.filled_last - self.without
         return could_add >= draws and (self.as_is - self.without) * IDLE_PART <= could_add
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was counted of a reserve; `others` is how many of its grade were changed at the same time."""
+    """The counts for a reserve; `others` counts reserves of the same grade that changed at the same time."""
 
     suspect: Suspect
     seats: Seats
@@ -101,9 +101,9 @@ class Measured:
 def idle_reserves(
     looks: Sequence[Look], *, draws: int, count: SeatsTaken = seats_taken, track: Track = untracked
 ) -> Iterator[Finding]:
-    """Find reserves filled before `open` that add almost no seats for their children, though filled last they would.
+    """Find reserves before `open` that add almost no seats for their children, but would add some when filled last.
 
-    Held seats of a backfill round come of draws that are past, so nothing is simulated there.
+    Held seats of a backfill round come from past draws, so this check skips backfill rounds.
     """
     suspects = [suspect for look in looks for suspect in _suspects(look)]
     if not suspects or draws == 0:
@@ -139,10 +139,10 @@ def _suspects(look: Look) -> Iterator[Suspect]:
 
 
 def _in_turns(suspects: Iterable[Suspect]) -> Sequence[Sequence[Suspect]]:
-    """Deal the reserves into changes, so that as few as possible of one grade are changed at a time.
+    """Split the reserves into changes, with as few reserves of one grade as possible in one change.
 
-    Grades share no seats, so that changes in several grades at once are as good as one after the other; where siblings
-    matter, nearly so.
+    Grades share no seats, so changes in several grades at once count the same as single changes; almost the same when
+    siblings matter.
     """
     of_grade: defaultdict[str, list[Suspect]] = defaultdict(list)
     for suspect in suspects:
@@ -176,7 +176,7 @@ def _count(market: Market, suspects: Sequence[Suspect], draws: int, count: Seats
 
 
 def without_reserves(market: Market, suspects: Iterable[Suspect]) -> Market:
-    """Return the market in which the seats of some reserves, of one program at most one, are open seats."""
+    """Return the market with the seats of some reserves as open seats, at most one reserve of each program."""
     gone = {suspect.look.program.id: suspect.reserve.name for suspect in suspects}
     applicants = tuple(_holding_open(applicant, gone) for applicant in market.applicants)
     programs = tuple(
@@ -198,7 +198,7 @@ def _holding_open(applicant: Applicant, gone: Mapping[str, str]) -> Applicant:
 
 
 def with_reserves_last(market: Market, suspects: Iterable[Suspect]) -> Market:
-    """Return the market in which some reserves, of one program at most one, are filled after all other groups."""
+    """Return the market with some reserves filled after all other groups, at most one reserve of each program."""
     last = {suspect.look.program.id: suspect.reserve.name for suspect in suspects}
     return replace(
         market,
@@ -215,14 +215,18 @@ def with_reserves_last(market: Market, suspects: Iterable[Suspect]) -> Market:
 
 
 def _idle(of_school: Sequence[Measured], draws: int) -> Iterator[Finding]:
-    """Tell of a reserve that is idle at several of a school's programs what it does at all of them together."""
+    """Add up the seats of a reserve that is idle at several programs of a school."""
     as_is, without, filled_last = (
         _average(sum(seats), draws) for seats in zip(*(measured.seats for measured in of_school), strict=True)
     )
     places = sum(measured.suspect.look.program.seats for measured in of_school)
     where = f" of these {len(of_school)} programs together" if len(of_school) > 1 else ""
     others = max(measured.others for measured in of_school)
-    alone = f" (with up to {counted(others, 'other reserve', 'other reserves')} of its grade)" if others else ""
+    alone = (
+        f" (changed together with up to {counted(others, 'other reserve', 'other reserves')} of the same grade)"
+        if others
+        else ""
+    )
     for measured in of_school:
         look, reserve = measured.suspect.look, measured.suspect.reserve
         yield look.finding(
@@ -231,11 +235,12 @@ def _idle(of_school: Sequence[Measured], draws: int) -> Iterator[Finding]:
             weight=Weight.CANNOT,
             basis=Basis.SIMULATION,
             group=reserve.name,
-            wrong=f"In {draws:,} simulated draws of this market, children who meet its condition take {as_is} of the "
-            f"{places:,} seats{where} on average; {without} without the reserve, and {filled_last} if it were filled "
-            f"last{alone}. Filled before “{OPEN}”, it goes to children who would have been placed anyway.",
-            change=f"Put “{reserve.name}” behind “{OPEN}” in `precedence`, if it is to give these children more "
-            "seats; keep it, if it only says the least that they are to have.",
+            wrong=f"In {draws:,} simulated draws, children who meet the condition get {as_is} of the {places:,} "
+            f"seats{where} on average. They would get {without} without the reserve, and {filled_last} with the "
+            "reserve "
+            f"filled last{alone}. Filled before “{OPEN}”, the reserve goes to children who would get a seat anyway.",
+            change=f"Put “{reserve.name}” after “{OPEN}” in `precedence` if these children must get more seats. Change "
+            "nothing if the reserve only sets a minimum.",
         )
 
 

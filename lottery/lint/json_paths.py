@@ -1,4 +1,4 @@
-"""Where conditions and classes stand in a market file."""
+"""JSON paths of conditions and classes in a market file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A condition with its place: at a reserve, or in a list of classes, or as `eligible`."""
+    """A condition with its place: in a reserve, in a list of classes, or in `eligible`."""
 
     role: Role
     condition: Condition
@@ -40,13 +40,13 @@ class Rule:
 
     @property
     def group(self) -> str | None:
-        """Return the reserve's name, at a reserve."""
+        """Return the name of the rule's reserve, if any."""
         return self.reserve.name if self.reserve else None
 
 
 @dataclass(frozen=True, slots=True)
 class ClassList:
-    """Classes with their place; `reserve` is None for the program's, which are those of `open`."""
+    """Classes with their place; `reserve` is None for the program's own classes, which `open` uses."""
 
     classes: tuple[PriorityClass, ...]
     path: str
@@ -54,7 +54,7 @@ class ClassList:
 
 
 def class_lists(program: Program, path: str) -> Iterator[ClassList]:
-    """Yield the program's classes, and those of reserves that have classes of their own."""
+    """Yield the program's classes, and the classes of reserves with their own classes."""
     yield ClassList(program.priorities, f"{path}.priorities", None)
     for index, reserve in enumerate(program.reserves):
         if reserve.priorities != program.priorities:
@@ -62,12 +62,12 @@ def class_lists(program: Program, path: str) -> Iterator[ClassList]:
 
 
 def reserve_path(program: Program, path: str, reserve: Reserve) -> str:
-    """Return where a reserve stands."""
+    """Return the path of a reserve."""
     return f"{path}.reserves[{program.reserves.index(reserve)}]"
 
 
 def rules_of(program: Program, path: str) -> Iterator[Rule]:
-    """Yield every condition of a program with its place; classes that a reserve takes over come once."""
+    """Yield every condition of a program with its place; classes that a reserve shares with the program come once."""
     yield Rule(Role.ELIGIBLE, program.eligible, f"{path}.eligible")
     for listed in class_lists(program, path):
         for index, priority in enumerate(listed.classes):
@@ -90,7 +90,7 @@ def parts_of(condition: Condition, path: str) -> Iterator[tuple[Condition, str]]
 
 
 def leaves_with_places(condition: Condition, path: str) -> Iterator[tuple[Condition, str]]:
-    """Yield the conditions that have no condition in them, each with the place of its operand."""
+    """Yield the single facts of a condition, each with the place of its operand."""
     match condition:
         case AllOf() | AnyOf() | Not():
             for part, place in parts_of(condition, path):

@@ -1,4 +1,4 @@
-"""What conditions can and cannot be together, whatever children apply: truth tables over the facts they ask for."""
+"""Truth tables over the facts in conditions: which conditions children can meet, no matter who applies."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -7,16 +7,16 @@ from typing import TypeAlias
 from lottery.market.rules import AllOf, AnyOf, AttendsIn, Condition, Everyone, Not, ZoneIn
 
 Table: TypeAlias = int
-"""A set of cases: bit w is set where a condition holds in case w."""
+"""A set of cases: bit w is set if a condition holds in case w."""
 
 MAX_CASES = 1 << 12
-"""Cases up to which rules are reasoned about; of a program with more, nothing is said by logic alone."""
+"""Most cases of a program for which lint reasons by logic."""
 
 
 class Cases:
-    """Cases that differ in which of some leaves hold, and the tables of conditions made of those leaves.
+    """Cases with different facts, and the tables of conditions over these facts.
 
-    A leaf is a condition with no condition in it. Bit j of a case's pattern says whether leaf j holds.
+    A leaf is a condition about one fact. Bit j of a case's pattern is set if leaf j holds.
     """
 
     def __init__(self, leaves: Sequence[Condition], patterns: Sequence[int]) -> None:
@@ -76,9 +76,9 @@ def _leaves(condition: Condition) -> Iterator[Condition]:
 
 @lru_cache(maxsize=1 << 10)
 def every_case(leaves: tuple[Condition, ...]) -> Cases | None:
-    """Return all cases that some child could be, or None if they are too many to look at.
+    """Return all possible cases of a child, or None for too many cases.
 
-    A child may live in several zones and attends one school at most; flags, facts at the school and a sibling's
+    A child can live in several zones and attends at most one school. Flags, facts at the school, and a sibling's
     placement are free.
     """
     patterns = [0]
@@ -90,7 +90,7 @@ def every_case(leaves: tuple[Condition, ...]) -> Cases | None:
 
 
 def _ways(leaves: Sequence[Condition]) -> Iterator[Sequence[int]]:
-    """Yield, for each fact that does not hang on the others, the ways in which it can make leaves hold."""
+    """Yield, for each independent fact, the sets of leaves that the fact can make true."""
     zones: dict[str, int] = {}
     schools: dict[str, int] = {}
     for bit, leaf in enumerate(leaves):
@@ -111,7 +111,7 @@ def _note(held_by: dict[str, int], words: Iterable[str], bit: int) -> None:
 
 
 def _any_number_of(kinds: Iterable[int]) -> Sequence[int]:
-    """Return what holds for children who live in any number of zones, given what holds for each kind of zone."""
+    """Return the sets of leaves that hold for children in any number of zones, given those of each kind of zone."""
     ways = {0}
     for kind in sorted(kinds):
         ways |= {way | kind for way in ways}

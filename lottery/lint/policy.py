@@ -1,4 +1,4 @@
-"""What a cycle settles for all schools, and what schools settle about numbers and backfill."""
+"""Rules of a cycle, and rules of schools about lottery numbers and backfill rounds."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,16 @@ from lottery.market.model import Late, Market, Twins
 from lottery.market.rules import Order, Program, Ranked, TieBreak, VacatedReserves, depends_on_siblings
 
 COSTS = (
-    "where seats are short, one number a child for all of them usually gives more children their first choice "
-    "(Ashlagi & Nikzad 2020; DC's own test)"
+    "When seats are short, one lottery number for all programs usually gives more children their first choice "
+    "(Ashlagi & Nikzad 2020; DC's own test)."
 )
 
 
-# ---- the cycle's
+# ---- rules of the cycle
 
 
 def policy_of_cycle(market: Market) -> Iterator[Finding]:
-    """Find what the cycle's policy does that is worth knowing."""
+    """Find effects of the cycle's rules that you may not expect."""
     yield from _many_numbers(market)
     yield from _late_equal(market)
     yield from _grade_order(market)
@@ -33,8 +33,8 @@ def _many_numbers(market: Market) -> Iterator[Finding]:
             Check.MANY_NUMBERS,
             "$.policy.tie_break",
             basis=Basis.RULES,
-            wrong=f"By the rules alone, each of {len(drawing):,} programs draws numbers of its own: {COSTS}.",
-            change="Write “single”, unless programs that draw apart are wanted.",
+            wrong=f"Under these rules, each of {len(drawing):,} programs draws its own lottery numbers. {COSTS}",
+            change="Set `tie_break` to “single”, unless each program needs its own draw.",
         )
 
 
@@ -46,9 +46,9 @@ def _late_equal(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.LATE_EQUAL,
             "$.policy.late",
-            wrong=f"In this market {counted(len(late), 'application', 'applications')} came late and count as if they "
-            "had come in time.",
-            change="Write “after” or “within”, if late ones are to stand behind.",
+            wrong=f"Right now, {counted(len(late), 'late application counts', 'late applications count')} "
+            "the same as an application that came on time.",
+            change="Set `late` to “after” or “within” if late applications must come after the others.",
             tickets=late,
         )
     newcomers = [applicant.id for applicant in market.applicants if applicant.drawn_in == market.round.id]
@@ -57,9 +57,9 @@ def _late_equal(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.LATE_EQUAL,
             "$.policy.late",
-            wrong=f"In this market {counted(len(newcomers), 'newcomer', 'newcomers')} of this round may overtake those "
-            "who waited: they would stand behind as late ones do, and “equal” knows no late ones.",
-            change="Write “after” or “within” for this round.",
+            wrong=f"Right now, {counted(len(newcomers), 'newcomer', 'newcomers')} of this round can pass "
+            "children who already wait. The rule “equal” treats newcomers the same as waiting children.",
+            change="Set `late` to “after” or “within” for this round.",
             tickets=newcomers,
         )
 
@@ -73,9 +73,9 @@ def _grade_order(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.GRADE_ORDER_IGNORED,
             "$.policy.grade_order",
-            wrong="In this market the order of grades changes nothing: no rule asks whether a sibling was placed, and "
-            "no applicant wishes to be together with one.",
-            change="Nothing; or check that these wishes came in, and that rules ask for `sibling_placed`.",
+            wrong="Right now, the order of grades has no effect. No rule depends on a sibling's "
+            "placement, and no family asks for siblings to be together.",
+            change="Change nothing. Or check that families' requests came in, and that the rules use `sibling_placed`.",
         )
 
 
@@ -86,11 +86,12 @@ def _sibling_reports(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.SIBLING_REPORTS,
             "$.policy.grade_order",
-            wrong=f"In this market {counted(rules, 'program asks', 'programs ask')} whether a sibling was placed, and "
-            f"{counted(len(together), 'applicant wishes', 'applicants wish')} to be together with one: in small "
-            "markets a family can gain by hiding an elder child's true choice, or by what it reports about siblings.",
-            change="Check who is of one household before the draw; a fact about siblings who attend (at_school) hangs "
-            "on no ranking.",
+            wrong=f"Right now, {counted(rules, 'program looks', 'programs look')} at a sibling's placement, "
+            f"and {counted(len(together), 'child asks', 'children ask')} to be together with a sibling. In a small "
+            "market, a family can gain by hiding an older child's true choice, or by a false report about siblings.",
+            change="Check households before the draw. A rule about siblings who already attend (at_school) does not "
+            "depend "
+            "on rankings.",
         )
 
 
@@ -102,16 +103,16 @@ def _twins(market: Market) -> Iterator[Finding]:
         yield about_cycle(
             Check.TWINS_IDLE,
             "$.policy.twins",
-            wrong="In this market no two applicants are of one household and grade, so nobody shares a number.",
-            change="Nothing, if that is so; else check that households came in.",
+            wrong="Right now, no two children share a household and a grade, so no children share a number.",
+            change="Change nothing if this is right. If not, check that the households came in.",
         )
 
 
-# ---- a school's
+# ---- rules of one school
 
 
 def numbers_of_its_own(look: Look) -> Iterator[Finding]:
-    """Find a program that draws numbers of its own beside others that do not."""
+    """Find a program that draws its own numbers while other programs share one draw."""
     single = look.market.policy.tie_break is TieBreak.SINGLE
     beside = sum(program.grade == look.program.grade for program in look.market.programs)
     if look.program.tie_break is TieBreak.MULTIPLE and single and beside > 1:
@@ -120,29 +121,32 @@ def numbers_of_its_own(look: Look) -> Iterator[Finding]:
             f"{look.path}.tie_break",
             weight=Weight.NOTE,
             basis=Basis.RULES,
-            wrong=f"By the rules alone, it draws numbers of its own beside others' common one: {COSTS}.",
-            change="Leave `tie_break` out, unless the school wants a draw of its own.",
+            wrong="Under these rules, this program draws its own lottery numbers, and other programs share one "
+            f"draw. {COSTS}",
+            change="Remove `tie_break`, unless the school needs its own draw.",
         )
 
 
 def new_numbers(look: Look) -> Iterator[Finding]:
-    """Find orders of a backfill round under which a false first ranking can pay, also before there is such a round."""
+    """Find backfill orders that can reward a false first ranking, also before the backfill round."""
     rule = look.program.backfill
     if rule.fills and rule.order is not Order.WAITLIST and not isinstance(look.program.tie_break, Ranked):
-        does = "turns the numbers round" if rule.order is Order.REVERSE else "draws new numbers"
+        does = "reverses the lottery numbers" if rule.order is Order.REVERSE else "draws new lottery numbers"
         yield look.finding(
             Check.NEW_NUMBERS,
             f"{look.path}.backfill.order",
             weight=Weight.NOTE,
             basis=Basis.RULES,
-            wrong=f"By the rules alone, a backfill round {does} (order: {rule.order}): over two rounds a family "
-            "can gain by leaving a true choice out of its first ranking.",
-            change="Write “waitlist”, where the truth is best in both rounds; or keep it for what else it is good for.",
+            wrong=f"Under these rules, a backfill round {does} (order: {rule.order}). Over two rounds, a family can "
+            "gain "
+            "by leaving a true choice out of the first ranking.",
+            change="Set the order to “waitlist”, so that a true ranking is best in both rounds. Or keep it for its "
+            "other benefits.",
         )
 
 
 def idle_backfill(look: Look) -> Iterator[Finding]:
-    """Find, in a backfill round, parts of a backfill rule that change nothing."""
+    """Find parts of a backfill rule without effect, in a backfill round."""
     if look.market.is_backfill:
         for path, why, change in _idle_parts(look):
             yield look.finding(
@@ -150,7 +154,7 @@ def idle_backfill(look: Look) -> Iterator[Finding]:
                 f"{look.path}.backfill.{path}",
                 weight=Weight.NOTE,
                 basis=Basis.RULES,
-                wrong=f"By the rules alone, {why}.",
+                wrong=f"Under these rules, {why}.",
                 change=change,
             )
 
@@ -158,21 +162,23 @@ def idle_backfill(look: Look) -> Iterator[Finding]:
 def _idle_parts(look: Look) -> Sequence[tuple[str, str, str]]:
     rule, found = look.program.backfill, []
     if not rule.fills:
-        why = "it changes nothing, since the program takes nobody new (fills: false)"
-        change = "Leave it out, or write “fills”: true."
+        why = "this part has no effect, because the program takes no new children (fills: false)"
+        change = "Remove this part, or set `fills` to true."
         if rule.order is not Order.WAITLIST:
             found.append(("order", why, change))
         if rule.vacated_reserves is VacatedReserves.RELEASE:
             found.append(("vacated_reserves", why, change))
         return found
     if rule.vacated_reserves is VacatedReserves.RELEASE and not look.program.reserves:
-        found.append(("vacated_reserves", "it changes nothing, since the program has no reserves", "Leave it out."))
+        found.append(
+            ("vacated_reserves", "this part has no effect, because the program has no reserves", "Remove this part.")
+        )
     if isinstance(look.program.tie_break, Ranked) and rule.order is not Order.WAITLIST:
-        found.append(("order", _at_a_list(rule.order), "Leave it out, if the list's order is meant."))
+        found.append(("order", _at_a_list(rule.order), "Remove this part if the school's own list must decide."))
     return found
 
 
 def _at_a_list(order: Order) -> str:
     if order is Order.FRESH:
-        return "it does not touch the school's own list; all it does is that newcomers do not count as late"
-    return "it changes nothing, since the school's own list decides instead of numbers"
+        return "this part has one effect only: newcomers do not count as late"
+    return "this part has no effect, because the school's own list decides instead of lottery numbers"

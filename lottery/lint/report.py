@@ -1,4 +1,4 @@
-"""Findings as text for people, school by school, and as JSON."""
+"""Findings as text, school by school, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -6,22 +6,23 @@ from textwrap import wrap
 from typing import TextIO
 
 from lottery.lint.findings import Finding, Weight, counted
+from lottery.lint.titles import TITLES
 from lottery.market.canonical import Json
 
 WIDTH = 100
 INDENT = " " * 8
 CYCLE = "All schools"
 MAX_PROGRAMS = 4
-"""Programs that are named of those with the same finding; the rest are counted."""
+"""Programs named in one finding; the text counts the rest."""
 
 
 def document_of(findings: Sequence[Finding]) -> dict[str, Json]:
-    """Write findings as `lottery lint --json` has them."""
+    """Return findings in the form of `lottery lint --json`."""
     return {"findings": [finding.document() for finding in findings]}
 
 
 def print_findings(findings: Sequence[Finding], stream: TextIO) -> None:
-    """Print findings, which are sorted by school, and how many there are."""
+    """Print findings, sorted by school, and their number."""
     for school, of_school in groupby(findings, key=lambda finding: finding.school):
         print(CYCLE if school is None else f"School {school}", file=stream)
         for finding in of_school:
@@ -31,11 +32,11 @@ def print_findings(findings: Sequence[Finding], stream: TextIO) -> None:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    mark = "CANNOT" if finding.weight is Weight.CANNOT else "note"
+    mark = "PROBLEM" if finding.weight is Weight.CANNOT else "note"
     yield from _wrapped(_title(finding), f"{mark:<{len(INDENT)}}")
     yield from _wrapped(finding.wrong + _tickets(finding))
-    yield from _wrapped(f"-> {finding.change}")
-    yield f"{INDENT}{_paths(finding)}"
+    yield from _wrapped(f"What to do: {finding.change}")
+    yield f"{INDENT}Where: {_paths(finding)}"
 
 
 def _title(finding: Finding) -> str:
@@ -43,7 +44,7 @@ def _title(finding: Finding) -> str:
         *([f"class “{finding.class_}”"] if finding.class_ else []),
         *([f"reserve “{finding.group}”"] if finding.group else []),
     ]
-    title = f"{finding.check}: {' of '.join(what)}" if what else str(finding.check)
+    title = f"{TITLES[finding.check]}: {' of '.join(what)}" if what else TITLES[finding.check]
     programs = finding.programs
     if not programs:
         return title
@@ -71,10 +72,7 @@ def _wrapped(text: str, first: str = INDENT) -> Iterator[str]:
 
 def _summary(findings: Sequence[Finding]) -> str:
     if not findings:
-        return "Nothing to say: every rule can do what it says."
+        return "No findings: every rule can work as written."
     cannot = sum(finding.weight is Weight.CANNOT for finding in findings)
     notes = len(findings) - cannot
-    return (
-        f"{counted(cannot, 'rule', 'rules')} that cannot do what {'it says' if cannot == 1 else 'they say'}, "
-        f"{counted(notes, 'note', 'notes')}."
-    )
+    return f"{counted(cannot, 'rule', 'rules')} that cannot work as written, {counted(notes, 'note', 'notes')}."

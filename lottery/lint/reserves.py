@@ -1,4 +1,4 @@
-"""Reserves that have no seats, are for nobody, are no different from `open`, or leave seats empty."""
+"""Reserves without seats or children, reserves no different from `open`, and reserves that leave seats empty."""
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -30,7 +30,7 @@ def _about(
 
 
 def written_seats(look: Look, reserve: Reserve) -> int:
-    """Return the seats of a reserve as its school wrote them, whatever a backfill round makes of them."""
+    """Return a reserve's seats as the school wrote them, also in a backfill round."""
     return reserve.seats_of(look.program.seats)
 
 
@@ -38,7 +38,7 @@ def written_seats(look: Look, reserve: Reserve) -> int:
 
 
 def reserves_without_seats(look: Look) -> Iterator[Finding]:
-    """Find reserves whose part of the seats is none."""
+    """Find reserves without a seat."""
     seats = look.program.seats
     for reserve in look.program.reserves:
         if seats and not written_seats(look, reserve):
@@ -48,13 +48,13 @@ def reserves_without_seats(look: Look) -> Iterator[Finding]:
                 reserve,
                 Check.RESERVE_WITHOUT_SEATS,
                 weight=Weight.CANNOT if rounded else Weight.NOTE,
-                wrong=f"By the rules alone it has no seat: {_percent(reserve)} %, rounded down, is a seat only from "
-                f"{-(-100 // _percent(reserve))} seats on, and the program has fewer."
+                wrong=f"Under these rules, the reserve has no seat: {_percent(reserve)} % is one seat only "
+                f"in a program with {-(-100 // _percent(reserve))} seats or more."
                 if rounded
-                else "By the rules alone it has no seat: it is written with 0.",
-                change="Give it a number of seats instead of a percentage, or remove it where the program is so small."
+                else "Under these rules, the reserve has 0 seats.",
+                change="Set a number of seats instead of a percentage, or remove the reserve from a program this small."
                 if rounded
-                else "Remove it, or give it seats.",
+                else "Remove the reserve, or give the reserve seats.",
             )
 
 
@@ -62,31 +62,32 @@ def _percent(reserve: Reserve) -> int:
     return reserve.size.percent if isinstance(reserve.size, Share) else 0
 
 
-# ---- for nobody
+# ---- no children
 
 
 def reserves_for_nobody(look: Look) -> Iterator[Finding]:
-    """Find reserves whose condition and `eligible` no child can meet together."""
+    """Find reserves whose condition excludes `eligible`."""
     if look.logic is None:
         return
     eligible = look.logic.meeting(look.program.eligible)
     for reserve in look.program.reserves:
         met = look.logic.meeting(reserve.when)
         if eligible and met and not met & eligible:
-            so = "and since it is closed they stay empty" if reserve.closed else "and they are open seats"
+            so = "and the closed seats stay empty" if reserve.closed else "and the seats go to all children"
             yield _about(
                 look,
                 reserve,
                 Check.RESERVE_FOR_NOBODY,
                 weight=Weight.CANNOT,
-                wrong="Whatever children apply, who meets the reserve's condition does not meet `eligible`: its seats "
-                f"are reserved for nobody new, {so}.",
+                wrong="No matter who applies, children who meet the reserve's condition do not meet `eligible`. So "
+                "no new "
+                f"child qualifies for these seats, {so}.",
                 change="Widen `eligible`, or remove the reserve.",
             )
 
 
 def reserves_in_market(looks: Sequence[Look], vocabulary: Vocabulary) -> Iterator[Finding]:
-    """Find, at one school, reserves that nobody of this market meets, and closed ones that too few meet."""
+    """Find reserves of one school whose condition no child meets, and closed reserves that too few children meet."""
     same: dict[tuple[str, Condition, bool], list[tuple[Look, Reserve]]] = {}
     for look in looks:
         for reserve in look.program.reserves:
@@ -108,7 +109,7 @@ def _somebody_can_meet(look: Look, reserve: Reserve) -> bool:
 
 
 def _meeting(look: Look, reserve: Reserve) -> Table:
-    """Return the cases of children here who are considered and meet the reserve's condition."""
+    """Return the cases of considered children who meet the reserve's condition."""
     return look.considered & look.askers.cases.meeting(reserve.when)
 
 
@@ -122,21 +123,21 @@ def _met_by_nobody(
     for look, reserve in everywhere:
         if not reserve.closed and explained(look, reserve.when, vocabulary):
             continue
-        so = "nobody new can have one of its seats" if reserve.closed else "its seats are open seats"
+        so = "no new child can get one of these seats" if reserve.closed else "these seats go to all children"
         yield _about(
             look,
             reserve,
             Check.RESERVE_FOR_NOBODY,
             weight=Weight.CANNOT if reserve.closed else Weight.NOTE,
             basis=Basis.APPLICANTS,
-            wrong=f"In this market nobody of the {considered:,} who are considered here meets its condition: {so}.",
-            change="Check that the facts that it asks for came in"
-            + ("; if they did, let others have the seats (overflow: open)." if reserve.closed else "."),
+            wrong=f"Right now, none of the {considered:,} children who can get a seat here meets the condition: {so}.",
+            change="Check that the applicants' facts came in."
+            + (" If they did, let other children have these seats (overflow: open)." if reserve.closed else ""),
         )
 
 
 def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
-    """Find a closed reserve in which seats must stay empty, though others ask."""
+    """Find a closed reserve in which seats must stay empty while other children want a seat."""
     held = look.askers.where(lambda kind: kind.holds == reserve.name)
     own = look.askers.kinds_in(_meeting(look, reserve) | held)
     others = look.askers.kinds_in(look.considered) - own
@@ -147,10 +148,10 @@ def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
             reserve,
             Check.RESERVE_LEFT_EMPTY,
             basis=Basis.APPLICANTS,
-            wrong=f"In this market at least {seats - most:,} of its {counted(seats, 'seat', 'seats')} must stay empty: "
-            f"{most:,} of those considered here can have one, and the reserve is closed to "
-            f"{counted(look.askers.count(others), 'other', 'others')}.",
-            change="Reserve fewer seats, or let others have what is left (overflow: open).",
+            wrong=f"Right now, at least {seats - most:,} of the reserve's {counted(seats, 'seat', 'seats')} must stay "
+            f"empty. Only {counted(most, 'child', 'children')} can get one, and the reserve is closed to "
+            f"{counted(look.askers.count(others), 'other child', 'other children')}.",
+            change="Reserve fewer seats, or let other children have the rest (overflow: open).",
         )
 
 
@@ -158,9 +159,9 @@ def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
 
 
 def reserves_like_open(look: Look) -> Iterator[Finding]:
-    """Find reserves next to `open` that order children as `open` does, without which all end at the same programs.
+    """Find reserves next to `open` that put children in the same order, so that the reserve changes no placement.
 
-    Two groups filled one after the other, from the same children in the same order, are one group.
+    Two groups that fill one after the other, from the same children in the same order, act as one group.
     """
     for reserve in look.program.reserves:
         if not _somebody_can_meet(look, reserve):
@@ -174,28 +175,29 @@ def reserves_like_open(look: Look) -> Iterator[Finding]:
                 look,
                 reserve,
                 Check.CONDITION_ALWAYS,
-                wrong="Whatever children apply, everybody who may be considered meets its condition: it reserves "
-                "nothing, and differs from “open” only in its classes or in when it is filled.",
-                change="Nothing, if that is meant; else correct the condition.",
+                wrong="No matter who applies, every child who can get a seat meets the condition. So the reserve "
+                "sets no "
+                "seats aside, and differs from “open” only in its classes or in its place in the order.",
+                change="Change nothing if you want this. If not, correct the condition.",
             )
 
 
 def _matters(look: Look, reserve: Reserve) -> bool:
-    """Say whether more children ask than there are seats, and some of them meet the reserve's condition."""
+    """Return whether children outnumber seats, and some of the children meet the reserve's condition."""
     return bool(_meeting(look, reserve)) and _number(look, look.considered) > look.program.seats
 
 
 def _like_open(look: Look, reserve: Reserve, basis: Basis) -> Finding:
-    when = "Whatever children apply" if basis is Basis.RULES else "In this market"
+    when = "No matter who applies" if basis is Basis.RULES else "Right now"
     return _about(
         look,
         reserve,
         Check.RESERVE_LIKE_OPEN,
         weight=Weight.CANNOT if basis is Basis.RULES else Weight.NOTE,
         basis=basis,
-        wrong=f"{when}, it orders children just as “open” does, which is filled next to it: without the reserve "
-        "everybody would be placed at the same program.",
-        change="Remove it, or let its condition say something that the program's classes and `eligible` do not.",
+        wrong=f"{when}, this reserve puts children in the same order as the “open” seats next to it. Without the "
+        "reserve, every child would get a seat at the same program.",
+        change="Remove the reserve, or use a condition that the program's classes and `eligible` do not cover.",
     )
 
 
@@ -207,9 +209,9 @@ def _is_for_all(look: Look, reserve: Reserve) -> bool:
 
 
 def is_like_open(look: Look, reserve: Reserve, *, by_logic: bool) -> bool:
-    """Say whether the reserve is filled next to `open` from the same children in the same order.
+    """Return whether the reserve fills next to `open`, from the same children in the same order.
 
-    `by_logic` asks it of all children there could be, else of those who are considered here.
+    With `by_logic` this is about all possible children, otherwise about the considered children.
     """
     if not (look.seats[reserve.name] and written_seats(look, reserve) and look.takes_new):
         return False
@@ -233,10 +235,10 @@ def _is_next_to_open(look: Look, name: str) -> bool:
 
 
 def _same_order(look: Look, reserve: Reserve, cases: Cases, among: Table, *, late: bool) -> bool:
-    """Say whether children stand to one another at the reserve as at `open`, and all are considered at both.
+    """Return whether the reserve and `open` consider all of these children, in the same order.
 
-    With `late: after`, lateness comes between the reserve's condition and the classes: where somebody is late, the
-    condition must be met by all or by none.
+    With `late: after`, lateness comes between the reserve's condition and the classes. If some child is late, all
+    children or no children must meet the condition.
     """
     missed = among & ~cases.meeting(reserve.when)
     if reserve.closed and missed:
@@ -256,7 +258,7 @@ def _class_of_each(cases: Cases, classes: Sequence[PriorityClass]) -> "_ClassOf"
 
 
 class _ClassOf:
-    """Says which class each case is in."""
+    """Finds the class of each case."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._tables = tables
@@ -269,7 +271,7 @@ class _ClassOf:
 
 
 def closed_reserves(look: Look) -> Iterator[Finding]:
-    """Find closed reserves that can stay empty since others are filled first, and programs that have nothing else."""
+    """Find closed reserves that can stay empty because other groups fill first, and programs with nothing else."""
     if not look.takes_new or look.logic is None:
         return
     for place, group in enumerate(look.program.precedence):
@@ -282,7 +284,7 @@ def closed_reserves(look: Look) -> Iterator[Finding]:
 
 
 def _takes_all(look: Look, group: str) -> bool:
-    """Say whether a group has seats, and lets in also those for whom it is not reserved."""
+    """Return whether a group has seats and takes all children."""
     reserve = look.program.reserve(group)
     return look.seats[group] > 0 and not (reserve and reserve.closed)
 
@@ -292,10 +294,11 @@ def _behind(look: Look, reserve: Reserve, before: str) -> Finding:
         look,
         reserve,
         Check.RESERVE_BEHIND_OPEN,
-        wrong=f"By the rules alone, it is closed and filled after “{before}”: while its children sit there, its own "
-        "seats can stay empty, and children who may sit only there go without.",
-        change=f"Fill it before “{before}”, or let others have what is left (overflow: open); or keep it, if empty "
-        "seats are meant.",
+        wrong=f"Under these rules, this closed reserve fills after “{before}”. Its children can take “{before}” seats "
+        f"first. Then reserved seats can stay empty, and other children, who can use only “{before}” seats, get no "
+        "seat.",
+        change=f"Fill the reserve before “{before}”, or let other children have the rest (overflow: open). Change "
+        "nothing if you accept empty seats.",
     )
 
 
@@ -313,8 +316,9 @@ def _all_closed(look: Look) -> Iterator[Finding]:
             f"{look.path}.reserves",
             weight=Weight.NOTE,
             basis=Basis.RULES,
-            wrong="By the rules alone, every seat is in a closed reserve: a child who meets none of their conditions "
-            "is considered and can never be placed.",
-            change="If that is meant, say it in `eligible`, so that families see it before they rank; else leave seats "
-            "open.",
+            wrong="Under these rules, every seat is in a closed reserve. A child who meets none of the conditions can "
+            "apply, but can never get a seat.",
+            change="If you want this, write the conditions in `eligible`, so that families see them before they "
+            "rank. If "
+            "not, leave some seats open.",
         )

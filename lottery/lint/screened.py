@@ -1,4 +1,4 @@
-"""Screened programs, whose school gives its own order of applicants."""
+"""Screened programs: the school's own list puts applicants in order."""
 
 from collections.abc import Collection, Iterator
 
@@ -8,7 +8,7 @@ from lottery.market.rules import Ranked
 
 
 def empty_lists(look: Look) -> Iterator[Finding]:
-    """Find lists on which nobody is, and classes that go before a list."""
+    """Find empty lists, and priority classes that come before a list."""
     tie_break = look.program.tie_break
     if not isinstance(tie_break, Ranked):
         return
@@ -19,9 +19,8 @@ def empty_lists(look: Look) -> Iterator[Finding]:
             path,
             weight=Weight.CANNOT,
             basis=Basis.RULES,
-            wrong="By the rules alone, the school's own list is empty: whatever children apply, nobody new is "
-            "considered.",
-            change="Put the tickets on the list, best first, or let lottery numbers decide (tie_break: null).",
+            wrong="No matter who applies, this program takes no new children: the school's own list is empty.",
+            change="Add applicants to the list, best first. Or let lottery numbers decide (tie_break: null).",
         )
     elif look.program.priorities:
         yield look.finding(
@@ -29,13 +28,14 @@ def empty_lists(look: Look) -> Iterator[Finding]:
             f"{look.path}.priorities",
             weight=Weight.NOTE,
             basis=Basis.RULES,
-            wrong="By the rules alone, the classes go before the school's own list, which decides only within a class.",
-            change="Nothing, if that is meant; if the list alone is to decide, remove the classes.",
+            wrong="Under these rules, priority classes come before the school's own list. The list decides only "
+            "within a class.",
+            change="Change nothing if you want this. If the list alone must decide, remove the classes.",
         )
 
 
 def lists_in_market(look: Look, tickets: Collection[str]) -> Iterator[Finding]:
-    """Find lists with tickets that are not in the market, and lists too short for the seats."""
+    """Find lists with unknown applicants, and lists too short for the seats."""
     tie_break = look.program.tie_break
     if not isinstance(tie_break, Ranked) or not tie_break.tickets:
         return
@@ -48,9 +48,10 @@ def lists_in_market(look: Look, tickets: Collection[str]) -> Iterator[Finding]:
             path,
             weight=Weight.NOTE,
             basis=Basis.APPLICANTS,
-            wrong=f"{len(strangers):,} of the {counted(len(tie_break.tickets), 'ticket', 'tickets')} on the list are "
-            f"not in this market: {shown}{' and others' if len(strangers) > shown.count(',') + 1 else ''}.",
-            change="Nothing, if these children have withdrawn; else check that the list is this round's.",
+            wrong=f"{len(strangers):,} of the {counted(len(tie_break.tickets), 'applicant', 'applicants')} on the list "
+            f"{'is' if len(strangers) == 1 else 'are'} not in this market: "
+            f"{shown}{' and others' if len(strangers) > shown.count(',') + 1 else ''}.",
+            change="Change nothing if these children withdrew. If not, check that the list is for this round.",
         )
     yield from _short(look, path)
 
@@ -65,8 +66,9 @@ def _short(look: Look, path: str) -> Iterator[Finding]:
             path,
             weight=Weight.NOTE,
             basis=Basis.APPLICANTS,
-            wrong=f"In this market at least {seats - able:,} of the {counted(seats, 'seat', 'seats')} must stay empty: "
-            f"{able:,} of those who ask can be considered, and {askers.count(unlisted):,} who ask are not on the list.",
-            change="Put more of those who ask on the list, or offer fewer seats.",
+            wrong=f"Right now, at least {seats - able:,} of the {counted(seats, 'seat', 'seats')} must "
+            f"stay empty. Of the children who rank this program, {able:,} can get a seat, and "
+            f"{askers.count(unlisted):,} are not on the list.",
+            change="Put more of these children on the list, or offer fewer seats.",
             kinds=unlisted,
         )

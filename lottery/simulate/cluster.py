@@ -1,4 +1,4 @@
-"""Many draws on a Dask cluster: the same counts as on one process, whatever becomes of its workers."""
+"""Many draws on a Dask cluster, with the same counts as on one process even if workers fail."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -10,11 +10,11 @@ from lottery.progress import Track, untracked
 from lottery.simulate.parallel import Counted, Counting, WorkerLost, add_up, blocks_of
 
 PATIENCE = 20
-"""Seconds that a scheduler, and then its first worker, may take to answer."""
+"""Seconds to wait for the scheduler, and then for its first worker."""
 
 
 class NoScheduler(RuntimeError):
-    """No scheduler answers at an address, or it has no workers; the message says what to do."""
+    """No scheduler answers, or the scheduler has no workers; the message says what to do."""
 
 
 def count_draws_on(
@@ -22,13 +22,13 @@ def count_draws_on(
 ) -> Counted:
     """Count draws as `lottery.simulate.parallel.count_draws` does, on the workers of a Dask scheduler.
 
-    What is counted goes to every worker once, then blocks of draws, a few numbers each. What a worker had in hand when
-    it was lost is given to others.
+    Every worker gets the market once, and then blocks of draws, a few numbers each. If a worker fails, other workers
+    take its blocks.
 
     Raises:
-        NoScheduler: if none answers at the address, or it has no workers.
-        ValueError: if there are no draws.
-        WorkerLost: if one block ends several workers.
+        NoScheduler: if no scheduler answers, or the scheduler has no workers.
+        ValueError: if `draws` is below 1.
+        WorkerLost: if one block makes several workers fail.
     """
     blocks = blocks_of(draws, entries)
     with _client(scheduler) as client:
@@ -46,7 +46,7 @@ def _client(scheduler: str) -> Iterator[Client]:
 
 
 def _counted(client: Client, work: Counting[Counted], blocks: Iterable[range]) -> Iterator[Counted]:
-    """Yield each block's counts as they come; where every copy of the work is lost, send it anew for what is left."""
+    """Yield the counts of each finished block; if all copies of the work are lost, send the work again."""
     left = dict.fromkeys(blocks)
     while left:
         _wait_for_a_worker(client)
@@ -59,7 +59,9 @@ def _counted(client: Client, work: Counting[Counted], blocks: Iterable[range]) -
                 future.release()
                 yield counts
         except KilledWorker:
-            raise WorkerLost("a block of draws ended several workers, perhaps for want of memory; add some") from None
+            raise WorkerLost(
+                "a block of draws made several workers fail, perhaps for lack of memory; give them more memory"
+            ) from None
         except CancelledError:
             continue
         finally:

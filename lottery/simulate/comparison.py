@@ -1,10 +1,8 @@
-"""What a change of rules does: two markets of the same applicants on the same draws (lottery.md, section 10)."""
+"""Compare two markets with the same applicants on the same draws (docs/reference/specification.md, section 10)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import sqrt
-from typing import Self
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,127 +11,31 @@ from lottery.fast.columns import NONE, Coded, Columns, FactSet, Int64s, MarketIn
 from lottery.fast.engine import Matched
 from lottery.fast.ranking_loops import ranked_places
 from lottery.match.reference import NO_SEEDS
+from lottery.simulate.counts import Counts, Kind, Pairs
 from lottery.simulate.rule_changes import CHANGES
 from lottery.simulate.simulation import Simulation, prepare
 
 HELD, NOWHERE = 1 << 30, 1 << 31
-"""Choices of who keeps a seat that was not ranked, and of who has none: after every choice that was ranked."""
-
-CONFIDENCE = 1.96
-"""Standard errors on either side of a mean within which the true one lies in 95 of 100 cases."""
+"""Choice numbers for an unranked held seat and for no seat; both come after every ranked choice."""
 
 
 Key = tuple[str | None, str]
-"""A program with the name of one of its classes or reserves, or None with the name of all that are called so."""
+"""A program and the name of one of its classes or reserves, or None and the name of all with this name."""
 
-BEFORE = "compare such a change before seats are held"
+BEFORE = "compare this change in a market without held seats"
 
 
 class Incomparable(ValueError):
-    """Two markets differ in more than rules; the message says in what, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pairs of numbers, one of each market, summed over draws, and the squares of their differences."""
-
-    before: Int64s
-    after: Int64s
-    squares: Int64s
-
-    @classmethod
-    def of_one_draw(cls, before: Int64s, after: Int64s) -> Self:
-        """Return the pairs of one draw."""
-        return cls(before, after, (after - before) ** 2)
-
-    def __add__(self, other: "Pairs") -> "Pairs":
-        """Add up."""
-        return Pairs(self.before + other.before, self.after + other.after, self.squares + other.squares)
-
-    def change(self, place: int | tuple[int, int], draws: int) -> "Change":
-        """Return what changed at one place, in a draw on average."""
-        before, after = int(self.before[place]) / draws, int(self.after[place]) / draws
-        variance = max(0.0, int(self.squares[place]) / draws - (after - before) ** 2)
-        return Change(before, after, after - before, sqrt(variance / draws))
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A number in one market and in the other, on average over draws; the standard error is that of the difference."""
-
-    before: float
-    after: float
-    difference: float
-    standard_error: float
-
-    @property
-    def margin(self) -> float:
-        """Return by how much the difference may be wrong, with 95 % confidence."""
-        return CONFIDENCE * self.standard_error
-
-    def document(self) -> dict[str, float]:
-        """Write the change."""
-        return {"before": self.before, "after": self.after, **self.interval()}
-
-    def interval(self) -> dict[str, float]:
-        """Write the difference with its interval of 95 % confidence."""
-        return {
-            "difference": self.difference,
-            "standard_error": self.standard_error,
-            "low": self.difference - self.margin,
-            "high": self.difference + self.margin,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of applicants: everybody, a grade, a zone, a flag, who is late, who holds a seat."""
-
-    of: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Counts of some draws; those of different draws add up.
-
-    `kinds` has for each kind of applicants those with a seat, those with their first choice, and those who fare worse
-    (before) or better (after). `seats` are those of each of `Comparison.classes`, `meeting` those that go to who meets
-    the condition of each of `Comparison.reserves`, `schools` those of each school, `moves` who keeps a held seat, who
-    leaves one for a better, and who gets one and held none. `better` and `worse` say for each applicant in how many
-    draws.
-    """
-
-    draws: int
-    kinds: Pairs
-    seats: Pairs
-    meeting: Pairs
-    schools: Pairs
-    moves: Pairs
-    better: Int64s
-    worse: Int64s
-
-    def __add__(self, other: "Counts") -> "Counts":
-        """Return the counts of the draws of both."""
-        return Counts(
-            self.draws + other.draws,
-            self.kinds + other.kinds,
-            self.seats + other.seats,
-            self.meeting + other.meeting,
-            self.schools + other.schools,
-            self.moves + other.moves,
-            self.better + other.better,
-            self.worse + other.worse,
-        )
+    """Two markets differ in more than rules; the message says how, and what to do."""
 
 
 def with_change(market: MarketInColumns, name: str) -> MarketInColumns:
-    """Return a market under the rules that a change of `lottery.simulate.rule_changes.CHANGES` makes of its own.
+    """Return a market with its rules changed by one of `lottery.simulate.rule_changes.CHANGES`.
 
-    Held seats stay in the groups that they are in.
+    Held seats stay in their groups.
 
     Raises:
-        Incomparable: if seats are held in a group that is then gone, or more than it then has.
+        Incomparable: if children hold seats in a group that the change removes, or more seats than the change leaves.
     """
     programs = tuple(map(CHANGES[name], market.programs))
     applicants = market.applicants
@@ -144,21 +46,21 @@ def with_change(market: MarketInColumns, name: str) -> MarketInColumns:
         group = market.programs[place].precedence[applicants.holds_group[index]]
         held[programs[place].id, group] += 1
         if group not in programs[place].precedence:
-            raise Incomparable(f"holds seats in {group} at {programs[place].id}, which {name} takes away; {BEFORE}")
+            raise Incomparable(f"has seats held in {group} at {programs[place].id}, which {name} removes; {BEFORE}")
         groups[index] = programs[place].precedence.index(group)
     for program in programs:
         for group, seats in program.seats_as_written().items():
             if held[program.id, group] > seats:
-                raise Incomparable(f"holds more seats in {group} at {program.id} than {name} leaves; {BEFORE}")
+                raise Incomparable(f"has more held seats in {group} at {program.id} than {name} leaves; {BEFORE}")
     return replace(market, programs=programs, applicants=replace(applicants, holds_group=groups), digest="")
 
 
 class Comparison:
-    """Two markets of the same applicants, ready to be matched on the same draws.
+    """Two markets with the same applicants, ready for the same draws.
 
     Raises:
         Incomparable: if they differ in more than rules and facts.
-        UnusableSeed: if a seed has not 32 bytes.
+        UnusableSeed: if a seed does not have 32 bytes.
     """
 
     def __init__(
@@ -186,16 +88,16 @@ class Comparison:
 
     @property
     def applicants(self) -> Columns:
-        """Return the applicants, as they are in the first market."""
+        """Return the applicants of the first market."""
         return self.before.compiled.market.applicants
 
     @property
     def entries(self) -> int:
-        """Return how many entries the rankings of a market have."""
+        """Return the number of ranked choices in a market."""
         return self.before.compiled.entry_program.size
 
     def sizes(self) -> Sequence[int]:
-        """Return how many applicants there are of each kind."""
+        """Return the number of applicants of each kind."""
         return [int(size) for size in np.diff(self._starts)]
 
     def tally(self, draws: Iterable[int]) -> Counts:
@@ -205,7 +107,7 @@ class Comparison:
             counts = self._of_one_draw(self.before.match(draw), self.after.match(draw))
             total = counts if total is None else total + counts
         if total is None:
-            raise ValueError("there is nothing to be learnt from no draws")
+            raise ValueError("no draws to count; give at least one draw")
         return total
 
     def _of_one_draw(self, before: Matched, after: Matched) -> Counts:
@@ -223,7 +125,7 @@ class Comparison:
         )
 
     def _meeting(self, simulation: Simulation, matched: Matched) -> Int64s:
-        """Count who meets a reserve's condition, by the market that has the reserve: the second, where both have it."""
+        """Count children who meet a reserve's condition, as the second market has it, or else the first."""
         by_owner = [owner.meeting(matched, of=simulation) for owner in (self.before, self.after)]
         first, second = (self.reserves.added_up(market, counts) for market, counts in enumerate(by_owner))
         counts = np.where(self.reserves.there(1), second, first)
@@ -234,9 +136,9 @@ class Comparison:
 
 
 class Labels:
-    """What numbers of two markets count, told once for both: numbers with the same key are added up.
+    """The keys of the numbers of two markets; numbers with the same key add up.
 
-    Each market tells, for each of its numbers, the keys that it counts under.
+    Each market gives the keys of each of its numbers.
     """
 
     def __init__(self, before: Sequence[Sequence[Key]], after: Sequence[Sequence[Key]]) -> None:
@@ -259,26 +161,26 @@ class Labels:
         return Pairs.of_one_draw(self.added_up(0, before), self.added_up(1, after))
 
     def there(self, market: int) -> Truths:
-        """Say which keys a market has."""
+        """Return which keys a market has."""
         has = np.zeros(len(self.keys), np.bool_)
         has[self._of_market[market][:, 1]] = True
         return has
 
 
 def refuse_incomparable(before: MarketInColumns, after: MarketInColumns) -> None:
-    """Refuse markets that differ in more than rules and facts, so that no difference comes from elsewhere.
+    """Refuse markets that differ in more than rules and facts, so that all differences come from these.
 
     Raises:
         Incomparable: if they do.
     """
     first, second = before.applicants, after.applicants
     if (before.round, before.policy.twins) != (after.round, after.policy.twins):
-        raise Incomparable("is of another round, or twins share numbers in one of them; compare within one round")
+        raise Incomparable("belongs to another round, or treats twins in another way; compare markets of one round")
     named = [[(program.id, program.school, program.grade) for program in market.programs] for market in (before, after)]
     if named[0] != named[1]:
-        raise Incomparable("has other programs, schools or grades; change nothing but rules and seats")
+        raise Incomparable("has other programs, schools or grades; change only rules and seats")
     if list(first.tickets) != list(second.tickets):
-        raise Incomparable("has other applicants; give both the same")
+        raise Incomparable("has other applicants; use the same applicants in both markets")
     if not (
         np.array_equal(first.ranking_start, second.ranking_start)
         and np.array_equal(first.ranking, second.ranking)
@@ -289,7 +191,7 @@ def refuse_incomparable(before: MarketInColumns, after: MarketInColumns) -> None
         )
     ):
         problem = "has applicants with other rankings, grades, households, held seats or rounds of their draw"
-        raise Incomparable(f"{problem}; change nothing but rules, seats and facts")
+        raise Incomparable(f"{problem}; change only rules, seats and facts")
 
 
 def _words(column: Coded[str]) -> list[str | None]:
@@ -298,7 +200,7 @@ def _words(column: Coded[str]) -> list[str | None]:
 
 
 def _kinds(applicants: Columns) -> Iterator[tuple[Kind, Int64s]]:
-    """Yield every kind of applicants that there are, with its members."""
+    """Yield every kind of applicants in the market, with its members."""
     yield Kind("all", "everybody"), np.arange(len(applicants))
     yield from _by_word("grade", Coded(tuple((grade,) for grade in applicants.grade.words), applicants.grade.codes))
     yield from _by_word("zone", applicants.zones)
@@ -325,7 +227,7 @@ def _by_word(of: str, column: "Coded[FactSet] | Coded[tuple[str]]") -> Iterator[
 
 
 def _classes(simulation: Simulation) -> list[list[Key]]:
-    """Return what the numbers of `Simulation.seats_by_class` count: a program's class, and all classes of that name."""
+    """Return the keys of `Simulation.seats_by_class`: a program's class, and all classes with its name."""
     keys: list[list[Key]] = []
     most = simulation.no_seats().of_class.shape[1]
     for index in range(len(simulation.compiled.seats)):
@@ -356,7 +258,7 @@ def _choices(simulation: Simulation, matched: Matched) -> Int64s:
 
 
 def _moves(simulation: Simulation, matched: Matched) -> Int64s:
-    """Count who keeps a held seat, who leaves one for a better, and who gets one and held none."""
+    """Count children who keep a held seat, who leave one for a higher choice, and who held no seat and get one."""
     applicants, first_group = simulation.compiled.market.applicants, simulation.compiled.first_group
     holds = applicants.holds_program != NONE
     held = np.where(holds, first_group[applicants.holds_program] + applicants.holds_group, NONE)

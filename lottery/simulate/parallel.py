@@ -1,4 +1,4 @@
-"""Many draws in blocks, whose counts add up in any order, on one process or several."""
+"""Many draws in blocks, on one process or several; counts add up in any order."""
 
 import multiprocessing
 import signal
@@ -13,15 +13,15 @@ from typing import Protocol, Self, TypeVar, cast
 from lottery.progress import Track, untracked
 
 MAX_DRAWS, MAX_ENTRIES = 25, 25_000_000
-"""Draws of a block at most, and entries of rankings that are gone through in one: well below a second's work."""
+"""Most draws in a block, and most ranked choices to go through in it: much less than a second of work."""
 
 
 class Counts(Protocol):
-    """Counts of some draws; those of different draws add up."""
+    """Counts of some draws; counts of different draws add up."""
 
     @property
     def draws(self) -> int:
-        """Return of how many draws they are."""
+        """Return the number of draws."""
 
     def __add__(self, other: Self, /) -> Self:
         """Return the counts of the draws of both."""
@@ -32,23 +32,23 @@ Counted_co = TypeVar("Counted_co", bound=Counts, covariant=True)
 
 
 class Counting(Protocol[Counted_co]):
-    """What can count blocks of draws."""
+    """Counts blocks of draws."""
 
     def tally(self, draws: Iterable[int]) -> Counted_co:
         """Count some draws."""
 
 
 class WorkerLost(RuntimeError):
-    """A worker process ended before its work was done; the message says what to do."""
+    """A worker process ended too early; the message says what to do."""
 
 
 def count_draws(
     work: Counting[Counted], draws: int, *, entries: int, workers: int = 1, track: Track = untracked
 ) -> Counted:
-    """Count draws 0 to `draws`, in this process or on `workers` others; `entries` are those of the market's rankings.
+    """Count draws 0 to `draws` in this process or on `workers` others; the market has `entries` ranked choices.
 
     Raises:
-        ValueError: if there are no draws.
+        ValueError: if `draws` is below 1.
         WorkerLost: if a worker process ends early.
     """
     blocks = blocks_of(draws, entries)
@@ -60,16 +60,16 @@ def blocks_of(draws: int, entries: int) -> Sequence[range]:
     """Split draws into blocks.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if `draws` is below 1.
     """
     if draws < 1:
-        raise ValueError("there is nothing to be learnt from no draws")
+        raise ValueError("no draws to count; give at least one draw")
     size = max(1, min(MAX_DRAWS, MAX_ENTRIES // max(1, entries)))
     return [range(first, min(first + size, draws)) for first in range(0, draws, size)]
 
 
 def add_up(counted: Iterable[Counted], draws: int, *, track: Track) -> Counted:
-    """Add up the counts of all blocks, in whatever order they come; there is one at least."""
+    """Add up the counts of all blocks, in any order; at least one block comes."""
     total: Counted | None = None
     for counts in track(_draw_by_draw(counted), "drawing", draws):
         if counts is not None:
@@ -84,7 +84,7 @@ def _draw_by_draw(counted: Iterable[Counted]) -> Iterator[Counted | None]:
 
 
 def on_processes(work: Counting[Counted], blocks: Iterable[range], *, workers: int) -> Iterator[Counted]:
-    """Yield the counts of each block as they come, in whatever order.
+    """Yield the counts of each finished block, in any order.
 
     Raises:
         WorkerLost: if a process ends early.
@@ -97,13 +97,13 @@ def on_processes(work: Counting[Counted], blocks: Iterable[range], *, workers: i
         for future in as_completed(futures):
             yield cast("Counted", future.result())
     except BrokenProcessPool:
-        raise WorkerLost("a worker process ended early, perhaps for want of memory; give fewer workers") from None
+        raise WorkerLost("a worker process ended too early, perhaps for lack of memory; use fewer workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 _AT_HAND: list[Counting[Counts]] = []
-"""What a worker process works on, from its start to its end."""
+"""The work of a worker process."""
 
 
 def _take_up(work: Counting[Counts]) -> None:
@@ -116,10 +116,10 @@ def _tally(block: range) -> Counts:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Hold interrupts back: processes that start now never get one, and this one gets it afterwards.
+    """Delay interrupts: processes that start now never get one, and this process gets it afterwards.
 
-    The mask is what processes inherit. It does not keep an interrupt from other threads of this one, such as a
-    library's, so that it would break in while a process is half started; meanwhile it is only noted.
+    New processes inherit the mask. The mask does not protect other threads of this process, such as a library's. So a
+    handler only notes an interrupt while processes start.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield

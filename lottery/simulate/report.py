@@ -1,4 +1,4 @@
-"""What a comparison found: as JSON for programs, and in tables for people."""
+"""The results of a comparison, as JSON and as tables."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ from typing import TextIO, TypeAlias, TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from lottery.simulate.comparison import Change, Comparison, Counts, Key, Kind, Pairs
+from lottery.simulate.comparison import Comparison, Key
+from lottery.simulate.counts import Change, Counts, Kind, Pairs
 
 Row = TypeVar("Row")
 Titled: TypeAlias = tuple[str, Table]
 
 FORMAT = "lottery-comparison/1"
 PLAIN_WIDTH = 120
-"""Columns where the output is no terminal."""
+"""Columns of an output that is not a terminal."""
 
 MAX_ROWS = 12
-"""Rows of a table for people; the rest are counted, and are all in the JSON."""
+"""Rows of a table; the JSON has all rows."""
 
 SEATED, FIRST, FARES = range(3)
 """Columns of `Counts.kinds`."""
@@ -25,7 +26,7 @@ SEATED, FIRST, FARES = range(3)
 
 @dataclass(frozen=True, slots=True)
 class OfKind:
-    """What changed for one kind of applicants, how many they are, and how many fare worse and better in a draw."""
+    """The changes for one kind of applicants, and how many do worse and better in a draw."""
 
     kind: Kind
     applicants: int
@@ -34,7 +35,7 @@ class OfKind:
     fares: Change
 
     def document(self) -> dict[str, object]:
-        """Write it as the format has it."""
+        """Return the JSON form."""
         return {
             "of": self.kind.of,
             "name": self.kind.name,
@@ -49,9 +50,9 @@ class OfKind:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What changed in the seats of one class, of those who meet one reserve's condition, or of one school.
+    """The change in the seats of one class, of children who meet one reserve's condition, or of one school.
 
-    `program` is None where the name is that of a school, or counts everywhere.
+    `program` is None for a school, and for a class or reserve at all programs together.
     """
 
     program: str | None
@@ -59,7 +60,7 @@ class Labelled:
     seats: Change
 
     def document(self) -> dict[str, object]:
-        """Write it as the format has it."""
+        """Return the JSON form."""
         return {"program": self.program, "name": self.name, "seats": self.seats.document()}
 
 
@@ -85,7 +86,7 @@ class Compared:
         }
 
     def document(self) -> dict[str, object]:
-        """Write all that was found, averages of one draw; every interval is one of 95 % confidence."""
+        """Return all results as averages of one draw; every interval has 95 % confidence."""
         return {
             "format": FORMAT,
             "draws": self.draws,
@@ -104,33 +105,34 @@ class Compared:
         }
 
     def print(self, stream: TextIO) -> None:
-        """Print tables for people."""
+        """Print tables."""
         console = Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
         for title, table in self._tables():
             if table.row_count:
                 console.print(title, style="bold", soft_wrap=True)
                 console.print(table, "")
         console.print(
-            f"{self.draws:,} draws. Under the second rules {self.more_often_better:,} of {self.applicants:,} "
-            f"applicants fare better more often than worse, {self.more_often_worse:,} worse more often than better. "
-            "Numbers are averages of one draw; ± is what chance leaves open, with 95 % confidence.",
+            f"{self.draws:,} draws. Under the second rules, {self.more_often_better:,} of {self.applicants:,} "
+            f"applicants more often do better than worse, and {self.more_often_worse:,} more often do worse than "
+            "better. "
+            "All numbers are averages for one draw. The ± is the margin of error, with 95 % confidence.",
             soft_wrap=True,
         )
 
     def _tables(self) -> Iterator[Titled]:
         yield _table(
-            "Who gains, who loses",
+            "Gains and losses of applicants",
             ("applicants", "all", "with a seat", "change", "first choice", "change", "better off", "worse off", "net"),
             [self.kinds[0], *_most_changed(self.kinds[1:], lambda row: row.fares)],
             _cells_of_kind,
         )
-        yield _seats("Seats of those whom a reserve is for, in whatever group", "reserve", _of_all(self.reserves))
+        yield _seats("Seats of children who meet a reserve's condition, all groups", "reserve", _of_all(self.reserves))
         yield _seats("Seats by class, at all programs", "class", _of_all(self.classes))
         yield _seats("Seats filled, by school", "school", self.schools)
         programs = [row for row in self.reserves if row.program]
-        yield _seats("Seats of those whom a reserve is for, by program", "program, reserve", programs)
+        yield _seats("Seats of children who meet a reserve's condition, by program", "program, reserve", programs)
         if self.holders:
-            headings = (f"of {self.holders:,} who hold a seat, and others", "before", "after", "difference")
+            headings = (f"{self.holders:,} children hold a seat", "before", "after", "difference")
             yield _table(
                 "Moves", headings, list(self.moves.items()), lambda row: (row[0].replace("_", " "), *_both(row[1]))
             )
@@ -166,7 +168,7 @@ def _signed(change: Change) -> str:
 def _seats(title: str, heading: str, rows: Sequence[Labelled]) -> Titled:
     shown = _most_changed(rows, lambda row: row.seats)
     if len(shown) < len(rows):
-        title = f"{title}: the {len(shown)} of {len(rows):,} that change most"
+        title = f"{title}: the {len(shown)} of {len(rows):,} with the largest change"
     headings = (heading, "before", "after", "difference")
     return _table(
         title, headings, shown, lambda row: (" ".join(filter(None, (row.program, row.name))), *_both(row.seats))

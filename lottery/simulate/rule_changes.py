@@ -1,4 +1,4 @@
-"""Changes of rules by name, the same at every program, so that what they do can be seen before anybody decides."""
+"""Named changes of rules, the same at every program, to compare before a decision."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -46,7 +46,7 @@ def _numbers(tie_break: TieBreak, program: Program) -> Program:
 
 
 def _for_neighborhood(percent: int, first: str, program: Program) -> Program:
-    """Give so many percent of the seats to the zones that the program's rules name, and those zones nothing else."""
+    """Give a percentage of the seats to the zones in the program's rules, and give these zones no other priority."""
     zones = tuple(dict.fromkeys(zone for condition in program.conditions() for zone in _zones_in(condition)))
     if not zones:
         return program
@@ -85,6 +85,6 @@ CHANGES: Mapping[str, Callable[[Program], Program]] = {
 }
 """Every change, by its name.
 
-Those that begin with `neighborhood` put a reserve for the zones that a program's rules name in the place of all its
-reserves and of whatever else looks at zones; `reserved` and `open` say which seats are filled first.
+A change with `neighborhood` replaces all reserves and all rules about zones with one reserve for the zones in the
+program's rules. `reserved` and `open` name the seats that fill first.
 """

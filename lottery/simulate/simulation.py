@@ -1,7 +1,7 @@
-"""Many draws of one market: each applicant's chances, and how programs fill (lottery.md, section 10).
+"""Many draws of one market: applicants' chances, and how programs fill (docs/reference/specification.md, section 10).
 
-Simulated draws are no official ones. Their numbers come from Philox, a counter-based generator (Salmon, Moraes, Dror &
-Shaw 2011), keyed by seed and draw: draw n is the same on any worker, and nothing is carried from one draw to the next.
+Simulated draws are not official draws. Their numbers come from Philox, a counter-based generator (Salmon, Moraes, Dror
+& Shaw 2011), keyed by seed and draw: draw n is the same on any worker, and draws do not depend on each other.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from lottery.simulate.parallel import count_draws
 
 LABEL = b"enroll-lottery/v1/simulation\0"
 RANK_BITS = 31
-"""Bits of a simulated number. Two that are equal, one pair in two thousand million, go by ticket."""
+"""Bits of a simulated number. One pair in two billion is equal; the applicants' ids decide then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A compiled market with its dice: all that a worker needs."""
+    """A compiled market with its dice: everything that a worker needs."""
 
     compiled: Compiled
     dice: "Dice"
@@ -165,7 +165,7 @@ def prepare(market: MarketInColumns, *, seed: bytes, seeds: Mapping[str, bytes] 
     """Compile a market and lay out its dice; `seeds` are those of rounds whose true numbers count.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes.
+        UnusableSeed: if a seed does not have 32 bytes.
     """
     compiled = compile_market(market)
     return Simulation(compiled, Dice(compiled, seed=seed, seeds=seeds))
@@ -186,9 +186,9 @@ def simulate(
     `if __name__ == "__main__"`.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes.
-        ValueError: if there are no draws.
-        WorkerLost: if a worker process ends early.
+        UnusableSeed: if a seed does not have 32 bytes.
+        ValueError: if `draws` is below 1.
+        WorkerLost: if a worker process ends too early.
     """
     simulation = prepare(market, seed=seed, seeds=seeds)
     entries = simulation.compiled.entry_program.size
@@ -219,7 +219,7 @@ class Dice:
     """Simulated numbers of one market. Markets of the same applicants have the same, whatever their rules.
 
     Raises:
-        UnusableSeed: if a seed has not 32 bytes.
+        UnusableSeed: if a seed does not have 32 bytes.
     """
 
     def __init__(self, compiled: Compiled, *, seed: bytes, seeds: Mapping[str, bytes]) -> None:

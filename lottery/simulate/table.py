@@ -1,4 +1,4 @@
-"""What many draws gave, as one table (lottery.md, section 10)."""
+"""The results of many draws, as one table (docs/reference/specification.md, section 10)."""
 
 from collections.abc import Callable, Mapping
 from typing import IO, TypeAlias
@@ -25,9 +25,9 @@ COLUMNS = {
 }
 """The table's columns.
 
-A row with an `applicant` says how often that applicant was placed at `program`, in `times` of the `draws`; the last of
-each applicant's, without a program, how often nowhere. `choice` counts from 1 in the ranking as submitted, and is empty
-for a held seat that was not ranked. A row without an applicant says how many of the `seats` of a program's `group` were
+A row with an `applicant` says how often the applicant got a seat at `program`: in `times` of the `draws`. The last row
+of each applicant has no program and counts the draws without a seat. `choice` counts from 1 in the submitted ranking,
+and is empty for an unranked held seat. A row without an applicant says how many `seats` of a program's `group` were
 `filled` by applicants of a `class`, on average; `times` is their sum over all draws.
 """
 
@@ -36,11 +36,11 @@ Float64s: TypeAlias = NDArray[np.float64]
 Write = Callable[[pl.DataFrame, IO[bytes]], None]
 
 FORMATS: Mapping[str, Write] = {".parquet": pl.DataFrame.write_parquet, ".csv": pl.DataFrame.write_csv}
-"""How a table is written, by the ending of its file's name."""
+"""The writer for each ending of a file's name."""
 
 
 def table_of(simulated: Simulated) -> pl.DataFrame:
-    """Return the table of a market's draws: applicants by ticket and choice, then seat groups by program and class."""
+    """Return the table of a market's draws: applicants by id and choice, then seat groups by program and class."""
     return pl.concat([_of_applicants(simulated), _of_groups(simulated)])
 
 
@@ -103,14 +103,14 @@ def _of_groups(simulated: Simulated) -> pl.DataFrame:
 
 
 def mean_and_error(sums: Int64s, squares: Int64s, draws: int) -> tuple[Float64s, Float64s]:
-    """Return the mean of each number over the draws, and its standard error, from the sums of it and of its squares."""
+    """Return the mean and standard error of each number over the draws, from its sum and the sum of its squares."""
     mean = sums / draws
     variance = np.maximum(squares / draws - mean * mean, 0.0)
     return mean, np.sqrt(variance / draws)
 
 
 def _table(told: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Make a table of all columns; those that are not told are empty."""
+    """Return a table of all columns; missing columns are empty."""
     size = len(told["times"])
     return pl.DataFrame(
         [

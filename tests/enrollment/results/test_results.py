@@ -78,7 +78,7 @@ def test_a_partner_sees_results_places_and_reasons_of_its_own_applicants(city: C
     places = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/waitlists").json()["places"]
     assert [place["program"] for place in places] == ["adams-kg", "lincoln-kg"]
     explanation = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/explanation").json()
-    assert explanation["lines"][1] == "No seat in this round."
+    assert explanation["lines"][1] == "Your child did not get a seat in this round."
     assert [program["program"] for program in explanation["facts"]["programs"]] == ["lincoln-kg", "adams-kg"]
     other = city.service.partner("network")
     assert other.get(f"{CYCLE}/applicants/child-05/result").status_code == 404

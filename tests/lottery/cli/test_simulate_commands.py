@@ -104,7 +104,11 @@ ANN = {"id": "ann", "grade": "KG", "ranking": ["oak"], "drawn_in": "spring"}
 @pytest.mark.parametrize(
     ("holds", "arguments", "note"),
     [
-        ({"program": "oak"}, [], "note: numbers of spring are drawn anew, though seats are held by the true ones; "),
+        (
+            {"program": "oak"},
+            [],
+            "note: the simulation draws new numbers for spring, but the held seats come from the true numbers; ",
+        ),
         ({"program": "oak"}, ["--seed-of", "spring=" + SEED], ""),
         (None, [], ""),
     ],
@@ -153,7 +157,9 @@ def test_a_table_of_another_kind_is_refused_with_the_kinds_that_there_are(
 
     assert exit_code(simulate(write_market(tmp_path), table)) == 2
 
-    assert the_one_line(capsys) == (f"{table}: $: is no table that can be written; end its name with .parquet or .csv")
+    assert the_one_line(capsys) == (
+        f"{table}: $: is not a kind of table that lottery can write; end its name with .parquet or .csv"
+    )
     assert names_in(tmp_path) == ["market.json"]
 
 
@@ -162,7 +168,7 @@ def test_workers_and_a_scheduler_go_not_together(tmp_path: Path, capsys: Capture
 
     assert exit_code(simulate(write_market(tmp_path), tmp_path / "table.csv", *arguments)) == 2
 
-    assert the_one_line(capsys).startswith("--workers and --scheduler: $: go not together")
+    assert the_one_line(capsys).startswith("--workers and --scheduler: $: do not go together")
     assert names_in(tmp_path) == ["market.json"]
 
 
@@ -204,7 +210,7 @@ def test_the_market_is_never_overwritten_by_its_table(tmp_path: Path, capsys: Ca
 
     assert exit_code(simulate(str(market), market)) == 2
 
-    assert the_one_line(capsys) == f"{market}: $: is the market itself; give another file"
+    assert the_one_line(capsys) == f"{market}: $: is the market file; choose another file"
     assert market.read_bytes() == before
 
 
@@ -213,7 +219,7 @@ def test_a_place_that_cannot_be_written_is_one_line_that_names_it(tmp_path: Path
 
     assert exit_code(simulate(write_market(tmp_path), table)) == 2
 
-    assert the_one_line(capsys) == f"{table}: $: is in a folder that is not there; make the folder first"
+    assert the_one_line(capsys) == f"{table}: $: is in a folder that does not exist; make the folder first"
 
 
 def test_a_round_with_two_seeds_is_one_line(tmp_path: Path, capsys: Captured) -> None:
@@ -344,7 +350,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_line_that_says_so(tmp_path:
 
         assert run.ends() == 2
 
-    line = b"--workers: $: a worker process ended early, perhaps for want of memory; give fewer workers"
+    line = b"--workers: $: a worker process ended too early, perhaps for lack of memory; use fewer workers"
     assert line in run.shown
     assert b"Traceback" not in run.shown
     assert names_in(tmp_path) == ["market.json", "table.csv"]

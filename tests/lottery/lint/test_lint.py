@@ -16,6 +16,7 @@ from lottery.generate.generate import generate
 from lottery.lint import lint
 from lottery.lint.findings import Check, Weight
 from lottery.lint.report import document_of, print_findings
+from lottery.lint.titles import TITLES
 from lottery.market.model import Market
 from worked_examples import Document
 
@@ -110,14 +111,19 @@ def test_findings_print_school_by_school_and_end_with_their_number() -> None:
     print_findings(lint(made), stream)
     lines = stream.getvalue().splitlines()
     assert [line for line in lines if line.startswith(("All", "School"))] == ["All schools", "School oak"]
-    assert "CANNOT  class that no one can reach: class “class-2”, at oak-KG" in lines
-    assert lines[-1] == "1 rule that cannot do what it says, 3 notes."
+    assert "PROBLEM No child can reach this class: class “class-2”, at oak-KG" in lines
+    assert lines[-1] == "1 rule that cannot work as written, 3 notes."
+
+
+def test_every_finding_has_a_title_of_its_own() -> None:
+    assert set(TITLES) == set(Check)
+    assert len(set(TITLES.values())) == len(TITLES)
 
 
 def test_nothing_found_is_said_so() -> None:
     stream = StringIO()
     print_findings([], stream)
-    assert stream.getvalue() == "Nothing to say: every rule can do what it says.\n"
+    assert stream.getvalue() == "No findings: every rule can work as written.\n"
 
 
 def test_findings_as_json_have_every_field() -> None:

@@ -294,7 +294,7 @@ def list_empty(seen: Seen, finding: Finding) -> None:
 def not_considered(seen: Seen, finding: Finding) -> None:
     concerned = 0
     reasons: dict[str, Callable[[Standing | Barred], bool]] = {
-        "takes nobody new": lambda standing: standing is Barred.NOBODY_NEW,
+        "takes no new children": lambda standing: standing is Barred.NOBODY_NEW,
         "not meet `eligible`": lambda standing: standing is Barred.NOT_ELIGIBLE,
         "own list": lambda standing: standing in {Barred.NOT_LISTED, Barred.NOT_ELIGIBLE},
         "closed reserves": lambda standing: standing in {Barred.RESERVE_CLOSED, Barred.NOT_ELIGIBLE},

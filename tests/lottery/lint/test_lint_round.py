@@ -44,7 +44,7 @@ LISTS = [
         ruled(child(), tie_break={"ranked": ["ann", "stranger"]}),
         ruled(child(), tie_break={"ranked": ["ann"]}),
         "$.programs[0].tie_break.ranked",
-        says="1 of the 2 tickets on the list are not in this market: stranger.",
+        says="1 of the 2 applicants on the list is not in this market: stranger.",
     ),
     Case(
         Check.LIST_SHORT,
@@ -116,7 +116,7 @@ POLICIES = [
         ruled(backfill=REVERSE),
         ruled(backfill={"order": "waitlist"}),
         "$.programs[0].backfill.order",
-        says="turns the numbers round",
+        says="reverses the lottery numbers",
     ),
     Case(
         Check.NEW_NUMBERS,
@@ -236,7 +236,7 @@ APPLICANTS = [
         market(TWO, [child(together=True)], grade_order=GRADES),
         market(TWO, [child(together=False)], grade_order=GRADES),
         "$.applicants",
-        says="of no household",
+        says="no household",
     ),
     Case(
         Check.TOGETHER_IDLE,
@@ -248,7 +248,7 @@ APPLICANTS = [
             grade_order=GRADES,
         ),
         "$.applicants",
-        says="alone",
+        says="no other applicant",
     ),
     Case(
         Check.TOGETHER_IDLE,

@@ -34,7 +34,7 @@ CONDITIONS = [
         ruled(priorities=classes({"all": [flag("ell"), {"not": flag("frl")}]})),
         "$.programs[0].priorities[0].when",
         CANNOT,
-        "nobody can be in class “class-1”",
+        "no child can be in class “class-1”",
     ),
     Case(
         Check.CONDITION_NEVER,
@@ -43,7 +43,7 @@ CONDITIONS = [
         ruled(eligible={"all": [zone("Z1"), zone("Z2")]}),
         "$.programs[0].eligible",
         CANNOT,
-        "takes nobody new",
+        "takes no new children",
     ),
     Case(
         Check.CONDITION_NEVER,
@@ -52,7 +52,7 @@ CONDITIONS = [
         ruled(reserves=[reserve("near", zone("Z1"), overflow="closed")]),
         "$.programs[0].reserves[0].when",
         CANNOT,
-        "they stay empty",
+        "its seats stay empty",
     ),
     Case(
         Check.CONDITION_ALWAYS,
@@ -113,7 +113,7 @@ CONDITIONS = [
         market([program(grade=g, priorities=classes(SIBLING)) for g in GRADES], grade_order=GRADES),
         market([program(priorities=classes(SIBLING)), program("oak", "01")], grade_order=GRADES),
         "$.policy.grade_order",
-        says="1 program of grades",
+        says="1 program.",
     ),
     Case(
         Check.ELIGIBLE_NOBODY,
@@ -133,7 +133,7 @@ CLASSES = [
         ruled(priorities=classes({"all": [flag("ell"), zone("Z1")]}, flag("ell"))),
         "$.programs[0].priorities[1]",
         CANNOT,
-        "in class “class-1” already",
+        "already in class “class-1”",
     ),
     Case(
         Check.CLASS_UNREACHABLE,
@@ -177,7 +177,7 @@ CLASSES = [
         ruled(reserves=[reserve("new", {"not": flag("ell")}, priorities=classes(flag("ell")))]),
         "$.programs[0].reserves[0].priorities[0]",
         CANNOT,
-        "closed to others",
+        "closed to other children",
     ),
     Case(
         Check.CLASS_FOR_ALL,
@@ -192,7 +192,7 @@ CLASSES = [
         ruled(*children(10, zones=["Z1"]), priorities=classes(zone("Z1"))),
         ruled(*children(10, zones=["Z1"]), child(zones=["Z2"]), priorities=classes(zone("Z1"))),
         "$.programs[0].priorities[0]",
-        says="all 10 who are considered",
+        says="all 10 children who can get a seat",
     ),
     Case(
         Check.CLASS_EMPTY,
@@ -206,7 +206,7 @@ CLASSES = [
             [*children(12, at={"elm": ["staff"]}), child(at={"oak": ["staff"]})],
         ),
         "$.programs[0].priorities[0]",
-        says="nobody of the 12",
+        says="none of the 12",
     ),
     Case(
         Check.CLASS_EMPTY,
@@ -222,7 +222,7 @@ CLASSES = [
             priorities=classes(zone("Z1"), flag("ell")),
         ),
         "$.programs[0].priorities[1]",
-        says="all 10 who can meet",
+        says="all 10 children who can meet",
     ),
     Case(
         Check.CLASS_FOLLOWS_RANKING,
@@ -236,7 +236,7 @@ CLASSES = [
             [*children(10, flags=["first-choice"]), child(), *children(10, start=10, ranking=["elm-KG", "oak-KG"])],
         ),
         "$.programs[0].priorities[0]",
-        says="the 10 who rank the program first",
+        says="the 10 children who rank the program first",
     ),
 ]
 
@@ -248,7 +248,7 @@ RESERVES = [
         ruled(seats=10, reserves=[{"name": "near", "when": zone("Z1"), "percent": 10}]),
         "$.programs[0].reserves[0]",
         CANNOT,
-        "only from 10 seats on",
+        "only in a program with 10 seats or more",
     ),
     Case(
         Check.RESERVE_WITHOUT_SEATS,
@@ -272,7 +272,7 @@ RESERVES = [
         ruled(child(zones=["Z2"]), EVE_IN_Z1, reserves=[reserve("near", zone("Z1"), overflow="closed")]),
         "$.programs[0].reserves[0]",
         CANNOT,
-        "nobody of the 1 who are considered",
+        "none of the 1 children who can get a seat",
     ),
     Case(
         Check.RESERVE_FOR_NOBODY,
@@ -323,7 +323,7 @@ RESERVES = [
         ruled(child(), EVE_IN_Z1, seats=4, reserves=[reserve("near", zone("Z1"), seats=3, overflow="closed")]),
         ruled(child(), EVE_IN_Z1, seats=4, reserves=[reserve("near", zone("Z1"), seats=1, overflow="closed")]),
         "$.programs[0].reserves[0]",
-        says="at least 2 of its 3 seats",
+        says="at least 2 of the reserve's 3 seats",
     ),
     Case(
         Check.RESERVE_BEHIND_OPEN,

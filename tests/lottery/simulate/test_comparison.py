@@ -33,7 +33,8 @@ from lottery.market.rules import (
     ZoneIn,
     depends_on_zones,
 )
-from lottery.simulate.comparison import Change, Comparison, Counts, Incomparable, Pairs
+from lottery.simulate.comparison import Comparison, Incomparable
+from lottery.simulate.counts import Change, Counts, Pairs
 from lottery.simulate.report import FORMAT, Compared
 from lottery.simulate.rule_changes import CHANGES
 from lottery.simulate.simulation import Simulation
@@ -393,7 +394,7 @@ def test_counts_of_blocks_add_up_in_any_order(pair: tuple[Json, Json], seed: byt
 
 
 def test_no_draws_are_refused() -> None:
-    with pytest.raises(ValueError, match="nothing to be learnt from no draws"):
+    with pytest.raises(ValueError, match="no draws to count"):
         comparison_of(TWO, TWO).tally(range(0))
 
 
@@ -439,9 +440,9 @@ def with_applicant(which: int, **facts: Json) -> Json:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (market_of_two(round={"id": "other", "kind": "main"}), "is of another round"),
-        (market_of_two(round={"id": "this", "kind": "backfill"}), "is of another round"),
-        (market_of_two(policy={"twins": "share"}), "or twins share numbers in one of them"),
+        (market_of_two(round={"id": "other", "kind": "main"}), "belongs to another round"),
+        (market_of_two(round={"id": "this", "kind": "backfill"}), "belongs to another round"),
+        (market_of_two(policy={"twins": "share"}), "or treats twins in another way"),
         (with_program(school="ash"), "has other programs, schools or grades"),
         (market_of_two(programs=programs_called("elm", "fir", "oak")), "has other programs, schools or grades"),
         (with_applicant(1, id="bea"), "has other applicants"),
@@ -742,7 +743,7 @@ def test_without_json_there_are_tables_for_people(tmp_path: Path, capsys: Captur
     market = save(tmp_path, "a.json", small_city())
     assert main(compare(market, arguments=["--change-b", "no-reserves"])) == 0
     printed = capsys.readouterr().out
-    assert "Who gains, who loses" in printed
+    assert "Gains and losses of applicants" in printed
     assert "4 draws. Under the second rules" in printed
     assert "\x1b" not in printed
 
@@ -762,7 +763,7 @@ def test_one_market_without_a_change_is_nothing_to_compare(
 ) -> None:
     assert exit_code(compare(save(tmp_path, "a.json", TWO), arguments=changes)) == 2
     assert the_one_line(capsys) == (
-        "compare: $: names one market and no change, so there is nothing to compare; give two markets, or --change-b"
+        "compare: $: has only one market and no change to compare; give two markets, or use --change-b"
     )
 
 
@@ -774,9 +775,7 @@ def test_a_change_that_there_is_not_is_one_line(tmp_path: Path, capsys: Captured
 def test_markets_that_cannot_be_compared_are_one_line_that_names_the_second(tmp_path: Path, capsys: Captured) -> None:
     other, out = save(tmp_path, "b.json", with_program(school="ash")), tmp_path / "out.json"
     assert exit_code(compare(save(tmp_path, "a.json", TWO), other, arguments=["-o", str(out), *FIRST_SEED])) == 2
-    assert the_one_line(capsys) == (
-        f"{other}: $: has other programs, schools or grades; change nothing but rules and seats"
-    )
+    assert the_one_line(capsys) == (f"{other}: $: has other programs, schools or grades; change only rules and seats")
     assert not out.exists()
 
 
@@ -785,7 +784,7 @@ def test_no_market_is_ever_overwritten_by_the_comparison(which: str, tmp_path: P
     first, second = save(tmp_path, "a.json", TWO), save(tmp_path, "b.json", with_program(seats=7))
     before = (tmp_path / which).read_bytes()
     assert exit_code(compare(first, second, arguments=["-o", str(tmp_path / which), *FIRST_SEED])) == 2
-    assert the_one_line(capsys) == f"{tmp_path / which}: $: is the market itself; give another file"
+    assert the_one_line(capsys) == f"{tmp_path / which}: $: is the market file; choose another file"
     assert (tmp_path / which).read_bytes() == before
 
 

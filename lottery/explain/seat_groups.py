@@ -1,0 +1,180 @@
+"""What happened at one seat group, in words for the child's family."""
+
+from collections.abc import Iterator
+
+from lottery.explain.conditions import condition_in_words
+from lottery.explain.facts import AtGroup, Decided
+from lottery.explain.language import Language
+from lottery.market.outcome import LastAdmitted
+from lottery.market.rules import GENERAL
+from lottery.match.standing import Barred
+
+SCALE = 1_000_000
+"""Families read lottery numbers as whole numbers from 1 to this."""
+
+
+def group_title(at: AtGroup, language: Language) -> str:
+    """Return a group's name, seats, and the children they are for."""
+    name = language.name(at.name)
+    if at.reserve is None:
+        return language.count("{number} seat for all children.", "{number} seats for all children.", at.seats)
+    condition = condition_in_words(at.reserve.when, language)
+    if at.reserve.closed:
+        return language.count(
+            "{number} “{name}” seat. Only for a child who {condition}.",
+            "{number} “{name}” seats. Only for a child who {condition}.",
+            at.seats,
+            name=name,
+            condition=condition,
+        )
+    return language.count(
+        "{number} “{name}” seat. A child who {condition} comes first.",
+        "{number} “{name}” seats. A child who {condition} comes first.",
+        at.seats,
+        name=name,
+        condition=condition,
+    )
+
+
+def group_lines(at: AtGroup, language: Language, *, with_decision: bool) -> Iterator[str]:
+    """Yield where the child and the last child with a seat stood, what decided, and the place on the waitlist."""
+    if at.mine:
+        yield from _own_standing(at, at.mine, language)
+    if at.seats and not (at.mine and at.mine == at.last):
+        yield from _last_child(at, language)
+    if with_decision:
+        yield _decision(at, language)
+    if at.waiting_place:
+        yield language.say(
+            "Your child is number {place} of {waiting} on the waitlist for these seats.",
+            place=at.waiting_place,
+            waiting=at.waiting,
+        )
+
+
+def own_number(mine: LastAdmitted, language: Language) -> str:
+    """Return the child's lottery number at a program, or the child's place on the school's own list."""
+    if mine.position is not None:
+        return language.say("Your child is number {position} on the school's own list.", position=mine.position)
+    return language.say(
+        "Your child's lottery number here is {number} of {scale}. Lower numbers go first.",
+        number=scaled(mine),
+        scale=SCALE,
+    )
+
+
+def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterator[str]:
+    say = language.say
+    if at.reserve:
+        yield say("Your child meets this rule.") if mine.meets else say("Your child does not meet this rule.")
+    if mine.late:
+        yield say("Your child's application counts as late here.")
+    if at.because is None:
+        yield say("Your child has no priority for these seats.")
+    else:
+        yield say(
+            "Your child has “{class_}” priority. This priority is for a child who {condition}.",
+            class_=language.name(mine.class_),
+            condition=condition_in_words(at.because, language),
+        )
+
+
+def _last_child(at: AtGroup, language: Language) -> Iterator[str]:
+    if at.last is None:
+        yield language.count(
+            "{filled} of {number} seat is filled.", "{filled} of {number} seats are filled.", at.seats, filled=at.filled
+        )
+        return
+    yield language.say(
+        "The last child who got one of these seats {standing}.",
+        standing=language.all_of(_priority_and_number(at.last, language)),
+    )
+    facts = list(_other_facts(at.last, language))
+    if facts:
+        yield language.say("The last child {facts}.", facts=language.all_of(facts))
+
+
+def _priority_and_number(last: LastAdmitted, language: Language) -> Iterator[str]:
+    """Yield parts that complete the phrase `the last child`."""
+    say = language.say
+    if last.class_ == GENERAL:
+        yield say("had no priority")
+    else:
+        yield say("had “{class_}” priority", class_=language.name(last.class_))
+    if last.position is not None:
+        yield say("was number {position} on the school's own list", position=last.position)
+    else:
+        yield say("had lottery number {number}", number=scaled(last))
+
+
+def _other_facts(last: LastAdmitted, language: Language) -> Iterator[str]:
+    """Yield parts that complete the phrase `the last child`; they count before priority and number."""
+    say = language.say
+    if last.holder:
+        yield say("already had the seat")
+    if not last.meets:
+        yield say("did not meet the rule for these seats")
+    if last.late:
+        yield say("applied late")
+
+
+def _decision(at: AtGroup, language: Language) -> str:
+    """Say what decided at a group."""
+    say = language.say
+    match at.decided:
+        case Decided.SEATED:
+            return say("Your child got one of these seats.")
+        case Decided.KEPT:
+            return say("Your child already had one of these seats and keeps the seat.")
+        case Decided.EARLIER_GROUP:
+            return say("Your child did not need one of these seats, because your child got another seat here first.")
+        case Decided.NOT_CONSIDERED if at.barred is Barred.RESERVE_CLOSED:
+            return say(
+                "Our records show that your child does not meet this rule. If this is wrong, tell the enrollment "
+                "office."
+            )
+        case Decided.NOT_CONSIDERED:
+            return say("Your child already has another kind of seat at this school and stays in that kind of seat.")
+        case Decided.NO_SEATS:
+            return say("No seats of this kind are open in this round.")
+        case _:
+            return _why_not(at, language)
+
+
+def _why_not(at: AtGroup, language: Language) -> str:
+    """Say how the last child with a seat stood ahead of this child."""
+    say = language.say
+    match at.decided:
+        case Decided.HOLDERS:
+            return say("All of these seats stayed with children who already had them.")
+        case Decided.RESERVE:
+            return say("All of these seats went to children who meet this rule.")
+        case Decided.LATE:
+            return say("All of these seats were taken before late applications like yours had a turn.")
+        case Decided.CLASS:
+            return say(
+                "All of these seats went to children with the same priority or a higher one. The last child's "
+                "priority was higher."
+            )
+        case Decided.NUMBER:
+            return say(
+                "The last child had the same priority as your child and a better lottery number. So that child got "
+                "the seat."
+            )
+        case Decided.POSITION:
+            return say("The school put the last child ahead of your child on the school's own list.")
+        case Decided.TICKET:
+            return say(
+                "Twins share a lottery number. When two children have the same number, the order of their application "
+                "numbers decides."
+            )
+        case _:
+            return say(
+                "This result does not follow from the rules. Ask the enrollment office to check the result for "
+                "mistakes."
+            )
+
+
+def scaled(standing: LastAdmitted) -> int:
+    """Return a lottery number as a whole number from 1 to `SCALE`."""
+    return (int((standing.number or "0")[:16], 16) * SCALE >> 64) + 1

@@ -1,0 +1,47 @@
+"""Plain titles of findings, for people."""
+
+from collections.abc import Mapping
+
+from lottery.lint.findings import Check
+
+TITLES: Mapping[Check, str] = {
+    Check.CONDITION_NEVER: "No child can meet this condition",
+    Check.CONDITION_ALWAYS: "Every child meets this condition",
+    Check.PART_NEVER: "No child can meet part of this condition",
+    Check.PART_IDLE: "Part of this condition has no effect",
+    Check.UNKNOWN_WORD: "No applicant has this word",
+    Check.SIBLING_NEVER: "Sibling rule is never true",
+    Check.ELIGIBLE_NOBODY: "No child is eligible",
+    Check.CLASS_UNREACHABLE: "No child can reach this class",
+    Check.CLASS_EMPTY: "Empty class",
+    Check.CLASS_FOR_ALL: "Every child is in this class",
+    Check.CLASS_FOLLOWS_RANKING: "Class follows rankings",
+    Check.RESERVE_WITHOUT_SEATS: "Reserve without seats",
+    Check.RESERVE_FOR_NOBODY: "No child qualifies for this reserve",
+    Check.RESERVE_LIKE_OPEN: "Reserve works the same as open seats",
+    Check.RESERVE_IDLE: "Reserve has almost no effect",
+    Check.RESERVE_LEFT_EMPTY: "Closed reserve with more seats than children",
+    Check.RESERVE_BEHIND_OPEN: "Closed reserve fills after other seats",
+    Check.ALL_CLOSED: "All seats are in closed reserves",
+    Check.LIST_EMPTY: "School's own list is empty",
+    Check.LIST_SHORT: "School's own list is too short",
+    Check.LIST_STRANGERS: "School's own list has unknown applicants",
+    Check.LIST_AFTER_CLASSES: "Classes come before the school's own list",
+    Check.BACKFILL_IDLE: "Backfill rule has no effect",
+    Check.NEW_NUMBERS: "Backfill order can reward a false ranking",
+    Check.MANY_NUMBERS: "Separate lottery numbers at each program",
+    Check.LATE_EQUAL: "Late applications count as on time",
+    Check.GRADE_ORDER_IGNORED: "Grade order has no effect",
+    Check.SIBLING_REPORTS: "Families can gain from false sibling reports",
+    Check.TWINS_IDLE: "No twins share a number",
+    Check.NOT_CONSIDERED: "Choices that cannot lead to a seat",
+    Check.NO_SEATS: "Program without seats",
+    Check.NOT_RANKED: "No child ranks this program",
+    Check.GRADE_WITHOUT_PROGRAM: "No program for this grade",
+    Check.RANKING_EMPTY: "Empty ranking",
+    Check.HELD_NOT_RANKED: "Held seat is not ranked",
+    Check.BELOW_HELD: "Choices below a held seat",
+    Check.TOGETHER_IDLE: "Wish to be together has no effect",
+    Check.SCHOOL_UNKNOWN: "Facts about a school without a program",
+    Check.NO_APPLICANTS: "No applicants yet",
+}
