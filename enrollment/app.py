@@ -48,7 +48,7 @@ from enrollment.json_log import log_as_json, take_over_errors
 from enrollment.lanes import Lane, Lanes, shares_of
 from enrollment.middleware import Guarded
 from enrollment.notify.notice_numbers import numbering_notices
-from enrollment.openapi import describe
+from enrollment.openapi import describe, operation_id
 from enrollment.probes import VitalSigns
 from enrollment.probes import router as vital_sign_routes
 from enrollment.problems import NotFound, OutcomeUnknown
@@ -123,6 +123,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        servers=[{"url": settings.public_url or "/"}],
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,  # a redirect would go to the host that the caller names
         lifespan=_lifespan,
         dependencies=[UsableQuery],

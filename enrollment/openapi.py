@@ -1,12 +1,21 @@
-"""The OpenAPI document: FastAPI's own, plus the problems that every operation may answer."""
+"""The OpenAPI document: FastAPI's own, plus problems, examples and short names for generators of clients."""
 
-from collections.abc import Mapping
-from typing import cast
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias, cast
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from enrollment.problems import MEDIA_TYPE
 from lottery.market.canonical import Json
+
+Document: TypeAlias = dict[str, Json]
+
+EXAMPLES = Path(__file__).parent / "api" / "examples.json"
+"""A request and an answer of each operation, by method and path, as tests sent and got them."""
 
 DESCRIPTION = """\
 One enrollment lottery for the district and charter schools of a city that choose to take part. Families apply through
@@ -45,33 +54,135 @@ PROBLEM: Mapping[str, Json] = {
 
 REFUSED: Mapping[str, Json] = {
     "description": "A problem (RFC 9457).",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": {
+                "type": "/docs/problems#cycle-not-found",
+                "title": "Cycle not found",
+                "status": 404,
+                "detail": "GET /v1/cycles lists the cycles.",
+                "code": "cycle-not-found",
+                "request_id": "8c0a1e0c5d3f4a5e9b0d6f1a2b3c4d5e",
+                "errors": [],
+            },
+        }
+    },
 }
 
 ONLY_CALLER = frozenset({"HTTPValidationError", "ValidationError"})
 
 
+def operation_id(route: APIRoute) -> str:
+    """Return a route's name as generators of clients like it: `submit_ranking` is `submitRanking`."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def describe(app: FastAPI) -> None:
-    """Have the app serve its document with problems instead of FastAPI's own errors."""
+    """Have the app serve its document with examples, and with problems instead of FastAPI's own errors."""
     app.description = DESCRIPTION
     made_by_fastapi = app.openapi
 
-    def openapi() -> dict[str, dict[str, dict[str, Json]]]:
+    def openapi() -> dict[str, Json]:
         if app.openapi_schema is None:
-            app.openapi_schema = _with_problems(cast("dict[str, dict[str, dict[str, Json]]]", made_by_fastapi()))
+            app.openapi_schema = _finished(cast("Document", made_by_fastapi()))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI's documentation shows
 
 
-def _with_problems(document: dict[str, dict[str, dict[str, Json]]]) -> dict[str, dict[str, dict[str, Json]]]:
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            responses = cast("dict[str, dict[str, Json]]", operation)["responses"]
+def _finished(document: Document) -> Document:
+    paths = cast("dict[str, dict[str, Document]]", document["paths"])
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            responses = cast("dict[str, Json]", operation["responses"])
             responses.pop("422", None)
-            responses["default"] = REFUSED
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            _add_examples(operation, _examples().get(f"{method.upper()} {path}", {}))
+            responses["default"] = dict(REFUSED)
+    components = cast("dict[str, dict[str, Document]]", document.setdefault("components", {}))
+    schemas = components.setdefault("schemas", {})
     for name in ONLY_CALLER:
         schemas.pop(name, None)
-    schemas["Problem"] = PROBLEM
+    sent = _reached(schemas, [operation.get("requestBody") for each in paths.values() for operation in each.values()])
+    for name, schema in schemas.items():
+        _walk(schema, _optional if name in sent else _nullable)
+    _walk(document["paths"], _optional)
+    schemas["Problem"] = dict(PROBLEM)
     return document
+
+
+@cache
+def _examples() -> Mapping[str, Mapping[str, Json]]:
+    found: Mapping[str, Mapping[str, Json]] = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    return found
+
+
+def _add_examples(operation: Document, example: Mapping[str, Json]) -> None:
+    bodies = [("request", cast("Document", operation.get("requestBody", {})))]
+    responses = cast("dict[str, Document]", operation["responses"])
+    bodies += [("answer", response) for status, response in responses.items() if status.startswith("2")]
+    for kind, body in bodies:
+        for media in cast("dict[str, Document]", body.get("content", {})).values():
+            if kind in example:
+                media["example"] = example[kind]
+
+
+def _reached(schemas: Mapping[str, Document], begin: Json) -> set[str]:
+    """Return the names of the schemas that requests are made of."""
+    found: set[str] = set()
+    todo = [begin]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list):
+            todo += part
+        elif isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                todo.append(schemas.get(name))
+            todo += part.values()
+    return found
+
+
+def _walk(part: Json, change: Callable[[Document], None]) -> None:
+    if isinstance(part, list):
+        for one in part:
+            _walk(one, change)
+    elif isinstance(part, dict):
+        change(part)
+        for one in part.values():
+            _walk(one, change)
+
+
+def _optional(schema: Document) -> None:
+    """Drop null from what a caller may leave out: leaving it out says the same."""
+    for name, part in cast("dict[str, Document]", schema.get("properties", {})).items():
+        if name not in cast("list[str]", schema.get("required", [])):
+            _drop_null(part)
+    if schema.get("in") in {"query", "header"} and not schema.get("required"):
+        _drop_null(cast("Document", schema["schema"]))
+
+
+def _drop_null(schema: Document) -> None:
+    kinds = cast("list[Document]", schema.get("anyOf", []))
+    if {"type": "null"} in kinds and schema.get("default") is None:
+        rest = [kind for kind in kinds if kind != {"type": "null"}]
+        schema.pop("default", None)
+        if len(rest) == 1:
+            del schema["anyOf"]
+            schema.update({**rest[0], **schema})
+        else:
+            schema["anyOf"] = list(rest)
+
+
+def _nullable(schema: Document) -> None:
+    """Write a simple value that may be null as one type with two names, which every generator reads."""
+    kinds = cast("list[Document]", schema.get("anyOf", []))
+    values = [dict(kind) for kind in kinds if kind != {"type": "null"}]
+    if len(values) == len(kinds) - 1 == 1 and isinstance(values[0].get("type"), str):
+        (value,) = values
+        if value.keys() & {"enum", "const", "items"}:
+            return
+        del schema["anyOf"]
+        schema.update({**value, **schema, "type": [value["type"], "null"]})

@@ -29,10 +29,13 @@ from enrollment.settings import Settings
 
 CSV = "text/csv"
 ZIPS = ("application/zip", "application/x-zip-compressed")
+OCTETS = "application/octet-stream"
+ZIP_SIGNATURE = b"PK\x03\x04"
+"""How every zip file begins (PKWARE APPNOTE, section 4.3.7)."""
 
 
 class UnknownRosterFormat(Problem):
-    """The Content-Type is not CSV or zip."""
+    """The Content-Type names another format."""
 
     status = 415
     title = sentence("Unknown roster format")
@@ -51,8 +54,10 @@ router = APIRouter(route_class=UploadRoute, tags=["rosters"])
         "requestBody": {
             "required": True,
             "content": {
-                CSV: {"schema": {"type": "string"}, "example": "sis_id,school,grade\n900112,lincoln,KG\n"},
-                ZIPS[0]: {"schema": {"type": "string", "format": "binary"}},
+                OCTETS: {
+                    "schema": {"type": "string", "format": "binary"},
+                    "example": "sis_id,school,grade\n900112,lincoln,KG\n",
+                },
             },
         }
     },
@@ -74,13 +79,15 @@ def reconcile_roster(
 
     Send CSV with the columns `sis_id`, `school`, `grade` and optionally `enrolled_on`, or a OneRoster 1.1 or 1.2
     package, up to 256 MiB. A child whose `enrolled_on` or role's `beginDate` is before the cycle opened needs no offer.
-    A child without a date is listed. The service does not keep the roster. The log records that you compared a roster.
+    A child without a date is listed. `text/csv` and `application/zip` are good as the Content-Type too. The service does not keep the roster. The log records that you compared a roster.
     """
     cycle_now = read_cycle(session, cycle)
     refuse_other_grades(cycle_now.cycle, *(grade or ()))
     raw = upload_of(request).read()
     reference = _reference(session, cycle_now, request.app.state.settings)
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type == OCTETS:
+        content_type = ZIPS[0] if raw.startswith(ZIP_SIGNATURE) else CSV
     if content_type == CSV:
         roster = read_csv_roster(raw, reference)
     elif content_type in ZIPS:

@@ -32,6 +32,7 @@ from enrollment.health import failures
 from enrollment.settings import Settings
 from lock_order import Watch, by_the_service, watch_engine, watched_connection
 from lottery.market.canonical import Json
+from recorded_examples import record
 
 SECRET = "tests only: " + "x" * 40
 METRICS_TOKEN = "a token for metrics"  # noqa: S105 - of tests only
@@ -172,6 +173,7 @@ class Service:
         watch_engine(self.app.state.engine, self.watch)
         self.app.state.pool.connection_class = watched_connection(self.watch)
         self._client = TestClient(self.app, raise_server_exceptions=False)
+        record(self.app, self._client)
 
     def __enter__(self) -> Self:
         self._client.__enter__()
