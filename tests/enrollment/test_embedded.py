@@ -49,7 +49,7 @@ def test_an_unusable_folder_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "postgresql"
     folder.mkdir()
     (folder / "PG_VERSION").write_text("16\n", encoding="ascii")
-    with pytest.raises(PostgreSQLDidNotStart, match="has a database of PostgreSQL 16; choose another folder"):
+    with pytest.raises(PostgreSQLDidNotStart, match=r"holds a database of PostgreSQL 16\. Choose another folder"):
         embedded_postgresql(folder).__enter__()
 
 
