@@ -70,6 +70,9 @@ REFUSED: Mapping[str, Json] = {
     },
 }
 
+GENERIC = {"Page": "Page", "FeedPage": "Feed", "ListOut": "List"}
+"""What pages, feeds and lists of a model are called: `VacancyPage`, not `Page_VacancyOut_`."""
+
 ONLY_CALLER = frozenset({"HTTPValidationError", "ValidationError"})
 
 
@@ -109,7 +112,20 @@ def _finished(document: Document) -> Document:
         _walk(schema, _optional if name in sent else _nullable)
     _walk(document["paths"], _optional)
     schemas["Problem"] = dict(PROBLEM)
+    new_names = {f"#/components/schemas/{name}": f"#/components/schemas/{_schema_name(name)}" for name in schemas}
+    components["schemas"] = {_schema_name(name): schema for name, schema in schemas.items()}
+    _walk(document, lambda part: _rename_reference(part, new_names))
     return document
+
+
+def _schema_name(name: str) -> str:
+    kind, _, model = name.rstrip("_").partition("_")
+    return f"{model.removesuffix('Out')}{GENERIC[kind]}" if model else name
+
+
+def _rename_reference(part: Document, new_names: Mapping[str, str]) -> None:
+    if isinstance(reference := part.get("$ref"), str):
+        part["$ref"] = new_names.get(reference, reference)
 
 
 @cache

@@ -61,13 +61,13 @@ class VitalSigns:
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
+async def check_liveness() -> dict[str, str]:
     """Check that the process is up."""
     return {"status": "up"}
 
 
 @router.get("/readyz")
-async def readyz(request: Request) -> dict[str, str]:
+async def check_readiness(request: Request) -> dict[str, str]:
     """Check that everything in this process works. Status 503 lists the database, jobs or loops that do not."""
     signs: VitalSigns = request.app.state.vital_signs
     faults = await signs.faults()

@@ -141,7 +141,7 @@ def list_applicants(
 
 
 @router.post(f"{APPLICANT}/transfer-code", dependencies=[Idempotent])
-def make_transfer_code(
+def create_transfer_code(
     session: InTransaction,
     partner: WritesApplications,
     cycle: Annotated[Id, Path()],

@@ -30,7 +30,7 @@ CLAIMS = "/v1/cycles/{cycle}/applicants/{reference}/claims"
 
 
 @router.post(CLAIMS, status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_claim(
+def create_claim(
     session: InTransaction,
     partner: WritesApplications,
     cycle: Annotated[Id, Path()],

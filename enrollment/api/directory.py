@@ -54,7 +54,7 @@ def list_operators(session: InTransaction, paging: Paging) -> Page[OperatorOut]:
 
 
 @router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def add_operator(session: InTransaction, _: Administers, response: Response, body: OperatorIn) -> OperatorOut:
+def create_operator(session: InTransaction, _: Administers, response: Response, body: OperatorIn) -> OperatorOut:
     """Add an operator. Its schools inherit its rules."""
     operator = directory.make_operator(session, body)
     response.headers["Location"] = f"/v1/operators/{operator.id}"
@@ -96,7 +96,7 @@ def list_schools(session: InTransaction, paging: Paging) -> Page[SchoolOut]:
 
 
 @router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def add_school(session: InTransaction, _: Administers, response: Response, body: SchoolIn) -> SchoolOut:
+def create_school(session: InTransaction, _: Administers, response: Response, body: SchoolIn) -> SchoolOut:
     """Add a school. The school decides later whether it takes part in a cycle."""
     school = directory.make_school(session, body)
     response.headers["Location"] = f"/v1/schools/{school.id}"
@@ -138,7 +138,7 @@ def list_programs(session: InTransaction, paging: Paging) -> Page[ProgramOut]:
 
 
 @router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def add_program(session: InTransaction, _: Administers, response: Response, body: ProgramIn) -> ProgramOut:
+def create_program(session: InTransaction, _: Administers, response: Response, body: ProgramIn) -> ProgramOut:
     """Add a program: a school's seats at one grade and in one track."""
     program = directory.make_program(session, body)
     response.headers["Location"] = f"/v1/programs/{program.id}"

@@ -23,14 +23,14 @@ class RangeRefused(BadRequest):
 
 
 @router.get("/v1/log/tree", tags=["log"])
-def read_tree(session: InTransaction) -> TreeOut:
+def read_log_tree(session: InTransaction) -> TreeOut:
     """Read the log's size and root."""
     head = tree_head(session)
     return TreeOut(size=head.size, root=head.root.hex())
 
 
 @router.get("/v1/log/entries", tags=["log"])
-def list_entries(
+def list_log_entries(
     session: InTransaction,
     start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
     end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,

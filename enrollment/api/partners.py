@@ -56,7 +56,7 @@ class ScopeRefused(BadRequest):
 
 
 @router.post("/v1/oauth/token")
-def give_access_token(
+def create_access_token(
     request: Request, response: Response, session: InTransaction, form: Annotated[AccessTokenIn, Form()]
 ) -> AccessTokenOut:
     """Exchange client credentials for an access token (RFC 6749, section 4.4)."""
@@ -101,7 +101,7 @@ def list_partners(session: InTransaction, _: ManagesAccess, paging: Paging) -> P
 
 
 @router.post("/v1/partners", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_partner(
+def create_partner(
     session: InTransaction, staff: PresentToManageAccess, response: Response, body: PartnerIn
 ) -> PartnerOut:
     """Make a partner. Then make a secret for it."""
@@ -140,7 +140,7 @@ def change_partner(
 
 
 @router.post("/v1/partners/{partner}/secrets", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretOut:
+def create_secret(session: InTransaction, staff: PresentToManageAccess, partner: Annotated[Id, Path()]) -> SecretOut:
     """Make a secret. The answer shows it once.
 
     A partner may have two valid secrets, so it can replace one while it uses the other.

@@ -25,7 +25,7 @@ def list_presets(paging: Paging) -> Page[PresetListedOut]:
     return paging.read_among(list(presets().values()), by=lambda preset: preset.id).show(_listed)
 
 
-@router.get("/v1/presets/{preset}")
+@router.get("/v1/presets/{preset}", operation_id="readPreset")
 def read_one_preset(preset: Annotated[Id, Path()]) -> Preset:
     """Read a preset: its sets of rules, the cycle policy that it needs, its sources and its limits."""
     return read_preset(preset)

@@ -79,7 +79,8 @@ def reconcile_roster(
 
     Send CSV with the columns `sis_id`, `school`, `grade` and optionally `enrolled_on`, or a OneRoster 1.1 or 1.2
     package, up to 256 MiB. A child whose `enrolled_on` or role's `beginDate` is before the cycle opened needs no offer.
-    A child without a date is listed. `text/csv` and `application/zip` are good as the Content-Type too. The service does not keep the roster. The log records that you compared a roster.
+    A child without a date is listed. The Content-Type may also be `text/csv` or `application/zip`. The service does not
+    keep the roster. The log records that you compared a roster.
     """
     cycle_now = read_cycle(session, cycle)
     refuse_other_grades(cycle_now.cycle, *(grade or ()))

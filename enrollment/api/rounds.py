@@ -64,7 +64,7 @@ def list_rounds(session: InTransaction, paging: Paging, cycle: Annotated[Id, Pat
 
 
 @router.post("/v1/cycles/{cycle}/rounds", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def add_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundIn) -> RoundOut:
+def create_round(session: InTransaction, _: RunsRounds, cycle: Annotated[Id, Path()], body: RoundIn) -> RoundOut:
     """Make a round. A cycle has one main round, then any number of backfill rounds, one at a time."""
     return show_round(make_round(session, cycle, Kind(body.kind), seat=body.seat))
 
@@ -82,7 +82,7 @@ def read_readiness(
 
 
 @router.post("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def add_calendar(
+def request_round_calendar(
     session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()], body: CalendarIn
 ) -> RoundCalendarOut:
     """Ask for nightly or weekly backfill rounds. They begin after a second administrator approves."""
@@ -90,13 +90,13 @@ def add_calendar(
 
 
 @router.get("/v1/cycles/{cycle}/round-calendar")
-def read_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> RoundCalendarOut:
+def read_round_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> RoundCalendarOut:
     """Read the cycle's calendar of backfill rounds, with the result of the last round."""
     return _show_calendar(live_calendar(session, cycle))
 
 
 @router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Idempotent])
-def approve_rounds_calendar(
+def approve_round_calendar(
     session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()]
 ) -> RoundCalendarOut:
     """Approve the calendar as a second administrator. The log names both administrators for every round."""
@@ -104,12 +104,12 @@ def approve_rounds_calendar(
 
 
 @router.delete("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_204_NO_CONTENT)
-def delete_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> None:
+def delete_round_calendar(session: InTransaction, staff: Publishes, cycle: Annotated[Id, Path()]) -> None:
     """Stop the calendar. Administrators can finish a round that the calendar began."""
     stop_calendar(session, cycle, staff=staff)
 
 
-@router.get("/v1/rounds/{round}")
+@router.get("/v1/rounds/{round}", operation_id="readRound")
 def read_one_round(session: InTransaction, round_id: RoundId) -> RoundOut:
     """Read a round's state and commitments."""
     return show_round(read_round(session, round_id))
@@ -127,7 +127,7 @@ def rehearse_round(session: InTransaction, staff: RunsRounds, round_id: RoundId)
     return _show_rehearsal(ask_for_rehearsal(session, lock_round(session, round_id), staff=staff), None, None)
 
 
-@router.get("/v1/rounds/{round}/rehearsals/{rehearsal}")
+@router.get("/v1/rounds/{round}/rehearsals/{rehearsal}", operation_id="readRehearsal")
 def read_one_rehearsal(
     session: InTransaction, staff: AnyStaff, request: Request, round_id: RoundId, rehearsal: uuid.UUID
 ) -> RehearsalOut:
@@ -160,7 +160,7 @@ def draw_round(session: InTransaction, staff: PresentToRunRounds, round_id: Roun
 
 
 @router.post("/v1/rounds/{round}/match", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
-def match_drawn_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId) -> RoundReviewOut:
+def match_round(session: InTransaction, staff: PresentToRunRounds, round_id: RoundId) -> RoundReviewOut:
     """Have a worker match and verify a drawn round. Another administrator must publish it."""
     round_ = lock_round(session, round_id)
     ask_for_match(session, round_, staff=staff.id)

@@ -155,7 +155,7 @@ def list_rules_changes(
 
 
 @router.post("/v1/rules-changes/{change}/approve", dependencies=[Idempotent])
-def approve_change(
+def approve_rules_change(
     session: InTransaction, staff: PresentToAdminister, change: Annotated[uuid.UUID, Path()], body: DecisionIn
 ) -> RulesChangeOut:
     """Approve a proposed change and put it in force. The administrator who proposed it cannot approve it.
@@ -169,7 +169,7 @@ def approve_change(
 
 
 @router.post("/v1/rules-changes/{change}/refuse", dependencies=[Idempotent])
-def refuse_change(
+def refuse_rules_change(
     session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: DecisionIn
 ) -> RulesChangeOut:
     """Refuse a proposed change. The earlier rules stay in force, and answers show the reason for the refusal."""

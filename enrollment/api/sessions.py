@@ -51,7 +51,7 @@ def sign_out_everywhere(session: InTransaction, by: InSession) -> None:
 
 
 @router.post("/v1/presence/options")
-def options_for_presence(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
+def begin_presence(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
     """Get the passkey options with which a browser proves your presence. They work once, for five minutes."""
     options = passkeys.options_to_prove(session, by=by, settings=request.app.state.settings)
     return cast("PasskeyOptions", json.loads(options))
@@ -71,14 +71,14 @@ def change_password(request: Request, session: InTransaction, by: ActsForSelf, b
 
 
 @router.get("/v1/tokens")
-def list_own_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenOut]:
+def list_tokens(session: InTransaction, staff: AnyStaff, paging: Paging) -> Page[StaffTokenOut]:
     """List your own valid sessions and personal tokens, newest first."""
     query = sessions.tokens_of(session, staff)
     return paging.read(session, query, by=[StaffToken.made_at, StaffToken.id], newest_first=True).show(_token_out)
 
 
 @router.post("/v1/tokens", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
+def create_token(session: InTransaction, by: ActsForSelf, body: PersonalTokenIn) -> StaffTokenOut:
     """Make a personal token. The answer shows it once. Making a token needs a session, not a personal token."""
     new = sessions.make_personal_token(session, body, by=by)
     return _token_out(new.token, new.words)
@@ -91,14 +91,14 @@ def revoke_token(session: InTransaction, by: AnyStaff, token: uuid.UUID) -> None
 
 
 @router.get(FACTORS)
-def list_factors(session: InTransaction, by: InSession) -> FactorsOut:
+def list_second_factors(session: InTransaction, by: InSession) -> FactorsOut:
     """List your second factors."""
     has = second_factors.factors_of(session, by.id)
     return FactorsOut(data=[_factor_out(row) for row in has.all], recovery_codes_left=has.recovery_codes)
 
 
 @router.post(f"{FACTORS}/totp", status_code=status.HTTP_201_CREATED)
-def begin_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppOut:
+def begin_authenticator_app(request: Request, response: Response, session: InTransaction, by: InSession) -> AppOut:
     """Begin to set up an authenticator app. Confirm it with a code before you use it."""
     response.headers["Cache-Control"] = "no-store"
     new = second_factors.begin_app(session, by=by, settings=request.app.state.settings)
@@ -106,7 +106,7 @@ def begin_app(request: Request, response: Response, session: InTransaction, by: 
 
 
 @router.post(f"{FACTORS}/totp/confirm")
-def confirm_app(
+def confirm_authenticator_app(
     request: Request, response: Response, session: InTransaction, by: InSession, body: AppConfirmationIn
 ) -> FactorAddedOut:
     """Confirm the authenticator app with the code that it shows. Your first second factor brings recovery codes."""
@@ -116,7 +116,7 @@ def confirm_app(
 
 
 @router.post(f"{FACTORS}/passkeys/options")
-def options_for_passkey(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
+def begin_passkey(request: Request, session: InTransaction, by: InSession) -> PasskeyOptions:
     """Get the options with which a browser makes a passkey. They work once, for five minutes."""
     return cast(
         "PasskeyOptions", json.loads(passkeys.options_to_add(session, by=by, settings=request.app.state.settings))
@@ -134,14 +134,14 @@ def add_passkey(
 
 
 @router.post(f"{FACTORS}/recovery-codes", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesOut:
+def create_recovery_codes(response: Response, session: InTransaction, by: ActsForSelf) -> RecoveryCodesOut:
     """Make new recovery codes. The earlier codes stop working."""
     response.headers["Cache-Control"] = "no-store"
     return RecoveryCodesOut(recovery_codes=second_factors.new_recovery_codes(session, by.id, by=by))
 
 
 @router.delete(f"{FACTORS}/{{factor}}", status_code=status.HTTP_204_NO_CONTENT)
-def remove_factor(request: Request, session: InTransaction, by: ActsForSelf, factor: uuid.UUID) -> None:
+def remove_second_factor(request: Request, session: InTransaction, by: ActsForSelf, factor: uuid.UUID) -> None:
     """Remove a passkey or your authenticator app. You cannot remove the last second factor if your role needs one."""
     needed = must_have_factor(by.roles, request.app.state.settings)
     second_factors.remove_factor(session, factor, by=by, needed=needed)

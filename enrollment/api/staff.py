@@ -39,7 +39,7 @@ def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page
 
 
 @router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def make_staff(
+def create_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffIn
 ) -> NewStaffOut:
     """Make a staff account with roles. Hand the code to the owner, who sets the password.
@@ -97,7 +97,7 @@ def unlock_staff(session: InTransaction, by: PresentToManageAccess, staff: Annot
     accounts.unlock(session, staff, by=by)
 
 
-@router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT)
+@router.post("/v1/invitations/accept", status_code=status.HTTP_204_NO_CONTENT, operation_id="acceptInvitation")
 def accept(request: Request, session: InTransaction, body: InvitationAcceptanceIn) -> None:
     """Set the password of your account with the code that an administrator gave you. Then sign in."""
     accept_invitation(session, body, address=address_of(request))
@@ -119,7 +119,7 @@ def list_access_changes(
 
 
 @router.post("/v1/access-changes", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
-def ask_for_access_change(session: InTransaction, by: PresentToManageAccess, body: AccessChangeIn) -> AccessChangeOut:
+def request_access_change(session: InTransaction, by: PresentToManageAccess, body: AccessChangeIn) -> AccessChangeOut:
     """Request an access change that takes two administrators. It takes effect when a second administrator approves it.
 
     If the owner will need a code, the answer has its first part. Hand that part to the owner after the approval.

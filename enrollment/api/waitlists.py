@@ -79,7 +79,7 @@ def read_waitlist_history(
     return found.show(lambda move: _show_move(move, language))
 
 
-@router.delete(f"{WAITLISTS}/{{program}}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(f"{WAITLISTS}/{{program}}", status_code=status.HTTP_204_NO_CONTENT, operation_id="leaveWaitlist")
 def leave_one_waitlist(
     session: InTransaction,
     partner: AnswersOffers,
