@@ -141,28 +141,31 @@ def _lay_out_with_siblings(
     An applicant with `together` proposes to those schools first. A held seat stays last
     (docs/reference/specification.md, section 6).
     """
+    entry_start, entry_program, candidate_start, first_group = entries
+    words, words_sibling_placed, end = candidates
+    listed, starts = lists
     size = 0
     for position in range(applicants.size):
         applicant = applicants[position]
-        lists.starts[position] = size
-        last = entries.start[applicant + 1] - (1 if held[applicant] != NONE else 0)
+        starts[position] = size
+        last = entry_start[applicant + 1] - (1 if held[applicant] != NONE else 0)
         for run in range(2 if together[applicant] else 1):
-            candidate = entries.candidate_start[applicant]
-            for entry in range(entries.start[applicant], entries.start[applicant + 1]):
-                program = entries.program[entry]
-                groups = entries.first_group[program + 1] - entries.first_group[program]
+            candidate = candidate_start[applicant]
+            for entry in range(entry_start[applicant], entry_start[applicant + 1]):
+                program = entry_program[entry]
+                groups = first_group[program + 1] - first_group[program]
                 comes_first = sibling_placed[entry] and entry < last
                 if not together[applicant] or comes_first == (run == 0):
-                    words = candidates.sibling_placed if sibling_placed[entry] else candidates.words
                     for place in range(candidate, candidate + groups):
-                        if words[place] != candidates.end:
-                            lists.words[size] = words[place]
+                        word = words_sibling_placed[place] if sibling_placed[entry] else words[place]
+                        if word != end:
+                            listed[size] = word
                             size += 1
                 candidate += groups
-        lists.words[size] = candidates.end
-        lists.words[size + 1] = applicant
+        listed[size] = end
+        listed[size + 1] = applicant
         size += 2
-    lists.starts[applicants.size] = size
+    starts[applicants.size] = size
     return size
 
 
@@ -181,18 +184,20 @@ def standings_of(
     `rank_by_source[source[p], a]` is the rank of applicant a at program p. Where the source is NONE, `own_rank` has the
     rank of each entry.
     """
-    words, starts = lists.words, lists.starts
+    words, starts = lists
+    group_bits, rank_bits, candidate_bits = bits
+    entry_start, entry_program = entries.start, entries.program
     standings = np.empty(words.size, np.int64)
-    group_mask = (1 << bits.group) - 1
+    group_mask = (1 << group_bits) - 1
     for position in range(starts.size - 1):
         applicant = words[starts[position + 1] - 1]
-        first, last = entries.start[applicant], entries.start[applicant + 1]
+        first, last = entry_start[applicant], entry_start[applicant + 1]
         entry = first
         for candidate in range(starts[position], starts[position + 1] - 2):
             program = program_of[words[candidate] & group_mask]
-            while entries.program[entry] != program:  # `together` moves entries to the front, so start over at the end
+            while entry_program[entry] != program:  # `together` moves entries to the front, so start over at the end
                 entry = entry + 1 if entry + 1 < last else first
             rank = own_rank[entry] if source[program] == NONE else rank_by_source[source[program], applicant]
-            static = np.int64(words[candidate]) >> bits.group
-            standings[candidate] = (static << bits.rank | rank) << bits.candidate | candidate
+            static = np.int64(words[candidate]) >> group_bits
+            standings[candidate] = (static << rank_bits | rank) << candidate_bits | candidate
     return standings
