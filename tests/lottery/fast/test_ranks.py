@@ -85,7 +85,7 @@ def test_without_what_the_fast_engine_needs_the_reference_matches(tmp_path: Path
     [
         (
             ["match", "--engine", "fast"],
-            "--engine: $: the fast engine needs msgspec, numba, numpy; install them, or ask",
+            "--engine: $: the fast engine needs msgspec, numba, numpy; install them or choose",
         ),
         (["simulate", "--draws", "3", "-o", "table.csv"], "lottery: $: needs "),
         (["compare", "--draws", "3", "--change-b", "open-first"], "lottery: $: needs "),
