@@ -11,9 +11,6 @@ from enrollment.app import create_app
 from enrollment.settings import Settings
 from pages import CODE, LINK, PAGES, ROOT, anchors, headings, prose, text
 
-OLD_CITATIONS = frozenset({"audit.md", "lottery.md"})
-"""Pages that docstrings still cite although they are not in the repository. Empty it when the last one is gone."""
-
 CODE_FOLDERS = ("lottery", "enrollment", "migrations", "benchmarks", "tests", "scripts", ".ci")
 CITING = {".py", ".html", ".toml", ".yaml", ""}
 NUMBERS = r"sections?[\s#]+(\d+(?:(?:,|and|[\s#])+\d+)*)"
@@ -44,7 +41,7 @@ def test_every_page_that_the_code_cites_is_there() -> None:
     missing = [
         (page, file) for (page, _, _), files in citations().items() for file in files if not (ROOT / page).is_file()
     ]
-    assert {page for page, _ in missing} == OLD_CITATIONS, sorted(missing)
+    assert missing == []
 
 
 def test_every_section_and_heading_that_the_code_cites_is_there() -> None:

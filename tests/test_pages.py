@@ -109,7 +109,7 @@ def test_the_round_by_hand_runs_and_answers_as_the_tutorial_says(checkout: Path)
         printed = run(f"set -e\n{script}", checkout)
 
     assert not [line for line in printed if '"code":' in line and '"title":' in line]
-    assert printed[-1] == "The outcome is right: 2 placed, 1 without a seat."
+    assert printed[-1] == "The outcome is right. With a seat: 2 children. Without: 1."
     (spanish,) = [line for line in printed if '"language":"es"' in line]
     assert "adams-kg" in spanish
     answers = "".join(blocks(TUTORIAL, "text")).splitlines()
@@ -137,6 +137,6 @@ def test_the_demo_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     demo(["--children", "600", "--schools", "20", "--folder", str(tmp_path / "city"), "--exit"])
 
     printed = capsys.readouterr().out
-    assert "The outcome is refused" in printed
+    assert "The outcome is wrong" in printed
     assert printed.count("The outcome is right") == 2
     assert "What to try next" in printed

@@ -1,8 +1,8 @@
 """Keys derived from the service's secrets, one for each purpose.
 
 A key has the id of its secret, which reveals nothing about the secret. New data uses the current secret. During a
-rotation the service also knows a second secret, whose data stays valid (docs/how-to/operations.md, "Rotate the
-secret").
+rotation the service also knows a second secret, whose data stays valid (docs/how-to/keys-and-secrets.md,
+"Rotate the secret").
 """
 
 import hashlib

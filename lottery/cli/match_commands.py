@@ -96,7 +96,7 @@ def run_verify(options: argparse.Namespace) -> int:
     if complaints:
         print(f"The outcome is wrong: {len(complaints)} complaints. Do not publish this outcome.")
         return REFUSED
-    print(f"The outcome is right: {len(outcome.placements)} children have a seat, {len(outcome.unplaced)} do not.")
+    print(f"The outcome is right. With a seat: {len(outcome.placements)} children. Without: {len(outcome.unplaced)}.")
     return DONE
 
 

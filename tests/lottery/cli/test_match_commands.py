@@ -164,7 +164,7 @@ def test_verify_prints_each_check_and_says_yes(tmp_path: Path, capsys: Captured)
     assert main(["verify", write_market(tmp_path), write_outcome(tmp_path)]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "The outcome is right: 13 children have a seat, 15 do not."
+    assert lines[-1] == "The outcome is right. With a seat: 13 children. Without: 15."
     assert len(lines) == 17
     assert all(line.startswith("yes  ") for line in lines[:-1])
 
