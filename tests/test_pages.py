@@ -139,4 +139,4 @@ def test_the_demo_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "The outcome is wrong" in printed
     assert printed.count("The outcome is right") == 2
-    assert "What to try next" in printed
+    assert "Try next:" in printed
