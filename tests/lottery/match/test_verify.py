@@ -270,4 +270,4 @@ def test_the_same_values_written_otherwise_are_not_the_same_bytes(
     (tmp_path / "pretty.json").write_text(json.dumps(outcome.document(), indent=1), encoding="utf-8")
 
     assert main(["verify", str(tmp_path / "market.json"), str(tmp_path / "pretty.json")]) == 1
-    assert "is not written as canonical JSON" in capsys.readouterr().out
+    assert "is not canonical JSON" in capsys.readouterr().out
