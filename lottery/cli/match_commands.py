@@ -94,7 +94,7 @@ def run_verify(options: argparse.Namespace) -> int:
         if len(of_rule) > MAX_COMPLAINTS:
             print(f"       and {len(of_rule) - MAX_COMPLAINTS} more")
     if complaints:
-        print(f"The outcome is wrong: {len(complaints)} complaints. Do not publish this outcome.")
+        print(f"The outcome is wrong. Complaints: {len(complaints)}. Do not publish this outcome.")
         return REFUSED
     print(f"The outcome is right. With a seat: {len(outcome.placements)} children. Without: {len(outcome.unplaced)}.")
     return DONE
