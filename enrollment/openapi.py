@@ -107,7 +107,9 @@ def _finished(document: Document) -> Document:
     schemas = components.setdefault("schemas", {})
     for name in ONLY_CALLER:
         schemas.pop(name, None)
-    sent = _reached(schemas, [operation.get("requestBody") for each in paths.values() for operation in each.values()])
+    every = [operation for each in paths.values() for operation in each.values()]
+    answered = _reached(schemas, [operation.get("responses") for operation in every])
+    sent = _reached(schemas, [operation.get("requestBody") for operation in every]) - answered
     for name, schema in schemas.items():
         _walk(schema, _optional if name in sent else _nullable)
     _walk(document["paths"], _optional)
@@ -145,7 +147,7 @@ def _add_examples(operation: Document, example: Mapping[str, Json]) -> None:
 
 
 def _reached(schemas: Mapping[str, Document], begin: Json) -> set[str]:
-    """Return the names of the schemas that requests are made of."""
+    """Return the names of the schemas that some parts of the document are made of."""
     found: set[str] = set()
     todo = [begin]
     while todo:

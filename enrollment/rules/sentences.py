@@ -1,6 +1,7 @@
 """Say a school's rules in plain words for principals and parents."""
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 
 from enrollment.languages import CATALOGUES
 from enrollment.problems import sentence
@@ -21,18 +22,19 @@ from lottery.market.rules import OPEN, Everyone, Program, depends_on_zones
 
 FILLED = {
     "open-seats-first": sentence(
-        "Open seats are filled first. Neighborhood children who get an open seat leave the neighborhood seats for "
-        "other neighborhood children."
+        "Open seats are filled first. A neighborhood child who gets an open seat uses no neighborhood seat. So "
+        "neighborhood seats go to other neighborhood children."
     ),
     "reserved-seats-first": sentence(
-        "Neighborhood seats are filled first. Some of these seats go to children who would get an open seat anyway."
+        "Neighborhood seats are filled first. Some of these seats go to neighborhood children who would get an open "
+        "seat anyway."
     ),
 }
 
 ORDERS = {
     "waitlist": sentence("Seats that open later are filled in waitlist order."),
     "reverse": sentence(
-        "Seats that open later are filled by the same lottery numbers, but the highest number comes first."
+        "Seats that open later are filled by the same lottery numbers in reverse. The highest number comes first."
     ),
     "fresh": sentence("Seats that open later are filled by new lottery numbers."),
 }
@@ -63,7 +65,7 @@ def _sentences(rules: RulesInput, program: Program, here: Language, conditions: 
     yield here.count("There is {number} seat.", "There are {number} seats.", program.seats)
     yield from _targets(rules.seats, here)
     if isinstance(program.eligible, Everyone):
-        yield here.say(sentence("Every child in this grade can get a seat here."))
+        yield here.say(sentence("Every child who applies for this grade can compete for a seat here."))
     else:
         condition = condition_in_words(program.eligible, conditions)
         yield here.say(sentence("Only a child who {condition} can get a seat here."), condition=condition)
@@ -90,8 +92,8 @@ def _targets(seats: SeatsInput | None, here: Language) -> Iterator[str]:
         return
     if seats.over_offer:
         yield here.count(
-            "{number} of these seats is an extra offer, because some families decline.",
-            "{number} of these seats are extra offers, because some families decline.",
+            "{number} of these seats is extra, because some families decline offers.",
+            "{number} of these seats are extra, because some families decline offers.",
             seats.over_offer,
         )
     if seats.to_enroll != seats.match:
@@ -102,8 +104,8 @@ def _targets(seats: SeatsInput | None, here: Language) -> Iterator[str]:
         )
     for target in seats.later or []:
         yield here.count(
-            "From {date} (“{name}”), the school fills {number} seat.",
-            "From {date} (“{name}”), the school fills {number} seats.",
+            "From {date} (“{name}”), the school has {number} seat in total.",
+            "From {date} (“{name}”), the school has {number} seats in total.",
             target.seats,
             name=here.name(target.name),
             date=here.name(target.begins.isoformat()),
@@ -121,7 +123,9 @@ def _neighborhood(rules: RulesInput, program: Program, here: Language) -> Iterat
             yield here.say(sentence("Neighborhood children who choose this school come first for every seat."))
             if answer == "will-not-raise":
                 yield here.say(
-                    sentence("If more neighborhood children apply than there are seats, the school does not add seats.")
+                    sentence(
+                        "The school does not add seats. If too many neighborhood children apply, some get no seat."
+                    )
                 )
             elif answer == "raise-seats":
                 yield here.say(
@@ -149,7 +153,9 @@ def _groups(program: Program, here: Language, conditions: Language) -> Iterator[
         names = [
             here.name(here.say(sentence("open seats")) if group == OPEN else group) for group in program.precedence
         ]
-        yield here.say(sentence("Seats are filled in this order: {groups}."), groups=here.all_of(names))
+        then = sentence("{first}, then {second}")
+        order = reduce(lambda before, group: here.say(then, first=before, second=group), names)
+        yield here.say(sentence("The school fills seats in this order: {groups}."), groups=order)
 
 
 def _backfill(backfill: BackfillInput, grade: str, here: Language) -> Iterator[str]:
@@ -163,12 +169,12 @@ def _backfill(backfill: BackfillInput, grade: str, here: Language) -> Iterator[s
         yield here.say(sentence("Seats that open after {date} stay empty."), date=here.name(last.isoformat()))
     if backfill.at_most is not None:
         yield here.count(
-            "The school fills at most {number} open seat in one round.",
-            "The school fills at most {number} open seats in one round.",
+            "The school fills at most {number} free seat in one round.",
+            "The school fills at most {number} free seats in one round.",
             backfill.at_most,
         )
     if backfill.vacated_reserved_seats == "release":
-        yield here.say(sentence("In later rounds, empty reserved seats are open to everybody."))
+        yield here.say(sentence("After the main round, empty reserved seats become open seats."))
     yield here.count(
         "A family has {number} hour to answer an offer.",
         "A family has {number} hours to answer an offer.",

@@ -61,7 +61,7 @@ REMOVED: Mapping[str, str] = {
 FILLED = sentence("Filled by a child with {priority} priority.")
 FILLED_WITHOUT_PRIORITY = sentence("Filled by a child without a priority.")
 FILLED_OUTSIDE = sentence("Filled by a child who was placed outside the lottery.")
-STILL_OPEN = sentence("The seat is open until the next round.")
+STILL_OPEN = sentence("The next round can fill this seat.")
 
 
 def offer_in_words(offer: Offer, language: Language) -> str:

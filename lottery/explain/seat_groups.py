@@ -69,7 +69,9 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
         yield say("Your child meets this rule.") if mine.meets else say("Your child does not meet this rule.")
     if mine.late:
         yield say("Your child's application counts as late here.")
-    if at.because is None:
+    if at.because is None and at.reserve and mine.meets:
+        yield say("Your child has no other priority for these seats.")
+    elif at.because is None:
         yield say("Your child has no priority for these seats.")
     else:
         yield say(
@@ -146,16 +148,13 @@ def _why_not(at: AtGroup, language: Language) -> str:
     say = language.say
     match at.decided:
         case Decided.HOLDERS:
-            return say("All of these seats stayed with children who already had them.")
+            return say("Children who already had these seats kept all of them.")
         case Decided.RESERVE:
             return say("All of these seats went to children who meet this rule.")
         case Decided.LATE:
             return say("All of these seats were taken before late applications like yours had a turn.")
         case Decided.CLASS:
-            return say(
-                "All of these seats went to children with the same priority or a higher one. The last child's "
-                "priority was higher."
-            )
+            return say("The last child had a higher priority than your child.")
         case Decided.NUMBER:
             return say(
                 "The last child had the same priority as your child and a better lottery number. So that child got "

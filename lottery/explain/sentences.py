@@ -78,7 +78,7 @@ def _seat(explanation: Explanation, placement: Placement, language: Language) ->
             "{number} choices on your list had no seat for your child. You can read why below.",
             without_seat,
         )
-    yield language.say("What to do next: follow the enrollment office's steps to accept or keep this seat.")
+    yield language.say("What to do next: answer the offer for this seat in time.")
 
 
 def _seat_line(placement: Placement, language: Language) -> str:

@@ -102,7 +102,7 @@ def _not_considered(concerned: Sequence[tuple[Look, AbstractSet[int]]], reason: 
         class_=None,
         applicants=number,
         tickets=few_of(tickets),
-        wrong=f"Right now, {number:,} of the {counted(total, 'choice', 'choices')} of this school "
+        wrong=f"Right now, {number:,} of the {counted(total, 'choice', 'choices')} that name this school "
         f"cannot lead to a seat: {reason.why}.",
         change=reason.change,
     )

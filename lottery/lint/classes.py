@@ -198,7 +198,7 @@ def _empty(same: SameClass, everywhere: Sequence[AtProgram], children: int) -> I
             wrong=f"Right now, the class stays empty: none of the {children:,} children who can get a seat here "
             "meets the "
             "condition.",
-            change="Check that the applicants' facts came in. If they did, no current applicant has this priority.",
+            change="Check that the facts of all applicants are there. If so, no current applicant has this priority.",
         )
 
 
@@ -211,7 +211,7 @@ def _hidden(same: SameClass, everywhere: Sequence[AtProgram], meeting: int) -> I
             wrong=f"Right now, the class stays empty: all {meeting:,} children who can meet the condition are in "
             "earlier "
             "classes.",
-            change="Put this class before the classes that take these children, if it must set them apart.",
+            change="If these children need this class, move this class before the earlier classes.",
         )
 
 

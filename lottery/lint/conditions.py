@@ -206,7 +206,7 @@ def _unknown(look: Look, rule: Rule, leaf: Condition, word: str, path: str, know
         wrong=f"Right now, no child {_having(leaf)} “{word}”.",
         change=f"Write “{meant}” if this is the word you mean."
         if meant
-        else "Check the spelling, and check that the applicants' facts came in.",
+        else "Check the spelling, and check that the facts of all applicants are there.",
     )
 
 
@@ -310,7 +310,7 @@ def _nobody_eligible(look: Look, asking: int) -> Finding:
         basis=Basis.APPLICANTS,
         wrong=f"Right now, none of the {asking:,} children who rank this school meets `eligible`. So the "
         "program takes no new children.",
-        change="Correct the condition, or check that the applicants' facts came in.",
+        change="Correct the condition, or check that the facts of all applicants are there.",
         kinds=range(len(look.askers.kinds)),
     )
 

@@ -139,9 +139,9 @@ def new_numbers(look: Look) -> Iterator[Finding]:
             basis=Basis.RULES,
             wrong=f"Under these rules, a backfill round {does} (order: {rule.order}). Over two rounds, a family can "
             "gain "
-            "by leaving a true choice out of the first ranking.",
-            change="Set the order to “waitlist”, so that a true ranking is best in both rounds. Or keep it for its "
-            "other benefits.",
+            "by leaving a wanted school off the first ranking.",
+            change="Set the order to “waitlist”, so that a true ranking is best in both rounds. Or accept this "
+            "effect for the other benefits of this order.",
         )
 
 

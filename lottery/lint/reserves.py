@@ -48,8 +48,8 @@ def reserves_without_seats(look: Look) -> Iterator[Finding]:
                 reserve,
                 Check.RESERVE_WITHOUT_SEATS,
                 weight=Weight.CANNOT if rounded else Weight.NOTE,
-                wrong=f"Under these rules, the reserve has no seat: {_percent(reserve)} % is one seat only "
-                f"in a program with {-(-100 // _percent(reserve))} seats or more."
+                wrong=f"Under these rules, the reserve has no seat. At {_percent(reserve)} %, a program needs at least "
+                f"{-(-100 // _percent(reserve))} seats to reserve one."
                 if rounded
                 else "Under these rules, the reserve has 0 seats.",
                 change="Set a number of seats instead of a percentage, or remove the reserve from a program this small."
@@ -131,8 +131,8 @@ def _met_by_nobody(
             weight=Weight.CANNOT if reserve.closed else Weight.NOTE,
             basis=Basis.APPLICANTS,
             wrong=f"Right now, none of the {considered:,} children who can get a seat here meets the condition: {so}.",
-            change="Check that the applicants' facts came in."
-            + (" If they did, let other children have these seats (overflow: open)." if reserve.closed else ""),
+            change="Check that the facts of all applicants are there."
+            + (" If so, let other children have these seats (overflow: open)." if reserve.closed else ""),
         )
 
 
@@ -294,9 +294,8 @@ def _behind(look: Look, reserve: Reserve, before: str) -> Finding:
         look,
         reserve,
         Check.RESERVE_BEHIND_OPEN,
-        wrong=f"Under these rules, this closed reserve fills after “{before}”. Its children can take “{before}” seats "
-        f"first. Then reserved seats can stay empty, and other children, who can use only “{before}” seats, get no "
-        "seat.",
+        wrong=f"Under these rules, this closed reserve fills after “{before}”. Children of the reserve can take "
+        f"“{before}” seats first. Then reserved seats can stay empty, while other children get no seat.",
         change=f"Fill the reserve before “{before}”, or let other children have the rest (overflow: open). Change "
         "nothing if you accept empty seats.",
     )

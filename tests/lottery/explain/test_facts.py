@@ -91,7 +91,7 @@ def test_a_child_reads_class_reason_number_last_one_and_waitlist_place() -> None
     assert "Your child has no priority for these seats." in text
     assert "Your child's lottery number here is " in text
     assert "The last child who got one of these seats had “sibling” priority and had lottery number " in text
-    assert "All of these seats went to children with the same priority or a higher one." in text
+    assert "The last child had a higher priority than your child." in text
     assert "on the waitlist for these seats." in text
 
 
