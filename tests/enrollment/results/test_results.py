@@ -235,4 +235,4 @@ def test_a_family_reads_results_and_refusals_in_its_own_language(city: City) -> 
     arabic = city.portal.get(f"{path}/explanation", {"Accept-Language": "ar"}).json()
     assert (arabic["language"], arabic["direction"]) == ("ar", "rtl")
     rules = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules", {"Accept-Language": "es"}).json()
-    assert rules["sentences"][0] == "Hay 3 plazas."
+    assert rules["sentences"][0] == "Hay 3 cupos."
