@@ -18,7 +18,7 @@ from lottery.market.rules import (
 
 
 def condition_in_words(condition: Condition, language: Language) -> str:
-    """Return a condition in words that complete the phrase `a child who` (Spanish `un niño que`, Arabic `الذي`)."""
+    """Return a condition in words that complete `a child who` (Spanish `un estudiante que`, Arabic `الذي`)."""
     say = language.say
     match _negations_at_facts(condition):
         case Everyone() | AllOf(()) | Not(AnyOf(()) | ZoneIn(()) | AttendsIn(())):

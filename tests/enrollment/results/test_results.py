@@ -231,8 +231,8 @@ def test_a_family_reads_results_and_refusals_in_its_own_language(city: City) -> 
     city.run_main()
     spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
     assert (spanish["language"], spanish["direction"]) == ("es", "ltr")
-    assert spanish["lines"][1] == "Plaza en lincoln-kg (grupo «open»): opción 1 de 2."
+    assert spanish["lines"][1] == "Su hijo o hija tiene un cupo en lincoln-kg."
     arabic = city.portal.get(f"{path}/explanation", {"Accept-Language": "ar"}).json()
     assert (arabic["language"], arabic["direction"]) == ("ar", "rtl")
     rules = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules", {"Accept-Language": "es"}).json()
-    assert rules["sentences"][0] == "Hay 3 plazas."
+    assert rules["sentences"][0] == "Hay 3 cupos."
