@@ -169,8 +169,9 @@ def _walk(part: Json, change: Callable[[Document], None]) -> None:
             _walk(one, change)
     elif isinstance(part, dict):
         change(part)
-        for one in part.values():
-            _walk(one, change)
+        for name, one in part.items():
+            if name != "example":
+                _walk(one, change)
 
 
 def _optional(schema: Document) -> None:

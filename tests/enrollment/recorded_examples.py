@@ -94,7 +94,7 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
     for file in sorted(folder.glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             operation, request, answer = json.loads(line)
-            yield Exchange(operation, _without_secrets(request), _without_secrets(answer))
+            yield Exchange(operation, _without_secrets(_without_nulls(request)), _without_secrets(answer))
 
 
 def _without_secrets(value: Json, name: str = "") -> Json:
@@ -109,20 +109,31 @@ def _without_secrets(value: Json, name: str = "") -> Json:
             return value
 
 
+def _without_nulls(value: Json) -> Json:
+    """Drop what a request may as well leave out."""
+    match value:
+        case dict():
+            return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+        case list():
+            return [_without_nulls(part) for part in value]
+        case _:
+            return value
+
+
 def best(folder: Path) -> Mapping[str, Json]:
     """Return for each operation the exchange that says most and is not too long."""
     found: dict[str, Exchange] = {}
     for one in exchanges(folder):
         if one.operation not in found or _worth(one) > _worth(found[one.operation]):
             found[one.operation] = one
-    return {name: _document(one) for name, one in sorted(found.items())}
+    return {name: document for name, one in sorted(found.items()) if (document := _document(one))}
 
 
 def _worth(one: Exchange) -> tuple[bool, int, str]:
     return len(one.text) <= MAX_CHARACTERS, one.facts if len(one.text) <= MAX_CHARACTERS else -len(one.text), one.text
 
 
-def _document(one: Exchange) -> Json:
+def _document(one: Exchange) -> dict[str, Json]:
     parts = {"request": one.request, "answer": one.answer}
     return {name: part for name, part in parts.items() if part is not None}
 
