@@ -201,7 +201,14 @@ def _stop(server: "PostgresServer") -> None:
     try:
         _control(server, "-w", "-t", str(STOP_SECONDS), "-m", "fast", "stop")
     except subprocess.CalledProcessError:
-        _control(server, "-w", "-t", str(STOP_SECONDS), "-m", "immediate", "stop")
+        # Somebody may have taken the folder away from the user of PostgreSQL. Its process still takes signals.
+        import psutil  # comes with the extra
+
+        with suppress(FileNotFoundError, psutil.Error):
+            pid = int((server.pgdata / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+            process = psutil.Process(pid)
+            process.send_signal(signal.SIGQUIT)  # an immediate shutdown
+            process.wait(STOP_SECONDS)
 
 
 def _control(server: "PostgresServer", *words: str) -> None:

@@ -19,6 +19,8 @@ ALWAYS_MEANT = (
     "terminating connection due to administrator command",  # a database was dropped, or a connection ended
     "connection to client lost",  # a process was killed
     "terminating connection because protocol synchronization was lost",  # likewise
+    "unexpected EOF on client connection",  # likewise
+    f'FATAL:  database "{PREFIX}',  # it was dropped while a process that was killed still connected
 )
 """What only a test does to a server."""
 

@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -26,6 +27,14 @@ def test_postgresql_runs_until_the_last_user_of_its_folder_ends(tmp_path: Path) 
             assert second == first
         assert answers(first)
     assert not answers(first)
+
+
+def test_postgresql_ends_even_if_its_own_user_can_no_longer_reach_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "city" / "postgresql"
+    with embedded_postgresql(folder):
+        process = int((folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+        folder.parent.chmod(0o700)
+    assert not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_long_path_with_unusual_characters_works(tmp_path: Path) -> None:
