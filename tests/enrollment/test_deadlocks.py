@@ -24,6 +24,7 @@ from enrollment.seats.offers import remind_due
 from lottery.engines import match_market
 from lottery.market.canonical import Json
 from people import Service
+from processes import MAX_SECONDS
 from races import at_once, statuses, until_somebody_waits
 from rounds_by_hand import CHILD, CYCLE, DICE, MAIN, City, make_city
 from seat_races import decline, movers, open_seats_for_children_at_adams, publish, until_matched
@@ -48,8 +49,8 @@ def drawn(city: City) -> City:
 
 
 @contextmanager
-def pausing(service: Service, statement: str) -> Iterator[None]:
-    """Have the next statement that begins so wait until another connection waits for a lock."""
+def pausing(service: Service, statement: str) -> Iterator[threading.Event]:
+    """Have the next statement that begins so wait until another connection waits for a lock; yield whether it does."""
     paused = threading.Event()
 
     def pause(*told: object) -> None:
@@ -59,7 +60,7 @@ def pausing(service: Service, statement: str) -> Iterator[None]:
 
     event.listen(service.app.state.engine, "before_cursor_execute", pause)
     try:
-        yield
+        yield paused
     finally:
         event.remove(service.app.state.engine, "before_cursor_execute", pause)
     assert paused.is_set(), statement
@@ -109,24 +110,15 @@ def put_on_calendar(city: City) -> None:
 def test_a_round_is_published_while_families_are_reminded(summer: Summer) -> None:
     open_seats_for_children_at_adams(summer)
     path = until_matched(summer)
-    assert movers(summer, path)
-    summer.write("UPDATE offer SET remind_at = clock_timestamp() WHERE status = 'open'")
-    with ThreadPoolExecutor(1) as pool, pausing(summer.service, "INSERT INTO notice"):
+    moving = [offer.id for offer in movers(summer, path)]
+    summer.write("UPDATE offer SET remind_at = clock_timestamp() WHERE id = ANY(:moving)", moving=moving)
+    with ThreadPoolExecutor(1) as pool, pausing(summer.service, "INSERT INTO notice") as paused:
         reminded = pool.submit(remind_due, summer.service.sessions)
-        until_offers_are_locked(summer)
+        assert paused.wait(MAX_SECONDS)
         told = publish(summer, path)
         reminded.result()
     assert told.status_code == 200, told.text
     assert deadlocks(summer.service) == 0
-
-
-def until_offers_are_locked(summer: Summer) -> None:
-    """Return once some open offer is locked."""
-    for _ in range(100_000):
-        all_of_them = summer.rows("SELECT id FROM offer WHERE status = 'open'")
-        if len(summer.rows("SELECT id FROM offer WHERE status = 'open' FOR UPDATE SKIP LOCKED")) < len(all_of_them):
-            return
-    pytest.fail("nobody locks an offer")
 
 
 def rows_of(references: Sequence[str]) -> list[Json]:

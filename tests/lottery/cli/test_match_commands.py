@@ -181,7 +181,7 @@ def test_verify_says_no_and_names_rule_applicant_and_program(tmp_path: Path, cap
     complaint = "program s1-kg: group open has more placements (1) than seats (0)"
     assert f"NO   no seat group has more placements than seats\n       {complaint}" in printed
     assert "applicant t00e8a9366b0a: program s1-kg: the reference gives s1-kg/r1" in printed
-    assert printed.splitlines()[-1].startswith("The outcome is wrong: ")
+    assert printed.splitlines()[-1].startswith("The outcome is wrong. ")
 
 
 def test_names_in_a_forged_outcome_cannot_fool_the_terminal(tmp_path: Path, capsys: Captured) -> None:

@@ -248,7 +248,7 @@ RESERVES = [
         ruled(seats=10, reserves=[{"name": "near", "when": zone("Z1"), "percent": 10}]),
         "$.programs[0].reserves[0]",
         CANNOT,
-        "only in a program with 10 seats or more",
+        "a program needs at least 10 seats",
     ),
     Case(
         Check.RESERVE_WITHOUT_SEATS,
