@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from enrollment.problems import MEDIA_TYPE
+from enrollment.problems import CATALOGUE, MEDIA_TYPE, NotFound
 from lottery.market.canonical import Json
 
 Document: TypeAlias = dict[str, Json]
@@ -58,11 +58,11 @@ REFUSED: Mapping[str, Json] = {
         MEDIA_TYPE: {
             "schema": {"$ref": "#/components/schemas/Problem"},
             "example": {
-                "type": "/docs/problems#cycle-not-found",
-                "title": "Cycle not found",
-                "status": 404,
-                "detail": "GET /v1/cycles lists the cycles.",
-                "code": "cycle-not-found",
+                "type": f"{CATALOGUE}{NotFound.code()}",
+                "title": NotFound.title,
+                "status": NotFound.status,
+                "detail": NotFound.detail,
+                "code": NotFound.code(),
                 "request_id": "8c0a1e0c5d3f4a5e9b0d6f1a2b3c4d5e",
                 "errors": [],
             },

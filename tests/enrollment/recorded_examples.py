@@ -21,7 +21,10 @@ EXAMPLES = Path(__file__).parents[2] / "enrollment" / "api" / "examples.json"
 MAX_CHARACTERS = 1_500
 """Of an example; a longer one hides what it is an example of."""
 
-NAMED = {"token", "access_token", "secret", "uri", "device", "invitation_code", "second_code", "password"}
+NAMED = {
+    *("token", "access_token", "secret", "uri", "device", "password", "new_password"),
+    *("invitation_code", "second_code", "recovery_codes", "transfer_code"),
+}
 """Fields whose values are replaced by words, since a secret is in no document."""
 
 

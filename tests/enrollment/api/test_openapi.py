@@ -12,10 +12,12 @@ from typing import Any, TypeAlias
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from enrollment.app import create_app
+from enrollment.problems import MEDIA_TYPE
 from people import settings_for
 
 Schema: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # a document of any depth
@@ -80,6 +82,12 @@ def test_every_example_is_what_its_schema_says(document: Schema) -> None:
             for error in OAS31Validator(schema).iter_errors(media.get("example"))
         ]
     assert wrong == []
+
+
+def test_the_example_of_a_problem_is_what_the_service_answers(app: FastAPI, document: Schema) -> None:
+    answer = TestClient(app).get("/v1/nothing-here").json()  # without its lifespan, so without a database
+    shown = next(operations(document))[1]["responses"]["default"]["content"][MEDIA_TYPE]["example"]
+    assert {**shown, "request_id": ""} == {**answer, "request_id": ""}
 
 
 def test_what_a_caller_may_leave_out_is_not_said_to_be_null(document: Schema) -> None:
