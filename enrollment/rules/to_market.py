@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from enrollment.cycles.models import Cycle
 from enrollment.rules.guarantee import GuaranteeClass, guarantee_classes
 from enrollment.rules.model import (
     NEIGHBORHOOD,
@@ -20,8 +21,12 @@ from enrollment.rules.model import (
 from enrollment.stored_values import fields_of
 from lottery.market.canonical import Json
 from lottery.market.json_reader import Reader
-from lottery.market.rules import OPEN, Program
+from lottery.market.model import Late, Policy, Twins
+from lottery.market.rules import OPEN, Program, TieBreak
 from lottery.market.rules_reader import read_program
+
+BODY = "/rules"
+"""The pointer to the rules in a request body."""
 
 OWN_ZONE: Mapping[str, Json] = {"own_zone": True}
 """The condition of the school's own zones for the program's grade. A market has their ids instead."""
@@ -45,10 +50,11 @@ class ProgramContext:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A part in market form. `sources` has the pointer into the rules for paths inside the part."""
+    """A part in market form."""
 
     document: Json
     sources: Mapping[str, str]
+    """The pointer into the rules for paths inside the part; empty for what a guarantee adds."""
 
 
 def program_document(rules: RulesInput, context: ProgramContext) -> dict[str, Json]:
@@ -90,6 +96,16 @@ def write_program(rules: RulesInput, context: ProgramContext) -> Written:
     sources |= {".seats": "/seats/match", ".priorities": "/classes", ".reserves": "/reserves"}
     sources |= {".tie_break": "/tie_break", ".backfill": "/backfill"}
     return Written(document, sources | _below(".priorities", classes) | _below(".reserves", reserves))
+
+
+def policy_of(cycle: Cycle) -> Policy:
+    """Return a cycle's policy in market form."""
+    return Policy(
+        tie_break=TieBreak(cycle.tie_break),
+        late=Late(cycle.late),
+        grade_order=tuple(cycle.sibling_order or reversed(cycle.grades)),
+        twins=Twins(cycle.twins),
+    )
 
 
 def read_back(document: Mapping[str, Json]) -> Program:
@@ -186,12 +202,8 @@ def _group_classes(
 
 def _guarantee_class(made: GuaranteeClass, pointer: str) -> Written:
     document: Json = {"name": made.name, "when": made.when}
-    if made.place is None:
-        return Written(document, {"": RULE})
-    at = f"{pointer}/{made.place}"
-    if made.narrowed:
-        return Written(document, {"": at, ".when.all[0]": RULE, ".when.all[1]": f"{at}/when"})
-    return Written(document, {"": at, ".when": f"{at}/when"})
+    at = "" if made.place is None else f"{pointer}/{made.place}"
+    return Written(document, {"": at, ".when": "" if made.narrowed else f"{at}/when"} if at else {"": ""})
 
 
 def _reserves(rules: RulesInput, in_zone: dict[str, Json]) -> Iterator[Written]:
@@ -208,7 +220,7 @@ def _reserve(rules: RulesInput, reserve: ReserveInput, in_zone: dict[str, Json],
     if isinstance(rules.neighborhood, NeighborhoodGuarantee):
         # Whoever meets a reserve's condition comes before everybody else there, whatever their class.
         when = {"any": [in_zone, when]}
-        sources |= {".when.any[0]": RULE, ".when.any[1]": f"{pointer}/when"}
+        sources |= {".when.any[0]": "", ".when.any[1]": f"{pointer}/when"}
     size: dict[str, Json] = {"percent": reserve.percent} if reserve.seats is None else {"seats": reserve.seats}
     document: dict[str, Json] = {"name": reserve.name, **size, "when": when, "overflow": reserve.overflow}
     if reserve.classes is not None:
