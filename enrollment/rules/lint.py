@@ -26,7 +26,6 @@ from lottery.market.canonical import Json
 from lottery.market.model import Kind, Market, Round
 from lottery.market.rules import BackfillRule, Order, VacatedReserves
 
-
 LEVELS: Sequence[Origin] = ("default", "operator", "school", "program")
 
 
