@@ -26,6 +26,7 @@ from enrollment.exchange.rosters import Reference, read_csv_roster
 from enrollment.field_types import Id
 from enrollment.problems import Problem, sentence
 from enrollment.settings import Settings
+from enrollment.time_zones import day_in
 
 CSV = "text/csv"
 ZIPS = ("application/zip", "application/x-zip-compressed")
@@ -108,5 +109,5 @@ def _reference(session: Session, cycle_now: CycleNow, settings: Settings) -> Ref
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
         digest=lambda sis_id: sis_digest(settings, cycle_now.cycle, sis_id),
-        today=cycle_now.now.date(),
+        today=day_in(cycle_now.cycle.time_zone, cycle_now.now),
     )

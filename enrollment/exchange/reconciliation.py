@@ -38,6 +38,7 @@ from enrollment.exchange.reconciliation_report import (
 )
 from enrollment.exchange.rosters import Enrolled, Roster
 from enrollment.seats.models import LIVE, Offer
+from enrollment.time_zones import day_in
 
 Row = TypeVar("Row")
 
@@ -120,7 +121,7 @@ class _Reconciliation:
 
     def __init__(self, session: Session, cycle: Cycle, grades: Collection[str] | None) -> None:
         self._session, self._cycle, self._grades = session, cycle, grades
-        self._opened = cycle.opens_at.date()
+        self._opened = day_in(cycle.time_zone, cycle.opens_at)
         self._taking_part = _grades_by_school(session, cycle)
         self._schools_of: dict[bytes, list[str]] = {}
         self._outcomes = Counter[Outcome]()

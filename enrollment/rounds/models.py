@@ -190,6 +190,8 @@ class RoundCalendar(Table):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     every: Mapped[str]
+    first_at: Mapped[datetime]
+    """The time of the first round. Later rounds have the same time of day in the cycle's time zone."""
     next_at: Mapped[datetime]
     dice_in_minutes: Mapped[int]
     """The minutes from the freeze to the public roll of the dice, for rounds that need dice."""

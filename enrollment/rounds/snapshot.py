@@ -21,6 +21,7 @@ from enrollment.rules.in_force import InForce, rules_in_force
 from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.to_market import read_back
 from enrollment.seats.models import Offer
+from enrollment.time_zones import day_in
 from lottery.market.model import Applicant as MarketApplicant
 from lottery.market.model import Kind, Late, Market, Policy, Twins
 from lottery.market.model import Round as MarketRound
@@ -57,14 +58,15 @@ def take_snapshot(
         session: a transaction that sees one state: it locks the cycle, or is a repeatable read.
         cycle: the cycle.
         round_: the round.
-        now: the time. A backfill rule may depend on the day.
+        now: the time. A backfill rule may depend on the day in the cycle's time zone.
         only_seat: the only seat that the round fills.
     """
     rules = rules_in_force(session, cycle.id)
     programs = {in_force.program: read_back(in_force.market) for in_force in rules}
     earlier = read_earlier_rounds(session, cycle.id, programs)
     found = read_applicants(session, cycle, round_, programs, earlier)
-    settled = _settle_programs(programs, rules, round_, found.applicants, on=now.date(), only_seat=only_seat)
+    day = day_in(cycle.time_zone, now)
+    settled = _settle_programs(programs, rules, round_, found.applicants, on=day, only_seat=only_seat)
     return Snapshot(
         market=Market(
             round_,

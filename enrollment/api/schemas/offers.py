@@ -27,6 +27,9 @@ class OfferOut(Wire):
     round: str | None
     made_at: datetime
     answer_by: Annotated[datetime, Field(description="The deadline to answer, by the service's clock.")]
+    time_zone: Annotated[
+        str, Field(description="The zone in which families read times and days.", examples=["America/New_York"])
+    ]
     status: Annotated[
         OfferStatus, Field(description="`replaced`: the child got another seat, usually a higher choice.")
     ]
