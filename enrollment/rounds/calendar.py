@@ -226,7 +226,9 @@ def _begin(session: Session, calendar_id: uuid.UUID) -> None:
     session.refresh(calendar)
     if calendar.stopped_at is not None or calendar.approved_by is None or now < calendar.next_at:
         return
-    calendar.last_at, calendar.next_at = now, _next_time(calendar, now, cycle_now.cycle.time_zone)
+    zone = cycle_now.cycle.time_zone
+    calendar.last_at = now
+    calendar.next_at = next_time(calendar.first_at, EVERY[calendar.every], after=now, zone=zone)
     if until is not None and now >= until:
         calendar.stopped_at, calendar.last_told = now, "window-over"
         return
@@ -249,16 +251,16 @@ def _freeze_new(session: Session, calendar: RoundCalendar) -> str:
     return round_.id
 
 
-def _next_time(calendar: RoundCalendar, now: datetime, zone: str) -> datetime:
-    """Return the calendar's next time in the future. Missed rounds are not made up for.
+def next_time(first_at: datetime, every: timedelta, *, after: datetime, zone: str) -> datetime:
+    """Return the next time of a calendar after a time. Missed rounds are not made up for.
 
     A round has the same time of day all year. A time that the clocks skip in spring is an hour later that day. A time
     that comes twice in fall is the first of the two.
     """
-    first = calendar.first_at.astimezone(ZoneInfo(zone))
-    day, later = first.date(), calendar.first_at
-    while later <= now:
-        day += EVERY[calendar.every]
+    first = first_at.astimezone(ZoneInfo(zone))
+    day, later = first.date(), first_at
+    while later <= after:
+        day += every
         later = datetime.combine(day, first.time().replace(fold=0), tzinfo=first.tzinfo).astimezone(UTC)
     return later
 
