@@ -12,10 +12,9 @@ from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.rounds.market_applicants import children_waiting
 from enrollment.rounds.seeds import seeds_for_market
-from enrollment.rounds.snapshot import policy_of
 from enrollment.rules.in_force import InForce, rules_in_force
 from enrollment.rules.levels import read_stored_rules
-from enrollment.rules.to_market import read_back
+from enrollment.rules.to_market import policy_of, read_back
 from enrollment.seats.models import LIVE, Offer
 from enrollment.waitlists.model import ListKey, Waiting
 from lottery.market.model import Kind, Market
