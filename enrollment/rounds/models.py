@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, func
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -87,6 +87,8 @@ class FrozenRow(Table):
     drawn_in: Mapped[str]
     salt: Mapped[bytes] = mapped_column(LargeBinary)
     line: Mapped[str] = mapped_column(Text)
+    submitted: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """The ranking as submitted, if it has programs that are not in the market. None: the line has the whole ranking."""
 
 
 class FrozenProgram(Table):

@@ -47,6 +47,8 @@ class Snapshot:
     """Each program as the round has it, by id."""
     mismatched: Sequence[str]
     """Tags on which the tables and the log disagree. A freeze refuses them."""
+    submitted: Mapping[str, Sequence[str]]
+    """The rankings as submitted, by tag, where they have programs that are not in the market."""
 
 
 def take_snapshot(
@@ -69,7 +71,7 @@ def take_snapshot(
     settled = _settle_programs(programs, rules, round_, found.applicants, on=day, only_seat=only_seat)
     return Snapshot(
         market=Market(
-            round_,
+            earlier.before(round_),
             policy_of(cycle),
             tuple(settled[in_force.program].program for in_force in rules),
             tuple(found.applicants),
@@ -78,6 +80,7 @@ def take_snapshot(
         rules=rules,
         settled=settled,
         mismatched=sorted([*found.mismatched, *_tags_on_one_side(session, cycle.id)]),
+        submitted=found.submitted,
     )
 
 
