@@ -15,7 +15,7 @@ from enrollment.database import clock, copy_rows, transaction
 from enrollment.failures import Breakage
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, sentence
-from enrollment.rounds.audit_files import manifest
+from enrollment.rounds.audit_files import OUTCOME, manifest
 from enrollment.rounds.frozen_market import frozen_market, submitted_rankings
 from enrollment.rounds.gates import Matched, check_gates
 from enrollment.rounds.locks import lock_round, read_round, refuse_other_state
@@ -148,7 +148,7 @@ def store(session: Session, matched: Matched, findings: Findings) -> None:
     session.add_all(_cutoffs(round_, outcome))
     now = clock(session)
     round_.outcome = findings.compressed
-    round_.outcome_digest = f"sha256:{files['outcome.json']}"
+    round_.outcome_digest = str(files[OUTCOME])
     round_.report, round_.gates = findings.report, findings.gates
     round_.matched_at, round_.state = now, "matched"
     round_.result_leaf = append(

@@ -51,6 +51,9 @@ class Round(Table):
     head: Mapped[str | None] = mapped_column(Text, deferred=True)
     """The market's first canonical line: everything except the applicants."""
     market_digest: Mapped[str | None]
+    """The digest of the market's canonical form, as the outcome has it."""
+    market_file_digest: Mapped[str | None]
+    """The digest of the market file that auditors download. None: the round was frozen before it was kept."""
     snapshot_root: Mapped[bytes | None] = mapped_column(LargeBinary)
     freeze_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
     dice: Mapped[str | None]
@@ -59,6 +62,8 @@ class Round(Table):
     matched_at: Mapped[datetime | None]
     outcome: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The outcome file's bytes, compressed (zlib)."""
+    public_numbers: Mapped[Document | None] = mapped_column(deferred=True)
+    """What the public sees of the round's numbers, decided once when the round is published."""
     outcome_digest: Mapped[str | None]
     report: Mapped[Document | None] = mapped_column(deferred=True)
     gates: Mapped[Documents | None]
