@@ -9,7 +9,7 @@ to the cycle would wait for it, and the waiting transaction may hold a lock that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from sqlalchemy import Select, func, select
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, defer
 from enrollment.cycles.models import Cycle
 from enrollment.dates import ZonedTime
 from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.time_zones import day_in
 
 
 class Phase(StrEnum):
@@ -91,6 +92,11 @@ class CycleNow:
     def has_opened(self) -> bool:
         """Tell whether the cycle has opened. From then on a change of rules needs approval."""
         return self.now >= self.cycle.opens_at
+
+    @property
+    def today(self) -> date:
+        """Return the calendar day in the cycle's time zone."""
+        return day_in(self.cycle.time_zone, self.now)
 
 
 @dataclass(frozen=True, slots=True)

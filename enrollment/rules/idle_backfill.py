@@ -55,7 +55,7 @@ def _last_date(rule: BackfillInput, grade: str, *, today: date, main_round_over:
     if last is None:
         return
     pointer = f"{AT}/last_date_by_grade/{grade}" if grade in rule.last_date_by_grade else f"{AT}/last_date"
-    values = {"date": last.isoformat(), "over": main_round_over.isoformat()}
+    values = {"date": last, "over": main_round_over}
     if last < today:
         detail = sentence("The last date, {date}, has passed, so no seat is filled. Set a later date.")
         yield RulesFinding("last-date-past", Weight.CANNOT, pointer, detail, values)
