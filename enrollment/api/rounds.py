@@ -219,7 +219,7 @@ def show_round(round_: Round) -> RoundOut:
         void_reason=round_.void_reason if round_.voided_at else None,
         log_size=round_.log_size,
         snapshot_root=_hex(round_.snapshot_root),
-        market_digest=round_.market_digest,
+        market_digest=round_.market_file_digest or round_.market_digest,
         freeze=_hex(round_.freeze_leaf),
         dice=round_.dice,
         seed=_hex(round_.seed),

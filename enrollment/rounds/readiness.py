@@ -17,8 +17,8 @@ from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
+from enrollment.rules.guarantee import guaranteed
 from enrollment.rules.in_force import InForce
-from enrollment.rules.model import NEIGHBORHOOD
 from enrollment.rules.models import RulesVersion
 from enrollment.rules.sentences import WHY_NOT
 from enrollment.seats.acceptance import overflowing
@@ -208,7 +208,7 @@ def _guarantee(market: Market, program: Program, rules: InForce) -> Iterator[Not
     rule = rules.rules.get("neighborhood")
     if not isinstance(rule, dict) or rule["rule"] != "guarantee":
         return
-    neighborhood = next(priority.when for priority in program.priorities if priority.name == NEIGHBORHOOD)
+    neighborhood = guaranteed(program)
     number = sum(
         program.id in applicant.ranking and neighborhood.holds(applicant, program.school, ())
         for applicant in market.applicants

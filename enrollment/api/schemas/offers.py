@@ -21,7 +21,7 @@ class OfferOut(Wire):
     program_name: str
     group: str
     choice: Annotated[
-        int | None, Field(description="The position of the program in the ranking. Null: the program is not ranked.")
+        int | None, Field(description="The program's number in the ranking as submitted. Null: it is not ranked.")
     ]
     source: OfferSource
     round: str | None
