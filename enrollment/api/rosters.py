@@ -111,5 +111,5 @@ def _reference(session: Session, cycle_now: CycleNow, settings: Settings) -> Ref
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
         digest=lambda sis_id: sis_digest(settings, cycle_now.cycle, sis_id),
         opened=day_in(cycle_now.cycle.time_zone, cycle_now.cycle.opens_at),
-        today=day_in(cycle_now.cycle.time_zone, cycle_now.now),
+        today=cycle_now.today,
     )
