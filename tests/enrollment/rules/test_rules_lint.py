@@ -90,6 +90,10 @@ def test_an_operators_findings_name_the_programs_and_parts_of_other_levels_the_w
         ("/rules/classes/1", "class-unreachable", "cannot", ["adams-kg"]),
         ("/rules/backfill/never", "backfill-never", "cannot", ["adams-kg", "lincoln-kg"]),
     ]
+    of_school = lint(school, SCHOOL, {"classes": [EVERYONE]}).json()["findings"]
+    assert [(one["pointer"], one["code"], one["programs"]) for one in of_school] == [
+        ("/rules/classes/0", "class-for-all", ["lincoln-kg"])
+    ]
     inherited = lint(school, PROGRAM, {"seats": {"match": 5}}).json()["findings"]
     assert shown(inherited) == {("/rules", "class-unreachable"), ("/rules", "class-for-all")}
 
