@@ -43,6 +43,8 @@ class Problem(Exception):
     """
 
     status: ClassVar[int] = 400
+    oauth_error: ClassVar[str] = ""
+    """The error code of RFC 6749, section 5.2; empty unless the problem answers a request for an access token."""
     title: ClassVar[str] = sentence("Request failed")
     detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
@@ -95,6 +97,25 @@ class Unauthenticated(Problem):
 
     def __init__(self, **values: str | int) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
+
+
+class InvalidToken(Unauthenticated):
+    """The request has an access token that is malformed, unknown, expired or revoked (RFC 6750, section 3.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"WWW-Authenticate": bearer_challenge("invalid_token", self.detail)}
+
+    @classmethod
+    def code(cls) -> str:
+        """Return the code of every 401, which callers already know."""
+        return Unauthenticated.code()
+
+
+def bearer_challenge(error: str, description: str, **more: str) -> str:
+    """Return the challenge of a refused access token (RFC 6750, section 3)."""
+    fields = {"error": error, "error_description": description, **more}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
 
 
 class Forbidden(Problem):

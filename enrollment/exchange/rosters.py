@@ -5,7 +5,6 @@ the text in a wrong column may be a name.
 """
 
 import csv
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from io import BufferedIOBase, BytesIO
 from typing import Final, Literal, NoReturn, TypeAlias
 
 from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
+from enrollment.plain_text import flaw_of, in_nfc
 from enrollment.problems import Fault, Problem, sentence
 
 Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
@@ -145,7 +144,7 @@ class RosterBuilder:
 
     def child_of(self, place: Sequence[str | int], sis_id: str) -> bytes | None:
         """Return the digest of a SIS id, or None after adding a fault."""
-        plain = unicodedata.normalize("NFC", sis_id.strip())
+        plain = in_nfc(sis_id.strip())
         flaw = flaw_of(plain)
         if flaw is not None and flaw.kind == "blank-text":
             self._faults.add(place, "no-sis-id", sentence("is empty; add the child's SIS id, or remove the row"))

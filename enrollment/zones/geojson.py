@@ -12,7 +12,7 @@ import msgspec
 
 from enrollment.json_depth import refuse_deep
 from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
+from enrollment.plain_text import flaw_of, in_nfc
 from enrollment.problems import Fault, Problem, sentence
 from enrollment.zones.areas import ZoneShape
 from enrollment.zones.geometry import GeometryReader
@@ -174,10 +174,11 @@ class _FileReader:
         if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
             self.refuse(at, "no-text", sentence("must be text of 1 to {most} characters"), most=MAX_TEXT)
             return None
-        flaw = flaw_of(value)
+        text = in_nfc(value)
+        flaw = flaw_of(text)
         if flaw is not None:
             self.refuse(at, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
-        return value
+        return text
 
     def _grades_of(self, at: str, value: Json) -> tuple[str, ...] | None:
         if value is None:
