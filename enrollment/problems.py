@@ -5,7 +5,7 @@ A problem class stands beside the verb that refuses. Its sentences are written i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,6 +20,11 @@ CATALOGUE = "/docs/problems#"
 def sentence(text: str) -> str:
     """Mark a sentence for translation, and return it unchanged."""
     return text
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence that lists what is allowed; a dash if nothing is."""
+    return ", ".join(names) or "–"
 
 
 @dataclass(frozen=True, slots=True)

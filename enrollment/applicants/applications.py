@@ -18,7 +18,7 @@ from enrollment.applicants.sis_ids import sis_digest
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import School
 from enrollment.preconditions import VersionMissing
-from enrollment.problems import Conflict, Fault, NotFound, sentence
+from enrollment.problems import Conflict, Fault, NotFound, listed, sentence
 from enrollment.settings import Settings
 from enrollment.zones.points import zones_at
 
@@ -187,7 +187,8 @@ def put_applicant(
 
 def _refuse_grade(cycle: Cycle, former: Applicant | None, grade: str) -> None:
     if grade not in cycle.grades:
-        fault = Fault("/grade", "unknown-grade", sentence("is not a grade of this cycle"))
+        detail = sentence("must be a grade of this cycle: {allowed}")
+        fault = Fault("/grade", "unknown-grade", detail, {"allowed": listed(cycle.grades)})
         raise GradeNotOffered(faults=[fault], grade=grade, cycle=cycle.id)
     if former and former.ranking_version is not None and former.grade != grade:
         raise GradeHeldByRanking

@@ -38,8 +38,8 @@ GRADE_CODES: Final = frozenset(
 
 
 UNKNOWN_SCHOOL: Final = sentence(
-    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id or "
-    "12-digit NCES id, or ask an administrator to add the school"
+    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id, "
+    "or its 12-digit NCES id if no other school has it, or ask an administrator to add the school"
 )
 
 

@@ -14,7 +14,7 @@ from enrollment.directory.models import Offering, Participation, ParticipationVe
 from enrollment.directory.offerings import lock_programs
 from enrollment.participation.changed_grades import changed_grades, undecided_faults
 from enrollment.participation.inputs import GradeInput, ParticipationIn
-from enrollment.problems import Conflict, Fault, sentence
+from enrollment.problems import Conflict, Fault, listed, sentence
 from enrollment.rules.in_force import (
     Act,
     RulesCannotWork,
@@ -158,7 +158,8 @@ def _grade_faults(
     faults = []
     at, values = f"/grades/{place}/grade", {"grade": grade.grade}
     if grade.grade not in offered:
-        faults.append(Fault(at, "unknown-grade", sentence("this cycle does not have grade {grade}"), values))
+        detail = sentence("names {grade}, but the grades of this cycle are: {allowed}")
+        faults.append(Fault(at, "unknown-grade", detail, {**values, "allowed": listed(offered)}))
     elif grade.grade not in {program.grade for program in programs}:
         faults.append(Fault(at, "no-program", sentence("the school has no program at grade {grade}"), values))
     if repeated:

@@ -13,7 +13,7 @@ import msgspec
 from enrollment.json_depth import refuse_deep
 from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.plain_text import flaw_of, in_nfc
-from enrollment.problems import Fault, Problem, sentence
+from enrollment.problems import Fault, Problem, listed, sentence
 from enrollment.zones.areas import ZoneShape
 from enrollment.zones.geometry import GeometryReader
 from lottery.market.canonical import Json
@@ -189,7 +189,8 @@ class _FileReader:
             return None
         for place, grade in enumerate(value):
             if grade not in self._grades:
-                self.refuse(f"{at}/{place}", "unknown-grade", sentence("is not a grade of this cycle"))
+                detail = sentence("must be a grade of this cycle: {allowed}")
+                self.refuse(f"{at}/{place}", "unknown-grade", detail, allowed=listed(self._grades))
         return tuple(dict.fromkeys(grade for grade in value if isinstance(grade, str)))
 
     def refuse_repeated_zones(self, shapes: Sequence[tuple[int, ZoneShape]]) -> None:
