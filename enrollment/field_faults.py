@@ -59,6 +59,7 @@ SAYS: Mapping[str, str] = {
     "phone": sentence("must be a phone number of {least} to {most} digits"),
     "one_size": sentence("must have exactly one of seats and percent"),
     "one_household": sentence("must have household or household_code, not both"),
+    "time_zone": sentence("must be the IANA name of a time zone, with its area and place, such as America/New_York"),
     "no_status": sentence("must have status, or a status in each of its grades"),
     "role": sentence(
         "must name an operator for the operator role, a school for the school role, and neither for other roles"

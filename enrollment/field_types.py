@@ -151,7 +151,9 @@ def _parameter(form: re.Pattern[str], kind: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+MAX_ID = 64
+
+Id = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._:-]{{1,{MAX_ID}}}$")]
 """An id, for example of a cycle, a school or a program."""
 
 BlankIsNone = BeforeValidator(_blank_as_none)

@@ -22,7 +22,7 @@ from enrollment.api.schemas.applicants import (
 from enrollment.api.schemas.children import show_child
 from enrollment.api.schemas.claims import show_claim
 from enrollment.applicants import applications, transfers
-from enrollment.applicants.ages import unlikely_age
+from enrollment.applicants.ages import school_year_of, unlikely_age
 from enrollment.applicants.claims import claims_of
 from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.inputs import ApplicantIn
@@ -203,8 +203,8 @@ def _show_summary(applicant: Applicant, tag: bytes) -> ApplicantSummaryOut:
 def _show_warnings(
     session: Session, request: Request, applicant: Applicant, person: Person
 ) -> list[ApplicantWarningOut]:
-    deadline = session.get_one(Cycle, applicant.cycle_id).deadline
-    fault = unlikely_age(person.birth_date, applicant.grade, deadline)
+    cycle = session.get_one(Cycle, applicant.cycle_id)
+    fault = unlikely_age(person.birth_date, applicant.grade, school_year_of(cycle.deadline, cycle.time_zone))
     say = in_language(reader_language(request))
     faults = [] if fault is None else [fault]
     return [

@@ -1,12 +1,13 @@
 """Ages by grade: an impossible birth date is refused, an unlikely one gets a warning.
 
 A child's age is counted on 1 September of the school year that the cycle is for: the first September after the month in
-which the cycle's deadline is.
+which the cycle's deadline is, in the cycle's time zone.
 """
 
 from datetime import date, datetime
 
 from enrollment.problems import Conflict, Fault, sentence
+from enrollment.time_zones import day_in
 
 USUAL_AGES = {
     "PK3": 3,
@@ -25,6 +26,8 @@ USUAL_YOUNGER, USUAL_OLDER = 1, 2
 """Years below and above the usual age that are no surprise: a late birthday, a repeated grade."""
 MAX_AGE = 22
 """The age until which a state may offer school."""
+MIN_YEAR, MAX_YEAR = 1900, 2300
+"""School years beyond every cycle."""
 
 
 class BirthDateImpossible(Conflict):
@@ -34,7 +37,7 @@ class BirthDateImpossible(Conflict):
     detail = sentence("Nothing was stored. Correct the birth date or the grade, then send the application again.")
 
 
-def refuse_impossible_age(birth_date: date, grade: str, deadline: datetime) -> None:
+def refuse_impossible_age(birth_date: date, grade: str, begins: date) -> None:
     """Refuse a birth date with which no child can be in a grade.
 
     Raises:
@@ -43,23 +46,22 @@ def refuse_impossible_age(birth_date: date, grade: str, deadline: datetime) -> N
     usual = USUAL_AGES.get(grade)
     youngest = 0 if usual is None else usual - YOUNGER
     oldest = MAX_AGE if usual is None else min(usual + OLDER, MAX_AGE)
-    fault = _fault(birth_date, grade, deadline, youngest=youngest, oldest=oldest, code="birth-date-impossible")
+    fault = _fault(birth_date, grade, begins, youngest=youngest, oldest=oldest, code="birth-date-impossible")
     if fault is not None:
         raise BirthDateImpossible(faults=[fault])
 
 
-def unlikely_age(birth_date: date, grade: str, deadline: datetime) -> Fault | None:
+def unlikely_age(birth_date: date, grade: str, begins: date) -> Fault | None:
     """Return a warning about a birth date that is possible but unlikely for a grade, or None."""
     usual = USUAL_AGES.get(grade)
     if usual is None:
         return None
     youngest, oldest = usual - USUAL_YOUNGER, usual + USUAL_OLDER
-    return _fault(birth_date, grade, deadline, youngest=youngest, oldest=oldest, code="birth-date-unlikely")
+    return _fault(birth_date, grade, begins, youngest=youngest, oldest=oldest, code="birth-date-unlikely")
 
 
-def _fault(birth_date: date, grade: str, deadline: datetime, *, youngest: int, oldest: int, code: str) -> Fault | None:
+def _fault(birth_date: date, grade: str, begins: date, *, youngest: int, oldest: int, code: str) -> Fault | None:
     """Return a fault if a child is younger or older than a range of ages on the first day that counts."""
-    begins = _school_year_begins(deadline)
     first, last = begins.replace(year=begins.year - oldest - 1, day=2), begins.replace(year=begins.year - youngest)
     if first <= birth_date <= last:
         return None
@@ -70,6 +72,11 @@ def _fault(birth_date: date, grade: str, deadline: datetime, *, youngest: int, o
     return Fault("/child/birth_date", code, detail, values)
 
 
-def _school_year_begins(deadline: datetime) -> date:
-    year = deadline.year if deadline.month < 9 else deadline.year + 1  # noqa: PLR2004 - September
-    return date(year, 9, 1)
+def school_year_of(deadline: datetime, zone: str) -> date:
+    """Return the first day that counts for the school year of a cycle, from its deadline and its time zone."""
+    try:
+        day = day_in(zone, deadline)
+    except (OverflowError, ValueError):
+        day = deadline.date()  # a stored time may be the first or the last of all times
+    year = day.year if day.month < 9 else day.year + 1  # noqa: PLR2004 - September
+    return date(min(max(year, MIN_YEAR), MAX_YEAR), 9, 1)

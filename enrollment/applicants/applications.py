@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
-from enrollment.applicants.ages import refuse_impossible_age
+from enrollment.applicants.ages import refuse_impossible_age, school_year_of
 from enrollment.applicants.children import SameChildTwice, child_of_application
 from enrollment.applicants.family_locks import ApplicationKeys
 from enrollment.applicants.inputs import OUTSIDE, ApplicantIn
@@ -159,7 +159,7 @@ def put_applicant(
         VersionMissing: if another request of the partner created the application a moment ago.
     """
     _refuse_grade(cycle, former, body.grade)
-    refuse_impossible_age(body.child.birth_date, body.grade, cycle.deadline)
+    refuse_impossible_age(body.child.birth_date, body.grade, school_year_of(cycle.deadline, cycle.time_zone))
     _refuse_unknown_school(session, former, body.attends)
     zones = _find_zones(session, cycle, body)
     household = _find_household(session, partner, cycle, body)
