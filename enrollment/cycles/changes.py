@@ -87,6 +87,9 @@ def change_cycle(
         CycleContradictsItself: if the calendar is out of order, or two lists contradict each other.
         CycleFixed: listing every change that is no longer allowed.
     """
+    columns = _columns(body)
+    if all(getattr(cycle_now.cycle, name) == value for name, value in columns.items()):
+        return
     _refuse_contradictions(body)
     faults = [
         *_fixed_settings(cycle_now, body),
@@ -96,7 +99,7 @@ def change_cycle(
     if faults:
         raise CycleFixed(faults=faults)
     cycle, old_deadline = cycle_now.cycle, cycle_now.cycle.deadline
-    for name, value in _columns(body).items():
+    for name, value in columns.items():
         setattr(cycle, name, value)
     cycle.version += 1
     session.flush()
