@@ -12,7 +12,7 @@ from enrollment.problems import Fault, sentence
 from enrollment.zones.areas import MAX_LATITUDE, MAX_LONGITUDE
 from lottery.market.canonical import Json
 
-MAX_POSITIONS = 2_000_000
+MAX_POSITIONS = 5_000_000
 MIN_RING_POSITIONS = 4
 MAX_NUMBER = 1e300
 

@@ -29,7 +29,7 @@ SMALL = 1 << 13
 """The largest file, in bytes, that the web process checks itself. The worst file of this size takes a tenth of a
 second. Two areas in a file of 64 KiB can cross so often that their comparison takes seconds and 600 MiB."""
 
-MEMORY = 1 << 30
+MEMORY = 512 << 20
 """The most memory for a check, in bytes."""
 
 NICE = 5
