@@ -55,6 +55,7 @@ class _RowReader:
         if school is None or child is None or grade is None or len(self._faults.of_rows) > faults_before:
             self.builder.left_out["unreadable"] += 1
         else:
+            since = self.builder.possible_day(since, file=CSV_FILE, line=line, field=SINCE, grade=grade)
             self.builder.add(Enrolled(CSV_FILE, line, child, school, grade, since))
 
     def _school(self, line: int, name: str) -> str | None:

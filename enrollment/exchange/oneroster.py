@@ -179,7 +179,7 @@ class _Package:
         until = self._builder.day_of([file, line, "endDate"], row.get("endDate", ""))
         if not person.active:
             self._builder.left_out["not_active"] += 1
-        elif until is not None and until < self._reference.today:
+        elif self._has_ended(file, line, until, person.grades):
             self._builder.left_out["ended"] += 1
         elif org.type != SCHOOL:
             self._builder.left_out["not_a_school"] += 1
@@ -187,6 +187,12 @@ class _Package:
             self._note_org(org_id, place, "not-a-school", detail, type=org.type)
         else:
             self._enroll(file, line, person, id_, (org_id, org), since)
+
+    def _has_ended(self, file: str, line: int, until: date | None, grade: str) -> bool:
+        """Say whether a role has ended. A role counts on its last day, in the cycle's time zone."""
+        if until is None or until >= self._reference.today:
+            return False
+        return self._builder.possible_day(until, file=file, line=line, field="endDate", grade=grade) is not None
 
     def _enroll(
         self, file: str, line: int, person: _Person, id_: str, at: tuple[str, _Org], since: date | None
@@ -198,6 +204,7 @@ class _Package:
         if child is None or grade is None or org.school is None:
             self._builder.left_out["unreadable"] += 1
         else:
+            since = self._builder.possible_day(since, file=file, line=line, field="beginDate", grade=grade)
             self._builder.add(Enrolled(file, line, child, org.school, grade, since))
 
     def _note_org(self, org_id: str, place: tuple[str, int, str], code: str, detail: str, **values: str | int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, NoReturn, TypeAlias
 
+from enrollment.exchange.roster_days import DayNotUsed, day_from, why_impossible
 from enrollment.fault_list import FaultList
 from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.plain_text import flaw_of
@@ -119,7 +120,10 @@ class Reference:
     """The city's own grades, in any cycle."""
     digest: Callable[[str], bytes]
     """Returns the digest of a SIS id."""
+    opened: date
+    """The day on which the cycle opened, in its time zone."""
     today: date
+    """Today in the cycle's time zone."""
     digits: int | None = None
     """Ids of digits alone are read with this many digits, with zeros in front; None: as the roster has them."""
 
@@ -135,7 +139,7 @@ class Enrolled:
     school: str
     grade: str
     since: date | None
-    """The first day at the school; None: the row gives no day."""
+    """The first day at the school; None: the row gives no day, or no possible day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class Roster:
     enrolled: Sequence[Enrolled]
     left_out: Mapping[str, int]
     """Rows that enroll no child, counted by reason."""
+    days_not_used: Sequence[DayNotUsed]
     faults: Faults
     """The faults of rows that cannot be read, and notes."""
     spellings: Mapping[bytes, Mapping[int, bytes]]
@@ -157,6 +162,7 @@ class RosterBuilder:
 
     def __init__(self, reference: Reference, faults: Faults) -> None:
         self.left_out = Counter[str]()
+        self.days_not_used: list[DayNotUsed] = []
         self._reference, self._faults = reference, faults
         self._enrolled: dict[tuple[bytes, str], Enrolled] = {}
         self._spellings: dict[bytes, Mapping[int, bytes]] = {}
@@ -204,10 +210,23 @@ class RosterBuilder:
     def day_of(self, place: Sequence[str | int], day: str) -> date | None:
         """Return a day, or None if the field is empty, or None after adding a fault."""
         try:
-            return date.fromisoformat(day.strip()) if day.strip() else None
+            return day_from(day.strip()) if day.strip() else None
         except ValueError:
             self._faults.leave_out(place, "not-a-date", sentence("must be a date such as 2027-01-31, or empty"))
             return None
+
+    def possible_day(self, day: date | None, *, file: str, line: int, field: str, grade: str) -> date | None:
+        """Return a day of the school years in which a child of the grade can be at school.
+
+        Some systems write 1900-01-01 or 0001-01-01 for an empty field. Such a day proves nothing: the report lists it.
+        """
+        if day is None:
+            return None
+        reason = why_impossible(day, grade, opened=self._reference.opened)
+        if reason is None:
+            return day
+        self.days_not_used.append(DayNotUsed(file, line, field, reason))
+        return None
 
     def add(self, row: Enrolled) -> None:
         """Enroll a child at a school, unless an earlier row did. Two grades at one school are a fault."""
@@ -234,7 +253,14 @@ class RosterBuilder:
             self._faults.add([], "nobody", detail)
         if not self._enrolled or self._faults.of_file:
             self._faults.refuse_all()
-        return Roster(format_, tuple(self._enrolled.values()), dict(self.left_out), self._faults, self._spellings)
+        return Roster(
+            format_,
+            tuple(self._enrolled.values()),
+            dict(self.left_out),
+            tuple(self.days_not_used),
+            self._faults,
+            self._spellings,
+        )
 
 
 def _without_text_marker(sis_id: str) -> str:

@@ -139,7 +139,7 @@ def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, J
     outcome = match_market(market, seed=seed, seeds=seeds, engine=Engine.FAST)
     complaints = verify(market, outcome, seeds=seeds)
     return {
-        **report_document(report(market, outcome, seeds=seeds)),
+        **report_document(report(market, outcome, seeds=seeds, submitted=snapshot.submitted)),
         "excluded": len(snapshot.excluded),
         "complaints": [str(complaint) for complaint in complaints[:10]],
     }
