@@ -205,7 +205,7 @@ def test_a_last_date_before_the_end_of_the_main_round_is_found() -> None:
 
 def test_each_check_of_the_lottery_has_a_sentence_in_each_language_or_is_about_something_else() -> None:
     assert {Check.RESERVE_IDLE, Check.NO_SEATS, Check.NOT_RANKED} < ABOUT_OTHERS
-    values = {"class": "sibling", "reserve": "ell", "seats": 3, "number": 2}
+    values: dict[str, str | int] = {"class": "sibling", "reserve": "ell", "seats": 3, "number": 2}
     for sentences in (BY_RULES, BY_APPLICANTS):
         for text in sentences.values():
             names = {name for _, name, _, _ in string.Formatter().parse(text) if name}
