@@ -57,7 +57,9 @@ def rows_of(
     if first.lower().startswith(DECLARED):
         delimiter, skipped = first.strip()[len(DECLARED) :], skipped + 1
         if len(delimiter) != 1 or delimiter not in delimiters:
-            faults.end([file, lines.number], "wrong-delimiter", sentence("must name a delimiter that is a comma"))
+            faults.end(
+                [file, lines.number], "wrong-delimiter", sentence("must name a comma, a semicolon, a tab or a bar")
+            )
         reader = csv.reader(lines, strict=True, delimiter=delimiter)
     else:
         reader = csv.reader(_chain(first, lines), strict=True, delimiter=_delimiter(first, delimiters))
