@@ -144,7 +144,7 @@ def test_the_error_names_the_area_that_takes_too_long_to_compare_and_the_limit(p
     raw = collection(comb("standing", 2_000), comb("lying", 2_000, lying=True), square("fine", left=100))
     (fault,) = place.bring(raw).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
-    assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 1024 MiB of memory"))
+    assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 512 MiB of memory"))
 
 
 CHECK_OF_A_FILE_WITHOUT_AN_END = """
