@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.field_types import Id, Wire
+from enrollment.field_types import Day, Id, OptionalId, Wire
 from enrollment.problems import Conflict, sentence
 from enrollment.rules.conditions import ConditionInput
 
@@ -30,7 +30,7 @@ class LaterTargetInput(Wire):
     """A target that replaces the earlier target from one day on, such as the first day of school."""
 
     name: Annotated[Id, Field(examples=["first-day"])]
-    begins: Annotated[date, Field(strict=False, description="The first day of this target.")]
+    begins: Annotated[Day, Field(description="The first day of this target.")]
     seats: Annotated[int, Field(ge=0, le=MAX_SEATS)]
 
 
@@ -100,7 +100,7 @@ class NeighborhoodPriority(Wire):
     rule: Literal["priority"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
     before: Annotated[
-        Id | None,
+        OptionalId,
         Field(description="The class that comes right after the neighborhood; null: the neighborhood is last."),
     ] = None
 
@@ -187,10 +187,10 @@ class BackfillInput(Wire):
         list[Id] | None, Field(max_length=MAX_PARTS, description="Other grades that refill open seats; null: all.")
     ] = None
     last_date: Annotated[
-        Annotated[date, Field(strict=False)] | None,
+        Day | None,
         Field(description="The last day to refill seats. Seats that open later stay empty."),
     ] = None
-    last_date_by_grade: dict[Id, Annotated[date, Field(strict=False)]] = Field(default_factory=dict)
+    last_date_by_grade: dict[Id, Day] = Field(default_factory=dict)
     vacated_reserved_seats: Literal["keep", "release"] = "keep"
     order: Literal["waitlist", "reverse", "fresh"] = "waitlist"
     at_most: Annotated[
