@@ -11,7 +11,9 @@ from enrollment.rules.model import (
     NeighborhoodOnly,
     NeighborhoodPriority,
     NeighborhoodReserve,
+    OverflowToInput,
     RankedInput,
+    ReserveInput,
     RulesInput,
     StoredRulesUnreadable,
 )
@@ -130,6 +132,12 @@ def _reserves(rules: RulesInput, in_zone: dict[str, Json]) -> Iterator[Json]:
             {} if reserve.classes is None else {"priorities": [*first, *_class_documents(reserve.classes)]}
         )
         when = cast("Json", reserve.when)
-        yield {"name": reserve.name, **size, "when": when, "overflow": reserve.overflow, **classes}
+        yield {"name": reserve.name, **size, "when": when, "overflow": _overflow(reserve), **classes}
     if isinstance(rules.neighborhood, NeighborhoodReserve):
         yield {"name": NEIGHBORHOOD, "percent": rules.neighborhood.percent, "when": in_zone, "overflow": "open"}
+
+
+def _overflow(reserve: ReserveInput) -> Json:
+    if isinstance(reserve.overflow, OverflowToInput):
+        return {"to": cast("Json", reserve.overflow.to)}
+    return reserve.overflow

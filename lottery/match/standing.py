@@ -46,7 +46,7 @@ class SeatGroup:
     name: str
     seats: int
     when: Condition
-    closed: bool
+    others: Condition
     priorities: tuple[PriorityClass, ...]
 
     @property
@@ -110,7 +110,7 @@ class Standings:
             not_met = not group.when.holds(applicant, program.school, siblings_at)
             if held is not None and group.name != held:
                 standings.append(Barred.HELD_GROUP_ONLY)
-            elif held is None and not_met and group.closed:
+            elif held is None and not_met and not group.others.holds(applicant, program.school, siblings_at):
                 standings.append(Barred.RESERVE_CLOSED)
             else:
                 priority = group.class_of(applicant, program.school, siblings_at)
@@ -160,8 +160,8 @@ def held_group(applicant: Applicant, program: Program) -> str | None:
 def _seat_groups(program: Program, seats: Mapping[str, int]) -> tuple[SeatGroup, ...]:
     reserves = {reserve.name: reserve for reserve in program.reserves}
     return tuple(
-        SeatGroup(name, count, reserve.when, reserve.closed, reserve.priorities)
+        SeatGroup(name, count, reserve.when, reserve.others, reserve.priorities)
         if (reserve := reserves.get(name))
-        else SeatGroup(name, count, EVERYONE, closed=False, priorities=program.priorities)
+        else SeatGroup(name, count, EVERYONE, EVERYONE, program.priorities)
         for name, count in seats.items()
     )

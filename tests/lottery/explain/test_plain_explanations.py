@@ -13,6 +13,7 @@ from explained_markets import (
     everywhere,
     explainer,
     explainer_of_wrong_outcome,
+    seats_left,
     twins,
     with_condition,
 )
@@ -54,6 +55,7 @@ def of_decisions() -> Iterator[Explanation]:
     yield from explanations_of(market, explainer(market))
     yield from explanations_of(market, explainer_of_wrong_outcome(market))
     yield from explanations_of(twins(), explainer(twins()))
+    yield from explanations_of(seats_left(), explainer(seats_left()))
 
 
 def of_conditions() -> Iterator[Explanation]:
