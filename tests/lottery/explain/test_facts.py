@@ -78,9 +78,9 @@ def test_a_child_reads_who_can_have_the_seats_that_a_reserve_leaves() -> None:
     assert "Your child does not come first, but can get a seat that is left." in lines(explained, "bea")
     assert "The last child got a seat that was left." in lines(explained, "cal")
     assert "All of these seats went to children who come first, so no seat was left." in lines(explained, "fin")
-    (group, _) = explained.explain("cal").document()["programs"][0]["groups"]  # type: ignore[index, call-overload]
-    assert group["overflow"] == {"to": {"at_school": "sibling"}}
-    assert group["not_considered_because"] == Barred.RESERVE_CLOSED
+    document = json.dumps(explained.explain("cal").document())
+    assert '"overflow": {"to": {"at_school": "sibling"}}' in document
+    assert f'"not_considered_because": "{Barred.RESERVE_CLOSED}"' in document
 
 
 def test_a_siblings_school_that_was_asked_first_is_no_refusal_of_the_others() -> None:

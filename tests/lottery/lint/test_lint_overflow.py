@@ -20,28 +20,29 @@ def both(*parts: Json) -> Json:
     return {"all": list(parts)}
 
 
-def near(to: Json, *, seats: int = 1, **rules: Json) -> Document:
-    """Return rules with a reserve for zone Z1 that leaves its seats to the children who meet `to`."""
-    return {"reserves": [reserve("near", zone("Z1"), seats=seats, overflow={"to": to})], **rules}
+def near(to: Json, *applicants: Document, reserved: int = 1, **rules: Json) -> Market:
+    """Return a market with a reserve for zone Z1 that leaves its seats to the children who meet `to`."""
+    return ruled(*applicants, reserves=[reserve("near", zone("Z1"), seats=reserved, overflow={"to": to})], **rules)
 
 
 def within(to: Json) -> Market:
     """Return a market in which lateness counts within classes, and the reserve is for the first class."""
-    return market([{**program(), **near(to), "priorities": classes(zone("Z1"))}], late="within")
+    first = reserve("near", zone("Z1"), overflow={"to": to})
+    return market([program(priorities=classes(zone("Z1")), reserves=[first])], late="within")
 
 
-def own_class(to: Json) -> Document:
-    """Return rules with a reserve for children with flag a and without b, and a class for flag b in it."""
+def own_class(to: Json) -> Market:
+    """Return a market with a reserve for children with flag a and without b, and a class for flag b in it."""
     when = both(flag("a"), none(flag("b")))
-    return {"reserves": [reserve("new", when, overflow={"to": to}, priorities=classes(flag("b")))]}
+    return ruled(reserves=[reserve("new", when, overflow={"to": to}, priorities=classes(flag("b")))])
 
 
 CASES = [
     Case(
         Check.CONDITION_NEVER,
         "a reserve that leaves its seats to nobody",
-        ruled(**near(both(flag("ell"), none(flag("ell"))))),
-        ruled(**near(both(flag("ell"), none(flag("frl"))))),
+        near(both(flag("ell"), none(flag("ell")))),
+        near(both(flag("ell"), none(flag("frl")))),
         "$.programs[0].reserves[0].overflow.to",
         CANNOT,
         "so the seats that the children of reserve “near” leave stay empty",
@@ -49,16 +50,16 @@ CASES = [
     Case(
         Check.CONDITION_ALWAYS,
         "a reserve that leaves its seats to everybody",
-        ruled(**near({"any": [flag("ell"), none(flag("ell"))]})),
-        ruled(**near({"any": [flag("ell"), none(flag("frl"))]})),
+        near({"any": [flag("ell"), none(flag("ell"))]}),
+        near({"any": [flag("ell"), none(flag("frl"))]}),
         "$.programs[0].reserves[0].overflow.to",
         says="bars no child",
     ),
     Case(
         Check.OVERFLOW_IDLE,
         "a reserve that leaves its seats to some of its own children",
-        ruled(**near(both(flag("ell"), zone("Z1")))),
-        ruled(**near(both(flag("ell"), zone("Z2")))),
+        near(both(flag("ell"), zone("Z1"))),
+        near(both(flag("ell"), zone("Z2"))),
         "$.programs[0].reserves[0].overflow.to",
         CANNOT,
         "stay empty",
@@ -66,23 +67,23 @@ CASES = [
     Case(
         Check.OVERFLOW_IDLE,
         "a reserve that leaves its seats to all children who are not its own",
-        ruled(**near(none(zone("Z1")))),
-        ruled(**near(none(zone("Z1", "Z2")))),
+        near(none(zone("Z1"))),
+        near(none(zone("Z1", "Z2"))),
         "$.programs[0].reserves[0].overflow.to",
         says="bars no child",
     ),
     Case(
         Check.UNKNOWN_WORD,
         "a flag that no applicant has, in the condition of those who get what is left",
-        ruled(EVE_IN_Z1, child(flags=["ell"]), **near(flag("eel"))),
-        ruled(EVE_IN_Z1, child(flags=["ell"]), **near(flag("ell"))),
+        near(flag("eel"), EVE_IN_Z1, child(flags=["ell"])),
+        near(flag("ell"), EVE_IN_Z1, child(flags=["ell"])),
         "$.programs[0].reserves[0].overflow.to.has",
     ),
     Case(
         Check.CLASS_UNREACHABLE,
         "a class that neither the reserve's children nor those whom it leaves seats to can be in",
-        ruled(**own_class(both(flag("c"), none(flag("b"))))),
-        ruled(**own_class(both(flag("c"), flag("b")))),
+        own_class(both(flag("c"), none(flag("b")))),
+        own_class(both(flag("c"), flag("b"))),
         "$.programs[0].reserves[0].priorities[0]",
         CANNOT,
         "the children who can get a seat in this reserve do not meet the condition",
@@ -113,32 +114,32 @@ CASES = [
     Case(
         Check.RESERVE_LEFT_EMPTY,
         "a reserve with more seats than there are children of its own and others whom it lets in",
-        ruled(child(), EVE_IN_Z1, seats=4, **near(flag("ell"), seats=3)),
-        ruled(child(), EVE_IN_Z1, seats=4, **near(none(flag("ell")), seats=3)),
+        near(flag("ell"), child(), EVE_IN_Z1, reserved=3, seats=4),
+        near(none(flag("ell")), child(), EVE_IN_Z1, seats=4, reserved=3),
         "$.programs[0].reserves[0]",
         says="at least 2 of the reserve's 3 seats",
     ),
     Case(
         Check.RESERVE_BEHIND_OPEN,
         "a reserve that leaves its seats to some, filled after the open seats",
-        ruled(**near(flag("ell"), precedence=["open", "near"])),
-        ruled(**near(none(zone("Z1")), precedence=["open", "near"])),
+        near(flag("ell"), precedence=["open", "near"]),
+        near(none(zone("Z1")), precedence=["open", "near"]),
         "$.programs[0].reserves[0]",
         says="reserve for some children",
     ),
     Case(
         Check.ALL_CLOSED,
         "seats that are all in a reserve that leaves them to some",
-        ruled(**near(flag("ell"), seats=2)),
-        ruled(**near(none(zone("Z1")), seats=2)),
+        near(flag("ell"), reserved=2),
+        near(none(zone("Z1")), reserved=2),
         "$.programs[0].reserves",
         says="reserve for some children",
     ),
     Case(
         Check.NOT_CONSIDERED,
         "a child whom a reserve with all seats bars",
-        ruled(child(), EVE_IN_Z1, **near(flag("ell"), seats=2)),
-        ruled(child(flags=["ell"]), EVE_IN_Z1, **near(flag("ell"), seats=2)),
+        near(flag("ell"), child(), EVE_IN_Z1, reserved=2),
+        near(flag("ell"), child(flags=["ell"]), EVE_IN_Z1, reserved=2),
         "$.programs[0].reserves",
         says="all seats are in closed reserves",
     ),
