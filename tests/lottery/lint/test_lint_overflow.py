@@ -1,5 +1,7 @@
 """Lint reasons about who can have the seats that a reserve's own children leave."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from lint_cases import Case, child, classes, flag, is_found, is_not_found, market, program, reserve, ruled, zone
@@ -20,9 +22,12 @@ def both(*parts: Json) -> Json:
     return {"all": list(parts)}
 
 
-def near(to: Json, *applicants: Document, reserved: int = 1, **rules: Json) -> Market:
+def near(
+    to: Json, *applicants: Document, reserved: int = 1, seats: int = 2, precedence: Sequence[str] = ("near", "open")
+) -> Market:
     """Return a market with a reserve for zone Z1 that leaves its seats to the children who meet `to`."""
-    return ruled(*applicants, reserves=[reserve("near", zone("Z1"), seats=reserved, overflow={"to": to})], **rules)
+    reserves: Json = [reserve("near", zone("Z1"), seats=reserved, overflow={"to": to})]
+    return ruled(*applicants, seats=seats, reserves=reserves, precedence=list(precedence))
 
 
 def within(to: Json) -> Market:
