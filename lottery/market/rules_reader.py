@@ -167,8 +167,12 @@ def _read_reserve(reader: Reader, value: Json, where: Where, inherited: tuple[Pr
 
 def read_overflow(reader: Reader, value: Json, where: Where) -> ReserveOverflow | None:
     """Read who can get the seats that a reserve's own applicants leave: a word, or a condition."""
+    if value in (Overflow.OPEN, Overflow.CLOSED):
+        return Overflow(str(value))
     if not isinstance(value, Mapping):
-        return reader.choice(Overflow, value, where)
+        remedy = f'give "{Overflow.OPEN}", "{Overflow.CLOSED}", or {{"to": condition}}'
+        reader.refuse(where, "this does not say who can get the seats that are left", remedy)
+        return None
     fields = reader.fields(value, where, required=frozenset({"to"}))
     to = read_condition(reader, fields["to"], (where, "to"))
     return None if to is None else OverflowTo(to)

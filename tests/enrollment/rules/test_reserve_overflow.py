@@ -15,15 +15,16 @@ from lottery.market.canonical import Json
 from people import Service
 from rules_spoken import PROGRAM, city, faults, put
 
+ADAMS = "/v1/cycles/2027/programs/adams-kg/rules"
 STAFF: Json = {"at_school": "staff_child"}
 NOT_STAFF: Json = {"not": STAFF}
 NEAR: Json = {"zone_in": ["lincoln-area"]}
 AT_MOST_TWO_STAFF: Mapping[str, Json] = {
     "seats": {"match": 20},
     "reserves": [
-        {"name": "staff", "seats": 2, "when": STAFF},
         {"name": "near", "seats": 8, "when": {"all": [NEAR, NOT_STAFF]}, "overflow": {"to": NOT_STAFF}},
         {"name": "others", "seats": 10, "when": NOT_STAFF, "overflow": "closed"},
+        {"name": "staff", "seats": 2, "when": STAFF},
     ],
 }
 
@@ -58,8 +59,8 @@ def test_at_most_two_seats_for_staff_are_said_kept_and_read_back(service: Servic
     answer = put(service.school_staff("lincoln"), PROGRAM, AT_MOST_TWO_STAFF)
     assert answer.status_code == 200, answer.text
     shown = service.stranger().get(PROGRAM).json()
-    assert shown["own"]["reserves"][1]["overflow"] == {"to": NOT_STAFF}
-    assert shown["market"]["reserves"][1]["overflow"] == {"to": NOT_STAFF}
+    assert shown["own"]["reserves"][0]["overflow"] == {"to": NOT_STAFF}
+    assert shown["market"]["reserves"][0]["overflow"] == {"to": NOT_STAFF}
     assert (
         "If too few of them apply, only a child who does not have a parent who works at this school can get the "
         "remaining reserved seats." in shown["sentences"]
@@ -106,3 +107,15 @@ def test_zones_that_the_condition_names_cannot_be_removed(service: Service) -> N
         with pytest.raises(RulesCannotWork) as refused:
             settle_cycle(session, cycle_now.cycle, Act(actor="staff:administrator", staff="ann", reason="New zones"))
     assert "unknown-zone" in {fault.code for fault in refused.value.faults}
+
+
+def test_a_reserve_leaves_its_seats_to_the_schools_own_zones(service: Service) -> None:
+    city(service)
+    own_zone: Json = {"to": {"all": [{"own_zone": True}, NOT_STAFF]}}
+    answer = put(service.school_staff("lincoln"), PROGRAM, reserve(own_zone))
+    assert answer.status_code == 200, answer.text
+    shown = service.stranger().get(PROGRAM).json()
+    assert shown["own"]["reserves"][0]["overflow"] == own_zone
+    assert shown["market"]["reserves"][0]["overflow"] == {"to": {"all": [NEAR, NOT_STAFF]}}
+    refused = put(service.school_staff("adams"), ADAMS, reserve({"to": {"own_zone": True}}))
+    assert faults(refused) == {("/rules/reserves/0/overflow/to/own_zone", "no-zones")}
