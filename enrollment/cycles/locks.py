@@ -98,6 +98,11 @@ class CycleNow:
         """Tell whether the cycle has opened. From then on a change of rules needs approval."""
         return self.now >= self.cycle.opens_at
 
+    @property
+    def today(self) -> date:
+        """Return the calendar day in the cycle's time zone."""
+        return day_in(self.cycle.time_zone, self.now)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenCycle:
