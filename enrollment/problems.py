@@ -5,10 +5,11 @@ A problem class stands beside the verb that refuses. Its sentences are written i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from enrollment.dates import Value
 from lottery.market.canonical import Json
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +23,11 @@ def sentence(text: str) -> str:
     return text
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence that lists what is allowed; a dash if nothing is."""
+    return ", ".join(names) or "–"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One error of a request: a JSON pointer into the body (or a parameter name), and the reason."""
@@ -29,7 +35,7 @@ class Fault:
     pointer: str
     code: str
     detail: str
-    values: Mapping[str, str | int] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
     place: str = "body"
 
 
@@ -43,11 +49,13 @@ class Problem(Exception):
     """
 
     status: ClassVar[int] = 400
+    oauth_error: ClassVar[str] = ""
+    """The error code of RFC 6749, section 5.2; empty unless the problem answers a request for an access token."""
     title: ClassVar[str] = sentence("Request failed")
     detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
     def __init__(
-        self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: str | int
+        self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: Value
     ) -> None:
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
@@ -93,8 +101,27 @@ class Unauthenticated(Problem):
     title = sentence("Missing or invalid access token")
     detail = sentence("Send a valid access token in the header Authorization: Bearer TOKEN.")
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
+
+
+class InvalidToken(Unauthenticated):
+    """The request has an access token that is malformed, unknown, expired or revoked (RFC 6750, section 3.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"WWW-Authenticate": bearer_challenge("invalid_token", self.detail)}
+
+    @classmethod
+    def code(cls) -> str:
+        """Return the code of every 401, which callers already know."""
+        return Unauthenticated.code()
+
+
+def bearer_challenge(error: str, description: str, **more: str) -> str:
+    """Return the challenge of a refused access token (RFC 6750, section 3)."""
+    fields = {"error": error, "error_description": description, **more}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
 
 
 class Forbidden(Problem):
@@ -135,7 +162,7 @@ class Unavailable(Problem):
     title = sentence("Service temporarily unavailable")
     detail = sentence("Nothing was stored. Send the request again in a moment, with the same Idempotency-Key.")
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 
@@ -151,7 +178,7 @@ class OutcomeUnknown(Problem):
         "to see what is stored."
     )
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 

@@ -22,7 +22,7 @@ from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_
 from enrollment.cycles.models import Cycle
 from enrollment.database import refused_by_server
 from enrollment.preconditions import refuse_stale
-from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
+from enrollment.problems import Forbidden, InvalidToken, NotFound, OutcomeUnknown
 from enrollment.rankings.changes import RankingRefused
 from enrollment.rankings.faults import KnownProgram, faults_of
 from enrollment.rankings.inputs import RankingIn
@@ -35,12 +35,13 @@ Row = tuple[Any, ...]
 SCOPE = "applications:write"
 
 CYCLE_COLUMNS = (
-    "id", "opens_at", "deadline", "late_until", "backfill_opens", "backfill_until", "running_round", "most_ranks"
+    "id", "opens_at", "deadline", "late_until", "backfill_opens", "backfill_until", "running_round", "most_ranks",
+    "time_zone",
 )  # fmt: skip
 
 LOCK_CYCLE = """
     SELECT p.scopes, clock_timestamp(), c.id, c.opens_at, c.deadline, c.late_until, c.backfill_opens,
-        c.backfill_until, c.running_round, c.most_ranks,
+        c.backfill_until, c.running_round, c.most_ranks, c.time_zone,
         (SELECT jsonb_object_agg(known.id, jsonb_build_array(known.grade, o.status IS NOT DISTINCT FROM 'in'))
          FROM program known LEFT JOIN offering o ON o.program_id = known.id AND o.cycle_id = c.id
          WHERE known.id = ANY(%(programs)s))
@@ -88,7 +89,7 @@ async def put_ranking(
     """Submit a ranking, or store a draft. The transaction is committed when this returns.
 
     Raises:
-        Unauthenticated, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
+        InvalidToken, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
         NotFound: if the cycle does not exist, or the partner has no active application with this reference.
         RoundRunning, CycleNotOpenYet, CycleClosed: if the cycle does not accept rankings now.
         VersionMissing, VersionStale: if the request does not name the newest version.
@@ -142,7 +143,7 @@ async def _look(
         raise CycleNotFound
     scopes, now, *columns, programs_found = cycle_row
     if scopes is None:
-        raise Unauthenticated
+        raise InvalidToken
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
     open_cycle = require_open(CycleNow(Cycle(**dict(zip(CYCLE_COLUMNS, columns, strict=True))), now))

@@ -9,16 +9,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Claim
-from enrollment.cycles.locks import CycleNow, Phase, phase_at, read_cycle, rfc3339
+from enrollment.cycles.locks import CycleNow, Phase, in_zone, phase_at, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.field_types import Wire
 from enrollment.languages import Say
 from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
+from enrollment.rounds.rule_notes import Note, rule_notes
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
+from enrollment.rules.guarantee import guaranteed
 from enrollment.rules.in_force import InForce
-from enrollment.rules.model import NEIGHBORHOOD
 from enrollment.rules.models import RulesVersion
 from enrollment.rules.sentences import WHY_NOT
 from enrollment.seats.acceptance import overflowing
@@ -94,11 +95,7 @@ def _times(cycle_now: CycleNow, kind: Kind) -> Iterator[Fault]:
         yield Fault("", "round-running", detail, {"round": cycle.running_round})
     if kind is Kind.MAIN and cycle_now.now < cycle.deadline:
         detail = sentence("Families may submit until {deadline}. Freeze after the deadline.")
-        yield Fault("", "deadline-to-come", detail, {"deadline": rfc3339(cycle.deadline)})
-
-
-Note = tuple[int, Fault]
-"""The number that a note is about, and the note."""
+        yield Fault("", "deadline-to-come", detail, {"deadline": in_zone(cycle, cycle.deadline)})
 
 
 def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterator[Note]:
@@ -112,7 +109,7 @@ def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterato
         detail = sentence(
             "Families may submit late rankings until {until}. Late rankings after the freeze wait for a backfill round."
         )
-        yield 1, Fault("", "late-window-open", detail, {"until": rfc3339(cycle.late_until)})
+        yield 1, Fault("", "late-window-open", detail, {"until": in_zone(cycle, cycle.late_until)})
     ranked = Counter(program for applicant in snapshot.market.applicants for program in applicant.ranking)
     for program, rules in zip(snapshot.market.programs, snapshot.rules, strict=True):
         if not ranked[program.id] and snapshot.market.round.kind is Kind.MAIN:
@@ -135,6 +132,7 @@ def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterato
         why_not = snapshot.settled[program.id].why_not
         if why_not is not None:
             yield 1, Fault(program.id, f"does-not-fill-{why_not}", WHY_NOT[why_not])
+    yield from rule_notes(session, cycle_now, snapshot.market)
 
 
 def _overflow(session: Session, cycle_now: CycleNow) -> Iterator[Note]:
@@ -208,7 +206,7 @@ def _guarantee(market: Market, program: Program, rules: InForce) -> Iterator[Not
     rule = rules.rules.get("neighborhood")
     if not isinstance(rule, dict) or rule["rule"] != "guarantee":
         return
-    neighborhood = next(priority.when for priority in program.priorities if priority.name == NEIGHBORHOOD)
+    neighborhood = guaranteed(program)
     number = sum(
         program.id in applicant.ranking and neighborhood.holds(applicant, program.school, ())
         for applicant in market.applicants

@@ -30,7 +30,12 @@ class RoundCalendarOut(Wire):
 
     cycle: str
     every: Literal["day", "week"]
+    first_at: Annotated[
+        datetime,
+        Field(description="The first round. Later rounds have the same time of day in the cycle's time zone."),
+    ]
     next_at: datetime
+    time_zone: Annotated[str, Field(description="The cycle's time zone.", examples=["America/New_York"])]
     dice_in_minutes: int
     asked_by: str
     approved_by: Annotated[str | None, Field(description="Null: the calendar waits for a second administrator.")]

@@ -3,17 +3,20 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from enrollment.field_types import Reason, Wire
+from enrollment.api.schemas.rules_lint import RulesFindingOut
+from enrollment.field_types import Reason, Resource, Wire
 from enrollment.rules.model import Origin, RulesInput
 from enrollment.stored_values import StoredFields
 
 
-class RulesIn(Wire):
+class RulesIn(Resource):
     """The rules of a level; once the cycle is open, with the reason for the change."""
+
+    shown: ClassVar = frozenset({"cycle", "level", "subject", "status", "change", "findings"})
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -35,6 +38,22 @@ class RulesIn(Wire):
     reason: Annotated[Reason | None, Field(description="Required once the cycle is open.")] = None
 
 
+class ProgramRulesIn(RulesIn):
+    """The rules of a program; once the cycle is open, with the reason for the change."""
+
+    shown: ClassVar = frozenset(
+        {"cycle", "program", "came_from", "market", "sentences", "version", "findings", "missing", "change"}
+    )
+
+    own: Annotated[
+        RulesInput | None,
+        Field(
+            description="The program's own rules, as GET shows them beside the resolved `rules`. Send `own` only "
+            "together with the `rules` of the same GET; then `own` is saved."
+        ),
+    ] = None
+
+
 class RulesChangeOut(Wire):
     """A change of rules that waits for an administrator, or that an administrator approved or refused."""
 
@@ -49,6 +68,10 @@ class RulesChangeOut(Wire):
     decided_by: Annotated[str | None, Field(description="The role that approved or refused the change.")]
     decided_at: datetime | None
     decision_reason: str | None
+    findings: Annotated[
+        list[RulesFindingOut],
+        Field(description="Rules of the change that cannot do what they say; empty once refused."),
+    ]
 
 
 class LevelRulesOut(Wire):
@@ -63,6 +86,7 @@ class LevelRulesOut(Wire):
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
     ]
+    findings: Annotated[list[RulesFindingOut], Field(description="Rules in force that cannot do what they say.")]
 
 
 class ProgramRulesOut(Wire):
@@ -85,6 +109,9 @@ class ProgramRulesOut(Wire):
     change: Annotated[
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
+    ]
+    findings: Annotated[
+        list[RulesFindingOut], Field(description="Resolved rules that cannot do what they say; pointers into `rules`.")
     ]
 
 
