@@ -1,24 +1,12 @@
-"""Describe offers to families, and vacancies to the public."""
+"""Describe vacancies to the public."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-
-from babel.dates import format_date, format_time
 
 from enrollment.problems import sentence
-from enrollment.seats.models import Offer, Vacancy
+from enrollment.seats.models import Vacancy
 from enrollment.seats.vacancies import OUTSIDE_CLASS
 from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
-
-OFFER: Mapping[str, str] = {
-    "open": sentence("Your child has been offered a seat. Please answer before {time} (UTC) on {day}."),
-    "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
-    "declined": sentence("You declined this seat."),
-    "expired": sentence("No answer came in time, so your child no longer has this seat."),
-    "replaced": sentence("Your child got another seat, so this offer is closed."),
-    "withdrawn": sentence("The application was withdrawn, so this seat was given up."),
-}
 
 OPENED: Mapping[str, str] = {
     "not-filled": sentence("No child got this seat in the main round."),
@@ -62,19 +50,6 @@ FILLED = sentence("Filled by a child with {priority} priority.")
 FILLED_WITHOUT_PRIORITY = sentence("Filled by a child without a priority.")
 FILLED_OUTSIDE = sentence("Filled by a child who was placed outside the lottery.")
 STILL_OPEN = sentence("The next round can fill this seat.")
-
-
-def offer_in_words(offer: Offer, language: Language) -> str:
-    """Describe an offer to the family."""
-    return language.say(OFFER[offer.status], **_deadline(offer.answer_by, language))
-
-
-def _deadline(answer_by: datetime, language: Language) -> Mapping[str, str]:
-    """Return a deadline's time and day, as people write them."""
-    return {
-        "time": format_time(answer_by, "short", tzinfo=UTC, locale=language.locale),
-        "day": format_date(answer_by.astimezone(UTC), "full", locale=language.locale),
-    }
 
 
 def vacancy_in_words(vacancy: Vacancy, language: Language) -> str:

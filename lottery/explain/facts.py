@@ -76,6 +76,12 @@ class AtProgram:
     groups: tuple[AtGroup, ...]
 
 
+def not_listed(at: AtProgram) -> bool:
+    """Tell whether a program did not consider the child because the school's own list misses the child."""
+    group = at.groups[0]
+    return group.decided is Decided.NOT_CONSIDERED and group.barred is Barred.NOT_LISTED
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """One child's result and the reasons, for each ranked program as submitted and for an unranked held seat."""

@@ -46,7 +46,7 @@ def group_lines(at: AtGroup, language: Language, *, with_decision: bool) -> Iter
         yield _decision(at, language)
     if at.waiting_place:
         yield language.say(
-            "Your child is number {place} of {waiting} on the waitlist for these seats.",
+            "After this round, your child was number {place} of {waiting} on the waitlist for these seats.",
             place=at.waiting_place,
             waiting=at.waiting,
         )
