@@ -113,6 +113,7 @@ def _show_offer(story: OfferStory, reference: str, detail: str) -> OfferOut:
             "round": offer.round_id,
             "made_at": offer.made_at,
             "answer_by": offer.answer_by,
+            "time_zone": story.time_zone,
             "status": offer.status,
             "closed_at": offer.closed_at,
             "needs_answer": story.needs_answer,

@@ -134,5 +134,6 @@ def _present_standing(child: MarketApplicant, program: Program, language: str) -
         priority_class=class_name(reached),
         reason=class_in_words(reached, language, listed=listed),
         late=child.late,
+        drawn_in=None,
         meets=listed and program.eligible.holds(child, program.school, ()),
     )

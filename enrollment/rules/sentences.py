@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import reduce
 
+from enrollment.dates import day_in_words
 from enrollment.languages import CATALOGUES
 from enrollment.problems import sentence
 from enrollment.rules.backfill import WhyNot
@@ -108,7 +109,7 @@ def _targets(seats: SeatsInput | None, here: Language) -> Iterator[str]:
             "From {date} (“{name}”), the school has {number} seats in total.",
             target.seats,
             name=here.name(target.name),
-            date=here.name(target.begins.isoformat()),
+            date=day_in_words(target.begins, here),
         )
 
 
@@ -166,7 +167,7 @@ def _backfill(backfill: BackfillInput, grade: str, here: Language) -> Iterator[s
     yield here.say(ORDERS[backfill.order])
     last = backfill.last_date_by_grade.get(grade, backfill.last_date)
     if last is not None:
-        yield here.say(sentence("Seats that open after {date} stay empty."), date=here.name(last.isoformat()))
+        yield here.say(sentence("Seats that open after {date} stay empty."), date=day_in_words(last, here))
     if backfill.at_most is not None:
         yield here.count(
             "The school fills at most {number} free seat in one round.",

@@ -206,7 +206,7 @@ def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlaceme
     )
     session.add(offer)
     session.flush()
-    notify_of_offers(session, cycle_now.cycle.id, Offer.id == offer.id)
+    notify_of_offers(session, cycle_now.cycle, Offer.id == offer.id)
     return offer
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, String, and_, case, cast, func, insert, li
 from sqlalchemy.orm import Session, aliased
 
 from enrollment.applicants.models import Applicant
+from enrollment.cycles.models import Cycle
 from enrollment.notify.models import Notice
 from enrollment.notify.notices import NewNotice, notify
 from enrollment.seats.models import Offer
@@ -14,7 +15,7 @@ RFC3339 = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 """The format of a UTC time in PostgreSQL."""
 
 
-def notify_of_offers(session: Session, cycle: str, which: ColumnElement[bool]) -> None:
+def notify_of_offers(session: Session, cycle: Cycle, which: ColumnElement[bool]) -> None:
     """Notify partners of new offers, in the database, since there can be many.
 
     A child who leaves a seat for another has one notice, `offer.moved`, of the seat lost and of the seat gained. It
@@ -28,6 +29,7 @@ def notify_of_offers(session: Session, cycle: str, which: ColumnElement[bool]) -
     about = func.jsonb_build_object(
         *("offer", Offer.id, "reference", Applicant.reference, "program", Offer.program_id, "source", Offer.source),
         *("status", Offer.status, "answer_by", case((is_open, answer_by), else_=null())),
+        *("time_zone", cycle.time_zone),
     )
     left = func.jsonb_build_object("replaces", former.id, "left_program", former.program_id)
     notices = (
@@ -43,7 +45,7 @@ def notify_of_offers(session: Session, cycle: str, which: ColumnElement[bool]) -
             former,
             and_(former.child_id == Offer.child_id, former.status == "replaced", former.closed_at == Offer.made_at),
         )
-        .where(which, Applicant.cycle_id == cycle, Applicant.withdrawn_at.is_(None))
+        .where(which, Applicant.cycle_id == cycle.id, Applicant.withdrawn_at.is_(None))
         .order_by(Applicant.partner_id, Applicant.reference)
     )
     session.execute(insert(Notice).from_select(["cycle_id", "partner_id", "event", "subject", "about"], notices))

@@ -30,7 +30,7 @@ STAYS_ON_WAITLISTS = sentence("Your child stays on the waitlists for higher choi
 
 DECLINED = sentence("You declined the seat at {seat} on {moment}.")
 EXPIRED = sentence("No answer came by {moment}, so your child lost the seat at {seat}.")
-REPLACED = sentence("Your child left the seat at {seat} for a seat at {next} on {moment}.")
+REPLACED = sentence("On {moment}, your child got a seat at {next}. So your child left the seat at {seat}.")
 WITHDRAWN = sentence("You withdrew the application on {moment}. So your child lost the seat at {seat}.")
 
 

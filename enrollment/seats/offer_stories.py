@@ -25,6 +25,8 @@ class OfferStory:
     next: ProgramName | None
     silence: str
     """What silence means in the cycle: `accept` or `decline`."""
+    time_zone: str
+    """The cycle's time zone."""
     ran_out: bool
     """Whether the offer is open, and the deadline to answer has passed."""
     waits: bool
@@ -81,6 +83,7 @@ def stories_of(
                 replaced_by=following,
                 next=names[following.program_id] if following else None,
                 silence=cycle.silence,
+                time_zone=cycle.time_zone,
                 ran_out=offer.status == "open" and offer.answer_by <= now,
                 waits=waits,
             )

@@ -14,9 +14,17 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child, Person
-from enrollment.cycles.locks import CycleNow, in_any_phase, lock_cycle_between_rounds, lock_cycle_shared, rfc3339
+from enrollment.cycles.locks import (
+    CycleNow,
+    in_any_phase,
+    in_zone,
+    lock_cycle_between_rounds,
+    lock_cycle_shared,
+    rfc3339,
+)
 from enrollment.cycles.models import Cycle
 from enrollment.database import transaction
+from enrollment.dates import Value
 from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import NewNotice, notify
@@ -210,7 +218,7 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
     partner, reference = session.execute(
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
-    about = {**_about(offer_id, reference, offer.answer_by), "status": offer.status}
+    about = {**_about(offer_id, reference, offer.answer_by, cycle.cycle.time_zone), "status": offer.status}
     notify(session, [NewNotice(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
 
 
@@ -267,6 +275,7 @@ def _reminder_is_due() -> tuple[ColumnElement[bool], ...]:
         Offer.reminded_at.is_(None),
         Offer.remind_at <= func.clock_timestamp(),
         Offer.answer_by > func.clock_timestamp(),
+        Cycle.id == Offer.cycle_id,
         Applicant.child_id == Offer.child_id,
         Applicant.withdrawn_at.is_(None),
     )
@@ -281,20 +290,20 @@ def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
             update(Offer)
             .where(Offer.id == uuid.UUID(offer_id), *_reminder_is_due())
             .values(reminded_at=func.clock_timestamp())
-            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference)
+            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference, Cycle.time_zone)
             .execution_options(synchronize_session=False)
         ).one_or_none()
         if reminded is None:
             return  # another worker reminded the family, or the offer was answered
-        cycle, answer_by, partner, reference = reminded
-        about = _about(uuid.UUID(offer_id), reference, answer_by)
+        cycle, answer_by, partner, reference, zone = reminded
+        about = _about(uuid.UUID(offer_id), reference, answer_by, zone)
         # A family is reminded again if the deadline is extended.
         subject = f"{offer_id} {about['answer_by']}"
         notify(session, [NewNotice(cycle, partner, "offer.expiring", subject, about)])
 
 
-def _about(offer: uuid.UUID, reference: str, answer_by: datetime) -> dict[str, str | int | None]:
-    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by)}
+def _about(offer: uuid.UUID, reference: str, answer_by: datetime, zone: str) -> dict[str, str | int | None]:
+    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by), "time_zone": zone}
 
 
 def _set_status(session: Session, locked: LockedOffer, status: str, *, cause: str, code: str, actor: str) -> None:
@@ -312,7 +321,7 @@ def _refuse_closed(session: Session, locked: LockedOffer) -> None:
     if locked.offer.status != "open":
         raise OfferAnswered(faults=[_what_happened(session, locked)])
     if locked.now >= locked.offer.answer_by:
-        raise OfferRanOut(answer_by=rfc3339(locked.offer.answer_by))
+        raise OfferRanOut(answer_by=in_zone(locked.cycle, locked.offer.answer_by))
 
 
 def _what_happened(session: Session, locked: LockedOffer) -> Fault:
@@ -322,8 +331,9 @@ def _what_happened(session: Session, locked: LockedOffer) -> Fault:
     story = next(story for story in stories if story.offer.id == locked.offer.id)
     offer = story.offer
     at = offer.answer_by if offer.status == "expired" else offer.closed_at or offer.made_at
-    following = {"next": story.next.for_families} if story.next else {}
-    values = {"seat": story.seat.for_families, "at": rfc3339(at), **following}
+    values: dict[str, Value] = {"seat": story.seat.for_families, "at": in_zone(locked.cycle, at)}
+    if story.next:
+        values["next"] = story.next.for_families
     return Fault("", offer.status, CLOSED[offer.status], values)
 
 

@@ -126,7 +126,7 @@ def _make_offers(session: Session, published: PublishedRound, arrivals: Sequence
         .execution_options(synchronize_session=False)
     )
     notify_partners(session, published.cycle.id, "results.published", published.round, {"round": published.round})
-    notify_of_offers(session, published.cycle.id, Offer.round_id == published.round)
+    notify_of_offers(session, published.cycle, Offer.round_id == published.round)
 
 
 def _offer_row(published: PublishedRound, arrival: Arrival) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from enrollment.api.schemas.rules_lint import RulesFindingOut
 from enrollment.field_types import Reason, Wire
 from enrollment.rules.model import Origin, RulesInput
 from enrollment.stored_values import StoredFields
@@ -49,6 +50,10 @@ class RulesChangeOut(Wire):
     decided_by: Annotated[str | None, Field(description="The role that approved or refused the change.")]
     decided_at: datetime | None
     decision_reason: str | None
+    findings: Annotated[
+        list[RulesFindingOut],
+        Field(description="Rules of the change that cannot do what they say; empty once refused."),
+    ]
 
 
 class LevelRulesOut(Wire):
@@ -63,6 +68,7 @@ class LevelRulesOut(Wire):
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
     ]
+    findings: Annotated[list[RulesFindingOut], Field(description="Rules in force that cannot do what they say.")]
 
 
 class ProgramRulesOut(Wire):
@@ -85,6 +91,9 @@ class ProgramRulesOut(Wire):
     change: Annotated[
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
+    ]
+    findings: Annotated[
+        list[RulesFindingOut], Field(description="Resolved rules that cannot do what they say; pointers into `rules`.")
     ]
 
 

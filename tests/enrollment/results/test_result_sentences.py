@@ -15,7 +15,7 @@ from lottery.market.rules import AtSchool, PriorityClass
 from reading_grade import too_hard
 
 ENGLISH = Language("en", CATALOGUES)
-MOMENT = moments_of(Cycle(), ENGLISH)
+MOMENT = moments_of(Cycle(time_zone="America/New_York"), ENGLISH)
 PUBLISHED = datetime(2027, 4, 20, 21, 0, tzinfo=UTC)
 
 RESULTS: Mapping[str, ResultFacts] = {

@@ -23,7 +23,7 @@ MADE = datetime(2027, 4, 20, 21, 0, tzinfo=UTC)
 DEADLINE = datetime(2027, 5, 3, 21, 0, tzinfo=UTC)
 
 
-MOMENT = moments_of(Cycle(), ENGLISH)
+MOMENT = moments_of(Cycle(time_zone="America/New_York"), ENGLISH)
 LINCOLN = ProgramName("lincoln-kg", "Kindergarten", "lincoln", "Lincoln School")
 ADAMS = ProgramName("adams-kg", "Adams School, Kindergarten", "adams", "Adams School")
 
@@ -39,6 +39,7 @@ def story(offer: Offer, *, former: bool = False, ran_out: bool = False, silence:
         replaced_by=Offer() if replaced else None,
         next=ADAMS if replaced else None,
         silence=silence,
+        time_zone="America/New_York",
         ran_out=ran_out,
         waits=True,
     )
