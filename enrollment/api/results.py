@@ -145,7 +145,7 @@ def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsOut:
 @router.get("/v1/rounds/{round}/report")
 def read_report(session: InTransaction, round_id: RoundId) -> ReportOut:
     """Read the counts of a published round, without small numbers."""
-    return public_report(published_round(session, round_id))
+    return public_report(session, published_round(session, round_id))
 
 
 @router.get("/v1/rounds/{round}/rules")
@@ -158,7 +158,7 @@ def read_rules_in_force(
     found = paging.read(session, select_frozen_rules(round_), by=[FrozenProgram.program_id])
     return found.show(
         lambda frozen, rules: FrozenRulesOut.model_validate(
-            describe_frozen_rules(frozen, rules, language), from_attributes=True
+            describe_frozen_rules(round_, frozen, rules, language), from_attributes=True
         )
     )
 

@@ -1,5 +1,6 @@
 """Compare rosters of enrolled children with the cycle's seats."""
 
+from collections import Counter
 from itertools import chain
 from typing import Annotated
 
@@ -105,11 +106,13 @@ def reconcile_roster(
 
 def _reference(session: Session, cycle_now: CycleNow, settings: Settings) -> Reference:
     schools = session.execute(select(School.id, School.nces_id)).all()
+    times = Counter(nces for _, nces in schools)  # schools that share an NCES id cannot be told apart by it
     labels = chain.from_iterable(session.scalars(select(Cycle.grades)))
     return Reference(
-        schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
+        schools={nces: id_ for id_, nces in schools if nces is not None and times[nces] == 1}
+        | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
         digest=lambda sis_id: sis_digest(settings, cycle_now.cycle, sis_id),
         opened=day_in(cycle_now.cycle.time_zone, cycle_now.cycle.opens_at),
-        today=day_in(cycle_now.cycle.time_zone, cycle_now.now),
+        today=cycle_now.today,
     )

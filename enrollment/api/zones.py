@@ -17,7 +17,7 @@ from enrollment.cycles.locks import CycleNotFound, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
-from enrollment.field_types import Id
+from enrollment.field_types import Flag, Id, Number
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
 from enrollment.problems import Fault, sentence
@@ -60,7 +60,7 @@ def import_zones(
     *,
     request: Request,
     cycle: Annotated[Id, Path()],
-    apply: Annotated[bool, Query(description="False: a dry run that changes nothing.")] = False,
+    apply: Annotated[bool, Query(description="False: a dry run that changes nothing."), Flag] = False,
 ) -> ZonesImportOut:
     """Import a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB. Without `apply=true` this is a dry run.
 
@@ -115,8 +115,12 @@ def read_zones_at(
     session: InTransaction,
     *,
     request: Request,
-    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees.")],
-    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
+    lon: Annotated[
+        float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees."), Number
+    ],
+    lat: Annotated[
+        float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees."), Number
+    ],
     cycle: Annotated[Id | None, Query(description="Without this parameter: the cycle that opens last.")] = None,
     grade: Annotated[Id | None, Query(description="Only zones for this grade.")] = None,
 ) -> ZonesAtPointOut:

@@ -5,7 +5,6 @@ the text in a wrong column may be a name.
 """
 
 import csv
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Final, Literal, NoReturn, TypeAlias
 
 from enrollment.exchange.roster_days import DayNotUsed, day_from, why_impossible
 from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
+from enrollment.plain_text import flaw_of, in_nfc
 from enrollment.problems import Fault, Problem, sentence
 
 Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
@@ -40,8 +39,8 @@ GRADE_CODES: Final = frozenset(
 
 
 UNKNOWN_SCHOOL: Final = sentence(
-    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id or "
-    "12-digit NCES id, or ask an administrator to add the school"
+    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id, "
+    "or its 12-digit NCES id if no other school has it, or ask an administrator to add the school"
 )
 
 
@@ -151,7 +150,7 @@ class RosterBuilder:
 
     def child_of(self, place: Sequence[str | int], sis_id: str) -> bytes | None:
         """Return the digest of a SIS id, or None after adding a fault."""
-        plain = unicodedata.normalize("NFC", sis_id.strip())
+        plain = in_nfc(sis_id.strip())
         flaw = flaw_of(plain)
         if flaw is not None and flaw.kind == "blank-text":
             self._faults.add(place, "no-sis-id", sentence("is empty; add the child's SIS id, or remove the row"))

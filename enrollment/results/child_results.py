@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child
 from enrollment.directory.models import Program, School
 from enrollment.directory.names import name_for_families
-from enrollment.results.extracts import explainer_of
+from enrollment.results.explanations import explanation_for_family
 from enrollment.rounds.models import CutoffRow, Exclusion, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rounds.public_numbers import public_numbers
 from enrollment.waitlists.places import PlaceOnWaitlist
 from lottery.explain.facts import not_listed
 
@@ -72,7 +73,7 @@ def not_listed_at(session: Session, round_: Round, ticket: str) -> list[str]:
     )
     if session.scalars(screened.limit(1)).first() is None:
         return []
-    explanation = explainer_of(session, round_, [ticket]).explain(ticket)
+    explanation = explanation_for_family(session, round_, ticket)
     return [at.program.id for at in explanation.programs if not_listed(at)]
 
 
@@ -98,4 +99,17 @@ def places_after(session: Session, round_: Round, ticket: str) -> list[PlaceOnWa
         .where(WaitingPlace.round_id == round_.id, WaitingPlace.tag == ticket)
         .order_by(WaitingPlace.program_id, WaitingPlace.seat_group)
     )
-    return [PlaceOnWaitlist(*row, drawn=True, is_live=False) for row in rows]
+    shown = public_numbers(session, round_).shown.waiting
+    return [
+        PlaceOnWaitlist(
+            program=program,
+            program_name=name,
+            school_name=school,
+            group=group,
+            place=place,
+            waiting=number if (program, group) in shown else None,
+            drawn=True,
+            is_live=False,
+        )
+        for program, name, school, group, place, number in rows
+    ]

@@ -19,7 +19,7 @@ from enrollment.results.child_results import (
     placement_of,
     ticket_of,
 )
-from enrollment.results.extracts import explainer_of
+from enrollment.results.explanations import explanation_for_family
 from enrollment.results.published_rounds import published_time
 from enrollment.results.sentences import ResultFacts, now_in_words, published_in_words, result_in_words
 from enrollment.rounds.models import Round
@@ -99,8 +99,9 @@ def explain_result(session: Session, result: FamilyResult, code: str) -> tuple[l
     now = [*result.now_lines, *result.places]
     if result.excluded is not None:
         return [result.round_detail, *now], {}
-    explanation = explainer_of(session, result.round, [result.ticket]).explain(result.ticket)
-    names = _names(session, [at.program.id for at in explanation.programs])
+    explanation = explanation_for_family(session, result.round, result.ticket)
+    programs = [*(at.program.id for at in explanation.programs), *(left.program for left in explanation.left_out)]
+    names = _names(session, programs)
     setting = Setting(names=names, published=[result.published_line], now=now)
     return explanation_in_words(explanation, Language(code), setting), explanation.document()
 

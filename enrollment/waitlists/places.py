@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, func, select, true
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Child
@@ -16,6 +16,12 @@ from enrollment.rankings.versions import Ranker
 from enrollment.seats.models import Offer, WaitlistPlace
 from enrollment.seats.offers import live_offer
 
+MANY = 20
+"""The fewest waiting children whose number a family is told.
+
+With 10, the child at place 9 would know that nobody is behind, if the number is hidden.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceOnWaitlist:
@@ -26,7 +32,8 @@ class PlaceOnWaitlist:
     school_name: str
     group: str
     place: int
-    waiting: int
+    waiting: int | None
+    """How many children wait. None if they are few, because each of them could then work out too much."""
     drawn: bool
     is_live: bool
     """False: the place is as a round left it."""
@@ -48,13 +55,26 @@ def places_now(session: Session, applicant: Applicant) -> list[PlaceOnWaitlist]:
         .scalar_subquery()
     )
     rows = session.execute(
-        select(own.c.program_id, Program.name, School.name, own.c.seat_group, own.c.place, waiting, own.c.drawn, true())
+        select(own.c.program_id, Program.name, School.name, own.c.seat_group, own.c.place, waiting, own.c.drawn)
         .join(Program, Program.id == own.c.program_id)
         .join(School, School.id == Program.school_id)
         .order_by(own.c.program_id, own.c.seat_group)
     )
     above = _ranked_above_seat(session, applicant)
-    return [PlaceOnWaitlist(*row) for row in rows if row.program_id in above]
+    return [
+        PlaceOnWaitlist(
+            program=program,
+            program_name=name,
+            school_name=school,
+            group=group,
+            place=place,
+            waiting=number if number >= MANY else None,
+            drawn=drawn,
+            is_live=True,
+        )
+        for program, name, school, group, place, number, drawn in rows
+        if program in above
+    ]
 
 
 def _ranked_above_seat(session: Session, applicant: Applicant) -> Sequence[str]:

@@ -8,15 +8,11 @@ from enrollment.waitlists.places import PlaceOnWaitlist
 from lottery.explain.language import Language
 from lottery.market.rules import GENERAL, OPEN
 
-PLACE = sentence("Your child is now number {place} of {waiting} on the waitlist of {program}.")
-PLACE_FOR_GROUP = sentence(
-    "Your child is now number {place} of {waiting} on the waitlist of {program} for “{group}” seats."
-)
-PLACE_AFTER_ROUND = sentence(
-    "After this round, your child was number {place} of {waiting} on the waitlist of {program}."
-)
+PLACE = sentence("Your child is now number {place} on the waitlist of {program}.")
+PLACE_FOR_GROUP = sentence("Your child is now number {place} on the waitlist of {program} for “{group}” seats.")
+PLACE_AFTER_ROUND = sentence("After this round, your child was number {place} on the waitlist of {program}.")
 PLACE_FOR_GROUP_AFTER_ROUND = sentence(
-    "After this round, your child was number {place} of {waiting} on the waitlist of {program} for “{group}” seats."
+    "After this round, your child was number {place} on the waitlist of {program} for “{group}” seats."
 )
 
 MOVED = sentence("On {moment}, your child moved from number {was} to number {became} on the waitlist of {program}.")
@@ -56,7 +52,6 @@ def place_in_words(place: PlaceOnWaitlist, language: Language) -> str:
     return language.say(
         template,
         place=place.place,
-        waiting=place.waiting,
         program=language.name(name_for_families(place.program_name, place.school_name)),
         group=language.name(place.group),
     )

@@ -12,8 +12,8 @@ import msgspec
 
 from enrollment.json_depth import refuse_deep
 from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
-from enrollment.problems import Fault, Problem, sentence
+from enrollment.plain_text import flaw_of, in_nfc
+from enrollment.problems import Fault, Problem, listed, sentence
 from enrollment.zones.areas import ZoneShape
 from enrollment.zones.geometry import GeometryReader
 from lottery.market.canonical import Json
@@ -174,10 +174,11 @@ class _FileReader:
         if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
             self.refuse(at, "no-text", sentence("must be text of 1 to {most} characters"), most=MAX_TEXT)
             return None
-        flaw = flaw_of(value)
+        text = in_nfc(value)
+        flaw = flaw_of(text)
         if flaw is not None:
             self.refuse(at, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
-        return value
+        return text
 
     def _grades_of(self, at: str, value: Json) -> tuple[str, ...] | None:
         if value is None:
@@ -188,7 +189,8 @@ class _FileReader:
             return None
         for place, grade in enumerate(value):
             if grade not in self._grades:
-                self.refuse(f"{at}/{place}", "unknown-grade", sentence("is not a grade of this cycle"))
+                detail = sentence("must be a grade of this cycle: {allowed}")
+                self.refuse(f"{at}/{place}", "unknown-grade", detail, allowed=listed(self._grades))
         return tuple(dict.fromkeys(grade for grade in value if isinstance(grade, str)))
 
     def refuse_repeated_zones(self, shapes: Sequence[tuple[int, ZoneShape]]) -> None:
