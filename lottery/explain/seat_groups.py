@@ -85,9 +85,13 @@ def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, 
 
 def _place_in_line(at: AtGroup, place: int, language: Language) -> str:
     if at.waiting is None:
-        return language.say("Your child is number {place} on the waitlist for these seats.", place=place)
+        return language.say(
+            "After this round, your child was number {place} on the waitlist for these seats.", place=place
+        )
     return language.say(
-        "Your child is number {place} of {waiting} on the waitlist for these seats.", place=place, waiting=at.waiting
+        "After this round, your child was number {place} of {waiting} on the waitlist for these seats.",
+        place=place,
+        waiting=at.waiting,
     )
 
 
