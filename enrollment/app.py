@@ -129,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,  # FastAPI's own route would ignore unknown query parameters
         servers=[{"url": settings.public_url or "/"}],
         generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,  # both are the same, and a schema that names itself would be told twice
         redirect_slashes=False,  # a redirect would go to the host that the caller names
         lifespan=_lifespan,
         dependencies=[UsableQuery],

@@ -69,7 +69,8 @@ def change_cycle(
     """Change a cycle. Send all its settings.
 
     Once the cycle has opened, give a reason. The policy is then fixed, except that you may add grades and facts. You
-    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that.
+    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that. A new
+    time zone moves calendar days, such as last dates in rules, but no deadline and no offer.
     """
     cycle_now = locks.lock_cycle(session, cycle)
     refuse_stale(if_match, cycle_now.cycle.version)

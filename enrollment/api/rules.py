@@ -308,7 +308,7 @@ def _program_shown(session: Session, request: Request, response: Response, subje
     if resolved.rules.seats is not None:
         market = program_document(resolved.rules, levels.context(program))
         sentences = rules_in_words(resolved.rules, read_back(market), language)
-    found = lint_level(session, level.cycle_now.cycle, subject, None, today=level.cycle_now.now.date())
+    found = lint_level(session, level.cycle_now.cycle, subject, None, today=level.cycle_now.today)
     response.headers["Content-Language"] = language
     return ProgramRulesOut(
         cycle=subject.cycle,
@@ -328,7 +328,7 @@ def _program_shown(session: Session, request: Request, response: Response, subje
 def _findings(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesFindingOut]:
     subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
     rules = read_stored_rules(row.said)
-    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.now.date())
+    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.today)
     return findings_shown(found, in_language(reader_language(request)))
 
 

@@ -52,7 +52,8 @@ class Policy(Wire):
         Literal["after", "within", "equal"],
         Field(
             description="Where late applicants stand. after: after all on-time applicants. within: after the on-time "
-            "applicants of the same class. equal: as if they were on time."
+            "applicants of the same class. equal: as if they were on time. Children who apply after the main round "
+            "stand behind all of these: with after, behind all, otherwise within their class."
         ),
     ] = "after"
     twins: Annotated[Literal["separate", "share"], Field(description="Whether twins share one lottery number.")] = (
