@@ -71,11 +71,15 @@ def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, 
     if with_decision:
         yield _decision(at, language)
     if at.waiting_place:
-        yield language.say(
-            "Your child is number {place} of {waiting} on the waitlist for these seats.",
-            place=at.waiting_place,
-            waiting=at.waiting,
-        )
+        yield _place_in_line(at, at.waiting_place, language)
+
+
+def _place_in_line(at: AtGroup, place: int, language: Language) -> str:
+    if at.waiting is None:
+        return language.say("Your child is number {place} on the waitlist for these seats.", place=place)
+    return language.say(
+        "Your child is number {place} of {waiting} on the waitlist for these seats.", place=place, waiting=at.waiting
+    )
 
 
 def own_number(mine: LastAdmitted, language: Language, *, order: Order, scale: Scale) -> str:
@@ -128,6 +132,8 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
 
 
 def _last_child(at: AtGroup, language: Language, order: Order, scale: Scale) -> Iterator[str]:
+    if at.filled is None:
+        return
     if at.last is None:
         yield language.count(
             "{filled} of {number} seat is filled.", "{filled} of {number} seats are filled.", at.seats, filled=at.filled
@@ -216,6 +222,11 @@ def _why_not(at: AtGroup, language: Language) -> str:
             )
         case Decided.POSITION:
             return say("The school put the last child ahead of your child on the school's own list.")
+        case Decided.AHEAD:
+            return say(
+                "Other children were ahead of your child for these seats. We say no more about them here, because a "
+                "few children are easy to recognize."
+            )
         case Decided.TICKET:
             return say(
                 "Twins share a lottery number. When two children have the same number, the order of their application "

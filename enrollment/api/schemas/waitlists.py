@@ -36,7 +36,9 @@ class WaitlistPlaceOut(Wire):
     program_name: str
     group: str
     place: int
-    waiting: Annotated[int, Field(description="The number of children on this waitlist.")]
+    waiting: Annotated[
+        int | None, Field(description="The number of children on this waitlist. Null if few children wait.")
+    ]
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True
