@@ -58,12 +58,17 @@ BY_RULES: Mapping[Check, str] = {
         "next to it. Correct the condition or remove the reserve."
     ),
     Check.RESERVE_BEHIND_OPEN: sentence(
-        "The closed reserve “{reserve}” fills after seats that other children can get too. Children of the reserve can "
-        "take those seats first, and then reserved seats stay empty. Fill the reserve first, or set overflow to open."
+        "The reserve “{reserve}” keeps some children out, and fills after seats that all children can get. Children of "
+        "the reserve can take those seats first, and then reserved seats stay empty. Fill the reserve first, or set "
+        "overflow to open."
     ),
     Check.ALL_CLOSED: sentence(
-        "Every seat is in a closed reserve. A child who meets none of the conditions can apply but can never get a "
-        "seat. Write the conditions in eligible, or leave some seats open."
+        "Every seat is in a reserve that keeps some children out. A child who meets none of the conditions can apply "
+        "but can never get a seat. Write the conditions in eligible, or leave some seats open."
+    ),
+    Check.OVERFLOW_IDLE: sentence(
+        "The overflow condition of the reserve “{reserve}” changes nothing. Correct the condition, or set overflow to "
+        "open or closed."
     ),
     Check.LIST_EMPTY: sentence(
         "The school's own list is empty, so the program takes no child. Add applicants to the list before the freeze, "
