@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import repeat
 
 from lottery.market.canonical import Json
-from lottery.market.model import Applicant, Late, Market, condition_document
+from lottery.market.model import Applicant, Late, Market, condition_document, overflow_document
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
 from lottery.market.rules import Condition, Order, Program, Reserve
 from lottery.match.cohorts import LATE, cohorts_of_draws
@@ -385,7 +385,7 @@ def _group_document(at: AtGroup) -> dict[str, Json]:
         "seats": at.seats,
         "filled": at.filled,
         "reserved_for": condition_document(at.reserve.when) if at.reserve else None,
-        "overflow": None if at.reserve is None else "closed" if at.reserve.closed else "open",
+        "overflow": overflow_document(at.reserve.overflow) if at.reserve else None,
         "considered": at.barred is None,
         "not_considered_because": at.barred,
         "mine": last_document(at.mine),
