@@ -44,6 +44,7 @@ class Check(StrEnum):
     RESERVE_FOR_NOBODY = "reserve for nobody"
     RESERVE_LIKE_OPEN = "reserve no different from open"
     RESERVE_IDLE = "reserve made idle by its precedence"
+    OVERFLOW_IDLE = "overflow that changes nothing"
     RESERVE_LEFT_EMPTY = "closed reserve with more seats than children"
     RESERVE_BEHIND_OPEN = "closed reserve filled after others"
     ALL_CLOSED = "all seats in closed reserves"

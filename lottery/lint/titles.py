@@ -20,6 +20,7 @@ TITLES: Mapping[Check, str] = {
     Check.RESERVE_FOR_NOBODY: "No child qualifies for this reserve",
     Check.RESERVE_LIKE_OPEN: "Reserve works the same as open seats",
     Check.RESERVE_IDLE: "Reserve has almost no effect",
+    Check.OVERFLOW_IDLE: "Overflow condition has no effect",
     Check.RESERVE_LEFT_EMPTY: "Closed reserve with more seats than children",
     Check.RESERVE_BEHIND_OPEN: "Closed reserve fills after other seats",
     Check.ALL_CLOSED: "All seats are in closed reserves",

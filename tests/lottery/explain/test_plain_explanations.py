@@ -15,6 +15,7 @@ from explained_markets import (
     explainer_of_wrong_outcome,
     later_rounds,
     schools_that_left,
+    seats_left,
     twins,
     with_condition,
 )
@@ -56,6 +57,7 @@ def of_decisions() -> Iterator[Explanation]:
     yield from explanations_of(market, explainer(market))
     yield from explanations_of(market, explainer_of_wrong_outcome(market))
     yield from explanations_of(twins(), explainer(twins()))
+    yield from explanations_of(seats_left(), explainer(seats_left()))
     market = later_rounds()
     yield from explanations_of(market, explainer(market))
     yield from (explanation for explanation, _ in schools_that_left())
