@@ -1,6 +1,7 @@
 """Routes of rankings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
@@ -12,6 +13,7 @@ from enrollment.api.schemas.rankings import (
     BatchIn,
     BatchOut,
     BatchRowOut,
+    MalformedRow,
     ProgramWarningOut,
     RankingCheckOut,
     RankingFaultOut,
@@ -26,11 +28,12 @@ from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
-from enrollment.problems import Fault, NotFound, Problem
+from enrollment.preconditions import SHOWS_ETAG, IfMatch, IfMatchAlways, etag, refuse_stale, show_version
+from enrollment.problems import Fault, MalformedBody, NotFound, Problem
 from enrollment.rankings import batches, changes, submission
+from enrollment.rankings.batches import RowResult
 from enrollment.rankings.faults import find_faults
-from enrollment.rankings.inputs import RankingIn
+from enrollment.rankings.inputs import BatchRowIn, RankingIn
 from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.versions import Ranking, lock_ranker, newest_of, ranking_of, versions_of
 from enrollment.rankings.withdrawn_programs import applicants_to_warn, withdrawn_programs
@@ -41,7 +44,7 @@ hot_router = APIRouter(tags=["rankings"])
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
-@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut)
+@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut, openapi_extra=SHOWS_ETAG)
 async def submit_ranking(
     request: Request,
     client: Submits,
@@ -58,7 +61,7 @@ async def submit_ranking(
     return Response(answer, media_type="application/json", headers={"ETag": etag(ranking.version)})
 
 
-@router.get(f"{APPLICANT}/ranking")
+@router.get(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
 def read_ranking(
     session: InTransaction,
     partner: ReadsApplications,
@@ -75,7 +78,7 @@ def read_ranking(
     return _show_ranking(newest, withdrawn_programs(session, cycle, newest.programs))
 
 
-@router.delete(f"{APPLICANT}/ranking")
+@router.delete(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
 def withdraw_ranking(
     session: InTransaction,
     partner: WritesApplications,
@@ -83,7 +86,7 @@ def withdraw_ranking(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> RankingOut:
     """Withdraw the ranking in force. The application stays."""
     open_cycle = lock_open_cycle(session, cycle)
@@ -150,14 +153,23 @@ def put_batch(session: InTransaction, partner: WritesApplications, request: Requ
     without If-Match. If two rows have the same reference, the last row wins.
     """
     say = in_language(reader_language(request))
-    results = batches.put_batch(session, partner, body.rows, settings=request.app.state.settings)
-    rows = [_show_row(row.reference, result, say) for row, result in zip(body.rows, results, strict=True)]
-    return BatchOut(rows=rows)
+    read = [row for row in body.rows if isinstance(row, BatchRowIn)]
+    results = iter(batches.put_batch(session, partner, read, settings=request.app.state.settings))
+    done = [
+        RowResult(problem=MalformedBody(faults=row.faults)) if isinstance(row, MalformedRow) else next(results)
+        for row in body.rows
+    ]
+    return BatchOut(
+        rows=[
+            _show_row(row.reference, result, say, place=place)
+            for place, (row, result) in enumerate(zip(body.rows, done, strict=True))
+        ]
+    )
 
 
-def _show_row(reference: str, result: batches.RowResult, say: Say) -> BatchRowOut:
+def _show_row(reference: str, result: RowResult, say: Say, *, place: int) -> BatchRowOut:
     if result.problem is not None:
-        return _show_refused(reference, result.problem, say)
+        return _show_refused(reference, result.problem, say, place=place)
     ranking = result.ranking
     return BatchRowOut(
         reference=reference,
@@ -171,14 +183,15 @@ def _show_row(reference: str, result: batches.RowResult, say: Say) -> BatchRowOu
     )
 
 
-def _show_refused(reference: str, problem: Problem, say: Say) -> BatchRowOut:
+def _show_refused(reference: str, problem: Problem, say: Say, *, place: int) -> BatchRowOut:
+    faults = [replace(fault, pointer=f"/rows/{place}{fault.pointer}") for fault in problem.faults]
     return BatchRowOut(
         reference=reference,
         done=False,
         status=problem.status,
         code=problem.code(),
         detail=say(problem.detail, **problem.values),
-        errors=[_show_fault(fault, say) for fault in problem.faults],
+        errors=[_show_fault(fault, say) for fault in faults],
         version=None,
         confirmation=None,
     )

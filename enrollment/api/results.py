@@ -28,7 +28,7 @@ from enrollment.field_types import Id
 from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
 from enrollment.results.child_results import excluded_from, placement_of, ticket_of
-from enrollment.results.extracts import explainer_of
+from enrollment.results.explanations import explanation_for_family
 from enrollment.results.frozen_rules import describe_frozen_rules, select_frozen_rules
 from enrollment.results.program_applicants import ProgramApplicant, ProgramApplicants, placed_at, preview_at
 from enrollment.results.public_results import ReportOut, public_cutoffs, public_report
@@ -106,7 +106,7 @@ def read_explanation(session: InTransaction, request: Request, child: OfChild) -
     if child.excluded is not None:
         lines, facts = [result_in_words(None, child.excluded, in_language(language.code))], {}
     else:
-        explanation = explainer_of(session, child.round, [child.ticket]).explain(child.ticket)
+        explanation = explanation_for_family(session, child.round, child.ticket)
         lines, facts = explanation_in_words(explanation, language), explanation.document()
     return ExplanationOut.model_validate(
         {
@@ -155,7 +155,7 @@ def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsOut:
 @router.get("/v1/rounds/{round}/report")
 def read_report(session: InTransaction, round_id: RoundId) -> ReportOut:
     """Read the counts of a published round, without small numbers."""
-    return public_report(published_round(session, round_id))
+    return public_report(session, published_round(session, round_id))
 
 
 @router.get("/v1/rounds/{round}/rules")
@@ -168,7 +168,7 @@ def read_rules_in_force(
     found = paging.read(session, select_frozen_rules(round_), by=[FrozenProgram.program_id])
     return found.show(
         lambda frozen, rules: FrozenRulesOut.model_validate(
-            describe_frozen_rules(frozen, rules, language), from_attributes=True
+            describe_frozen_rules(round_, frozen, rules, language), from_attributes=True
         )
     )
 

@@ -9,7 +9,7 @@ to the cycle would wait for it, and the waiting transaction may hold a lock that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from sqlalchemy import Select, func, select
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, defer
 from enrollment.cycles.models import Cycle
 from enrollment.dates import ZonedTime
 from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.time_zones import day_in
 
 
 class Phase(StrEnum):
@@ -86,6 +87,11 @@ class CycleNow:
     def phase(self) -> Phase:
         """Return the phase of the cycle now."""
         return phase_at(self.cycle, self.now)
+
+    @property
+    def today(self) -> date:
+        """Return today in the cycle's time zone."""
+        return day_in(self.cycle.time_zone, self.now)
 
     @property
     def has_opened(self) -> bool:

@@ -22,7 +22,7 @@ from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_
 from enrollment.cycles.models import Cycle
 from enrollment.database import refused_by_server
 from enrollment.preconditions import refuse_stale
-from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
+from enrollment.problems import Forbidden, InvalidToken, NotFound, OutcomeUnknown
 from enrollment.rankings.changes import RankingRefused
 from enrollment.rankings.faults import KnownProgram, faults_of
 from enrollment.rankings.inputs import RankingIn
@@ -89,7 +89,7 @@ async def put_ranking(
     """Submit a ranking, or store a draft. The transaction is committed when this returns.
 
     Raises:
-        Unauthenticated, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
+        InvalidToken, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
         NotFound: if the cycle does not exist, or the partner has no active application with this reference.
         RoundRunning, CycleNotOpenYet, CycleClosed: if the cycle does not accept rankings now.
         VersionMissing, VersionStale: if the request does not name the newest version.
@@ -143,7 +143,7 @@ async def _look(
         raise CycleNotFound
     scopes, now, *columns, programs_found = cycle_row
     if scopes is None:
-        raise Unauthenticated
+        raise InvalidToken
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
     open_cycle = require_open(CycleNow(Cycle(**dict(zip(CYCLE_COLUMNS, columns, strict=True))), now))

@@ -50,6 +50,8 @@ class Ranker:
         So a partner that lost the answer can send the ranking again, with any version (RFC 9110, 13.1.1).
         """
         newest, kind = self.newest, "draft" if draft else "submitted"
+        if newest and newest.kind == "withdrawn" and not draft:
+            kind = "withdrawn"  # its list is empty, so an empty list says the same again
         return newest if newest and newest.kind == kind and newest.programs == list(programs) else None
 
 

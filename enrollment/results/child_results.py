@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child
 from enrollment.directory.models import Program, School
 from enrollment.rounds.models import CutoffRow, Exclusion, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rounds.public_numbers import public_numbers
 from enrollment.waitlists.places import PlaceOnWaitlist
 
 TOO_LATE = "too-late"
@@ -63,4 +64,8 @@ def places_after(session: Session, round_: Round, ticket: str) -> list[PlaceOnWa
         .where(WaitingPlace.round_id == round_.id, WaitingPlace.tag == ticket)
         .order_by(WaitingPlace.program_id, WaitingPlace.seat_group)
     )
-    return [PlaceOnWaitlist(*row, drawn=True) for row in rows]
+    shown = public_numbers(session, round_).shown.waiting
+    return [
+        PlaceOnWaitlist(program, name, group, place, number if (program, group) in shown else None, drawn=True)
+        for program, name, group, place, number in rows
+    ]

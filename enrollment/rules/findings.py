@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from enrollment.dates import Value
 from enrollment.problems import sentence
 from lottery.lint.findings import Basis, Check, Weight
 
@@ -16,7 +17,7 @@ class RulesFinding:
     pointer: str
     """The place in the resolved rules."""
     detail: str
-    values: Mapping[str, str | int] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 def code_of(check: Check) -> str:

@@ -16,6 +16,12 @@ from enrollment.rankings.versions import Ranker
 from enrollment.seats.models import Offer, WaitlistPlace
 from enrollment.seats.offers import live_offer
 
+MANY = 20
+"""The fewest waiting children whose number a family is told.
+
+With 10, the child at place 9 would know that nobody is behind, if the number is hidden.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceOnWaitlist:
@@ -25,7 +31,8 @@ class PlaceOnWaitlist:
     program_name: str
     group: str
     place: int
-    waiting: int
+    waiting: int | None
+    """How many children wait. None if they are few, because each of them could then work out too much."""
     drawn: bool
 
 
@@ -46,7 +53,10 @@ def places_now(session: Session, child: uuid.UUID) -> list[PlaceOnWaitlist]:
         .join(Program, Program.id == own.c.program_id)
         .order_by(own.c.program_id, own.c.seat_group)
     )
-    return [PlaceOnWaitlist(*row) for row in rows]
+    return [
+        PlaceOnWaitlist(program, name, group, place, number if number >= MANY else None, drawn)
+        for program, name, group, place, number, drawn in rows
+    ]
 
 
 def read_live_waitlists(session: Session, cycle: str, program: str) -> Sequence[Row[WaitlistPlace, bytes]]:

@@ -49,6 +49,7 @@ class Decided(StrEnum):
     NUMBER = "number"
     POSITION = "position"
     TICKET = "ticket"
+    AHEAD = "others ahead"  # more would describe the few children of a small group
     UNEXPLAINED = "unexplained"  # the outcome does not follow from the rules
 
 
@@ -62,15 +63,18 @@ class Joined(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AtGroup:
-    """What happened at one seat group. `mine` is the standing of the child, `last` of the last child admitted."""
+    """What happened at one seat group. `mine` is the standing of the child, `last` of the last child admitted.
+
+    `filled` and `waiting` are None where they would describe a few other children.
+    """
 
     name: str
     seats: int
-    filled: int
+    filled: int | None
     reserve: Reserve | None
     last: LastAdmitted | None
     waiting_place: int | None
-    waiting: int
+    waiting: int | None
     decided: Decided
     mine: LastAdmitted | None = None
     joined: Joined = Joined.ON_TIME

@@ -80,11 +80,15 @@ def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, 
     if with_decision:
         yield _decision(at, language)
     if at.waiting_place:
-        yield language.say(
-            "Your child is number {place} of {waiting} on the waitlist for these seats.",
-            place=at.waiting_place,
-            waiting=at.waiting,
-        )
+        yield _place_in_line(at, at.waiting_place, language)
+
+
+def _place_in_line(at: AtGroup, place: int, language: Language) -> str:
+    if at.waiting is None:
+        return language.say("Your child is number {place} on the waitlist for these seats.", place=place)
+    return language.say(
+        "Your child is number {place} of {waiting} on the waitlist for these seats.", place=place, waiting=at.waiting
+    )
 
 
 def own_number(mine: LastAdmitted, language: Language, *, order: Order, scale: Scale) -> str:
@@ -143,6 +147,8 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
 
 
 def _last_child(at: AtGroup, language: Language, order: Order, scale: Scale) -> Iterator[str]:
+    if at.filled is None:
+        return
     if at.last is None:
         yield language.count(
             "{filled} of {number} seat is filled.", "{filled} of {number} seats are filled.", at.seats, filled=at.filled
@@ -218,16 +224,21 @@ def _decision(at: AtGroup, language: Language) -> str:
             return _why_not(at, language)
 
 
+def _no_seat_left(at: AtGroup, language: Language) -> str:
+    """Say that a reserve's own children got all of its seats."""
+    if _has_two_rules(at):
+        return language.say("All of these seats went to children who come first, so no seat was left.")
+    return language.say("All of these seats went to children who meet this rule.")
+
+
 def _why_not(at: AtGroup, language: Language) -> str:
     """Say how the last child with a seat stood ahead of this child."""
     say = language.say
     match at.decided:
         case Decided.HOLDERS:
             return say("Children who already had these seats kept all of them.")
-        case Decided.RESERVE if _has_two_rules(at):
-            return say("All of these seats went to children who come first, so no seat was left.")
         case Decided.RESERVE:
-            return say("All of these seats went to children who meet this rule.")
+            return _no_seat_left(at, language)
         case Decided.LATE:
             return say("All of these seats were taken before late applications like yours had a turn.")
         case Decided.EARLIER_DRAW:
@@ -243,6 +254,11 @@ def _why_not(at: AtGroup, language: Language) -> str:
             )
         case Decided.POSITION:
             return say("The school put the last child ahead of your child on the school's own list.")
+        case Decided.AHEAD:
+            return say(
+                "Other children were ahead of your child for these seats. We say no more about them here, because a "
+                "few children are easy to recognize."
+            )
         case Decided.TICKET:
             return say(
                 "Twins share a lottery number. When two children have the same number, the order of their application "

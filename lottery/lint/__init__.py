@@ -42,6 +42,7 @@ __all__ = [
     "Weight",
     "document_of",
     "lint",
+    "lint_applicants",
     "lint_rules",
     "print_findings",
 ]
@@ -91,6 +92,11 @@ def lint_rules(market: Market) -> list[Finding]:
     of_programs = chain.from_iterable(check(look) for look in looks for check in BY_RULES)
     siblings = (finding for finding in siblings_never_placed(looks) if finding.school is not None)
     return [*siblings, *of_programs]
+
+
+def lint_applicants(market: Market) -> list[Finding]:
+    """Find what the rules show together with the applicants."""
+    return merged(_in_market(market, look_at(market))) if market.applicants else []
 
 
 def _in_market(market: Market, looks: Sequence[Look]) -> Iterator[Finding]:

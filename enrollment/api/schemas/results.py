@@ -104,6 +104,6 @@ class FrozenRulesOut(Wire):
     sentences: list[str]
     why_not: Annotated[
         str | None,
-        Field(description="The code of why the program fills no seats in a backfill round. Null: it fills seats."),
+        Field(description="The code of why the program fills no seats in a backfill round. Null: it fills free seats."),
     ]
     why_not_detail: Annotated[str | None, Field(description="The same in a sentence.")]

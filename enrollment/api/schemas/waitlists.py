@@ -36,7 +36,9 @@ class WaitlistPlaceOut(Wire):
     program_name: str
     group: str
     place: int
-    waiting: Annotated[int, Field(description="The number of children on this waitlist.")]
+    waiting: Annotated[
+        int | None, Field(description="The number of children on this waitlist. Null if few children wait.")
+    ]
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True
@@ -58,6 +60,12 @@ class WaitingChildOut(Wire):
     place: int
     priority_class: Annotated[str, Field(description="The child's priority class in the group.")]
     reason: Annotated[str, Field(description="The reason for the priority class, in a sentence.")]
+    late: Annotated[
+        bool, Field(description="True: the child was late for the main round, or applied later and this counts here.")
+    ]
+    drawn_in: Annotated[
+        str | None, Field(description="The round that drew the child's lottery number. Null: no number is drawn yet.")
+    ]
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True

@@ -17,7 +17,6 @@ KINDS = {
     "Ada\ue000": "text-private-use",
     "Ada\u0378": "text-unassigned",
     "Ada\x1b[2J": "text-control",
-    "Adae\u0301": "text-not-nfc",
     "\u2800\u00a0\u3000": "blank-text",
 }
 

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from backfill_by_hand import first_at, say
 from enrollment.database import transaction
 from enrollment.directory.models import Offering
-from log_entries import entries
+from log_entries import entries, ledger_lines
 from lottery.market.canonical import Json
 from people import Service
 from rounds_by_hand import CYCLE, DICE, City, a_day_later, apply, make_city
@@ -94,7 +94,7 @@ def test_a_school_that_fills_no_later_seats_leaves_the_seat_empty_and_the_ledger
     assert vacancy["rules_version"] == version
     assert f"version {version} of the school's rules" in str(vacancy["detail"])
     assert (vacancy["school"], vacancy["rule_of"]) == ("lincoln", "program:lincoln-kg")
-    counts = city.service.stranger().get(f"{CYCLE}/vacancies/counts").json()["data"]
+    counts = city.otto.get(f"{CYCLE}/vacancies/counts").json()["data"]
     assert {one["school"]: one["by_why"] for one in counts} == {"lincoln": {why: 1}}
     rules = city.service.stranger().get(f"{BACKFILL}/rules").json()["data"]
     assert {one["program"]: one["why_not"] for one in rules} == {"adams-kg": None, "lincoln-kg": why}
@@ -112,10 +112,10 @@ def test_the_ledger_names_the_operator_whose_rule_a_school_inherits(city: City) 
     city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
     path = f"{CYCLE}/programs/lincoln-kg/vacancies?status=left-empty"
-    (vacancy,) = city.service.stranger().get(path).json()["data"]
+    (vacancy,) = city.lincoln.get(path).json()["data"]
     assert (vacancy["why"], vacancy["rule_of"]) == ("never", "operator:district")
-    (entry,) = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "left-empty"]
-    assert entry["rule_of"] == "operator:district"
+    (line,) = [line for line in ledger_lines(city.service) if line["state"] == "left-empty"]
+    assert line["rule_of"] == "operator:district"
 
 
 def test_entry_grades_fill_seats_even_if_other_grades_do_not(city: City) -> None:
@@ -143,9 +143,9 @@ def test_a_seat_without_waiting_children_stays_empty_for_now(service: Service) -
     assert states(city, "lincoln-kg") == [("not-filled", "open", None)]
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "left-empty", "nobody-waiting")]
-    count = len(entries(service, "vacancy"))
+    count = len(ledger_lines(service))
     city.run_backfill()
-    assert len(entries(service, "vacancy")) == count
+    assert len(ledger_lines(service)) == count
     apply(city.portal, "newcomer", ["lincoln-kg"])
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "filled", None)]

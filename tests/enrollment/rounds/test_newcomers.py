@@ -44,6 +44,11 @@ def waiting(city: City, round_: str | None = None) -> list[str]:
     return [names[one["ticket"]] for one in listed]
 
 
+def draws(city: City, round_: str | None = None) -> list[tuple[Json, Json]]:
+    listed = city.lincoln.get(f"{LINCOLN}/waitlist" + (f"?round={round_}" if round_ else "")).json()["waiting"]
+    return [(one["drawn_in"], one["late"]) for one in listed]
+
+
 def the_seat_is_given_up_and_filled_again(city: City) -> str:
     """Have the child with the seat decline it and leave, and run a backfill round. Return who has the seat then."""
     ((child, _),) = city.seats().items()
@@ -65,6 +70,8 @@ def test_newcomers_stay_behind_a_late_child_in_every_round_and_on_every_live_wai
     assert waiting(city) == drawn
     apply(city.portal, "newest", ["lincoln-kg"])
     assert waiting(city) == [*drawn, "newest"]
+    assert draws(city) == [("2027-main", True), *[("2027-backfill-1", True)] * 3, (None, True)]
+    assert draws(city, "2027-main") == [("2027-main", False), ("2027-main", True)]
     assert the_seat_is_given_up_and_filled_again(city) == "late"
     assert waiting(city) == waiting(city, "2027-backfill-2") == [*drawn[1:], "newest"]
     assert the_seat_is_given_up_and_filled_again(city) == drawn[1]

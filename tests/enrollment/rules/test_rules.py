@@ -28,6 +28,7 @@ from rules_spoken import (
     city,
     class_names,
     faults,
+    open_now,
     put,
     rules_put,
     say,
@@ -372,3 +373,44 @@ def test_zones_that_rules_need_cannot_be_removed(service: Service) -> None:
         session.execute(delete(Zone))
         with pytest.raises(RulesCannotWork):
             settle_cycle(session, cycle_now.cycle, ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_program_that_takes_part_can_say_one_part_only_and_keeps_its_committed_seats(
+    service: Service, *, opened: bool
+) -> None:
+    city(service)
+    if opened:
+        open_now(service)
+    school, ann = service.school_staff("lincoln"), service.administrator()
+    parts: Mapping[str, Json] = {
+        "backfill": {"entry_grades": ["KG"]},
+        "classes": [dict(SIBLING)],
+        "eligible": {"everyone": True},
+        "neighborhood": {"rule": "only"},
+        "reserves": [{"name": "staff", "percent": 10, "when": {"at_school": "staff_child"}}],
+        "tie_break": "multiple",
+        "precedence": ["open"],
+    }
+    for part, said in parts.items():
+        answer = put(school, PROGRAM, {part: said}, WHY)
+        assert answer.status_code == (202 if opened else 200), (part, answer.text)
+        if opened:
+            change = answer.json()["change"]["id"]
+            assert ann.post(f"/v1/rules-changes/{change}/approve", {"reason": WHY}).status_code == 200
+        shown = school.get(PROGRAM).json()
+        assert shown["own"].keys() == {part, "seats"}
+        assert shown["rules"]["seats"] == {"match": 20}
+        assert shown["missing"] == []
+
+
+def test_seats_of_the_school_replace_committed_seats_that_a_program_leaves_out(service: Service) -> None:
+    city(service)
+    school = service.school_staff("lincoln")
+    assert put(school, SCHOOL, {"seats": {"match": 30}}).status_code == 200
+    shown = put(school, PROGRAM, {"tie_break": "multiple"}).json()
+    assert (shown["own"], shown["rules"]["seats"], shown["came_from"]["seats"]) == (
+        {"tie_break": "multiple"},
+        {"match": 30},
+        "school",
+    )

@@ -90,6 +90,10 @@ def test_an_operators_findings_name_the_programs_and_parts_of_other_levels_the_w
         ("/rules/classes/1", "class-unreachable", "cannot", ["adams-kg"]),
         ("/rules/backfill/never", "backfill-never", "cannot", ["adams-kg", "lincoln-kg"]),
     ]
+    of_school = lint(school, SCHOOL, {"classes": [EVERYONE]}).json()["findings"]
+    assert [(one["pointer"], one["code"], one["programs"]) for one in of_school] == [
+        ("/rules/classes/0", "class-for-all", ["lincoln-kg"])
+    ]
     inherited = lint(school, PROGRAM, {"seats": {"match": 5}}).json()["findings"]
     assert shown(inherited) == {("/rules", "class-unreachable"), ("/rules", "class-for-all")}
 
@@ -200,7 +204,7 @@ def test_a_backfill_rule_that_fills_no_seat_is_found(rule: BackfillInput, found:
 def test_a_last_date_before_the_end_of_the_main_round_is_found() -> None:
     rule = BackfillInput(last_date=date(2027, 4, 1))
     (found,) = idle_backfill(rule, "KG", today=TODAY, main_round_over=date(2027, 4, 2))
-    assert (found.code, found.values["over"]) == ("last-date-early", "2027-04-02")
+    assert (found.code, found.values["over"]) == ("last-date-early", date(2027, 4, 2))
 
 
 def test_each_check_of_the_lottery_has_a_sentence_in_each_language_or_is_about_something_else() -> None:
