@@ -94,6 +94,12 @@ class AtProgram:
     groups: tuple[AtGroup, ...]
 
 
+def not_listed(at: AtProgram) -> bool:
+    """Tell whether a program did not consider the child because the school's own list misses the child."""
+    group = at.groups[0]
+    return group.decided is Decided.NOT_CONSIDERED and group.barred is Barred.NOT_LISTED
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A choice on the submitted list that is not in the round, because the program left the lottery."""

@@ -85,9 +85,13 @@ def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, 
 
 def _place_in_line(at: AtGroup, place: int, language: Language) -> str:
     if at.waiting is None:
-        return language.say("Your child is number {place} on the waitlist for these seats.", place=place)
+        return language.say(
+            "After this round, your child was number {place} on the waitlist for these seats.", place=place
+        )
     return language.say(
-        "Your child is number {place} of {waiting} on the waitlist for these seats.", place=place, waiting=at.waiting
+        "After this round, your child was number {place} of {waiting} on the waitlist for these seats.",
+        place=place,
+        waiting=at.waiting,
     )
 
 
@@ -224,13 +228,6 @@ def _decision(at: AtGroup, language: Language) -> str:
             return _why_not(at, language)
 
 
-def _no_seat_left(at: AtGroup, language: Language) -> str:
-    """Say that a reserve's own children got all of its seats."""
-    if _has_two_rules(at):
-        return language.say("All of these seats went to children who come first, so no seat was left.")
-    return language.say("All of these seats went to children who meet this rule.")
-
-
 def _why_not(at: AtGroup, language: Language) -> str:
     """Say how the last child with a seat stood ahead of this child."""
     say = language.say
@@ -238,7 +235,7 @@ def _why_not(at: AtGroup, language: Language) -> str:
         case Decided.HOLDERS:
             return say("Children who already had these seats kept all of them.")
         case Decided.RESERVE:
-            return _no_seat_left(at, language)
+            return _went_to_the_reserve(at, language)
         case Decided.LATE:
             return say("All of these seats were taken before late applications like yours had a turn.")
         case Decided.EARLIER_DRAW:
@@ -269,3 +266,9 @@ def _why_not(at: AtGroup, language: Language) -> str:
                 "This result does not follow from the rules. Ask the enrollment office to check the result for "
                 "mistakes."
             )
+
+
+def _went_to_the_reserve(at: AtGroup, language: Language) -> str:
+    if _has_two_rules(at):
+        return language.say("All of these seats went to children who come first, so no seat was left.")
+    return language.say("All of these seats went to children who meet this rule.")

@@ -56,6 +56,7 @@ class Check(StrEnum):
     NEW_NUMBERS = "backfill order that can reward a false first ranking"
     MANY_NUMBERS = "a lottery number of its own at each program"
     LATE_EQUAL = "late applications equal to others"
+    DRAWS_NOT_LISTED = "draws whose order is not known"
     GRADE_ORDER_IGNORED = "grade order that nothing needs"
     SIBLING_REPORTS = "sibling rules that can be gamed"
     TWINS_IDLE = "twins' shared number that nobody shares"

@@ -32,6 +32,7 @@ TITLES: Mapping[Check, str] = {
     Check.NEW_NUMBERS: "Backfill order can reward a false ranking",
     Check.MANY_NUMBERS: "Separate lottery numbers at each program",
     Check.LATE_EQUAL: "Late applications count as on time",
+    Check.DRAWS_NOT_LISTED: "The order of the earlier draws is not known",
     Check.GRADE_ORDER_IGNORED: "Grade order has no effect",
     Check.SIBLING_REPORTS: "Families can gain from false sibling reports",
     Check.TWINS_IDLE: "No twins share a number",
