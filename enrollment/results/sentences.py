@@ -35,7 +35,7 @@ NOT_LISTED = sentence(
     "on the list."
 )
 
-HOLDS_NOW = sentence("This is how things stand on {moment}:")
+HOLDS_NOW = sentence("This is how things stand on {moment}.")
 NO_SEAT_NOW = sentence("Your child has no seat now.")
 ON_NO_WAITLIST = sentence("Your child is not on a waitlist.")
 

@@ -15,9 +15,10 @@ from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import Offer, OutsidePlacement
 from enrollment.seats.offer_notices import notify_of_offers
-from enrollment.seats.offers import live_offer, remind_at
+from enrollment.seats.offers import live_offer
 from enrollment.seats.placement_requests import PlacementRefused, groups_of, refuse_frozen_transfer
 from enrollment.seats.publish_offers import REPLACED
+from enrollment.seats.reminders import remind_at
 from enrollment.seats.seat_log import NONE, OUTSIDE, Change, Seat, log_change, log_placement
 from enrollment.seats.vacancies import (
     OUTSIDE_CLASS,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from enrollment.cycles.locks import CycleNow, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.seats.offer_notices import notify_partners
-from enrollment.seats.offers import extend_answers
+from enrollment.seats.reminders import extend_answers
 
 
 @dataclass(frozen=True, slots=True)

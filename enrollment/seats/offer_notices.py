@@ -1,11 +1,14 @@
 """Notify partners of offers, of moves from one seat to another, and of what concerns all families of a cycle."""
 
+import uuid
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, insert, literal, null, select
 from sqlalchemy.orm import Session, aliased
 
 from enrollment.applicants.models import Applicant
+from enrollment.cycles.locks import rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.notify.models import Notice
 from enrollment.notify.notices import NewNotice, notify
@@ -60,3 +63,8 @@ def notify_partners(session: Session, cycle: str, event: str, subject: str, abou
         .order_by(Applicant.partner_id)
     )
     notify(session, [NewNotice(cycle, partner, event, f"{subject} {partner}", about) for partner in partners])
+
+
+def about_answer(offer: uuid.UUID, reference: str, answer_by: datetime, zone: str) -> dict[str, str | int | None]:
+    """Return what a notice says about an offer that waits, or waited, for an answer."""
+    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by), "time_zone": zone}

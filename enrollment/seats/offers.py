@@ -1,4 +1,4 @@
-"""Accept and decline offers, expire unanswered offers, and remind families.
+"""Accept and decline offers, and expire unanswered offers.
 
 An act on a child's seat locks the cycle, the child, and the program whose vacancies it changes, in this order
 (docs/explanation/locks.md). The database's clock decides about deadlines.
@@ -7,9 +7,9 @@ An act on a child's seat locks the cycle, the child, and the program whose vacan
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
@@ -20,7 +20,6 @@ from enrollment.cycles.locks import (
     in_zone,
     lock_cycle_between_rounds,
     lock_cycle_shared,
-    rfc3339,
 )
 from enrollment.cycles.models import Cycle
 from enrollment.database import transaction
@@ -32,16 +31,15 @@ from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.changes import drop_program
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import LIVE, Offer
+from enrollment.seats.offer_notices import about_answer
 from enrollment.seats.offer_stories import stories_of
 from enrollment.seats.seat_log import Change, Seat, log_change
 from enrollment.seats.vacancies import NewVacancy, open_vacancies
 
 SERVICE = "service"
 AT_ONCE = 500
-A_DAY = timedelta(days=1)
 
 EXPIRIES = "expiries"
-REMINDERS = "reminders"
 
 
 class OfferAnswered(Conflict):
@@ -55,10 +53,10 @@ class OfferAnswered(Conflict):
 
 
 CLOSED: Mapping[str, str] = {
-    "declined": sentence("The family declined the seat at {seat} at {at}."),
+    "declined": sentence("The family declined the seat at {seat} on {at}."),
     "expired": sentence("No answer came by {at}, so the child lost the seat at {seat}."),
-    "replaced": sentence("The child left the seat at {seat} for a seat at {next} at {at}."),
-    "withdrawn": sentence("The application was withdrawn at {at}, so the child lost the seat at {seat}."),
+    "replaced": sentence("The child left the seat at {seat} for a seat at {next} on {at}."),
+    "withdrawn": sentence("The application was withdrawn on {at}, so the child lost the seat at {seat}."),
 }
 """What happened to an offer, by its status."""
 
@@ -218,92 +216,8 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
     partner, reference = session.execute(
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
-    about = {**_about(offer_id, reference, offer.answer_by, cycle.cycle.time_zone), "status": offer.status}
+    about = {**about_answer(offer_id, reference, offer.answer_by, cycle.cycle.time_zone), "status": offer.status}
     notify(session, [NewNotice(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
-
-
-def remind_due(sessions: "sessionmaker[Session]") -> None:
-    """Notify partners once of each open offer whose deadline is close, each in its own transaction.
-
-    An offer that another transaction has locked is left to the next pass. So reminders wait for nothing, and need no
-    other lock.
-    """
-    with transaction(sessions) as session:
-        due = session.scalars(
-            select(Offer.id)
-            .where(*_reminder_is_due(), not_waiting(REMINDERS, Offer.id))
-            .order_by(Offer.remind_at, Offer.id)
-            .limit(AT_ONCE)
-        ).all()
-    for_each(sessions, REMINDERS, map(str, due), _remind_one)
-
-
-def remind_at(made: datetime, answer_by: datetime) -> datetime:
-    """Return when to remind a family: a day before the deadline, or halfway to a deadline that is closer."""
-    return answer_by - min(A_DAY, (answer_by - made) / 2)
-
-
-def extend_answers(session: Session, cycle_now: CycleNow, former: datetime | None) -> None:
-    """Give open offers the cycle's new deadline to answer, if they had the former one. No deadline gets earlier.
-
-    The caller holds an exclusive lock on the cycle, so no offer of the cycle is answered or expires meanwhile.
-    """
-    new = cycle_now.cycle.answer_by
-    if former is None or new is None or new <= former:
-        return
-    session.execute(
-        update(Offer)
-        .where(
-            Offer.cycle_id == cycle_now.cycle.id,
-            Offer.status == "open",
-            Offer.source == "main",
-            Offer.answer_by == former,
-        )
-        .values(
-            answer_by=new,
-            remind_at=remind_at(cycle_now.now, new),
-            reminded_at=None,
-            version=Offer.version + 1,
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _reminder_is_due() -> tuple[ColumnElement[bool], ...]:
-    return (
-        Offer.status == "open",
-        Offer.reminded_at.is_(None),
-        Offer.remind_at <= func.clock_timestamp(),
-        Offer.answer_by > func.clock_timestamp(),
-        Cycle.id == Offer.cycle_id,
-        Applicant.child_id == Offer.child_id,
-        Applicant.withdrawn_at.is_(None),
-    )
-
-
-def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
-    with transaction(sessions) as session:
-        unlocked = select(Offer.id).where(Offer.id == uuid.UUID(offer_id))
-        if session.scalar(unlocked.with_for_update(key_share=True, skip_locked=True)) is None:
-            return
-        reminded = session.execute(
-            update(Offer)
-            .where(Offer.id == uuid.UUID(offer_id), *_reminder_is_due())
-            .values(reminded_at=func.clock_timestamp())
-            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference, Cycle.time_zone)
-            .execution_options(synchronize_session=False)
-        ).one_or_none()
-        if reminded is None:
-            return  # another worker reminded the family, or the offer was answered
-        cycle, answer_by, partner, reference, zone = reminded
-        about = _about(uuid.UUID(offer_id), reference, answer_by, zone)
-        # A family is reminded again if the deadline is extended.
-        subject = f"{offer_id} {about['answer_by']}"
-        notify(session, [NewNotice(cycle, partner, "offer.expiring", subject, about)])
-
-
-def _about(offer: uuid.UUID, reference: str, answer_by: datetime, zone: str) -> dict[str, str | int | None]:
-    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by), "time_zone": zone}
 
 
 def _set_status(session: Session, locked: LockedOffer, status: str, *, cause: str, code: str, actor: str) -> None:

@@ -12,8 +12,8 @@ from enrollment.database import copy_rows
 from enrollment.directory.models import Program
 from enrollment.seats.models import LIVE, Offer
 from enrollment.seats.offer_notices import notify_of_offers, notify_partners
-from enrollment.seats.offers import remind_at
 from enrollment.seats.published_round import MAIN, SERVICE, Arrival, Placement, PublishedRound
+from enrollment.seats.reminders import remind_at
 from enrollment.seats.round_vacancies import match_ledger_to_rules, settle_vacancies, vacate_seats
 from enrollment.seats.seat_log import NONE, Change, Seat, log_change
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from lottery.explain.facts import AtGroup, AtProgram, Decided, Explanation
+from lottery.explain.facts import AtGroup, AtProgram, Decided, Explanation, Joined
 
 Group = tuple[str, str]
 """A program and the name of a seat group."""
@@ -13,6 +13,7 @@ ABOUT_OTHERS = frozenset(
         Decided.HOLDERS,
         Decided.RESERVE,
         Decided.LATE,
+        Decided.EARLIER_DRAW,
         Decided.CLASS,
         Decided.NUMBER,
         Decided.POSITION,
@@ -47,4 +48,4 @@ def _group(at: AtProgram, group: AtGroup, large: Collection[Group], waiting: Col
     if key in large:
         return told
     decided = Decided.AHEAD if group.decided in ABOUT_OTHERS else group.decided
-    return replace(told, filled=None, last=None, decided=decided)
+    return replace(told, filled=None, last=None, last_joined=Joined.ON_TIME, decided=decided)

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy import RowMapping
 
 from enrollment.database import transaction
+from reading_grade import too_hard
 from rounds_by_hand import CYCLE, City
 from summer_city import rows_of
 
@@ -79,6 +80,8 @@ def all_texts_agree(city: City) -> int:
 
 def _the_round_is_told_as_it_was(city: City, texts: Texts) -> None:
     result = texts.result
+    for told in ([result["detail"]], texts.explanation["lines"], *[[one["detail"]] for one in texts.offers]):
+        assert too_hard("\n".join(told)) == []
     placed = _rows(
         city,
         "SELECT * FROM placement WHERE round_id = :round AND tag = :tag",
@@ -201,8 +204,3 @@ def _lateness_follows_from_the_deadline(city: City, texts: Texts) -> None:
 def _rows(city: City, query: str, **values: object) -> Sequence[RowMapping]:
     with transaction(city.service.sessions) as session:
         return rows_of(session, query, **values)
-
-
-def season_rows(city: City, query: str, **values: object) -> Sequence[Mapping[str, object]]:
-    """Return the rows of a query about a season."""
-    return [dict(row) for row in _rows(city, query, **values)]

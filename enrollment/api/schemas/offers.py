@@ -22,7 +22,11 @@ class OfferOut(Wire):
     school_name: str
     group: str
     choice: Annotated[
-        int | None, Field(description="The program's number in the ranking as submitted. Null: it is not ranked.")
+        int | None,
+        Field(
+            description="The program's number in the ranking as submitted, when the seat was given. Null: it was not "
+            "ranked."
+        ),
     ]
     source: OfferSource
     round: str | None
@@ -69,7 +73,7 @@ class ProgramOfferOut(Wire):
 
     ticket: str
     group: str
-    priority_class: str
+    priority_class: Annotated[str, Field(description="The child's priority class when the seat was given.")]
     source: OfferSource
     status: OfferStatus
     made_at: datetime

@@ -137,7 +137,7 @@ def test_a_child_who_moves_up_hears_of_both_seats_at_once_and_keeps_an_acceptanc
     refused = city.portal.post(f"/v1/offers/{first['id']}/accept").json()
     (error,) = refused["errors"]
     assert (refused["code"], error["code"]) == ("offer-answered", "replaced")
-    assert error["detail"].startswith("The child left the seat at adams KG for a seat at lincoln KG at ")
+    assert error["detail"].startswith("The child left the seat at adams KG for a seat at lincoln KG on ")
 
 
 def test_a_deadline_moved_past_a_late_ranking_makes_the_ranking_on_time_everywhere(service: Service) -> None:

@@ -23,6 +23,7 @@ from lottery.explain import sentences
 from lottery.explain.facts import Explainer, Explanation, Extract
 from lottery.explain.language import Language
 from lottery.explain.sentences import explanation_in_words
+from lottery.explain.small_groups import without_small_groups
 from lottery.generate.generate import Plan, Shape, generate
 from lottery.market.canonical import Json
 from lottery.market.model import Market
@@ -60,6 +61,8 @@ def of_decisions() -> Iterator[Explanation]:
     yield from explanations_of(seats_left(), explainer(seats_left()))
     market = later_rounds()
     yield from explanations_of(market, explainer(market))
+    for explanation in explanations_of(market, explainer(market)):
+        yield without_small_groups(explanation, large=(), waiting=())
     yield from (explanation for explanation, _ in schools_that_left())
 
 
