@@ -59,7 +59,8 @@ from enrollment.request_log import Metrics, Observed
 from enrollment.rounds.calendar import CALENDAR, keep_calendars
 from enrollment.rounds.match_job import MATCH, give_up_match, match_round
 from enrollment.rounds.rehearsal import REHEARSE, give_up_rehearsal, rehearse
-from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
+from enrollment.seats.offers import EXPIRIES, expire_due
+from enrollment.seats.reminders import REMINDERS, remind_due
 from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.site.api_docs import router as docs_routes

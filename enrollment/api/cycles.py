@@ -20,6 +20,7 @@ from enrollment.directory.offered_grades import offered_grades
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import SHOWS_ETAG, IfMatchAlways, refuse_stale, show_version
+from enrollment.seats.moved_deadlines import Deadlines, follow_moved_deadlines
 
 router = APIRouter(route_class=IdempotentRoute, tags=["cycles"])
 
@@ -74,6 +75,7 @@ def change_cycle(
     """
     cycle_now = locks.lock_cycle(session, cycle)
     refuse_stale(if_match, cycle_now.cycle.version)
+    before = Deadlines.of(cycle_now.cycle)
     changes.change_cycle(
         session,
         cycle_now,
@@ -81,6 +83,7 @@ def change_cycle(
         grades_offered=offered_grades(session, cycle),
         actor=staff.actor_for(RoleKind.ADMINISTRATOR),
     )
+    follow_moved_deadlines(session, cycle_now, before)
     return _show_cycle(locks.read_cycle(session, cycle), response)
 
 

@@ -23,6 +23,7 @@ from enrollment.api.schemas.rankings import (
 from enrollment.applicants.applications import find_applicant
 from enrollment.applicants.models import Applicant
 from enrollment.cycles.locks import lock_open_cycle, read_cycle
+from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
@@ -36,7 +37,7 @@ from enrollment.rankings.faults import find_faults
 from enrollment.rankings.inputs import BatchRowIn, RankingIn
 from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.versions import Ranking, lock_ranker, newest_of, ranking_of, versions_of
-from enrollment.rankings.withdrawn_programs import applicants_to_warn, withdrawn_programs
+from enrollment.rankings.withdrawn_programs import applicants_to_warn, programs_that_left, withdrawn_programs
 
 router = APIRouter(route_class=IdempotentRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
@@ -56,9 +57,9 @@ async def submit_ranking(
 ) -> Response:
     """Submit a ranking, or store a draft. When you get the answer, the ranking is stored and in the log."""
     pool: submission.Pool = request.app.state.pool
-    ranking = await submission.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
-    answer = _show_ranking(ranking, {}).model_dump_json()
-    return Response(answer, media_type="application/json", headers={"ETag": etag(ranking.version)})
+    stored = await submission.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
+    answer = _show_ranking(stored.ranking, stored.cycle, stored.withdrawn).model_dump_json()
+    return Response(answer, media_type="application/json", headers={"ETag": etag(stored.ranking.version)})
 
 
 @router.get(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
@@ -75,7 +76,7 @@ def read_ranking(
     if newest is None:
         raise NotFound
     show_version(response, newest.version)
-    return _show_ranking(newest, withdrawn_programs(session, cycle, newest.programs))
+    return _show_ranking(newest, read_cycle(session, cycle).cycle, withdrawn_programs(session, cycle, newest.programs))
 
 
 @router.delete(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
@@ -96,7 +97,7 @@ def withdraw_ranking(
     refuse_stale(if_match, ranker.newest.version)
     withdrawn = changes.withdraw_ranking(session, partner.actor, open_cycle, ranker)
     show_version(response, withdrawn.version)
-    return _show_ranking(withdrawn, {})
+    return _show_ranking(withdrawn, open_cycle.cycle, {})
 
 
 @router.get(f"{APPLICANT}/ranking/versions")
@@ -111,7 +112,8 @@ def list_ranking_versions(
     """List the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     page = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
-    return page.show(lambda version: _show_ranking(ranking_of(version), {}))
+    cycle_now, gone = read_cycle(session, cycle), programs_that_left(session, cycle)
+    return page.show(lambda version: _show_ranking(ranking_of(version), cycle_now.cycle, gone))
 
 
 @router.post(f"{APPLICANT}/validate")
@@ -210,13 +212,13 @@ def _show_warning(program: str, reason: str | None) -> ProgramWarningOut:
     return ProgramWarningOut(program=program, code="program-withdrawn", reason=reason)
 
 
-def _show_ranking(ranking: Ranking, withdrawn: Mapping[str, str | None]) -> RankingOut:
+def _show_ranking(ranking: Ranking, cycle: Cycle, withdrawn: Mapping[str, str | None]) -> RankingOut:
     return RankingOut(
         version=ranking.version,
         programs=ranking.programs,
         draft=ranking.kind == "draft",
         withdrawn=ranking.kind == "withdrawn",
-        late=ranking.late,
+        late=ranking.is_late(cycle),
         confirmation=ranking.confirmation,
         at=ranking.at,
         receipt=RankingReceiptOut(leaf_hash=ranking.leaf_hash.hex()) if ranking.leaf_hash else None,

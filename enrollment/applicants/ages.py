@@ -74,9 +74,6 @@ def _fault(birth_date: date, grade: str, begins: date, *, youngest: int, oldest:
 
 def school_year_of(deadline: datetime, zone: str) -> date:
     """Return the first day that counts for the school year of a cycle, from its deadline and its time zone."""
-    try:
-        day = day_in(zone, deadline)
-    except (OverflowError, ValueError):
-        day = deadline.date()  # a stored time may be the first or the last of all times
+    day = day_in(zone, deadline)
     year = day.year if day.month < 9 else day.year + 1  # noqa: PLR2004 - September
     return date(min(max(year, MIN_YEAR), MAX_YEAR), 9, 1)

@@ -105,8 +105,6 @@ class OpenCycle:
 
     cycle: Cycle
     now: datetime
-    late: bool
-    """Whether the deadline has passed."""
 
 
 def phase_at(cycle: Cycle, now: datetime) -> Phase:
@@ -161,7 +159,7 @@ def require_open(cycle_now: CycleNow) -> OpenCycle:
 
 def in_any_phase(cycle_now: CycleNow) -> OpenCycle:
     """Return a cycle for an act on rankings that every phase allows: families may give up seats in any phase."""
-    return OpenCycle(cycle_now.cycle, cycle_now.now, late=cycle_now.now >= cycle_now.cycle.deadline)
+    return OpenCycle(cycle_now.cycle, cycle_now.now)
 
 
 def lock_cycle_between_rounds(session: Session, cycle_id: str) -> CycleNow:

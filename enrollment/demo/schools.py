@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from enrollment.demo.zone_map import degrees
 from lottery.generate.city import City, School, Sector
-from lottery.generate.programs import condition_of, fills, program_id
+from lottery.generate.programs import condition_of, fills, overflow_of, program_id
 from lottery.generate.rules import Neighborhood, ReserveRule, Rules
 from lottery.market.canonical import Json
 from lottery.market.rules import OPEN
@@ -161,7 +161,7 @@ def _reserve(reserve: ReserveRule, rule: Rules) -> dict[str, Json]:
         "name": reserve.name,
         "percent": reserve.percent,
         "when": {"zone_in": list(reserve.zones)} if reserve.zones else condition_of(reserve.name, rule),
-        "overflow": "closed" if reserve.closed else "open",
+        "overflow": overflow_of(reserve, rule),
         **own,
     }
 

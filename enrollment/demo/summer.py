@@ -145,7 +145,7 @@ def _by_others(move: Mapping[str, object]) -> bool:
 
 def _in_words(move: Mapping[str, object]) -> str:
     reasons = " ".join(str(reason["detail"]) for reason in cast("list[Mapping[str, object]]", move["reasons"]))
-    return f"{move['program']}, {move['group']}: {move['detail']} {reasons}"
+    return f"{move['detail']} {reasons}"
 
 
 def apply_late(people: People, city: DemoCity, terminal: Terminal) -> list[str]:

@@ -37,7 +37,7 @@ def _by_rules(session: Session, cycle_now: CycleNow, market: Market) -> Iterator
     programs = session.scalars(select(Program).where(Program.id.in_(ids)).order_by(Program.id)).all()
     school_of = {program.id: program.school_id for program in programs}
     levels = read_levels(session, cycle_now.cycle.id, programs)
-    found = lint_programs(programs, levels, cycle_now.cycle, today=cycle_now.now.date())
+    found = lint_programs(programs, levels, cycle_now.cycle, today=cycle_now.today)
     for linted in merged(found):
         finding = linted.finding
         for about, number in _by_school(linted.programs, school_of).items():

@@ -58,7 +58,8 @@ def _condition(name: str, condition: dict[str, JsonValue]) -> Example:
 
 
 def _examples_of(kind: type[Wire]) -> Sequence[dict[str, JsonValue]]:
-    return cast("Sequence[dict[str, JsonValue]]", kind.model_json_schema()["examples"])
+    more = cast("dict[str, JsonValue]", kind.model_config["json_schema_extra"])
+    return cast("Sequence[dict[str, JsonValue]]", more["examples"])
 
 
 def _different(rules: dict[str, JsonValue], other: dict[str, JsonValue]) -> Sequence[str]:

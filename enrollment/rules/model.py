@@ -151,14 +151,26 @@ NeighborhoodInput = Annotated[
 ]
 
 
+class OverflowToInput(Wire):
+    """Only other children who meet a condition can get the seats that a reserve's own children leave."""
+
+    to: ConditionInput
+
+
 class ReserveInput(Wire):
-    """Seats for children who meet a condition: they come first (open overflow), or nobody else can (closed)."""
+    """Seats for children who meet a condition. They come first, and `overflow` says who can get seats that are left."""
 
     name: Id
     seats: Annotated[int | None, Field(ge=0, le=MAX_SEATS)] = None
     percent: Annotated[int | None, Field(ge=0, le=100)] = None
     when: ConditionInput
-    overflow: Literal["open", "closed"] = "open"
+    overflow: Annotated[
+        Literal["open", "closed"] | OverflowToInput,
+        Field(
+            description="Who else can get these seats, after the children who meet the condition: everybody (open), "
+            "nobody (closed), or only children who meet another condition."
+        ),
+    ] = "open"
     classes: Annotated[
         list[ClassInput] | None, Field(max_length=MAX_PARTS, description="null: the program's own classes.")
     ] = None

@@ -12,6 +12,7 @@ from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Program
+from enrollment.fault_list import limited
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rules.in_force import MAX_FAULTS, Act, Approval, RulesCannotWork, settle, with_program
 from enrollment.rules.levels import (
@@ -246,7 +247,7 @@ def refuse_unworkable_level(
             if program.grade in cycle.grades and (offering is None or offering.status == "in"):
                 faults += _faults_at(program, levels, subject, rules, offering)
     if faults:
-        raise RulesCannotWork(faults=faults[:MAX_FAULTS])
+        raise RulesCannotWork(faults=limited(faults, MAX_FAULTS))
 
 
 def _faults_at(

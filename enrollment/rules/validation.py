@@ -17,6 +17,7 @@ from enrollment.rules.model import (
     NeighborhoodPriority,
     NeighborhoodReserve,
     NoNeighborhood,
+    OverflowToInput,
     RulesInput,
     SeatsInput,
 )
@@ -87,6 +88,8 @@ def _conditions(rules: RulesInput) -> Iterator[tuple[tuple[str | int, ...], Mapp
         yield ("classes", place, "when"), priority.when
     for place, reserve in enumerate(rules.reserves or []):
         yield ("reserves", place, "when"), reserve.when
+        if isinstance(reserve.overflow, OverflowToInput):
+            yield ("reserves", place, "overflow", "to"), reserve.overflow.to
         for inner, priority in enumerate(reserve.classes or []):
             yield ("reserves", place, "classes", inner, "when"), priority.when
 

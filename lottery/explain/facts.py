@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import repeat
 
 from lottery.market.canonical import Json
-from lottery.market.model import Applicant, Late, Market, condition_document
+from lottery.market.model import Applicant, Late, Market, condition_document, overflow_document
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
 from lottery.market.rules import Condition, Order, Program, Reserve
 from lottery.match.cohorts import LATE, cohorts_of_draws
@@ -92,6 +92,12 @@ class AtProgram:
     order: Order
     """The order of the numbers here. A main round compares them as drawn."""
     groups: tuple[AtGroup, ...]
+
+
+def not_listed(at: AtProgram) -> bool:
+    """Tell whether a program did not consider the child because the school's own list misses the child."""
+    group = at.groups[0]
+    return group.decided is Decided.NOT_CONSIDERED and group.barred is Barred.NOT_LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +385,7 @@ def _group_document(at: AtGroup) -> dict[str, Json]:
         "seats": at.seats,
         "filled": at.filled,
         "reserved_for": condition_document(at.reserve.when) if at.reserve else None,
-        "overflow": None if at.reserve is None else "closed" if at.reserve.closed else "open",
+        "overflow": overflow_document(at.reserve.overflow) if at.reserve else None,
         "considered": at.barred is None,
         "not_considered_because": at.barred,
         "mine": last_document(at.mine),

@@ -19,10 +19,10 @@ from lottery.lint.conditions import (
 )
 from lottery.lint.findings import Basis, Check, Finding, Place, Weight, merged
 from lottery.lint.ineffective_reserves import SeatsTaken, idle_reserves, seats_taken
+from lottery.lint.overflow import barring_reserves, idle_overflows
 from lottery.lint.policy import idle_backfill, new_numbers, numbers_of_its_own, policy_of_cycle
 from lottery.lint.report import document_of, print_findings
 from lottery.lint.reserves import (
-    closed_reserves,
     reserves_for_nobody,
     reserves_in_market,
     reserves_like_open,
@@ -56,7 +56,8 @@ BY_RULES: Sequence[Callable[[Look], Iterator[Finding]]] = (
     reserves_without_seats,
     reserves_for_nobody,
     reserves_like_open,
-    closed_reserves,
+    idle_overflows,
+    barring_reserves,
     empty_lists,
     numbers_of_its_own,
     new_numbers,

@@ -21,6 +21,8 @@ class WaitlistMoveOut(Wire):
     """A move of a child on a waitlist, with its reasons."""
 
     program: str
+    program_name: str
+    school_name: str
     group: str
     at: datetime
     was: Annotated[int | None, Field(description="The former number. Null: the child was not on the waitlist.")]
@@ -34,6 +36,7 @@ class WaitlistPlaceOut(Wire):
 
     program: str
     program_name: str
+    school_name: str
     group: str
     place: int
     waiting: Annotated[
@@ -42,12 +45,16 @@ class WaitlistPlaceOut(Wire):
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True
+    detail: Annotated[str, Field(description="The place in a sentence for the family.")]
 
 
 class WaitlistsOut(Wire):
     """A child's places on waitlists: live, or as a round left them."""
 
     round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    at: Annotated[
+        datetime, Field(description="The time at which the places hold: now, or when the round's results came out.")
+    ]
     reference: str
     places: list[WaitlistPlaceOut]
 

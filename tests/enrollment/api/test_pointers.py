@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from enrollment.field_faults import faults_of
 from enrollment.participation.inputs import ParticipationIn
 from enrollment.rules.model import RulesInput
+from enrollment.rules.validation import KnownNames, input_faults
 from lottery.market.canonical import Json
 from people import Service
 from rounds_by_hand import make_city
@@ -60,6 +61,27 @@ def test_a_pointer_names_only_what_is_in_the_body(rules: Mapping[str, Json], fau
 def test_both_forms_are_named_where_neither_fits() -> None:
     assert faults_in(RulesInput, {"tie_break": 5}) == [("/tie_break", "literal-error"), ("/tie_break", "model-type")]
     assert faults_in(ParticipationIn, {"grades": [{"grade": "KG"}]}) == [("", "no-status")]
+
+
+def test_a_key_in_a_condition_is_escaped_and_shown_where_it_is() -> None:
+    known = KnownNames(zones=[], schools=[], school_facts=[], child_facts=["ell", "frl"], grades=["KG"])
+    conditions: list[dict[str, JsonValue]] = [
+        {"a/b~c": 1},
+        {"all": [{"zone in": ["x"]}]},
+        {"any": [{"not": {"zone_in": [1]}}]},
+        {"has": "x"},
+    ]
+    found = {}
+    for condition in conditions:
+        (fault,) = input_faults(RulesInput(eligible=condition), known)
+        found[fault.pointer] = fault.detail.format_map(fault.values)
+    assert list(found) == [
+        "/eligible/a~1b~0c",
+        "/eligible/all/0/zone in",
+        "/eligible/any/0/not/zone_in/0",
+        "/eligible/has",
+    ]
+    assert found["/eligible/has"].endswith(": ell, frl")
 
 
 def unions(document: Schema) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_a_deadline_is_a_time_and_no_number(service: Service) -> None:
         "agreement_version": "1",
         "agreement": "Yes.",
     }
-    body |= {"opens_at": "2030-01-01T00:00:00Z"}
+    body |= {"opens_at": "2030-01-01T00:00:00Z", "time_zone": "America/New_York"}
     for value in ("1801458000", 1801458000, "2030-02-01", "2030-02-01T00:00:00", "2030-02-01T24:30Z", True, "tomorrow"):
         answer = ann.post("/v1/cycles", {**body, "deadline": value})
         assert answer.status_code == 422, value

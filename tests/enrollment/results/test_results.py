@@ -72,14 +72,16 @@ def test_a_partner_sees_results_places_and_reasons_of_its_own_applicants(city: C
         "group": "open",
         "choice": 1,
     }
-    assert result["detail"] == "Your child has a seat at lincoln KG."
+    assert result["placement_status"] == "open"
+    assert "In this round, your child got a seat at lincoln KG." in result["round_detail"]
+    assert "Your child has been offered a seat at lincoln KG. Please answer before " in result["now"]["detail"]
     results = [city.portal.get(f"{CYCLE}/applicants/child-{number:02}/result").json() for number in range(12)]
     assert sum(one["placement"] is None for one in results) == 5
     out = next(one for one in results if one["placement"] is None)
     places = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/waitlists").json()["places"]
     assert [place["program"] for place in places] == ["adams-kg", "lincoln-kg"]
     explanation = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/explanation").json()
-    assert explanation["lines"][1] == "Your child did not get a seat in this round."
+    assert explanation["lines"][2] == "Your child did not get a seat in this round."
     assert [program["program"] for program in explanation["facts"]["programs"]] == ["lincoln-kg", "adams-kg"]
     other = city.service.partner("network")
     assert other.get(f"{CYCLE}/applicants/child-05/result").status_code == 404
@@ -248,7 +250,7 @@ def test_a_family_reads_results_and_refusals_in_its_own_language(city: City) -> 
     city.run_main()
     spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
     assert (spanish["language"], spanish["direction"]) == ("es", "ltr")
-    assert spanish["lines"][1] == "Su hijo o hija tiene un cupo en lincoln-kg."
+    assert spanish["lines"][2] == "Su hijo o hija obtuvo un cupo en lincoln KG en esta ronda."
     arabic = city.portal.get(f"{path}/explanation", {"Accept-Language": "ar"}).json()
     assert (arabic["language"], arabic["direction"]) == ("ar", "rtl")
     rules = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules", {"Accept-Language": "es"}).json()

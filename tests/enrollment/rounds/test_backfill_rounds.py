@@ -186,15 +186,20 @@ def test_a_later_target_adds_seats_from_its_first_day(city: City) -> None:
     assert list(city.seats().values()).count("lincoln-kg") == 4
 
 
-def reserve_for_ell(city: City, **backfill: Json) -> list[str]:
-    """Have Lincoln reserve one of its seats for English learners, of whom there is one, who then gives it up."""
-    reserve: Json = [{"name": "ell", "seats": 1, "when": {"has": "ell"}, "overflow": "closed"}]
+def reserve_for_ell(city: City, *, overflow: Json = "closed", more: int = 0, **backfill: Json) -> list[str]:
+    """Have Lincoln reserve one of its seats for English learners, of whom there is one, who then gives it up.
+
+    `more` other children give up their seats too. Return the groups that the backfill round filled.
+    """
+    reserve: Json = [{"name": "ell", "seats": 1, "when": {"has": "ell"}, "overflow": overflow}]
     say(city, "lincoln", reserves=reserve, backfill=dict(backfill))
     made = city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "ell", "school": None}).json()
     city.ann.post(f"/v1/claims/{made['id']}/approve", {"basis": "verified", "reason": "On the roll"})
     run_main(city)
     assert city.offers("child-00")[0]["group"] == "ell"
     city.answer("child-00", "decline")
+    for _ in range(more):
+        city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
     return [str(one["filled_group"]) for one in city.vacancies("lincoln-kg")]
 
@@ -206,6 +211,22 @@ def test_a_vacated_reserved_seat_stays_reserved_if_the_school_keeps_reserves(cit
 
 def test_a_vacated_reserved_seat_is_open_to_all_if_the_school_releases_reserves(city: City) -> None:
     assert reserve_for_ell(city, vacated_reserved_seats="release") == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("to", "filled"), [({"has": "frl"}, "None"), ({"not": {"has": "frl"}}, "ell")], ids=["others", "those waiting"]
+)
+def test_a_vacated_reserved_seat_goes_to_those_whom_the_reserve_leaves_seats_to(
+    city: City, to: Json, filled: str
+) -> None:
+    assert reserve_for_ell(city, overflow={"to": to}) == [filled]
+
+
+@pytest.mark.parametrize(
+    ("to", "filled"), [({"has": "frl"}, "open"), ({"not": {"has": "frl"}}, "ell")], ids=["others", "those waiting"]
+)
+def test_a_reserve_uses_up_a_limit_only_for_children_whom_it_leaves_seats_to(city: City, to: Json, filled: str) -> None:
+    assert sorted(reserve_for_ell(city, overflow={"to": to}, more=1, at_most=1)) == sorted(["None", filled])
 
 
 def test_a_round_without_new_children_needs_no_dice_and_refuses_dice(city: City) -> None:

@@ -143,6 +143,8 @@ def found_in(**parts: Json) -> set[tuple[str, str]]:
 
 OWN: Json = {"own_zone": True}
 GUARANTEE: Json = {"rule": "guarantee"}
+OWN_ZONE_FIRST: Mapping[str, Json] = {"name": "r", "seats": 1, "when": OWN}
+X: Json = {"has": "x"}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,9 @@ GUARANTEE: Json = {"rule": "guarantee"}
         ({"classes": [{"name": "a", "when": {"sibling_placed": True}}]}, "/classes/0/when/sibling_placed"),
         ({"classes": [SIBLING], "tie_break": {"ranked": ["t"]}}, "/classes"),
         ({"reserves": [{"name": "r", "seats": 3, "when": OWN, "overflow": "closed"}]}, "/reserves"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "overflow": {"to": {"not": OWN}}}]}, "/reserves/0/overflow/to"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "overflow": {"to": {"any": [X, X]}}}]}, "/reserves/0/overflow/to/any/1"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "seats": 3, "overflow": {"to": X}}]}, "/reserves"),
     ],
 )
 def test_a_finding_points_into_the_rules_as_they_are_said(rules: dict[str, Json], found: str) -> None:
