@@ -95,7 +95,7 @@ def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: R
         raise ReasonNeeded
     former = current_rules(session, subject)
     programs = programs_under(session, subject)
-    _refuse_unworkable(session, cycle_now.cycle, subject, rules, programs)
+    refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
     by_own_act = cycle_now.cycle.main_round is None and _only_seats_change(subject, former, rules)
     if cycle_now.has_opened and not by_own_act:
         if pending_change(session, subject):
@@ -130,7 +130,7 @@ def approve(session: Session, cycle_now: CycleNow, proposed: RulesVersion, *, st
         rules = rules.model_copy(update={"seats": read_stored_rules(former.said).seats})
         proposed.said = rules_document(rules)
     programs = programs_under(session, subject)
-    _refuse_unworkable(session, cycle_now.cycle, subject, rules, programs)
+    refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
     _replace(session, former)
     _decide(session, proposed, "in force", approval)
     act = Act(actor=proposed.actor, staff=proposed.proposed_by, reason=proposed.reason)
@@ -199,7 +199,7 @@ def _only_seats_change(subject: Subject, former: RulesVersion | None, rules: Rul
     return subject.level == "program" and same
 
 
-def _refuse_unworkable(
+def refuse_unworkable_level(
     session: Session, cycle: Cycle, subject: Subject, rules: RulesInput, programs: Sequence[Program]
 ) -> None:
     """Refuse rules with faults, alone or together with the rules of the other levels."""
