@@ -158,6 +158,7 @@ def fill(session: Session, policy: Mapping[str, Json], programs: Documents, appl
             id="2027",
             name="2027-28",
             grades=grades,
+            time_zone="America/New_York",
             opens_at=now - timedelta(days=9),
             deadline=now - timedelta(days=1),
             sibling_order=[],

@@ -76,6 +76,7 @@ def make_city(database: str) -> str:
                 id="2027",
                 name="2027-28",
                 grades=["KG"],
+                time_zone="America/New_York",
                 opens_at=now - timedelta(days=1),
                 deadline=now + timedelta(days=1),
                 sibling_order=[],

@@ -64,6 +64,7 @@ BODY_FAULTS = {
     "datetime_from_date_parsing": sentence(
         "must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"
     ),
+    "time_zone": sentence("must be the IANA name of a time zone, with its area and place, such as America/New_York"),
     "date_parsing": sentence("must be a date such as 2027-01-31"),
     "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
     "role": sentence(

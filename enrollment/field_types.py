@@ -28,7 +28,9 @@ def plain_text(text: str, *, allowed: str = "") -> str:
     return text
 
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+MAX_ID = 64
+
+Id = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._:-]{{1,{MAX_ID}}}$")]
 """An id, for example of a cycle, a school or a program."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(plain_text)]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from enrollment.dates import Value
 from lottery.market.canonical import Json
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,7 +30,7 @@ class Fault:
     pointer: str
     code: str
     detail: str
-    values: Mapping[str, str | int] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
     place: str = "body"
 
 
@@ -47,7 +48,7 @@ class Problem(Exception):
     detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
     def __init__(
-        self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: str | int
+        self, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None, **values: Value
     ) -> None:
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
@@ -93,7 +94,7 @@ class Unauthenticated(Problem):
     title = sentence("Missing or invalid access token")
     detail = sentence("Send a valid access token in the header Authorization: Bearer TOKEN.")
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
 
 
@@ -135,7 +136,7 @@ class Unavailable(Problem):
     title = sentence("Service temporarily unavailable")
     detail = sentence("Nothing was stored. Send the request again in a moment, with the same Idempotency-Key.")
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 
@@ -151,7 +152,7 @@ class OutcomeUnknown(Problem):
         "to see what is stored."
     )
 
-    def __init__(self, **values: str | int) -> None:
+    def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"Retry-After": "1"}, **values)
 
 

@@ -24,8 +24,9 @@ Ends: TypeAlias = tuple[date | datetime, date | datetime]
 def read_leniently(connection: "psycopg.Connection[object] | psycopg.AsyncConnection[object]") -> None:
     """Let a connection read every date, time and JSON document that PostgreSQL can store.
 
-    PostgreSQL has dates before the year 1, after 9999 and infinite dates, which Python lacks. Python's first or last
-    date replaces them. JSON that Python cannot read, such as a number of 5,000 digits, becomes null.
+    Times are in UTC. PostgreSQL has dates before the year 1, after 9999 and infinite dates, which Python lacks.
+    Python's first or last date replaces them. JSON that Python cannot read, such as a number of 5,000 digits, becomes
+    null.
     """
     for name, kind in (("date", _Dates), ("timestamptz", _Times)):
         connection.adapters.register_loader(name, kind)
@@ -69,6 +70,16 @@ class _Dates(_Clamped):
 class _Times(_Clamped):
     kind: ClassVar = "timestamptz"
     ends: ClassVar[Ends] = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+    def load(self, data: Buffer) -> object:
+        """Return the time in UTC, whatever zone the session has: in a zone with summer time, 72 hours may be 71."""
+        time = super().load(data)
+        if not isinstance(time, datetime):
+            return time
+        try:
+            return time.astimezone(UTC)
+        except OverflowError:
+            return self.ends[0 if time.year == 1 else 1]
 
 
 def fields_of(document: object) -> dict[str, JsonValue]:

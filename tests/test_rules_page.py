@@ -4,7 +4,7 @@ import json
 from typing import get_args
 
 from enrollment.rules.model import NeighborhoodInput, RulesInput
-from lottery.market import rules_reader
+from enrollment.rules.validation import RULES_FORM
 from pages import text
 from rules_examples import CONDITION, EXAMPLE, PAGE, updated
 
@@ -26,4 +26,4 @@ def test_every_neighborhood_rule_has_an_example() -> None:
 
 def test_every_condition_has_a_row() -> None:
     shown = {next(iter(json.loads(found["condition"]))) for found in CONDITION.finditer(text(PAGE))}
-    assert shown | {"everyone"} == set(rules_reader._CONDITIONS)  # noqa: SLF001 - what the reader takes
+    assert shown | {"everyone"} == set(RULES_FORM.names())

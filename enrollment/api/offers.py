@@ -83,7 +83,7 @@ def list_program_offers(
 
 
 def _show_offer(session: Session, offer: Offer, request: Request) -> OfferOut:
-    reference, program_name, silence = offers.application_of(session, offer)
+    reference, program_name, silence, zone = offers.application_of(session, offer)
     return OfferOut.model_validate(
         {
             "id": offer.id,
@@ -96,10 +96,11 @@ def _show_offer(session: Session, offer: Offer, request: Request) -> OfferOut:
             "round": offer.round_id,
             "made_at": offer.made_at,
             "answer_by": offer.answer_by,
+            "time_zone": zone,
             "status": offer.status,
             "closed_at": offer.closed_at,
             "if_silent": silence,
-            "detail": offer_in_words(offer, Language(reader_language(request), CATALOGUES)),
+            "detail": offer_in_words(offer, zone, Language(reader_language(request), CATALOGUES)),
         }
     )
 

@@ -26,6 +26,7 @@ from enrollment.exchange.rosters import Reference, read_csv_roster
 from enrollment.field_types import Id
 from enrollment.problems import Problem, sentence
 from enrollment.settings import Settings
+from enrollment.time_zones import day_in
 
 CSV = "text/csv"
 ZIPS = ("application/zip", "application/x-zip-compressed")
@@ -79,8 +80,9 @@ def reconcile_roster(
 
     Send CSV with the columns `sis_id`, `school`, `grade` and optionally `enrolled_on`, or a OneRoster 1.1 or 1.2
     package, up to 256 MiB. A child whose `enrolled_on` or role's `beginDate` is before the cycle opened needs no offer.
-    A child without a date is listed. The Content-Type may also be `text/csv` or `application/zip`. The service does not
-    keep the roster. The log records that you compared a roster.
+    A child without a date is listed. Dates are days in the cycle's time zone. A date outside the school years of the
+    child's grade, such as 1900-01-01, proves nothing and is listed. The Content-Type may also be `text/csv` or
+    `application/zip`. The service does not keep the roster. The log records that you compared a roster.
     """
     cycle_now = read_cycle(session, cycle)
     refuse_other_grades(cycle_now.cycle, *(grade or ()))
@@ -108,5 +110,6 @@ def _reference(session: Session, cycle_now: CycleNow, settings: Settings) -> Ref
         schools={nces: id_ for id_, nces in schools if nces is not None} | {id_: id_ for id_, _ in schools},
         grades=frozenset([*labels, *session.scalars(select(Program.grade).distinct())]),
         digest=lambda sis_id: sis_digest(settings, cycle_now.cycle, sis_id),
-        today=cycle_now.now.date(),
+        opened=day_in(cycle_now.cycle.time_zone, cycle_now.cycle.opens_at),
+        today=day_in(cycle_now.cycle.time_zone, cycle_now.now),
     )

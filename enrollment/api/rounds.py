@@ -86,13 +86,13 @@ def request_round_calendar(
     session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()], body: CalendarIn
 ) -> RoundCalendarOut:
     """Ask for nightly or weekly backfill rounds. They begin after a second administrator approves."""
-    return _show_calendar(ask_for_calendar(session, cycle, body, staff=staff))
+    return _show_calendar(session, ask_for_calendar(session, cycle, body, staff=staff))
 
 
 @router.get("/v1/cycles/{cycle}/round-calendar")
 def read_round_calendar(session: InTransaction, _: ReadsRecords, cycle: Annotated[Id, Path()]) -> RoundCalendarOut:
     """Read the cycle's calendar of backfill rounds, with the result of the last round."""
-    return _show_calendar(live_calendar(session, cycle))
+    return _show_calendar(session, live_calendar(session, cycle))
 
 
 @router.post("/v1/cycles/{cycle}/round-calendar/approve", dependencies=[Idempotent])
@@ -100,7 +100,7 @@ def approve_round_calendar(
     session: InTransaction, staff: PresentToPublish, cycle: Annotated[Id, Path()]
 ) -> RoundCalendarOut:
     """Approve the calendar as a second administrator. The log names both administrators for every round."""
-    return _show_calendar(approve_calendar(session, cycle, staff=staff))
+    return _show_calendar(session, approve_calendar(session, cycle, staff=staff))
 
 
 @router.delete("/v1/cycles/{cycle}/round-calendar", status_code=status.HTTP_204_NO_CONTENT)
@@ -183,11 +183,13 @@ def void_round(session: InTransaction, staff: PresentToRunRounds, round_id: Roun
     return _show_review(session, locked.round)
 
 
-def _show_calendar(calendar: RoundCalendar) -> RoundCalendarOut:
+def _show_calendar(session: Session, calendar: RoundCalendar) -> RoundCalendarOut:
     return RoundCalendarOut(
         cycle=calendar.cycle_id,
         every="day" if calendar.every == "day" else "week",
+        first_at=calendar.first_at,
         next_at=calendar.next_at,
+        time_zone=read_cycle(session, calendar.cycle_id).cycle.time_zone,
         dice_in_minutes=calendar.dice_in_minutes,
         asked_by=calendar.asked_by,
         approved_by=calendar.approved_by,
@@ -217,7 +219,7 @@ def show_round(round_: Round) -> RoundOut:
         void_reason=round_.void_reason if round_.voided_at else None,
         log_size=round_.log_size,
         snapshot_root=_hex(round_.snapshot_root),
-        market_digest=round_.market_digest,
+        market_digest=round_.market_file_digest or round_.market_digest,
         freeze=_hex(round_.freeze_leaf),
         dice=round_.dice,
         seed=_hex(round_.seed),

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Request, Response, status
@@ -16,17 +17,22 @@ from enrollment.api.schemas.rules import (
     LevelRulesOut,
     ProgramRulesOut,
     RulesChangeOut,
+    RulesDifferenceOut,
     RulesIn,
+    RulesReadBackOut,
     RulesVersionOut,
 )
-from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
+from enrollment.api.schemas.rules_lint import RulesFindingOut, findings_shown
+from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering, Program
 from enrollment.directory.school_access import Acting, ActsForOperator, ActsForProgram, ActsForSchool
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
+from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.rules.differences import read_back_change
 from enrollment.rules.in_force import Act, Approval
 from enrollment.rules.levels import (
     Subject,
@@ -37,9 +43,12 @@ from enrollment.rules.levels import (
     pending_changes,
     program_versions,
     read_levels,
+    read_stored_rules,
     refuse_unknown_subject,
     rules_document,
 )
+from enrollment.rules.lint import lint_level
+from enrollment.rules.model import Level
 from enrollment.rules.models import ProgramRules, RulesVersion
 from enrollment.rules.proposals import approve, lock_proposal, refuse, save_rules
 from enrollment.rules.sentences import rules_in_words
@@ -52,16 +61,21 @@ Document = Mapping[str, JsonValue]
 
 @router.get("/v1/cycles/{cycle}/operators/{operator}/rules")
 def read_operator_rules(
-    session: InTransaction, response: Response, cycle: Annotated[Id, Path()], operator: Annotated[Id, Path()]
+    session: InTransaction,
+    request: Request,
+    response: Response,
+    cycle: Annotated[Id, Path()],
+    operator: Annotated[Id, Path()],
 ) -> LevelRulesOut:
     """Read the rules that an operator sets for all its schools. Open to everybody."""
-    return _read(session, response, Subject(cycle, "operator", operator))
+    return _read(session, request, response, Subject(cycle, "operator", operator))
 
 
 @router.put("/v1/cycles/{cycle}/operators/{operator}/rules")
 def put_operator_rules(
     session: InTransaction,
     acting: ActsForOperator,
+    request: Request,
     response: Response,
     *,
     cycle: Annotated[Id, Path()],
@@ -70,21 +84,26 @@ def put_operator_rules(
     if_match: IfMatch = None,
 ) -> LevelRulesOut:
     """Set an operator's rules. Its schools inherit every part that they do not set themselves."""
-    return _put(session, response, Subject(cycle, "operator", operator), acting, body, if_match)
+    return _put(session, request, response, Subject(cycle, "operator", operator), acting, body, if_match)
 
 
 @router.get("/v1/cycles/{cycle}/schools/{school}/rules")
 def read_school_rules(
-    session: InTransaction, response: Response, cycle: Annotated[Id, Path()], school: Annotated[Id, Path()]
+    session: InTransaction,
+    request: Request,
+    response: Response,
+    cycle: Annotated[Id, Path()],
+    school: Annotated[Id, Path()],
 ) -> LevelRulesOut:
     """Read the rules that a school sets for all its programs. Open to everybody."""
-    return _read(session, response, Subject(cycle, "school", school))
+    return _read(session, request, response, Subject(cycle, "school", school))
 
 
 @router.put("/v1/cycles/{cycle}/schools/{school}/rules")
 def put_school_rules(
     session: InTransaction,
     acting: ActsForSchool,
+    request: Request,
     response: Response,
     *,
     cycle: Annotated[Id, Path()],
@@ -93,7 +112,7 @@ def put_school_rules(
     if_match: IfMatch = None,
 ) -> LevelRulesOut:
     """Set a school's rules. Its programs inherit every part that they do not set themselves."""
-    return _put(session, response, Subject(cycle, "school", school), acting, body, if_match)
+    return _put(session, request, response, Subject(cycle, "school", school), acting, body, if_match)
 
 
 @router.get("/v1/cycles/{cycle}/programs/{program}/rules")
@@ -127,7 +146,7 @@ def put_program_rules(
     needs only a reason: it is in force at once, until the freeze.
     """
     subject = Subject(cycle, "program", program)
-    _put(session, response, subject, acting, body, if_match)
+    _put(session, request, response, subject, acting, body, if_match)
     return _program_shown(session, request, response, subject)
 
 
@@ -145,18 +164,21 @@ def list_rules_versions(
 
 @router.get("/v1/cycles/{cycle}/rules-changes")
 def list_rules_changes(
-    session: InTransaction, _: ReadsRecords, paging: Paging, cycle: Annotated[Id, Path()]
+    session: InTransaction, _: ReadsRecords, paging: Paging, request: Request, cycle: Annotated[Id, Path()]
 ) -> Page[RulesChangeOut]:
     """List the changes of rules that wait for an administrator, by level and id."""
-    read_cycle(session, cycle)
-    return paging.read(session, pending_changes(cycle), by=[RulesVersion.level, RulesVersion.subject_id]).show(
-        _change_shown
-    )
+    cycle_now = read_cycle(session, cycle)
+    page = paging.read(session, pending_changes(cycle), by=[RulesVersion.level, RulesVersion.subject_id])
+    return page.show(lambda change: _change_shown(session, request, cycle_now, change))
 
 
 @router.post("/v1/rules-changes/{change}/approve", dependencies=[Idempotent])
 def approve_rules_change(
-    session: InTransaction, staff: PresentToAdminister, change: Annotated[uuid.UUID, Path()], body: DecisionIn
+    session: InTransaction,
+    staff: PresentToAdminister,
+    request: Request,
+    change: Annotated[uuid.UUID, Path()],
+    body: DecisionIn,
 ) -> RulesChangeOut:
     """Approve a proposed change and put it in force. The administrator who proposed it cannot approve it.
 
@@ -165,21 +187,31 @@ def approve_rules_change(
     cycle_now, proposed = lock_proposal(session, change)
     approval = Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason)
     approve(session, cycle_now, proposed, staff=staff.id, approval=approval)
-    return _change_shown(proposed)
+    return _change_shown(session, request, cycle_now, proposed)
 
 
 @router.post("/v1/rules-changes/{change}/refuse", dependencies=[Idempotent])
 def refuse_rules_change(
-    session: InTransaction, staff: Administers, change: Annotated[uuid.UUID, Path()], body: DecisionIn
+    session: InTransaction,
+    staff: Administers,
+    request: Request,
+    change: Annotated[uuid.UUID, Path()],
+    body: DecisionIn,
 ) -> RulesChangeOut:
     """Refuse a proposed change. The earlier rules stay in force, and answers show the reason for the refusal."""
-    _, proposed = lock_proposal(session, change)
+    cycle_now, proposed = lock_proposal(session, change)
     refuse(session, proposed, Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason))
-    return _change_shown(proposed)
+    return _change_shown(session, request, cycle_now, proposed)
 
 
 def _put(
-    session: Session, response: Response, subject: Subject, acting: Acting, body: RulesIn, if_match: str | None
+    session: Session,
+    request: Request,
+    response: Response,
+    subject: Subject,
+    acting: Acting,
+    body: RulesIn,
+    if_match: str | None,
 ) -> LevelRulesOut:
     cycle_now = lock_cycle_between_rounds(session, subject.cycle)
     lock_rules(session, subject.cycle)
@@ -191,28 +223,47 @@ def _put(
         # Otherwise one administrator could propose a change with another's personal token, and then approve it.
         refuse_absent(acting.staff)
     response.status_code = status.HTTP_202_ACCEPTED if proposed else status.HTTP_200_OK
-    return _read(session, response, subject)
+    return _read(session, request, response, subject)
 
 
-def _read(session: Session, response: Response, subject: Subject) -> LevelRulesOut:
-    read_cycle(session, subject.cycle)
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A level's own rules, and the change of them that is shown."""
+
+    cycle_now: CycleNow
+    current: RulesVersion | None
+    change: RulesVersion | None
+
+    @property
+    def rules(self) -> Document:
+        """Return the level's own rules."""
+        return cast("Document", self.current.said if self.current else {})
+
+
+def _level(session: Session, response: Response, subject: Subject) -> _Level:
+    cycle_now = read_cycle(session, subject.cycle)
     refuse_unknown_subject(session, subject)
     changes = count_changes(session, subject)
     if changes is not None:
         show_version(response, changes)
-    current, change = current_rules(session, subject), last_change(session, subject)
+    return _Level(cycle_now, current_rules(session, subject), last_change(session, subject))
+
+
+def _read(session: Session, request: Request, response: Response, subject: Subject) -> LevelRulesOut:
+    level = _level(session, response, subject)
     return LevelRulesOut(
         cycle=subject.cycle,
         level=subject.level,
         subject=subject.id,
-        rules=cast("Document", current.said if current else {}),
-        status="in force" if current else "nothing said",
-        change=_change_shown(change) if change else None,
+        rules=level.rules,
+        status="in force" if level.current else "nothing said",
+        change=_change_shown(session, request, level.cycle_now, level.change) if level.change else None,
+        findings=_findings(session, request, level.cycle_now, level.current) if level.current else [],
     )
 
 
 def _program_shown(session: Session, request: Request, response: Response, subject: Subject) -> ProgramRulesOut:
-    own = _read(session, response, subject)
+    level = _level(session, response, subject)
     program = session.get_one(Program, subject.id)
     levels = read_levels(session, subject.cycle, [program])
     resolved = levels.resolved(program)
@@ -222,19 +273,28 @@ def _program_shown(session: Session, request: Request, response: Response, subje
     if resolved.rules.seats is not None:
         market = program_document(resolved.rules, levels.context(program))
         sentences = rules_in_words(resolved.rules, read_back(market), language)
+    found = lint_level(session, level.cycle_now.cycle, subject, None, today=level.cycle_now.now.date())
     response.headers["Content-Language"] = language
     return ProgramRulesOut(
         cycle=subject.cycle,
         program=program.id,
-        own=own.rules,
+        own=level.rules,
         rules=cast("Document", rules_document(resolved.rules)),
         came_from=resolved.came_from,
         market=cast("Document | None", market),
         sentences=sentences,
         version=offering.rules_version if offering and offering.status == "in" else None,
         missing=[] if market else ["seats"],
-        change=own.change,
+        change=_change_shown(session, request, level.cycle_now, level.change) if level.change else None,
+        findings=findings_shown(found, in_language(language)),
     )
+
+
+def _findings(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesFindingOut]:
+    subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
+    rules = read_stored_rules(row.said)
+    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.now.date())
+    return findings_shown(found, in_language(reader_language(request)))
 
 
 def _version_shown(row: ProgramRules) -> RulesVersionOut:
@@ -250,7 +310,7 @@ def _version_shown(row: ProgramRules) -> RulesVersionOut:
     )
 
 
-def _change_shown(row: RulesVersion) -> RulesChangeOut:
+def _change_shown(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> RulesChangeOut:
     return RulesChangeOut(
         id=row.id,
         level=row.level,
@@ -263,4 +323,22 @@ def _change_shown(row: RulesVersion) -> RulesChangeOut:
         decided_by=row.decided_by,
         decided_at=row.decided_at,
         decision_reason=row.decision_reason,
+        findings=[] if row.status == "refused" else _findings(session, request, cycle_now, row),
+        read_back=_read_back(session, request, cycle_now, row) if row.status == "proposed" else [],
     )
+
+
+def _read_back(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesReadBackOut]:
+    subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
+    rules = read_stored_rules(row.said)
+    return [
+        RulesReadBackOut(
+            programs=list(one.programs),
+            sentences=list(one.sentences),
+            differences=[
+                RulesDifferenceOut(part=part.part, was=list(part.was), would_be=list(part.would_be))
+                for part in one.differences
+            ],
+        )
+        for one in read_back_change(session, cycle_now.cycle, subject, rules, reader_language(request))
+    ]

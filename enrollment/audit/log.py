@@ -6,14 +6,14 @@ An entry is pending from its commit until the sequencer gives it an index. All t
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import rfc8785
 from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from enrollment.audit.models import LogEntry, LogLeaf, LogNode
-from enrollment.database import copy_rows
+from enrollment.database import clock, copy_rows
 from lottery.market.canonical import Json
 from lottery.transparency_log.merkle import fold, leaf_hash, node_hash, peaks
 
@@ -54,16 +54,20 @@ class Entry:
 
 
 def entry_of(
-    type_: str, *, cycle: str | None, actor: str, fields: Mapping[str, Json], reason: str | None = None
+    type_: str, *, cycle: str | None, actor: str, at: datetime, fields: Mapping[str, Json], reason: str | None = None
 ) -> Entry:
-    """Return an entry without writing it."""
-    entry: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, **fields}
+    """Return an entry without writing it. `at` is the database's time in the transaction that writes the entry."""
+    entry: dict[str, Json] = {"v": VERSION, "type": type_, "actor": actor, "at": _to_the_second(at), **fields}
     if cycle is not None:
         entry["cycle"] = cycle
     if reason is not None:
         entry["reason"] = reason
     body = rfc8785.dumps(_plain(entry))
     return Entry(body.decode(), leaf_hash(body))
+
+
+def _to_the_second(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def append(
@@ -74,6 +78,7 @@ def append(
     actor: str,
     fields: Mapping[str, Json],
     reason: str | None = None,
+    at: datetime | None = None,
 ) -> bytes:
     """Write an entry in the verb's transaction, and return its leaf hash (RFC 6962, section 2.1).
 
@@ -84,8 +89,9 @@ def append(
         actor: the actor: `partner:ID`, `staff:ROLE`, `family`, `service`.
         fields: the other fields of the type; no child's name, no floats.
         reason: the reason, if the type needs one. The database refuses an empty reason.
+        at: the database's time, if the verb has read it in this transaction. Otherwise it is read here.
     """
-    entry = entry_of(type_, cycle=cycle, actor=actor, fields=fields, reason=reason)
+    entry = entry_of(type_, cycle=cycle, actor=actor, at=at or clock(session), fields=fields, reason=reason)
     session.execute(
         insert(LogEntry).values(
             type=type_, cycle_id=cycle, actor=actor, reason=reason, body=entry.body, leaf_hash=entry.leaf_hash
@@ -98,7 +104,8 @@ def append_all(
     session: Session, type_: str, *, cycle: str, actor: str, fields: Iterable[Mapping[str, Json]]
 ) -> list[bytes]:
     """Write many entries of one type in the verb's transaction, in order. Return their leaf hashes."""
-    entries = [entry_of(type_, cycle=cycle, actor=actor, fields=one) for one in fields]
+    at = clock(session)
+    entries = [entry_of(type_, cycle=cycle, actor=actor, at=at, fields=one) for one in fields]
     copy_rows(
         session,
         LogEntry,

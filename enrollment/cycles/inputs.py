@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from enrollment.field_types import Id, Reason, Text, Time, Wire, plain_text
+from enrollment.time_zones import TimeZone
 
 MAX_AGREEMENT = 50_000
 MAX_NAMES = 100
@@ -78,6 +79,7 @@ class Policy(Wire):
 class Calendar(Wire):
     """The calendar of a cycle. A window includes the time it opens, and excludes the time it ends."""
 
+    time_zone: TimeZone
     opens_at: Annotated[CalendarTime, Field(description="The cycle accepts applications and rankings from this time.")]
     deadline: Annotated[
         CalendarTime, Field(description="Rankings before this time are on time. The database's clock decides.")

@@ -16,6 +16,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, defer
 
 from enrollment.cycles.models import Cycle
+from enrollment.dates import ZonedTime
 from enrollment.problems import Conflict, NotFound, sentence
 
 
@@ -145,9 +146,10 @@ def require_open(cycle_now: CycleNow) -> OpenCycle:
     if phase is Phase.RUNNING:
         raise _running(cycle)
     if phase is Phase.PLANNED:
-        raise CycleNotOpenYet(cycle=cycle.id, opens=rfc3339(cycle.opens_at))
+        raise CycleNotOpenYet(cycle=cycle.id, opens=in_zone(cycle, cycle.opens_at))
     if phase is Phase.CLOSED:
-        raise CycleClosed(cycle=cycle.id, opens=rfc3339(cycle.opens_at), until=rfc3339(_last_end(cycle_now)))
+        opens, until = in_zone(cycle, cycle.opens_at), in_zone(cycle, _last_end(cycle_now))
+        raise CycleClosed(cycle=cycle.id, opens=opens, until=until)
     return in_any_phase(cycle_now)
 
 
@@ -212,8 +214,13 @@ def read_cycle(session: Session, cycle_id: str) -> CycleNow:
 
 
 def rfc3339(time: datetime) -> str:
-    """Write a time in UTC, as the log and the messages have it."""
+    """Write a time in UTC, as the log has it."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_zone(cycle: Cycle, time: datetime) -> ZonedTime:
+    """Return a time in the cycle's time zone, as sentences have it."""
+    return ZonedTime(time, cycle.time_zone)
 
 
 def _query(cycle_id: str) -> Select[Cycle, datetime]:

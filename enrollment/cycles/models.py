@@ -36,6 +36,8 @@ class Cycle(Table):
     name: Mapped[str]
     grades: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The grades offered, youngest first."""
+    time_zone: Mapped[str]
+    """The IANA name of the zone in which calendar days are taken."""
     opens_at: Mapped[datetime]
     deadline: Mapped[datetime]
     late_until: Mapped[datetime | None]

@@ -162,7 +162,7 @@ def compare_with_log(people: People, paths: Sequence[Path], terminal: Terminal) 
         raise CheckFailed("the log's root does not match its entries")
     result = next(entry for entry in map(json.loads, bodies) if entry["type"] == "round.result")
     for path in paths:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != result["manifest"][path.name]:
+        if f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" != result["manifest"][path.name]:
             raise CheckFailed(f"{path.name} does not match its hash in the log")
     kinds: dict[str, int] = {}
     for body in bodies:

@@ -124,6 +124,7 @@ def make_cycle(ann: Person, *, most_ranks: int) -> dict[str, Json]:
     body: dict[str, Json] = {
         "name": "School year 2027-28",
         "grades": list(GRADES),
+        "time_zone": "America/New_York",
         "opens_at": (now + timedelta(days=1)).isoformat(),
         "deadline": (now + timedelta(days=2)).isoformat(),
         "late_until": (now + timedelta(days=3)).isoformat(),

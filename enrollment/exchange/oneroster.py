@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from io import BufferedReader, BytesIO
 from typing import Final, TypeAlias, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipExtFile, ZipFile, ZipInfo
@@ -294,7 +295,7 @@ class _Package:
         until = self._builder.day_of([file, line, "endDate"], row.get("endDate", ""))
         if not person.active:
             self._builder.left_out["not_active"] += 1
-        elif until is not None and until < self._reference.today:
+        elif self._has_ended(file, line, until, person.grades):
             self._builder.left_out["ended"] += 1
         elif not org.is_school:
             self._builder.left_out["not_a_school"] += 1
@@ -302,7 +303,14 @@ class _Package:
             self._refuse_unknown_school(org_id, org)
             child, grade = self._student(id_, person)
             if child is not None and grade is not None and org.school is not None:
+                since = self._builder.possible_day(since, file=file, line=line, field="beginDate", grade=grade)
                 self._builder.add(Enrolled(file, line, child, org.school, grade, since))
+
+    def _has_ended(self, file: str, line: int, until: date | None, grade: str) -> bool:
+        """Say whether a role has ended. A role counts on its last day, in the cycle's time zone."""
+        if until is None or until >= self._reference.today:
+            return False
+        return self._builder.possible_day(until, file=file, line=line, field="endDate", grade=grade) is not None
 
     def _refuse_unknown_school(self, org_id: str, org: _Org) -> None:
         if org.school is None and org_id not in self._unknown_schools:

@@ -9,7 +9,7 @@ Each row counts once. The first of these rules that fits decides:
 4. The row says that the child was enrolled before the cycle opened: `stayed`, which needs no offer.
 5. Every other child is without an offer, with the reason.
 
-A child who stayed without applying is `stayed` only if the roster gives the day of enrollment (the CSV column
+A child who stayed without applying is `stayed` only if the roster gives a possible day of enrollment (the CSV column
 `enrolled_on`, or `beginDate` of a OneRoster 1.2 role). The school alone vouches for that day. So the report counts
 `stayed` for each school, where a number that is too high for an entry grade stands out.
 """
@@ -27,6 +27,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Participation, Program
 from enrollment.exchange.reconciliation_report import (
     MAX_LISTED,
+    DayNotUsedOut,
     EnrolledWithoutOfferOut,
     ListOut,
     NotComparedOut,
@@ -38,6 +39,7 @@ from enrollment.exchange.reconciliation_report import (
 )
 from enrollment.exchange.rosters import Enrolled, Roster
 from enrollment.seats.models import LIVE, Offer
+from enrollment.time_zones import day_in
 
 Row = TypeVar("Row")
 
@@ -120,7 +122,7 @@ class _Reconciliation:
 
     def __init__(self, session: Session, cycle: Cycle, grades: Collection[str] | None) -> None:
         self._session, self._cycle, self._grades = session, cycle, grades
-        self._opened = cycle.opens_at.date()
+        self._opened = day_in(cycle.time_zone, cycle.opens_at)
         self._taking_part = _grades_by_school(session, cycle)
         self._schools_of: dict[bytes, list[str]] = {}
         self._outcomes = Counter[Outcome]()
@@ -243,6 +245,7 @@ class _Reconciliation:
             without_offer=self._without_offer.report(),
             other_grade=self._other_grade.report(),
             seats_not_enrolled=self._not_enrolled.report(),
+            days_not_used=_days_not_used(roster),
             schools=[self._counts(school) for school in sorted(self._by_school)],
         )
 
@@ -258,6 +261,13 @@ class _Reconciliation:
             not_compared=outcomes["grade_not_asked"] + outcomes["not_taking_part"],
             seats_not_enrolled=self._not_enrolled_at[school],
         )
+
+
+def _days_not_used(roster: Roster) -> ListOut[DayNotUsedOut]:
+    listed = _List[DayNotUsedOut]()
+    for day in roster.days_not_used:
+        listed.add(DayNotUsedOut(file=day.file, line=day.line, field=day.field, reason=day.reason))
+    return listed.report()
 
 
 def _is_same(rostered: str, grade: str) -> bool:

@@ -4,6 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from enrollment.exchange.roster_days import DayReason
 from enrollment.exchange.rosters import Format
 from enrollment.field_types import Wire
 
@@ -71,6 +72,22 @@ class SeatNotEnrolledOut(Wire):
     enrolled_at: Annotated[str | None, Field(description="With `elsewhere`: the school where the child is enrolled.")]
 
 
+class DayNotUsedOut(Wire):
+    """A date that proves nothing, because no child of the grade can have begun or left school then."""
+
+    file: Annotated[str, Field(examples=["roles.csv"])]
+    line: int
+    field: Annotated[str, Field(description="The column: enrolled_on, beginDate or endDate.", examples=["beginDate"])]
+    reason: Annotated[
+        DayReason,
+        Field(
+            description="`before-school-years`: earlier than a child of this grade can have begun school, which is 7 "
+            "years before the cycle opened for kindergarten, and a year more for each higher grade. "
+            "`after-school-years`: more than 2 years after the cycle opened."
+        ),
+    ]
+
+
 class NotComparedOut(Wire):
     """Rows that need no offer in this cycle, counted by reason."""
 
@@ -119,4 +136,7 @@ class ReconciliationOut(Wire):
     without_offer: ListOut[EnrolledWithoutOfferOut]
     other_grade: ListOut[OtherGradeOut]
     seats_not_enrolled: ListOut[SeatNotEnrolledOut]
+    days_not_used: Annotated[
+        ListOut[DayNotUsedOut], Field(description="Dates that were read as if their fields were empty.")
+    ]
     schools: list[SchoolRosterOut]

@@ -13,6 +13,7 @@ from datetime import date
 from io import BufferedIOBase, BytesIO
 from typing import Final, Literal, NoReturn, TypeAlias
 
+from enrollment.exchange.roster_days import DayNotUsed, day_from, why_impossible
 from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.plain_text import flaw_of
 from enrollment.problems import Fault, Problem, sentence
@@ -100,7 +101,10 @@ class Reference:
     """The city's own grades, in any cycle."""
     digest: Callable[[str], bytes]
     """Returns the digest of a SIS id."""
+    opened: date
+    """The day on which the cycle opened, in its time zone."""
     today: date
+    """Today in the cycle's time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Enrolled:
     school: str
     grade: str
     since: date | None
-    """The first day at the school; None: the row gives no day."""
+    """The first day at the school; None: the row gives no day, or no possible day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class Roster:
     enrolled: Sequence[Enrolled]
     left_out: Mapping[str, int]
     """Rows that enroll no child, counted by reason."""
+    days_not_used: Sequence[DayNotUsed]
 
 
 class RosterBuilder:
@@ -132,6 +137,7 @@ class RosterBuilder:
 
     def __init__(self, reference: Reference, faults: Faults) -> None:
         self.left_out = Counter[str]()
+        self.days_not_used: list[DayNotUsed] = []
         self._reference, self._faults = reference, faults
         self._enrolled: dict[tuple[bytes, str], Enrolled] = {}
 
@@ -162,10 +168,23 @@ class RosterBuilder:
     def day_of(self, place: Sequence[str | int], day: str) -> date | None:
         """Return a day, or None if the field is empty, or None after adding a fault."""
         try:
-            return date.fromisoformat(day.strip()) if day.strip() else None
+            return day_from(day.strip()) if day.strip() else None
         except ValueError:
             self._faults.add(place, "not-a-date", sentence("must be a date such as 2027-01-31, or empty"))
             return None
+
+    def possible_day(self, day: date | None, *, file: str, line: int, field: str, grade: str) -> date | None:
+        """Return a day of the school years in which a child of the grade can be at school.
+
+        Some systems write 1900-01-01 or 0001-01-01 for an empty field. Such a day proves nothing: the report lists it.
+        """
+        if day is None:
+            return None
+        reason = why_impossible(day, grade, opened=self._reference.opened)
+        if reason is None:
+            return day
+        self.days_not_used.append(DayNotUsed(file, line, field, reason))
+        return None
 
     def add(self, row: Enrolled) -> None:
         """Enroll a child at a school, unless an earlier row did. Two grades at one school are a fault."""
@@ -191,7 +210,7 @@ class RosterBuilder:
             detail = sentence("the roster lists no child at a school; check the export, then export the roster again")
             self._faults.add([], "nobody", detail)
         self._faults.refuse()
-        return Roster(format_, tuple(self._enrolled.values()), dict(self.left_out))
+        return Roster(format_, tuple(self._enrolled.values()), dict(self.left_out), tuple(self.days_not_used))
 
 
 def read_csv_roster(raw: bytes, reference: Reference) -> Roster:
@@ -223,6 +242,7 @@ def read_csv_roster(raw: bytes, reference: Reference) -> Roster:
         grade = builder.grade_of([CSV_FILE, line, "grade"], row["grade"].strip())
         since = builder.day_of([CSV_FILE, line, SINCE], row.get(SINCE, ""))
         if school is not None and child is not None and grade is not None:
+            since = builder.possible_day(since, file=CSV_FILE, line=line, field=SINCE, grade=grade)
             builder.add(Enrolled(CSV_FILE, line, child, school, grade, since))
     return builder.roster("csv")
 

@@ -145,7 +145,11 @@ def visible(layout: Layout, numbers: Mapping[Cell, Number], scopes: Sequence[Sco
     shown: dict[Cell, Number] = {}
     populations = [layout.populations(0), layout.populations(-1)]
     small = {
-        cell for cell, place in layout.cells.items() if any(0 < counts[place] < SMALLEST for counts in populations)
+        cell
+        for cell, place in layout.cells.items()
+        if any(0 < counts[place] < SMALLEST for counts in populations)
+        # Without children with a flag, a zero would say that no child has it.
+        or (cell.table is Table.FLAGS and populations[0][place] < SMALLEST)
     }
     together = len(scopes) > 1
     for scope in scopes[: len(layout.tried)]:

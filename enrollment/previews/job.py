@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.connections import is_lost
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import clock, transaction
+from enrollment.dates import values_to_store
 from enrollment.failures import Breakage
 from enrollment.previews.cells import Layout
 from enrollment.previews.groups import Grouping
@@ -62,7 +63,7 @@ def run_preview(sessions: "sessionmaker[Session]", preview_id: str) -> None:
     except Problem as refusal:
         if is_lost(refusal):
             raise  # the connection was lost: the job tries again
-        _fail(sessions, preview_id, reason_document(refusal.detail, refusal.values))
+        _fail(sessions, preview_id, reason_document(refusal.detail, values_to_store(refusal.values)))
     else:
         if result is not None:
             _store(sessions, preview_id, result, scopes)

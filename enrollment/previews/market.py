@@ -13,11 +13,10 @@ from enrollment.previews.proposal import TriedProgram
 from enrollment.problems import Conflict, sentence
 from enrollment.rounds.earlier_rounds import NO_EARLIER_ROUNDS
 from enrollment.rounds.market_applicants import read_applicants
-from enrollment.rounds.snapshot import policy_of
 from enrollment.rules.in_force import rules_in_force
 from enrollment.rules.levels import Levels
 from enrollment.rules.model import NeighborhoodReserve, RulesInput
-from enrollment.rules.to_market import program_document, read_back
+from enrollment.rules.to_market import policy_of, program_document, read_back
 from enrollment.zones.models import Zone
 from lottery.fast.columns import MarketInColumns, columns_of
 from lottery.market.model import Applicant, Kind, Policy, Round

@@ -38,6 +38,7 @@ def seal_ranking(
         type_,
         cycle=open_cycle.cycle.id,
         actor=actor,
+        at=open_cycle.now,
         fields={
             "tag": ranker.tag.hex(),
             "commit": keyed(salt, "ranking", rfc8785.dumps(list(programs))).hex(),

@@ -35,12 +35,13 @@ Row = tuple[Any, ...]
 SCOPE = "applications:write"
 
 CYCLE_COLUMNS = (
-    "id", "opens_at", "deadline", "late_until", "backfill_opens", "backfill_until", "running_round", "most_ranks"
+    "id", "opens_at", "deadline", "late_until", "backfill_opens", "backfill_until", "running_round", "most_ranks",
+    "time_zone",
 )  # fmt: skip
 
 LOCK_CYCLE = """
     SELECT p.scopes, clock_timestamp(), c.id, c.opens_at, c.deadline, c.late_until, c.backfill_opens,
-        c.backfill_until, c.running_round, c.most_ranks,
+        c.backfill_until, c.running_round, c.most_ranks, c.time_zone,
         (SELECT jsonb_object_agg(known.id, jsonb_build_array(known.grade, o.status IS NOT DISTINCT FROM 'in'))
          FROM program known LEFT JOIN offering o ON o.program_id = known.id AND o.cycle_id = c.id
          WHERE known.id = ANY(%(programs)s))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from enrollment.rounds.frozen_market import submitted_rankings
 from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
 from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.to_market import read_back
@@ -49,7 +50,8 @@ def extract_of(session: Session, round_: Round, tickets: Collection[str], *, pro
     def waitlists(program: str, group: str, ticket: str) -> tuple[int | None, int]:
         return places.get((program, group, ticket)), waiting.get((program, group), 0)
 
-    return Extract(market, round_.seed or b"", placements, cutoffs, waitlists)
+    submitted = submitted_rankings(session, round_, tickets)
+    return Extract(market, round_.seed or b"", placements, cutoffs, waitlists, submitted)
 
 
 def _lines(session: Session, round_: Round, which: ColumnElement[bool]) -> Sequence[str]:
@@ -83,9 +85,10 @@ def _part(session: Session, round_: Round, programs: Collection[str], applicants
         .where(FrozenProgram.round_id == round_.id, FrozenProgram.program_id.in_(programs))
         .order_by(FrozenProgram.program_id.collate("C"))
     )
-    policy = json.loads(round_.head or "{}")["policy"]
+    head = json.loads(round_.head or "{}")
+    policy, earlier = head["policy"], head["round"].get("earlier")
     return Market(
-        MarketRound(round_.id, Kind(round_.kind)),
+        MarketRound(round_.id, Kind(round_.kind), None if earlier is None else tuple(earlier)),
         Policy(
             TieBreak(policy["tie_break"]), Late(policy["late"]), tuple(policy["grade_order"]), Twins(policy["twins"])
         ),
@@ -127,6 +130,7 @@ def last_of(row: CutoffRow) -> LastAdmitted | None:
         class_=str(fields.get("class")),
         number=_text(fields.get("number")),
         position=_number(fields.get("position")),
+        drawn_in=_text(fields.get("drawn_in")),
     )
 
 

@@ -118,5 +118,6 @@ def _present_standing(child: MarketApplicant, program: Program, language: str) -
         priority_class=class_name(reached),
         reason=class_in_words(reached, language),
         late=child.late,
+        drawn_in=None,
         meets=program.eligible.holds(child, program.school, ()),
     )

@@ -25,6 +25,8 @@ class ChildStanding:
     priority_class: str
     reason: str
     late: bool
+    drawn_in: str | None
+    """The round that drew the child's lottery number. None: no round has drawn the number."""
     meets: bool
 
 
@@ -61,6 +63,7 @@ def standings_at(session: Session, round_: Round, program_id: str, tickets: Sequ
             priority_class=class_name(reached),
             reason=class_in_words(reached, language),
             late=standings.counts_as_late(applicant, program),
+            drawn_in=applicant.drawn_in,
             meets=not standing.not_met,
         )
 

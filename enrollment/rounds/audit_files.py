@@ -39,18 +39,21 @@ def draw_file(session: Session, round_: Round) -> bytes:
     return canonical_line(document).encode() + b"\n"
 
 
-def sha256_of(parts: Iterable[bytes]) -> str:
-    """Return the SHA-256 of a file in parts, in hex."""
+def file_digest(parts: Iterable[bytes]) -> str:
+    """Return the digest of a file in parts: `sha256:` and the SHA-256 of its bytes in hex.
+
+    The round, the manifest in the log, and whoever hashes the download have this one value for a file.
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
-    return digest.hexdigest()
+    return f"sha256:{digest.hexdigest()}"
 
 
 def manifest(session: Session, round_: Round, outcome: bytes) -> dict[str, Json]:
-    """Return the SHA-256 of each file of a round."""
+    """Return the digest of each file of a round."""
     return {
-        MARKET: sha256_of(market_file(session, round_)),
-        OUTCOME: sha256_of([outcome]),
-        DRAW: sha256_of([draw_file(session, round_)]),
+        MARKET: file_digest(market_file(session, round_)),
+        OUTCOME: file_digest([outcome]),
+        DRAW: file_digest([draw_file(session, round_)]),
     }

@@ -7,8 +7,9 @@ needs dice waits until an administrator enters them.
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 from sqlalchemy import func, select
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append
-from enrollment.cycles.locks import lock_cycle, read_cycle, rfc3339
+from enrollment.cycles.locks import in_zone, lock_cycle, read_cycle, rfc3339
 from enrollment.database import clock, transaction
 from enrollment.failures import for_each, not_waiting
 from enrollment.field_types import Time, Wire
@@ -49,7 +50,13 @@ class CalendarIn(Wire):
     """A calendar of backfill rounds."""
 
     every: Literal["day", "week"]
-    first_at: Annotated[Time, Field(description="The time at which the first round is made and frozen.")]
+    first_at: Annotated[
+        Time,
+        Field(
+            description="The time at which the first round is made and frozen. Later rounds have the same time of day "
+            "in the cycle's time zone, also after the clocks change."
+        ),
+    ]
     dice_in_minutes: Annotated[
         int,
         Field(
@@ -80,7 +87,7 @@ class CalendarApproved(Conflict):
     """The calendar is already approved."""
 
     title = sentence("Calendar already approved")
-    detail = sentence("The calendar needs no further approval. Its next round is at {next}.")
+    detail = sentence("The calendar needs no further approval. Its next round is on {next}.")
 
 
 def live_calendar(session: Session, cycle: str) -> RoundCalendar:
@@ -112,6 +119,7 @@ def ask_for_calendar(session: Session, cycle: str, body: CalendarIn, *, staff: S
         id=uuid.uuid4(),
         cycle_id=cycle,
         every=body.every,
+        first_at=body.first_at,
         next_at=body.first_at,
         dice_in_minutes=body.dice_in_minutes,
         asked_by=staff.id,
@@ -132,10 +140,10 @@ def approve_calendar(session: Session, cycle: str, *, staff: Staff) -> RoundCale
         OwnCalendar, AccountConfirmedLater, SponsorCannotApprove: if the account may belong to the first administrator.
         CalendarApproved: if the calendar is already approved.
     """
-    lock_cycle(session, cycle)
+    cycle_now = lock_cycle(session, cycle)
     calendar = live_calendar(session, cycle)
     if calendar.approved_by is not None:
-        raise CalendarApproved(next=rfc3339(calendar.next_at))
+        raise CalendarApproved(next=in_zone(cycle_now.cycle, calendar.next_at))
     refuse_second_person(session, staff.id, asked_by=calendar.asked_by, begun_at=calendar.asked_at, same=OwnCalendar)
     calendar.approved_by = staff.id
     _log(session, calendar, "approved", staff)
@@ -218,7 +226,9 @@ def _begin(session: Session, calendar_id: uuid.UUID) -> None:
     session.refresh(calendar)
     if calendar.stopped_at is not None or calendar.approved_by is None or now < calendar.next_at:
         return
-    calendar.last_at, calendar.next_at = now, _next_time(calendar, now)
+    zone = cycle_now.cycle.time_zone
+    calendar.last_at = now
+    calendar.next_at = next_time(calendar.first_at, EVERY[calendar.every], after=now, zone=zone)
     if until is not None and now >= until:
         calendar.stopped_at, calendar.last_told = now, "window-over"
         return
@@ -241,11 +251,17 @@ def _freeze_new(session: Session, calendar: RoundCalendar) -> str:
     return round_.id
 
 
-def _next_time(calendar: RoundCalendar, now: datetime) -> datetime:
-    """Return the calendar's next time in the future. Missed rounds are not made up for."""
-    later = calendar.next_at
-    while later <= now:
-        later += EVERY[calendar.every]
+def next_time(first_at: datetime, every: timedelta, *, after: datetime, zone: str) -> datetime:
+    """Return the next time of a calendar after a time. Missed rounds are not made up for.
+
+    A round has the same time of day all year. A time that the clocks skip in spring is an hour later that day. A time
+    that comes twice in fall is the first of the two.
+    """
+    first = first_at.astimezone(ZoneInfo(zone))
+    day, later = first.date(), first_at
+    while later <= after:
+        day += every
+        later = datetime.combine(day, first.time().replace(fold=0), tzinfo=first.tzinfo).astimezone(UTC)
     return later
 
 

@@ -3,8 +3,9 @@
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append, sequence_all
-from enrollment.cycles.locks import rfc3339
+from enrollment.cycles.models import Cycle
 from enrollment.database import clock
+from enrollment.dates import ZonedTime
 from enrollment.problems import Conflict, Fault, Problem, sentence
 from enrollment.rounds.locks import refuse_other_state
 from enrollment.rounds.models import Round
@@ -49,7 +50,8 @@ def draw(session: Session, round_: Round, typed: str | None, *, actor: str) -> N
     if round_.dice_at is None or round_.freeze_leaf is None:
         raise ValueError("a frozen round has no time for its dice")
     if now < round_.dice_at:
-        raise DiceToCome(time=rfc3339(round_.dice_at))
+        zone = session.get_one(Cycle, round_.cycle_id).time_zone
+        raise DiceToCome(time=ZonedTime(round_.dice_at, zone))
     digits = _digits(round_, typed)
     sequence_all(session)  # the freeze has its place in the log before anything is drawn from it
     seed = seed_of(freeze_leaf=round_.freeze_leaf, dice=digits)

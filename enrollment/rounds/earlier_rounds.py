@@ -1,7 +1,7 @@
 """What earlier rounds left: the seats that children hold, and the round that drew each child's number."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Child
 from enrollment.rounds.models import FrozenRow, Round
 from enrollment.seats.models import LIVE, Offer
-from lottery.market.model import HeldSeat
+from lottery.market.model import HeldSeat, Kind
+from lottery.market.model import Round as MarketRound
 from lottery.market.rules import OPEN, Program
 
 
@@ -20,21 +21,35 @@ class EarlierRounds:
     held_seats: Mapping[str, HeldSeat]
     drawn: Mapping[str, tuple[str, bool]]
     """The round that drew the child's number, and whether the child was late in that round."""
+    order: tuple[str, ...]
+    """The rounds that drew these numbers, in the order of the draws."""
+
+    def before(self, round_: MarketRound) -> MarketRound:
+        """Return a round that lists these rounds. Whoever was drawn later stays behind in a backfill round."""
+        return replace(round_, earlier=self.order) if round_.kind is Kind.BACKFILL else round_
 
 
-NO_EARLIER_ROUNDS = EarlierRounds({}, {})
+NO_EARLIER_ROUNDS = EarlierRounds({}, {}, ())
 
 
 def read_earlier_rounds(session: Session, cycle: str, programs: Mapping[str, Program]) -> EarlierRounds:
     """Return the seats that children hold now, and the published round that drew each child's number."""
-    return EarlierRounds(_held_seats(session, cycle, programs), _draws(session, cycle))
+    published = session.scalars(
+        select(Round.id).where(Round.cycle_id == cycle, Round.state == "published").order_by(Round.published_at)
+    ).all()
+    drawn = _draws(session, published)
+    drew = {drawn_in for drawn_in, _ in drawn.values()}
+    return EarlierRounds(
+        _held_seats(session, cycle, programs), drawn, tuple(round_id for round_id in published if round_id in drew)
+    )
 
 
-def _draws(session: Session, cycle: str) -> dict[str, tuple[str, bool]]:
+def _draws(session: Session, rounds: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    """Return each child's draw, as the last of these rounds with the child says it."""
     rows = session.execute(
         select(FrozenRow.tag, FrozenRow.drawn_in, FrozenRow.late)
         .join(Round, Round.id == FrozenRow.round_id)
-        .where(Round.cycle_id == cycle, Round.state == "published")
+        .where(Round.id.in_(rounds))
         .order_by(Round.published_at)
     )
     return {tag: (drawn_in, late) for tag, drawn_in, late in rows}

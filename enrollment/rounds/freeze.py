@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 import lottery
 from enrollment.audit.log import append, sequence_all, tree_head
-from enrollment.cycles.locks import rfc3339
+from enrollment.cycles.locks import in_zone, rfc3339
 from enrollment.directory.models import Offering
 from enrollment.problems import Conflict, Fault, sentence
+from enrollment.rounds.audit_files import file_digest, market_file
 from enrollment.rounds.creation import SeatNotFree
 from enrollment.rounds.frozen_market import frozen_market, store_market
 from enrollment.rounds.locks import LockedRound, refuse_other_state
@@ -70,9 +71,11 @@ def freeze(session: Session, locked: LockedRound, *, dice_after: timedelta, acto
     round_, cycle = locked.round, locked.cycle
     refuse_other_state(round_, "open")
     if round_.kind == Kind.MAIN and locked.now < cycle.deadline:
-        raise DeadlineToCome(deadline=rfc3339(cycle.deadline), round=round_.id)
+        raise DeadlineToCome(deadline=in_zone(cycle, cycle.deadline), round=round_.id)
     snapshot = _usable_snapshot(session, locked)
     store_market(session, round_, snapshot)
+    session.flush()
+    round_.market_file_digest = file_digest(market_file(session, round_))
     _refuse_unreadable(session, round_)
     round_.draws = draws(snapshot.market)
     round_.log_size = tree_head(session).size

@@ -1,7 +1,7 @@
 """Store a frozen market as canonical lines, and read the market back from them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,6 +10,7 @@ from enrollment.audit.salts import new_salt
 from enrollment.database import copy_rows
 from enrollment.rounds.models import Exclusion, FrozenProgram, FrozenRow, Round
 from enrollment.rounds.snapshot import Snapshot
+from lottery.explain.report import Submitted
 from lottery.market.canonical import canonical_line
 from lottery.market.json_reader import decode
 from lottery.market.model import Market, program_document
@@ -22,15 +23,16 @@ ROWS_AT_ONCE = 5_000
 
 def store_market(session: Session, round_: Round, snapshot: Snapshot) -> None:
     """Store a snapshot's market, its rules and its exclusions, and set the round's digest and root."""
-    _store_applicants(session, round_, snapshot.market)
+    _store_applicants(session, round_, snapshot)
     _store_programs(session, round_, snapshot)
     copy_rows(
         session, Exclusion, ["round_id", "tag", "reason"], [(round_.id, tag, why) for tag, why in snapshot.excluded]
     )
 
 
-def _store_applicants(session: Session, round_: Round, market: Market) -> None:
+def _store_applicants(session: Session, round_: Round, snapshot: Snapshot) -> None:
     """Store each applicant's line with the salt of its leaf."""
+    market = snapshot.market
     lines = market.canonical_lines()
     round_.head = next(lines)
     digest = hashlib.sha256(round_.head.encode())
@@ -41,9 +43,13 @@ def _store_applicants(session: Session, round_: Round, market: Market) -> None:
             salt = new_salt()
             digest.update(b"\n" + line.encode())
             leaves.append(row_leaf(salt, line))
-            yield round_.id, applicant.id, applicant.household, applicant.late, applicant.drawn_in, salt, line
+            yield (
+                round_.id, applicant.id, applicant.household, applicant.late, applicant.drawn_in, salt, line,
+                snapshot.submitted.get(applicant.id),
+            )  # fmt: skip
 
-    copy_rows(session, FrozenRow, ["round_id", "tag", "household", "late", "drawn_in", "salt", "line"], rows())
+    columns = ["round_id", "tag", "household", "late", "drawn_in", "salt", "line", "submitted"]
+    copy_rows(session, FrozenRow, columns, rows())
     round_.market_digest = f"sha256:{digest.hexdigest()}"
     round_.snapshot_root = root(leaves)
 
@@ -99,6 +105,16 @@ def read_back_whole(market: Market) -> Market:
     name = market.round.id
     entries = (((None, f"{name}:{number}"), decode(line.encode())) for number, line in enumerate(lines, start=1))
     return read_market_in_parts(decode(head.encode()), entries, file=name, reader=MarketReader())
+
+
+def submitted_rankings(session: Session, round_: Round, tickets: Collection[str] | None = None) -> Submitted:
+    """Return the rankings as submitted that have programs which are not in the market. None: of all children."""
+    query = select(FrozenRow.tag, FrozenRow.submitted).where(
+        FrozenRow.round_id == round_.id, FrozenRow.submitted.is_not(None)
+    )
+    if tickets is not None:
+        query = query.where(FrozenRow.tag.in_(tickets))
+    return {tag: submitted or () for tag, submitted in session.execute(query)}
 
 
 def _entries(session: Session, round_: Round) -> Entries:

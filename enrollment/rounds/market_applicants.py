@@ -4,7 +4,7 @@ No name, birth date, address or contact is read here. They are in the table `per
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child, Claim, Household
 from enrollment.cycles.models import Cycle
 from enrollment.rankings.models import RankingVersion
-from enrollment.rounds.earlier_rounds import NO_EARLIER_ROUNDS, EarlierRounds, read_earlier_rounds
+from enrollment.rounds.earlier_rounds import NO_EARLIER_ROUNDS, EarlierRounds
 from enrollment.rules.in_force import rules_in_force
 from enrollment.rules.to_market import read_back
 from lottery.market.model import Applicant as MarketApplicant
@@ -39,6 +39,8 @@ class ApplicantsFound:
     """Tags that are not in the market, each with the reason."""
     mismatched: list[str] = field(default_factory=list)
     """Tags whose last ranking differs between the tables and the log."""
+    submitted: dict[str, Sequence[str]] = field(default_factory=dict)
+    """The rankings as submitted, by tag, where they have programs that are not in the market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,6 @@ def children_ranking(session: Session, cycle: Cycle, program: str) -> list[Marke
     round_ = MarketRound(cycle.id, Kind.MAIN)
     programs = {rules.program: read_back(rules.market) for rules in rules_in_force(session, cycle.id)}
     return read_applicants(session, cycle, round_, programs, NO_EARLIER_ROUNDS, ranking=[program]).applicants
-
-
-def children_waiting(
-    session: Session,
-    cycle: Cycle,
-    round_: MarketRound,
-    programs: Mapping[str, Program],
-    ranking: Collection[str] | None,
-) -> list[MarketApplicant]:
-    """Return the children of a backfill round at this moment, by tag. `ranking` keeps those who rank its programs."""
-    earlier = read_earlier_rounds(session, cycle.id, programs)
-    return read_applicants(session, cycle, round_, programs, earlier, ranking=ranking).applicants
 
 
 def read_applicants(
@@ -115,6 +105,8 @@ class _ApplicantReader:
             found.excluded.append((tag, WITHDRAWN))
         elif ranking or held:
             found.applicants.append(self._applicant(row, tag, ranking, held))
+            if len(ranking) < len(row.programs or ()):
+                found.submitted[tag] = row.programs
         else:
             found.excluded.append((tag, ONLY_WITHDRAWN_PROGRAMS if row.programs else NO_RANKING))
 

@@ -15,14 +15,14 @@ from enrollment.database import clock, copy_rows, transaction
 from enrollment.failures import Breakage
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.problems import Conflict, sentence
-from enrollment.rounds.audit_files import manifest
-from enrollment.rounds.frozen_market import frozen_market
+from enrollment.rounds.audit_files import OUTCOME, manifest
+from enrollment.rounds.frozen_market import frozen_market, submitted_rankings
 from enrollment.rounds.gates import Matched, check_gates
 from enrollment.rounds.locks import lock_round, read_round, refuse_other_state
 from enrollment.rounds.models import CutoffRow, Placed, Round, WaitingPlace
 from enrollment.rounds.seeds import seeds_before
 from lottery.engines import Engine, match_market
-from lottery.explain.report import Report, placed_in_class, report
+from lottery.explain.report import Report, as_submitted, placed_in_class, report
 from lottery.market.canonical import Json
 from lottery.market.json_reader import UnusableInput
 from lottery.market.model import Market
@@ -123,15 +123,16 @@ def findings_of(session: Session, matched: Matched) -> Findings:
     """Work out what to store for an outcome. This takes long and needs no lock, because the round is frozen."""
     round_, outcome = matched.round, matched.outcome
     raw = outcome.to_bytes()
+    submitted = submitted_rankings(session, round_)
     return Findings(
         placed=[
             (round_.id, placed.placement.applicant, placed.placement.program, placed.placement.group,
-             placed.placement.choice, placed.priority_class)
+             as_submitted(placed.placement, submitted).choice, placed.priority_class)
             for placed in placed_in_class(matched.market, outcome, seeds=matched.seeds)
         ],
         compressed=zlib.compress(raw, COMPRESSION_LEVEL),
         manifest=manifest(session, round_, raw),
-        report=report_document(report(matched.market, outcome, seeds=matched.seeds)),
+        report=report_document(report(matched.market, outcome, seeds=matched.seeds, submitted=submitted)),
         gates=check_gates(session, matched),
     )  # fmt: skip
 
@@ -147,7 +148,7 @@ def store(session: Session, matched: Matched, findings: Findings) -> None:
     session.add_all(_cutoffs(round_, outcome))
     now = clock(session)
     round_.outcome = findings.compressed
-    round_.outcome_digest = f"sha256:{files['outcome.json']}"
+    round_.outcome_digest = str(files[OUTCOME])
     round_.report, round_.gates = findings.report, findings.gates
     round_.matched_at, round_.state = now, "matched"
     round_.result_leaf = append(

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, func
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -51,6 +51,9 @@ class Round(Table):
     head: Mapped[str | None] = mapped_column(Text, deferred=True)
     """The market's first canonical line: everything except the applicants."""
     market_digest: Mapped[str | None]
+    """The digest of the market's canonical form, as the outcome has it."""
+    market_file_digest: Mapped[str | None]
+    """The digest of the market file that auditors download. None: the round was frozen before it was kept."""
     snapshot_root: Mapped[bytes | None] = mapped_column(LargeBinary)
     freeze_leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
     dice: Mapped[str | None]
@@ -59,6 +62,8 @@ class Round(Table):
     matched_at: Mapped[datetime | None]
     outcome: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The outcome file's bytes, compressed (zlib)."""
+    public_numbers: Mapped[Document | None] = mapped_column(deferred=True)
+    """What the public sees of the round's numbers, decided once when the round is published."""
     outcome_digest: Mapped[str | None]
     report: Mapped[Document | None] = mapped_column(deferred=True)
     gates: Mapped[Documents | None]
@@ -87,6 +92,8 @@ class FrozenRow(Table):
     drawn_in: Mapped[str]
     salt: Mapped[bytes] = mapped_column(LargeBinary)
     line: Mapped[str] = mapped_column(Text)
+    submitted: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """The ranking as submitted, if it has programs that are not in the market. None: the line has the whole ranking."""
 
 
 class FrozenProgram(Table):
@@ -190,6 +197,8 @@ class RoundCalendar(Table):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
     every: Mapped[str]
+    first_at: Mapped[datetime]
+    """The time of the first round. Later rounds have the same time of day in the cycle's time zone."""
     next_at: Mapped[datetime]
     dice_in_minutes: Mapped[int]
     """The minutes from the freeze to the public roll of the dice, for rounds that need dice."""

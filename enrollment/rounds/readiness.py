@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Claim
-from enrollment.cycles.locks import CycleNow, Phase, phase_at, read_cycle, rfc3339
+from enrollment.cycles.locks import CycleNow, Phase, in_zone, phase_at, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.field_types import Wire
 from enrollment.languages import Say
@@ -17,8 +17,8 @@ from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
+from enrollment.rules.guarantee import guaranteed
 from enrollment.rules.in_force import InForce
-from enrollment.rules.model import NEIGHBORHOOD
 from enrollment.rules.models import RulesVersion
 from enrollment.rules.sentences import WHY_NOT
 from enrollment.seats.acceptance import overflowing
@@ -94,7 +94,7 @@ def _times(cycle_now: CycleNow, kind: Kind) -> Iterator[Fault]:
         yield Fault("", "round-running", detail, {"round": cycle.running_round})
     if kind is Kind.MAIN and cycle_now.now < cycle.deadline:
         detail = sentence("Families may submit until {deadline}. Freeze after the deadline.")
-        yield Fault("", "deadline-to-come", detail, {"deadline": rfc3339(cycle.deadline)})
+        yield Fault("", "deadline-to-come", detail, {"deadline": in_zone(cycle, cycle.deadline)})
 
 
 Note = tuple[int, Fault]
@@ -112,7 +112,7 @@ def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterato
         detail = sentence(
             "Families may submit late rankings until {until}. Late rankings after the freeze wait for a backfill round."
         )
-        yield 1, Fault("", "late-window-open", detail, {"until": rfc3339(cycle.late_until)})
+        yield 1, Fault("", "late-window-open", detail, {"until": in_zone(cycle, cycle.late_until)})
     ranked = Counter(program for applicant in snapshot.market.applicants for program in applicant.ranking)
     for program, rules in zip(snapshot.market.programs, snapshot.rules, strict=True):
         if not ranked[program.id] and snapshot.market.round.kind is Kind.MAIN:
@@ -208,7 +208,7 @@ def _guarantee(market: Market, program: Program, rules: InForce) -> Iterator[Not
     rule = rules.rules.get("neighborhood")
     if not isinstance(rule, dict) or rule["rule"] != "guarantee":
         return
-    neighborhood = next(priority.when for priority in program.priorities if priority.name == NEIGHBORHOOD)
+    neighborhood = guaranteed(program)
     number = sum(
         program.id in applicant.ranking and neighborhood.holds(applicant, program.school, ())
         for applicant in market.applicants

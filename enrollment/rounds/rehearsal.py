@@ -12,6 +12,7 @@ from enrollment.audit.log import append
 from enrollment.connections import is_lost
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import transaction
+from enrollment.dates import values_to_store
 from enrollment.failures import Breakage
 from enrollment.jobs import enqueue, is_waiting
 from enrollment.languages import Say
@@ -100,7 +101,7 @@ def rehearse(sessions: "sessionmaker[Session]", rehearsal_id: str) -> None:
     except Problem as refusal:
         if is_lost(refusal):
             raise  # the connection was lost: the job tries again
-        _end(sessions, rehearsal_id, reason=_reason(refusal.detail, refusal.values))
+        _end(sessions, rehearsal_id, reason=_reason(refusal.detail, values_to_store(refusal.values)))
     else:
         if totals is not None:
             _end(sessions, rehearsal_id, totals=totals)
@@ -138,7 +139,7 @@ def _totals(sessions: "sessionmaker[Session]", rehearsal_id: str) -> dict[str, J
     outcome = match_market(market, seed=seed, seeds=seeds, engine=Engine.FAST)
     complaints = verify(market, outcome, seeds=seeds)
     return {
-        **report_document(report(market, outcome, seeds=seeds)),
+        **report_document(report(market, outcome, seeds=seeds, submitted=snapshot.submitted)),
         "excluded": len(snapshot.excluded),
         "complaints": [str(complaint) for complaint in complaints[:10]],
     }

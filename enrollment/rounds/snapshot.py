@@ -19,12 +19,13 @@ from enrollment.rounds.market_applicants import read_applicants
 from enrollment.rules.backfill import Backfilled, OneSeat, for_backfill, with_seats_for
 from enrollment.rules.in_force import InForce, rules_in_force
 from enrollment.rules.levels import read_stored_rules
-from enrollment.rules.to_market import read_back
+from enrollment.rules.to_market import policy_of, read_back
 from enrollment.seats.models import Offer
+from enrollment.time_zones import day_in
 from lottery.market.model import Applicant as MarketApplicant
-from lottery.market.model import Kind, Late, Market, Policy, Twins
+from lottery.market.model import Kind, Market
 from lottery.market.model import Round as MarketRound
-from lottery.market.rules import Program, TieBreak
+from lottery.market.rules import Program
 
 TAGGED = ("ranking.put", "ranking.withdraw", "facts.set")
 """The log entries with a tag. Each of these tags is in the market, or excluded with a reason."""
@@ -46,6 +47,8 @@ class Snapshot:
     """Each program as the round has it, by id."""
     mismatched: Sequence[str]
     """Tags on which the tables and the log disagree. A freeze refuses them."""
+    submitted: Mapping[str, Sequence[str]]
+    """The rankings as submitted, by tag, where they have programs that are not in the market."""
 
 
 def take_snapshot(
@@ -57,17 +60,18 @@ def take_snapshot(
         session: a transaction that sees one state: it locks the cycle, or is a repeatable read.
         cycle: the cycle.
         round_: the round.
-        now: the time. A backfill rule may depend on the day.
+        now: the time. A backfill rule may depend on the day in the cycle's time zone.
         only_seat: the only seat that the round fills.
     """
     rules = rules_in_force(session, cycle.id)
     programs = {in_force.program: read_back(in_force.market) for in_force in rules}
     earlier = read_earlier_rounds(session, cycle.id, programs)
     found = read_applicants(session, cycle, round_, programs, earlier)
-    settled = _settle_programs(programs, rules, round_, found.applicants, on=now.date(), only_seat=only_seat)
+    day = day_in(cycle.time_zone, now)
+    settled = _settle_programs(programs, rules, round_, found.applicants, on=day, only_seat=only_seat)
     return Snapshot(
         market=Market(
-            round_,
+            earlier.before(round_),
             policy_of(cycle),
             tuple(settled[in_force.program].program for in_force in rules),
             tuple(found.applicants),
@@ -76,16 +80,7 @@ def take_snapshot(
         rules=rules,
         settled=settled,
         mismatched=sorted([*found.mismatched, *_tags_on_one_side(session, cycle.id)]),
-    )
-
-
-def policy_of(cycle: Cycle) -> Policy:
-    """Return a cycle's policy in market form."""
-    return Policy(
-        tie_break=TieBreak(cycle.tie_break),
-        late=Late(cycle.late),
-        grade_order=tuple(cycle.sibling_order or reversed(cycle.grades)),
-        twins=Twins(cycle.twins),
+        submitted=found.submitted,
     )
 
 

@@ -14,6 +14,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.field_types import Id, Text, Wire
 from enrollment.problems import NotFound
 from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTargetInput, RulesInput, SeatsInput
+from enrollment.time_zones import day_in
 
 FILES = Path(__file__).parent / "preset_files"
 
@@ -107,7 +108,7 @@ def main_round_over(cycle: Cycle) -> date:
     it has any, show this.
     """
     times = (cycle.deadline, cycle.results_at, cycle.answer_by, cycle.backfill_opens)
-    return max(time for time in times if time is not None).date()
+    return day_in(cycle.time_zone, max(time for time in times if time is not None))
 
 
 def settled_for(preset: Preset, cycle: Cycle) -> Preset:
@@ -125,7 +126,8 @@ def _settled(variant: Variant, cycle: Cycle) -> Variant:
         backfill = (rules.backfill or BackfillInput()).model_copy(update={"last_date": last})
         rules = rules.model_copy(update={"backfill": backfill})
     if rules.seats is not None and variant.later_each_year:
-        rules = rules.model_copy(update={"seats": _with_later(rules.seats, variant, cycle.deadline.date())})
+        deadline = day_in(cycle.time_zone, cycle.deadline)
+        rules = rules.model_copy(update={"seats": _with_later(rules.seats, variant, deadline)})
     return variant.model_copy(update={"rules": rules})
 
 

@@ -29,10 +29,8 @@ from enrollment.rules.levels import (
 )
 from enrollment.rules.model import Level, RulesInput
 from enrollment.rules.models import RulesVersion
+from enrollment.rules.to_market import BODY
 from enrollment.rules.validation import input_faults, resolved_faults
-
-BODY = "/rules"
-"""The pointer to the rules in a request body."""
 
 
 class ReasonNeeded(Conflict):

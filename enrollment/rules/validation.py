@@ -5,20 +5,26 @@ from dataclasses import dataclass
 from typing import cast
 
 from enrollment.problems import Fault, sentence
+from enrollment.rules.guarantee import MAX_NAME, guarantee_classes
 from enrollment.rules.model import (
     NEIGHBORHOOD,
     BackfillInput,
+    ClassInput,
+    NeighborhoodGuarantee,
     NeighborhoodPriority,
     NeighborhoodReserve,
     NoNeighborhood,
     RulesInput,
     SeatsInput,
 )
-from enrollment.rules.to_market import ProgramContext, groups_of
+from enrollment.rules.to_market import OWN_ZONE, ProgramContext, groups_of, in_neighborhood, with_zones
 from lottery.market.canonical import Json
 from lottery.market.json_reader import Reader
 from lottery.market.rules import OPEN
-from lottery.market.rules_reader import read_condition
+from lottery.market.rules_reader import ConditionForm, read_condition
+
+RULES_FORM = ConditionForm(also=frozenset(OWN_ZONE))
+"""Rules have one condition more than a market."""
 
 MAX_CONDITION_DEPTH = 16
 """Conditions within conditions; far more than any rule that a family could follow."""
@@ -47,7 +53,13 @@ def input_faults(rules: RulesInput, known: KnownNames) -> list[Fault]:
 
 def resolved_faults(rules: RulesInput, context: ProgramContext) -> list[Fault]:
     """Return the faults that appear when the rules of all levels are combined; pointers are into the resolved rules."""
-    return [*_seat_faults(rules), *_precedence_faults(rules), *_neighborhood_faults(rules, context)]
+    return [
+        *_seat_faults(rules),
+        *_precedence_faults(rules),
+        *_neighborhood_faults(rules, context),
+        *_own_zone_faults(rules, context),
+        *_guarantee_faults(rules, context),
+    ]
 
 
 def _grade_faults(rules: RulesInput, known: KnownNames) -> Iterator[Fault]:
@@ -79,7 +91,7 @@ def _condition_faults(rules: RulesInput, known: KnownNames) -> Iterator[Fault]:
     for path, condition in _conditions(rules):
         pointer = "".join(f"/{step}" for step in path)
         reader = Reader()
-        read_condition(reader, cast("Json", condition), (None, "rules"))
+        read_condition(reader, cast("Json", condition), (None, "rules"), RULES_FORM)
         for fault in reader.faults:
             yield Fault(
                 pointer + _pointer(fault.path),
@@ -236,3 +248,55 @@ def _neighborhood_faults(rules: RulesInput, context: ProgramContext) -> Iterator
     if before is not None and before not in [priority.name for priority in rules.classes or []]:
         detail = sentence("names {name}, which is not a class of these rules; correct the name or add the class")
         yield Fault("/neighborhood/before", "unknown-class", detail, {"name": before})
+
+
+def _own_zone_faults(rules: RulesInput, context: ProgramContext) -> Iterator[Fault]:
+    if context.zones:
+        return
+    for path, condition in _conditions(rules):
+        for pointer in _own_zones("".join(f"/{step}" for step in path), condition):
+            detail = sentence(
+                "the school has no zone for grade {grade}; name zones with zone_in, or import zones for the school"
+            )
+            yield Fault(pointer, "no-zones", detail, {"grade": context.grade})
+
+
+def _own_zones(pointer: str, condition: object) -> Iterator[str]:
+    """Yield the places of `own_zone` in a condition of valid form."""
+    if isinstance(condition, Mapping):
+        for key, operand in condition.items():
+            if key in OWN_ZONE:
+                yield f"{pointer}/{key}"
+            else:
+                yield from _own_zones(f"{pointer}/{key}", operand)
+    elif isinstance(condition, list):
+        for place, part in enumerate(condition):
+            yield from _own_zones(f"{pointer}/{place}", part)
+
+
+def _guarantee_faults(rules: RulesInput, context: ProgramContext) -> Iterator[Fault]:
+    """Find classes whose names a guarantee cannot use: too long, or used by a class inside the neighborhood."""
+    if not isinstance(rules.neighborhood, NeighborhoodGuarantee):
+        return
+    settled = with_zones(rules, context.zones)
+    in_zone = in_neighborhood(settled, context)
+    yield from _guarantee_name_faults(settled.classes or [], in_zone, "/classes")
+    for place, reserve in enumerate(settled.reserves or []):
+        yield from _guarantee_name_faults(reserve.classes or [], in_zone, f"/reserves/{place}/classes")
+
+
+def _guarantee_name_faults(classes: Sequence[ClassInput], in_zone: Mapping[str, Json], pointer: str) -> Iterator[Fault]:
+    narrowed = [made for made in guarantee_classes(classes, in_zone) if made.narrowed]
+    for made in narrowed:
+        name = classes[made.place or 0].name
+        if len(name) > MAX_NAME:
+            detail = sentence(
+                "has a name of {length} characters, and a guarantee makes a longer name of it; use at most {most}"
+            )
+            yield Fault(
+                f"{pointer}/{made.place}/name", "name-too-long", detail, {"length": len(name), "most": MAX_NAME}
+            )
+    for place, priority in enumerate(classes):
+        if priority.name in [made.name for made in narrowed]:
+            detail = sentence("uses the name {name}, which the service uses itself; choose another name")
+            yield Fault(f"{pointer}/{place}/name", "name-taken", detail, {"name": priority.name})

@@ -15,6 +15,7 @@ from enrollment.rules.levels import read_stored_rules
 from enrollment.rules.model import SeatsInput
 from enrollment.seats.models import Offer, Vacancy
 from enrollment.seats.vacancies import FREE
+from enrollment.time_zones import day_in
 
 ANSWERED = ("accepted", "declined", "expired")
 
@@ -104,7 +105,7 @@ def _targets(
         match=match,
         enrollment=enrollment,
         over_offer=max(match - enrollment, 0),
-        today=seats.target_on(now.date()),
+        today=seats.target_on(day_in(cycle.time_zone, now)),
         offered=offers.get("open", 0),
         accepted=accepted,
         free=_number_of_free_seats(session, cycle, program),

@@ -209,7 +209,12 @@ def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlaceme
     partner, reference = session.execute(
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
-    about = {"offer": str(offer.id), "reference": reference, "answer_by": rfc3339(cycle_now.now)}
+    about = {
+        "offer": str(offer.id),
+        "reference": reference,
+        "answer_by": rfc3339(cycle_now.now),
+        "time_zone": cycle_now.cycle.time_zone,
+    }
     notify(session, [NewNotice(cycle_now.cycle.id, partner, "offer.made", str(offer.id), about)])
     return offer
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     LargeBinary,
+    Text,
     UniqueConstraint,
     func,
 )
@@ -112,6 +113,19 @@ class Vacancy(Table):
     filled_class: Mapped[str | None]
     filled_group: Mapped[str | None]
     """The seat group of the child who got the seat. It differs if a reserve released the seat."""
+
+
+class VacancyChange(Table):
+    """What opens a log entry about vacancies: its lines and its salt. Rows are never changed or deleted."""
+
+    __tablename__ = "vacancy_change"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"))
+    lines: Mapped[str] = mapped_column(Text)
+    """The lines as canonical JSON, as the commitment has them."""
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary, index=True)
 
 
 class WaitlistPlace(Table):

@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child, Person
-from enrollment.cycles.locks import CycleNow, in_any_phase, lock_cycle_between_rounds, lock_cycle_shared, rfc3339
+from enrollment.cycles.locks import (
+    CycleNow,
+    in_any_phase,
+    in_zone,
+    lock_cycle_between_rounds,
+    lock_cycle_shared,
+    rfc3339,
+)
 from enrollment.cycles.models import Cycle
 from enrollment.database import transaction
 from enrollment.directory.models import Program
@@ -138,10 +145,10 @@ def offers_to(session: Session, child: uuid.UUID) -> Sequence[Offer]:
     return session.scalars(select(Offer).where(Offer.child_id == child).order_by(Offer.made_at.desc(), Offer.id)).all()
 
 
-def application_of(session: Session, offer: Offer) -> Row[str, str, str]:
-    """Return the applicant's reference, the program's name, and what silence means in the cycle of an offer."""
+def application_of(session: Session, offer: Offer) -> Row[str, str, str, str]:
+    """Return an offer's applicant and program, with what silence means and the time zone in the offer's cycle."""
     return session.execute(
-        select(Applicant.reference, Program.name, Cycle.silence)
+        select(Applicant.reference, Program.name, Cycle.silence, Cycle.time_zone)
         .select_from(Applicant)
         .join(Program, Program.id == offer.program_id)
         .join(Cycle, Cycle.id == offer.cycle_id)
@@ -203,7 +210,7 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
     partner, reference = session.execute(
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
-    about = _about(offer_id, reference, offer.answer_by)
+    about = _about(offer_id, reference, offer.answer_by, cycle.cycle.time_zone)
     notify(session, [NewNotice(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
 
 
@@ -229,6 +236,7 @@ def _reminder_is_due() -> tuple[ColumnElement[bool], ...]:
         Offer.reminded_at.is_(None),
         Offer.remind_at <= func.clock_timestamp(),
         Offer.answer_by > func.clock_timestamp(),
+        Cycle.id == Offer.cycle_id,
         Applicant.child_id == Offer.child_id,
         Applicant.withdrawn_at.is_(None),
     )
@@ -243,18 +251,18 @@ def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
             update(Offer)
             .where(Offer.id == uuid.UUID(offer_id), *_reminder_is_due())
             .values(reminded_at=func.clock_timestamp())
-            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference)
+            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference, Cycle.time_zone)
             .execution_options(synchronize_session=False)
         ).one_or_none()
         if reminded is None:
             return  # another worker reminded the family, or the offer was answered
-        cycle, answer_by, partner, reference = reminded
-        about = _about(uuid.UUID(offer_id), reference, answer_by)
+        cycle, answer_by, partner, reference, zone = reminded
+        about = _about(uuid.UUID(offer_id), reference, answer_by, zone)
         notify(session, [NewNotice(cycle, partner, "offer.expiring", offer_id, about)])
 
 
-def _about(offer: uuid.UUID, reference: str, answer_by: datetime) -> dict[str, str | int | None]:
-    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by)}
+def _about(offer: uuid.UUID, reference: str, answer_by: datetime, zone: str) -> dict[str, str | int | None]:
+    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by), "time_zone": zone}
 
 
 def _set_status(session: Session, locked: LockedOffer, status: str, *, cause: str, code: str, actor: str) -> None:
@@ -272,7 +280,7 @@ def _refuse_closed(locked: LockedOffer) -> None:
     if locked.offer.status != "open":
         raise OfferAnswered(status=locked.offer.status)
     if locked.now >= locked.offer.answer_by:
-        raise OfferRanOut(answer_by=rfc3339(locked.offer.answer_by))
+        raise OfferRanOut(answer_by=in_zone(locked.cycle, locked.offer.answer_by))
 
 
 def _cycle_of(session: Session, partner: Partner, offer_id: uuid.UUID) -> str:

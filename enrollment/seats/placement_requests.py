@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Staff
 from enrollment.applicants.models import Applicant, Child
-from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, rfc3339
+from enrollment.cycles.locks import CycleNow, in_zone, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.field_types import Id, Text, Wire
@@ -168,7 +168,7 @@ def refuse_frozen_transfer(
     attends = session.scalar(select(Applicant.attends).where(Applicant.id == ranker.id))
     leaves_a_school = live_offer(session, ranker.child_id) is not None or attends not in (None, program.school_id)
     if leaves_a_school or reason_code == "transfer":
-        raise TransfersFrozen(opens=rfc3339(opens), until=rfc3339(until))
+        raise TransfersFrozen(opens=in_zone(cycle_now.cycle, opens), until=in_zone(cycle_now.cycle, until))
 
 
 def groups_of(session: Session, cycle: Cycle, program: str) -> tuple[str, ...]:

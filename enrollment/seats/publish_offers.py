@@ -200,7 +200,10 @@ def _notify_of_offers(session: Session, published: PublishedRound) -> None:
             Applicant.partner_id,
             literal("offer.made"),
             cast(Offer.id, String),
-            func.jsonb_build_object("offer", Offer.id, "reference", Applicant.reference, "answer_by", answer_by),
+            func.jsonb_build_object(
+                *("offer", Offer.id, "reference", Applicant.reference),
+                *("answer_by", answer_by, "time_zone", published.cycle.time_zone),
+            ),
         )
         .join(Applicant, Applicant.child_id == Offer.child_id)
         .where(

@@ -69,7 +69,7 @@ def _log(session: Session, seat: Seat, change: Change, public: dict[str, Json]) 
     salt = new_salt()
     commit = keyed(salt, "seat", rfc8785.dumps({**committed(seat, change)}))
     fields = {**public, "commit": commit.hex(), "cause": change.cause, "code": change.reason_code}
-    leaf = append(session, "seat.change", cycle=seat.cycle, actor=change.actor, fields=fields)
+    leaf = append(session, "seat.change", cycle=seat.cycle, actor=change.actor, fields=fields, at=change.at)
     session.add(
         SeatChange(
             cycle_id=seat.cycle,

@@ -1,10 +1,8 @@
 """Describe offers to families, and vacancies to the public."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from babel.dates import format_date, format_time
-
+from enrollment.dates import ZonedTime, time_in_words
 from enrollment.problems import sentence
 from enrollment.seats.models import Offer, Vacancy
 from enrollment.seats.vacancies import OUTSIDE_CLASS
@@ -12,7 +10,7 @@ from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
 
 OFFER: Mapping[str, str] = {
-    "open": sentence("Your child has been offered a seat. Please answer before {time} (UTC) on {day}."),
+    "open": sentence("Your child has been offered a seat. Please answer before {time}."),
     "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
     "declined": sentence("You declined this seat."),
     "expired": sentence("No answer came in time, so your child no longer has this seat."),
@@ -64,17 +62,9 @@ FILLED_OUTSIDE = sentence("Filled by a child who was placed outside the lottery.
 STILL_OPEN = sentence("The next round can fill this seat.")
 
 
-def offer_in_words(offer: Offer, language: Language) -> str:
-    """Describe an offer to the family."""
-    return language.say(OFFER[offer.status], **_deadline(offer.answer_by, language))
-
-
-def _deadline(answer_by: datetime, language: Language) -> Mapping[str, str]:
-    """Return a deadline's time and day, as people write them."""
-    return {
-        "time": format_time(answer_by, "short", tzinfo=UTC, locale=language.locale),
-        "day": format_date(answer_by.astimezone(UTC), "full", locale=language.locale),
-    }
+def offer_in_words(offer: Offer, zone: str, language: Language) -> str:
+    """Describe an offer to the family, with the deadline in the cycle's time zone."""
+    return language.say(OFFER[offer.status], time=time_in_words(ZonedTime(offer.answer_by, zone), language))
 
 
 def vacancy_in_words(vacancy: Vacancy, language: Language) -> str:

@@ -122,4 +122,6 @@ def _passing(other: Waiting, waiting: Waiting, comparison: _Comparison) -> list[
     is_ahead = comparison.became[other.child] < comparison.became[waiting.child]
     if was_ahead == is_ahead:
         return []
+    if comparison.before[other.child].drawn != other.drawn:
+        return [("number" if is_ahead else "number-behind", None)]
     return [("priority" if is_ahead else "fell", other.priority_class)]

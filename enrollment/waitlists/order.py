@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child, Household
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
-from enrollment.rounds.market_applicants import children_waiting
+from enrollment.rounds.earlier_rounds import read_earlier_rounds
+from enrollment.rounds.market_applicants import read_applicants
 from enrollment.rounds.seeds import seeds_for_market
-from enrollment.rounds.snapshot import policy_of
 from enrollment.rules.in_force import InForce, rules_in_force
 from enrollment.rules.levels import read_stored_rules
-from enrollment.rules.to_market import read_back
+from enrollment.rules.to_market import policy_of, read_back
 from enrollment.seats.models import LIVE, Offer
 from enrollment.waitlists.model import ListKey, Waiting
 from lottery.market.model import Kind, Market
@@ -27,7 +27,7 @@ from lottery.match.siblings import ranking_as_matched
 from lottery.match.standing import Standing, Standings
 
 UNDRAWN = b"\xff" * NUMBER_BYTES
-"""Stands for the lottery number of a new child. Until the draw, new children are last in their class."""
+"""Stands for the lottery number of a new child. Until the draw, new children are last."""
 
 Schools = Mapping[tuple[str, str], frozenset[str]]
 """The schools where members of a household hold seats, by household and by the grade of the child who waits."""
@@ -77,8 +77,9 @@ def _market(session: Session, cycle: Cycle, programs: Collection[str] | None) ->
     rules = rules_in_force(session, cycle.id)
     in_market = {in_force.program: _filling(in_force) for in_force in rules}
     round_ = MarketRound(f"{cycle.id}-now"[:64], Kind.BACKFILL)
-    waiting = children_waiting(session, cycle, round_, in_market, programs)
-    return Market(round_, policy_of(cycle), tuple(in_market.values()), tuple(waiting))
+    earlier = read_earlier_rounds(session, cycle.id, in_market)
+    waiting = read_applicants(session, cycle, round_, in_market, earlier, ranking=programs).applicants
+    return Market(earlier.before(round_), policy_of(cycle), tuple(in_market.values()), tuple(waiting))
 
 
 def _filling(in_force: InForce) -> MarketProgram:

@@ -115,6 +115,18 @@ def _without_priority(code: str, number: int, language: Language) -> str:
                 "{number} children lost a priority and are now behind your child.",
                 number,
             )
+        case "number":
+            return language.count(
+                "{number} child got a lottery number and is now ahead of your child.",
+                "{number} children got lottery numbers and are now ahead of your child.",
+                number,
+            )
+        case "number-behind":
+            return language.count(
+                "{number} child got a lottery number and is now behind your child.",
+                "{number} children got lottery numbers and are now behind your child.",
+                number,
+            )
         case _:
             return _ahead(code, number, language)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from enrollment.dates import values_to_store
 from enrollment.json_depth import BodyTooDeep, body_too_deep
 from enrollment.problems import Fault, sentence
 from enrollment.request_bodies import Upload
@@ -161,7 +162,7 @@ def _fault(message: FaultMessage) -> Fault:
 
 
 def _message(fault: Fault) -> FaultMessage:
-    return FaultMessage(fault.pointer, fault.code, fault.detail, dict(fault.values))
+    return FaultMessage(fault.pointer, fault.code, fault.detail, values_to_store(fault.values))
 
 
 def _shape(area: AreaMessage) -> ZoneShape:

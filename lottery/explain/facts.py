@@ -5,14 +5,15 @@ They come from the market, the child's own number, and the published cutoffs, so
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import repeat
 
 from lottery.market.canonical import Json
 from lottery.market.model import Applicant, Late, Market, condition_document
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
-from lottery.market.rules import Condition, Program, Reserve
+from lottery.market.rules import Condition, Order, Program, Reserve
+from lottery.match.cohorts import LATE, cohorts_of_draws
 from lottery.match.lottery_numbers import Draw
 from lottery.match.reference import NO_SEEDS, last_admitted
 from lottery.match.siblings import PlacedSiblings, ranking_as_matched
@@ -43,11 +44,20 @@ class Decided(StrEnum):
     HOLDERS = "holders"
     RESERVE = "reserve"
     LATE = "late"
+    EARLIER_DRAW = "earlier draw"  # the last child was drawn in an earlier round
     CLASS = "class"
     NUMBER = "number"
     POSITION = "position"
     TICKET = "ticket"
     UNEXPLAINED = "unexplained"  # the outcome does not follow from the rules
+
+
+class Joined(StrEnum):
+    """The time at which a child joined the lottery, as far as it counts at a seat group."""
+
+    ON_TIME = "on time"
+    LATE = "late"
+    LATER = "in a later round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class AtGroup:
     waiting: int
     decided: Decided
     mine: LastAdmitted | None = None
+    joined: Joined = Joined.ON_TIME
+    last_joined: Joined = Joined.ON_TIME
     because: Condition | None = None  # the condition of the child's class; None for `general`
     barred: Barred | None = None
 
@@ -73,17 +85,37 @@ class AtProgram:
 
     program: Program
     choice: int | None
+    order: Order
+    """The order of the numbers here. A main round compares them as drawn."""
     groups: tuple[AtGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A choice on the submitted list that is not in the round, because the program left the lottery."""
+
+    program: str
+    choice: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """One child's result and the reasons, for each ranked program as submitted and for an unranked held seat."""
+    """One child's result and the reasons, for each ranked program as submitted and for an unranked held seat.
+
+    `choice` of the placement is the position in the list as submitted. `left_out` has the choices on this list that are
+    not in the round.
+    """
 
     applicant: str
     ranked: int
     placement: Placement | None
     programs: tuple[AtProgram, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def numbers(self) -> set[str]:
+        """Return every lottery number in the explanation."""
+        standings = (last for at in self.programs for group in at.groups for last in (group.mine, group.last))
+        return {last.number for last in standings if last and last.number}
 
     def document(self) -> dict[str, Json]:
         """Return the facts as JSON."""
@@ -94,6 +126,7 @@ class Explanation:
             if placement
             else None,
             "programs": [_program_document(program) for program in self.programs],
+            "left_out": [{"program": left.program, "choice": left.choice} for left in self.left_out],
         }
 
 
@@ -103,7 +136,8 @@ class Extract:
 
     The market needs these children, their households, and the programs that they rank or hold. The outcome needs the
     placements and cutoffs of these. `waitlists` takes a program, a group, and an applicant's id, and returns the
-    place on the waitlist and the number of children waiting.
+    place on the waitlist and the number of children waiting. `submitted` has the lists as submitted of the children
+    whose lists have programs that are not in the round.
     """
 
     market: Market
@@ -111,6 +145,7 @@ class Extract:
     placements: Sequence[Placement]
     cutoffs: Sequence[Cutoff]
     waitlists: Callable[[str, str, str], tuple[int | None, int]]
+    submitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def whole(cls, market: Market, outcome: Outcome) -> "Extract":
@@ -156,6 +191,8 @@ class Explainer:
     def __init__(self, extract: Extract, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> None:
         market = extract.market
         self._late = market.policy.late
+        self._is_backfill = market.is_backfill
+        self._draws, self._cohorts = market.round.draws, cohorts_of_draws(market.round)
         self._standings = Standings(market, Draw(market, seed=extract.seed, seeds=seeds), seats=extract.seats())
         self._programs = {program.id: program for program in market.programs}
         self._school_of = {program.id: program.school for program in market.programs}
@@ -163,6 +200,7 @@ class Explainer:
         self._placements = {placement.applicant: placement for placement in extract.placements}
         self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in extract.cutoffs}
         self._waitlists = extract.waitlists
+        self._submitted = extract.submitted
         self._refuse_unknown_names()
         self._siblings = PlacedSiblings(
             market,
@@ -181,16 +219,20 @@ class Explainer:
         applicant = self._applicants.get(ticket)
         if applicant is None:
             raise UnknownApplicant(f"the market has no applicant {ticket}; give the id of an applicant in the market")
-        ranked = list(enumerate(applicant.ranking, start=1))
+        submitted = list(enumerate(self._submitted.get(ticket, applicant.ranking), start=1))
+        ranked = [(choice, program) for choice, program in submitted if program in applicant.ranking]
         held = applicant.holds.program if applicant.holds else None
         not_ranked = [(None, held)] if held and held not in applicant.ranking else []
         return Explanation(
             applicant=ticket,
-            ranked=len(ranked),
+            ranked=len(submitted),
             placement=self._placements.get(ticket),
             programs=tuple(
                 self._at_program(applicant, self._programs[program], choice)
                 for choice, program in [*ranked, *not_ranked]
+            ),
+            left_out=tuple(
+                LeftOut(program, choice) for choice, program in submitted if program not in applicant.ranking
             ),
         )
 
@@ -219,6 +261,7 @@ class Explainer:
         return AtProgram(
             program,
             choice,
+            program.backfill.order if self._is_backfill else Order.WAITLIST,
             tuple(
                 self._at_group(applicant, program, group, standing, decision)
                 for group, standing, decision in zip(groups, standings, decided, strict=True)
@@ -239,15 +282,23 @@ class Explainer:
             waiting_place=waiting_place,
             waiting=waiting,
             decided=decided,
+            last_joined=self._joined(cutoff.last),
         )
         if isinstance(standing, Barred):
             return replace(common, barred=standing)
         reached = group.priorities[standing.priority : standing.priority + 1]
+        mine = last_admitted(standing, program, group)
         return replace(
             common,
-            mine=last_admitted(standing, program, group),
+            mine=mine,
+            joined=self._joined(mine),
             because=reached[0].when if reached else None,
         )
+
+    def _joined(self, last: LastAdmitted | None) -> Joined:
+        if last is None or not last.late:
+            return Joined.ON_TIME
+        return Joined.LATER if last.drawn_in in self._draws[1:] else Joined.LATE
 
     def _decided(
         self, applicant: Applicant, program: Program, asked: Sequence[str], standings: Sequence[Standing | Barred]
@@ -260,7 +311,8 @@ class Explainer:
         if placement is None or placement.program not in asked:
             return list(map(self._why_refused, groups, standings, repeat(program)))
         if asked.index(placement.program) < asked.index(program.id):
-            ranked_higher = placement.choice is None or program.id in applicant.ranking[placement.choice :]
+            ranking = [*applicant.ranking, program.id]  # a held seat that is not ranked comes last
+            ranked_higher = ranking.index(placement.program) < ranking.index(program.id)
             return [Decided.PLACED_HIGHER if ranked_higher else Decided.SIBLING_FIRST] * len(groups)
         if placement.program != program.id:
             return list(map(self._why_refused, groups, standings, repeat(program)))
@@ -281,23 +333,26 @@ class Explainer:
         last = self._cutoffs[program.id, group.name].last
         if last is None:
             return Decided.UNEXPLAINED
-        ours = self._in_order(last_admitted(mine, program, group), group)
-        theirs = self._in_order(last, group)
-        for (decided, own), (_, other) in zip(ours, theirs, strict=True):
-            if own != other:
-                return decided if other < own else Decided.UNEXPLAINED
+        own = last_admitted(mine, program, group)
+        is_later = self._joined(own) is Joined.LATER
+        ours, theirs = (self._in_order(each, group, mine_is_later=is_later) for each in (own, last))
+        for (decided, my_part), (_, other) in zip(ours, theirs, strict=True):
+            if my_part != other:
+                return decided if other < my_part else Decided.UNEXPLAINED
         return Decided.TICKET
 
-    def _in_order(self, last: LastAdmitted, group: SeatGroup) -> list[tuple[Decided, int]]:
+    def _in_order(self, last: LastAdmitted, group: SeatGroup, *, mine_is_later: bool) -> list[tuple[Decided, int]]:
         """Return what the match compares, in order; lower is better (docs/reference/specification.md, section 3)."""
-        late_counts_before_class = self._late is Late.AFTER
+        before_class = self._late is Late.AFTER
+        cohort = max(last.late * LATE, self._cohorts.get(last.drawn_in or "", 0))
+        late = Decided.EARLIER_DRAW if mine_is_later else Decided.LATE
         by_number = (Decided.NUMBER, int(last.number, 16)) if last.number else (Decided.POSITION, last.position or 0)
         return [
             (Decided.HOLDERS, not last.holder),
             (Decided.RESERVE, not last.meets),
-            (Decided.LATE, last.late and late_counts_before_class),
+            (late, cohort * before_class),
             (Decided.CLASS, group.classes.index(last.class_)),
-            (Decided.LATE, last.late and not late_counts_before_class),
+            (late, cohort * (not before_class)),
             by_number,
         ]
 
@@ -308,6 +363,7 @@ def _program_document(at: AtProgram) -> dict[str, Json]:
         "school": at.program.school,
         "grade": at.program.grade,
         "choice": at.choice,
+        "order": at.order,
         "eligible": condition_document(at.program.eligible),
         "groups": [_group_document(group) for group in at.groups],
     }

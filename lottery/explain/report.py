@@ -1,8 +1,9 @@
 """An outcome in numbers: placements by choice, grade, and class, and how full the programs are."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from lottery.market.model import Market
 from lottery.market.outcome import Outcome, Placement
@@ -66,32 +67,56 @@ class Report:
         return self.applicants - self.unplaced
 
 
-def report(market: Market, outcome: Outcome, *, seeds: Mapping[str, bytes] = NO_SEEDS) -> Report:
+Submitted: TypeAlias = Mapping[str, Sequence[str]]
+"""The lists as submitted, by applicant, where they have programs that are not in the market."""
+
+AS_IN_MARKET: Submitted = {}
+"""Every list is in the market as submitted."""
+
+
+def as_submitted(placement: Placement, submitted: Submitted) -> Placement:
+    """Return a placement whose choice is the position in the list as submitted."""
+    ranking = submitted.get(placement.applicant)
+    if ranking is None or placement.choice is None:
+        return placement
+    return replace(placement, choice=ranking.index(placement.program) + 1)
+
+
+def report(
+    market: Market,
+    outcome: Outcome,
+    *,
+    seeds: Mapping[str, bytes] = NO_SEEDS,
+    submitted: Submitted = AS_IN_MARKET,
+) -> Report:
     """Count an outcome of a market. `lottery.match.verify` checks the outcome; this function does not.
+
+    Choices are counted on the lists as submitted.
 
     Raises:
         UnusableSeed: if a seed is missing or does not have 32 bytes.
     """
-    choices = Counter(placement.choice for placement in outcome.placements)
+    placements = [as_submitted(placement, submitted) for placement in outcome.placements]
+    choices = Counter(placement.choice for placement in placements)
     ranked = sorted(choice for choice in choices if choice)
     return Report(
         applicants=len(market.applicants),
         without_ranking=sum(not applicant.ranking for applicant in market.applicants),
         by_choice=tuple((choice, choices[choice]) for choice in [*ranked, *([None] if choices[None] else [])]),
         unplaced=len(outcome.unplaced),
-        by_grade=_by_grade(market, outcome),
+        by_grade=_by_grade(market, outcome, placements),
         by_class=_by_class(market, outcome, seeds),
         seats=sum(cutoff.seats for cutoff in outcome.cutoffs),
         filled=sum(cutoff.filled for cutoff in outcome.cutoffs),
-        demand=_demand(market, outcome),
+        demand=_demand(market, outcome, submitted),
     )
 
 
-def _by_grade(market: Market, outcome: Outcome) -> tuple[Count, ...]:
+def _by_grade(market: Market, outcome: Outcome, placements: Sequence[Placement]) -> tuple[Count, ...]:
     grade_of = {program.id: program.grade for program in market.programs}
     applicants = Counter(applicant.grade for applicant in market.applicants)
-    placed = Counter(grade_of[placement.program] for placement in outcome.placements)
-    first = Counter(grade_of[placement.program] for placement in outcome.placements if placement.choice == 1)
+    placed = Counter(grade_of[placement.program] for placement in placements)
+    first = Counter(grade_of[placement.program] for placement in placements if placement.choice == 1)
     seats: Counter[str] = Counter()
     filled: Counter[str] = Counter()
     for cutoff in outcome.cutoffs:
@@ -128,8 +153,9 @@ def placed_in_class(
             yield PlacedInClass(placement, kind, reached)
 
 
-def _demand(market: Market, outcome: Outcome) -> tuple[Demand, ...]:
-    first = Counter(applicant.ranking[0] for applicant in market.applicants if applicant.ranking)
+def _demand(market: Market, outcome: Outcome, submitted: Submitted) -> tuple[Demand, ...]:
+    rankings_as_submitted = [submitted.get(applicant.id, applicant.ranking) for applicant in market.applicants]
+    first = Counter(ranking[0] for ranking in rankings_as_submitted if ranking)
     rankings = Counter(program for applicant in market.applicants for program in applicant.ranking)
     waiting: dict[str, set[str]] = {}
     for waitlist in outcome.waitlists:

@@ -1,16 +1,42 @@
 """What happened at one seat group, in words for the child's family."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from lottery.explain.conditions import condition_in_words
-from lottery.explain.facts import AtGroup, Decided
+from lottery.explain.facts import AtGroup, Decided, Joined
 from lottery.explain.language import Language
 from lottery.market.outcome import LastAdmitted
-from lottery.market.rules import GENERAL
+from lottery.market.rules import GENERAL, Order
 from lottery.match.standing import Barred
 
 SCALE = 1_000_000
-"""Families read lottery numbers as whole numbers from 1 to this."""
+"""Families read lottery numbers as whole numbers from 1 to this, or to more where two numbers would read the same."""
+
+NUMBER_BITS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The whole numbers from 1 to `top` as which families read lottery numbers."""
+
+    top: int
+
+    @classmethod
+    def telling_apart(cls, numbers: Collection[str]) -> "Scale":
+        """Return the first scale, with as many digits as needed, on which different numbers read differently."""
+        scale = cls(SCALE)
+        while len({scale.read(number) for number in numbers}) < len(set(numbers)):
+            scale = cls(scale.top * 10)
+        return scale
+
+    def read(self, number: str) -> int:
+        """Return a lottery number, in hex, on this scale."""
+        return (int(number, 16) * self.top >> NUMBER_BITS) + 1
+
+    def read_as_drawn(self, turned: str) -> int:
+        """Return a number as drawn on this scale, given the number in the reverse order."""
+        return self.read(f"{(1 << NUMBER_BITS) - 1 - int(turned, 16):064x}")
 
 
 def group_title(at: AtGroup, language: Language) -> str:
@@ -36,12 +62,12 @@ def group_title(at: AtGroup, language: Language) -> str:
     )
 
 
-def group_lines(at: AtGroup, language: Language, *, with_decision: bool) -> Iterator[str]:
+def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, with_decision: bool) -> Iterator[str]:
     """Yield where the child and the last child with a seat stood, what decided, and the place on the waitlist."""
     if at.mine:
         yield from _own_standing(at, at.mine, language)
     if at.seats and not (at.mine and at.mine == at.last):
-        yield from _last_child(at, language)
+        yield from _last_child(at, language, order, scale)
     if with_decision:
         yield _decision(at, language)
     if at.waiting_place:
@@ -52,23 +78,43 @@ def group_lines(at: AtGroup, language: Language, *, with_decision: bool) -> Iter
         )
 
 
-def own_number(mine: LastAdmitted, language: Language) -> str:
+def own_number(mine: LastAdmitted, language: Language, *, order: Order, scale: Scale) -> str:
     """Return the child's lottery number at a program, or the child's place on the school's own list."""
     if mine.position is not None:
         return language.say("Your child is number {position} on the school's own list.", position=mine.position)
-    return language.say(
-        "Your child's lottery number here is {number} of {scale}. Lower numbers go first.",
-        number=scaled(mine),
-        scale=SCALE,
-    )
+    number = mine.number or "0"
+    match order:
+        case Order.REVERSE:
+            return language.say(
+                "Your child's lottery number is {drawn} of {scale}. In this round, this school turns the order around. "
+                "In the new order, your child's number is {number}. This number counts here. Lower numbers go first.",
+                drawn=scale.read_as_drawn(number),
+                number=scale.read(number),
+                scale=scale.top,
+            )
+        case Order.FRESH:
+            return language.say(
+                "This school drew new lottery numbers in this round. Your child's new number here is {number} of "
+                "{scale}. Lower numbers go first.",
+                number=scale.read(number),
+                scale=scale.top,
+            )
+        case _:
+            return language.say(
+                "Your child's lottery number here is {number} of {scale}. Lower numbers go first.",
+                number=scale.read(number),
+                scale=scale.top,
+            )
 
 
 def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterator[str]:
     say = language.say
     if at.reserve:
         yield say("Your child meets this rule.") if mine.meets else say("Your child does not meet this rule.")
-    if mine.late:
+    if at.joined is Joined.LATE:
         yield say("Your child's application counts as late here.")
+    if at.joined is Joined.LATER:
+        yield say("Your child applied after the main round, so the application counts as late here.")
     if at.because is None and at.reserve and mine.meets:
         yield say("Your child has no other priority for these seats.")
     elif at.because is None:
@@ -81,7 +127,7 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
         )
 
 
-def _last_child(at: AtGroup, language: Language) -> Iterator[str]:
+def _last_child(at: AtGroup, language: Language, order: Order, scale: Scale) -> Iterator[str]:
     if at.last is None:
         yield language.count(
             "{filled} of {number} seat is filled.", "{filled} of {number} seats are filled.", at.seats, filled=at.filled
@@ -89,14 +135,14 @@ def _last_child(at: AtGroup, language: Language) -> Iterator[str]:
         return
     yield language.say(
         "The last child who got one of these seats {standing}.",
-        standing=language.all_of(_priority_and_number(at.last, language)),
+        standing=language.all_of(_priority_and_number(at.last, language, order, scale)),
     )
-    facts = list(_other_facts(at.last, language))
+    facts = list(_other_facts(at, at.last, language))
     if facts:
         yield language.say("The last child {facts}.", facts=language.all_of(facts))
 
 
-def _priority_and_number(last: LastAdmitted, language: Language) -> Iterator[str]:
+def _priority_and_number(last: LastAdmitted, language: Language, order: Order, scale: Scale) -> Iterator[str]:
     """Yield parts that complete the phrase `the last child`."""
     say = language.say
     if last.class_ == GENERAL:
@@ -105,19 +151,23 @@ def _priority_and_number(last: LastAdmitted, language: Language) -> Iterator[str
         yield say("had “{class_}” priority", class_=language.name(last.class_))
     if last.position is not None:
         yield say("was number {position} on the school's own list", position=last.position)
+    elif order is Order.REVERSE:
+        yield say("had number {number} in the new order", number=scale.read(last.number or "0"))
     else:
-        yield say("had lottery number {number}", number=scaled(last))
+        yield say("had lottery number {number}", number=scale.read(last.number or "0"))
 
 
-def _other_facts(last: LastAdmitted, language: Language) -> Iterator[str]:
+def _other_facts(at: AtGroup, last: LastAdmitted, language: Language) -> Iterator[str]:
     """Yield parts that complete the phrase `the last child`; they count before priority and number."""
     say = language.say
     if last.holder:
         yield say("already had the seat")
     if not last.meets:
         yield say("did not meet the rule for these seats")
-    if last.late:
+    if at.last_joined is Joined.LATE:
         yield say("applied late")
+    if at.last_joined is Joined.LATER:
+        yield say("applied after the main round")
 
 
 def _decision(at: AtGroup, language: Language) -> str:
@@ -153,6 +203,10 @@ def _why_not(at: AtGroup, language: Language) -> str:
             return say("All of these seats went to children who meet this rule.")
         case Decided.LATE:
             return say("All of these seats were taken before late applications like yours had a turn.")
+        case Decided.EARLIER_DRAW:
+            return say(
+                "The last child applied for an earlier round than your child. Children from earlier rounds go first."
+            )
         case Decided.CLASS:
             return say("The last child had a higher priority than your child.")
         case Decided.NUMBER:
@@ -172,8 +226,3 @@ def _why_not(at: AtGroup, language: Language) -> str:
                 "This result does not follow from the rules. Ask the enrollment office to check the result for "
                 "mistakes."
             )
-
-
-def scaled(standing: LastAdmitted) -> int:
-    """Return a lottery number as a whole number from 1 to `SCALE`."""
-    return (int((standing.number or "0")[:16], 16) * SCALE >> 64) + 1

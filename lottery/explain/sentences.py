@@ -6,9 +6,9 @@
 from collections.abc import Iterator
 
 from lottery.explain.conditions import condition_in_words
-from lottery.explain.facts import AtProgram, Decided, Explanation
+from lottery.explain.facts import AtProgram, Decided, Explanation, LeftOut
 from lottery.explain.language import Language
-from lottery.explain.seat_groups import group_lines, group_title, own_number
+from lottery.explain.seat_groups import Scale, group_lines, group_title, own_number
 from lottery.market.outcome import Placement
 from lottery.market.rules import OPEN
 from lottery.match.standing import Barred
@@ -23,8 +23,11 @@ def explanation_in_words(explanation: Explanation, language: Language) -> list[s
     """Return the lines of an explanation."""
     lines = [language.say("Result for application {applicant}", applicant=language.name(explanation.applicant))]
     lines += _result(explanation, language)
-    for program in explanation.programs:
-        lines += ["", *_program_lines(program, language)]
+    scale = Scale.telling_apart(explanation.numbers())
+    at_programs = [(at.choice, _program_lines(at, language, scale)) for at in explanation.programs]
+    left_out = [(left.choice, _left_out_lines(left, language)) for left in explanation.left_out]
+    for _, of_program in sorted([*at_programs, *left_out], key=lambda entry: entry[0] or explanation.ranked + 1):
+        lines += ["", *of_program]
     return lines
 
 
@@ -48,6 +51,7 @@ def _no_seat(explanation: Explanation, language: Language) -> Iterator[str]:
             "Your list had {number} choices. You can read below why no choice had a seat for your child.",
             explanation.ranked,
         )
+    yield from _some_left_out(explanation, language)
     if any(group.waiting_place for program in explanation.programs for group in program.groups):
         yield language.say("Your child is on a waitlist. You can find your child's place in line below.")
     yield language.say("What to do next: ask the enrollment office which schools still have open seats.")
@@ -65,6 +69,7 @@ def _seat(explanation: Explanation, placement: Placement, language: Language) ->
             choice=placement.choice,
             ranked=explanation.ranked,
         )
+    yield from _some_left_out(explanation, language)
     decisions = [{group.decided for group in program.groups} for program in explanation.programs]
     if any(Decided.SIBLING_FIRST in decided for decided in decisions):
         yield language.say(
@@ -81,6 +86,15 @@ def _seat(explanation: Explanation, placement: Placement, language: Language) ->
     yield language.say("What to do next: answer the offer for this seat in time.")
 
 
+def _some_left_out(explanation: Explanation, language: Language) -> Iterator[str]:
+    if explanation.left_out:
+        yield language.count(
+            "One choice on your list was not in this round, because the school left the lottery.",
+            "{number} choices on your list were not in this round, because the schools left the lottery.",
+            len(explanation.left_out),
+        )
+
+
 def _seat_line(placement: Placement, language: Language) -> str:
     program = language.name(placement.program)
     if placement.group == OPEN:
@@ -93,17 +107,25 @@ def _seat_line(placement: Placement, language: Language) -> str:
 # ---- one program
 
 
-def _program_lines(at: AtProgram, language: Language) -> Iterator[str]:
+def _left_out_lines(left: LeftOut, language: Language) -> Iterator[str]:
+    yield language.say(
+        "Choice {choice}: {program} (not in this round)", choice=left.choice, program=language.name(left.program)
+    )
+    yield INDENT + language.say("This school left the lottery. So the lottery could not use this choice.")
+
+
+def _program_lines(at: AtProgram, language: Language, scale: Scale) -> Iterator[str]:
     yield _title(at, language)
     whole = _whole_program(at, language)
     if whole:
         yield INDENT + whole
     mine = next((group.mine for group in at.groups if group.mine), None)
     if mine:
-        yield INDENT + own_number(mine, language)
+        yield INDENT + own_number(mine, language, order=at.order, scale=scale)
     for group in at.groups:
         yield INDENT + group_title(group, language)
-        yield from (INDENT * 2 + line for line in group_lines(group, language, with_decision=not whole))
+        lines = group_lines(group, language, order=at.order, scale=scale, with_decision=not whole)
+        yield from (INDENT * 2 + line for line in lines)
 
 
 def _title(at: AtProgram, language: Language) -> str:

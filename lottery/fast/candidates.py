@@ -5,6 +5,7 @@ A candidate is an applicant's entry at one seat group. An entry is one program o
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from lottery.fast.ranking_loops import counting_order
 from lottery.fast.rule_books import RuleBook, rule_book_of
 from lottery.market.model import Late
 from lottery.market.rules import Ranked, TieBreak
+from lottery.match.cohorts import LATE, cohorts_of_draws
 
 
 class StaticStanding(NamedTuple):
@@ -24,9 +26,9 @@ class StaticStanding(NamedTuple):
 
     not_holder: bool
     not_met: bool
-    late: bool
+    late: int
     priority: int
-    late_in_class: bool
+    late_in_class: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Entries:
         self.books = tuple(books)
         self.max_classes = 1 + max((len(g.priorities) for book in self.books for g in book.groups), default=0)
         self.position = self._positions()
+        self._cohorts = cohorts_of_draws(market.round)
+        self._most_cohorts = 1 + max((LATE, *self._cohorts.values()))
 
     def depend_on_siblings(self) -> bool:
         """Return whether any rule contains `sibling_placed`."""
@@ -105,13 +109,10 @@ class Entries:
     def statics(self) -> list[StaticStanding]:
         """Return the static standing of each number in `static_codes`."""
         either = (False, True)
+        late, late_in_class = self._cohort_digits()
         return [
-            StaticStanding(not_holder, not_met, late, priority, late_in_class)
-            for not_holder in either
-            for not_met in either
-            for late in either
-            for priority in range(self.max_classes)
-            for late_in_class in either
+            StaticStanding(*digits)
+            for digits in product(either, either, range(late), range(self.max_classes), range(late_in_class))
         ]
 
     def own_numbers(self) -> Iterator[OwnNumbers]:
@@ -136,8 +137,8 @@ class Entries:
         holder = columns.holds_program[applicants] == self.program[entries]
         any_holder = bool(holder.any())
         considered = self._considered(book, entries, facts)
-        late = self._late(book, applicants)
-        policy = self.market.policy.late
+        cohort = self._cohort(book, applicants)
+        late, late_in_class = self._cohort_digits()
         for place, group in enumerate(book.groups):
             met = facts.meeting(group.when)
             here = considered & met if group.closed else considered
@@ -146,9 +147,9 @@ class Entries:
             code = (~holder).astype(np.int32)
             for base, digit in (
                 (2, ~met),
-                (2, late & (policy is Late.AFTER)),
+                (late, cohort * (late > 1)),
                 (self.max_classes, facts.class_among(group.priorities)),
-                (2, late & (policy is Late.WITHIN)),
+                (late_in_class, cohort * (late_in_class > 1)),
             ):
                 code *= base
                 code += digit
@@ -160,14 +161,23 @@ class Entries:
         considered = np.zeros(entries.size, np.bool_) if book.nobody_new else facts.meeting(book.eligible)
         return considered & (self.position[entries] != NONE) if book.screened else considered
 
-    def _late(self, book: RuleBook, applicants: Int32s) -> Truths:
-        """Return whether each of these applicants counts as late."""
-        columns = self.market.applicants
-        if not book.newcomers_late:
-            return columns.late[applicants]
+    def _cohort_digits(self) -> tuple[int, int]:
+        """Return how many cohorts item 3 of the standing can tell apart, and item 5."""
+        return (self._most_cohorts, 1) if self.market.policy.late is Late.AFTER else (1, self._most_cohorts)
+
+    def _cohort(self, book: RuleBook, applicants: Int32s) -> Int32s:
+        """Return each of these applicants' cohort: 0 on time, and higher the later the applicant came.
+
+        With `late: equal`, only the order of listed draws counts.
+        """
+        columns, equal = self.market.applicants, self.market.policy.late is Late.EQUAL
+        late = (columns.late[applicants] & (not equal)).astype(np.int32) * np.int32(LATE)
+        if not book.draws_count or (equal and self.market.round.earlier is None):
+            return late
         drawn_in = columns.drawn_in
-        this_round = np.array([round_id == self.market.round.id for round_id in drawn_in.words], np.bool_)
-        return columns.late[applicants] | this_round[drawn_in.codes][applicants]
+        cohorts = np.array([self._cohorts.get(draw, 0) for draw in drawn_in.words], np.int32)
+        later: Int32s = np.maximum(late, cohorts[drawn_in.codes][applicants])
+        return later
 
     def _positions(self) -> Int32s:
         """Return each entry's position in a screened program's list, from 1, or NONE.

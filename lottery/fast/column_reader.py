@@ -62,6 +62,7 @@ def _market_in_columns(head: Market, text: MarketText, track: Track) -> MarketIn
             require_one_per_line(piece, len(rows))
         builder.read(rows)
     applicants = builder.columns()
+    require(head.round.earlier is None or set(applicants.drawn_in.words) <= set(head.round.draws))
     _require_grades_in_order(head, applicants)
     order = _order_by_ticket(applicants.tickets)
     digest = builder.lines.digest(next(head.canonical_lines()), order, text.quotes + builder.quotes_of_defaults)

@@ -21,6 +21,7 @@ from lottery.market.json_reader import Fault, UnusableInput
 from lottery.market.model import Market
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.market.rules import Ranked
+from lottery.match.cohorts import draw_of_cohort, draws_that_count
 from lottery.match.reference import NO_SEEDS
 from lottery.progress import Track, untracked
 
@@ -237,15 +238,17 @@ def _last_admitted(
     program, group = compiled.group(index)
     static_and_rank = int(matched.admissions.cutoff[index]) >> matched.bits.candidate
     static = compiled.candidates.statics[static_and_rank >> matched.bits.rank]
+    cohort = max(static.late, static.late_in_class)
     screened = isinstance(program.tie_break, Ranked)
     number = None if screened else numbers.number(int(compiled.program_of[index]), applicant)
     return LastAdmitted(
         holder=not static.not_holder,
         meets=not static.not_met,
-        late=static.late or static.late_in_class,
+        late=cohort > 0,
         class_=program.classes_at(group)[static.priority],
         number=None if number is None else number.hex(),
         position=static_and_rank & ((1 << matched.bits.rank) - 1) if screened else None,
+        drawn_in=draw_of_cohort(draws_that_count(compiled.market.round, program), cohort),
     )
 
 

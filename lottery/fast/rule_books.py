@@ -21,7 +21,7 @@ class RuleBook(NamedTuple):
     eligible: Condition
     groups: tuple[GroupRule, ...]
     nobody_new: bool
-    newcomers_late: bool
+    draws_count: bool
     screened: bool
 
     def depends_on_siblings(self) -> bool:
@@ -49,6 +49,6 @@ def rule_book_of(kind: Kind, program: Program) -> RuleBook:
             for group in program.precedence
         ),
         nobody_new=kind is Kind.BACKFILL and not program.backfill.fills,
-        newcomers_late=kind is Kind.BACKFILL and program.backfill.order is not Order.FRESH,
+        draws_count=kind is Kind.BACKFILL and program.backfill.order is not Order.FRESH,
         screened=isinstance(program.tie_break, Ranked),
     )

@@ -122,7 +122,8 @@ def generate_summer(plan: Plan, outcome: Mapping[str, Json], *, round_id: str = 
         for applying in invented.applicants(_NEW, (plan.applicants * _NEWCOMERS + 50) // 100, grades=grades):
             yield _newcomer(applying, round_id, plan.seed)
 
-    head = _head(invented, {"id": round_id, "kind": "backfill"}, _orders(invented, applicants, plan.seed))
+    round_ = {"id": round_id, "kind": "backfill", "earlier": [MAIN_ROUND]}
+    head = _head(invented, round_, _orders(invented, applicants, plan.seed))
     return Generated(head, (applying.document() for applying in applicants(_ALL_GRADES)))
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "Weight",
     "document_of",
     "lint",
+    "lint_rules",
     "print_findings",
 ]
 
@@ -81,6 +82,14 @@ def lint(
         idle_reserves(looks, draws=draws, count=count, track=track),
     )
     return sorted(merged(findings), key=_order)
+
+
+def lint_rules(market: Market) -> list[Finding]:
+    """Find what the rules alone show, at each program for itself. This is quick, and needs no applicants."""
+    looks = look_at(market)
+    of_programs = chain.from_iterable(check(look) for look in looks for check in BY_RULES)
+    siblings = (finding for finding in siblings_never_placed(looks) if finding.school is not None)
+    return [*siblings, *of_programs]
 
 
 def _in_market(market: Market, looks: Sequence[Look]) -> Iterator[Finding]:

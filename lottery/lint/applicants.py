@@ -12,6 +12,7 @@ from lottery.lint.json_paths import Rule, rules_of
 from lottery.lint.logic import Cases, Table, column, every_case, leaves_of, places_in
 from lottery.market.model import Applicant, Market
 from lottery.market.rules import Condition, Order, Program, Ranked, SiblingPlaced
+from lottery.match.cohorts import cohorts_of_draws
 from lottery.match.seats import seats_this_round
 from lottery.match.siblings import ranking_as_matched
 from lottery.match.standing import held_group
@@ -166,7 +167,8 @@ def _kinds(
     market: Market, program: Program, leaves: Sequence[Condition], asking: Sequence[Applicant], siblings: "_Siblings"
 ) -> Mapping[Kind, Sequence[str]]:
     listed = frozenset(program.tie_break.tickets) if isinstance(program.tie_break, Ranked) else None
-    newcomers_late = market.is_backfill and program.backfill.order is not Order.FRESH
+    fresh = program.backfill.order is Order.FRESH
+    late_draws = set() if fresh else {draw for draw, cohort in cohorts_of_draws(market.round).items() if cohort}
     looks_at_siblings = SIBLING_PLACED in leaves
     patterns: dict[tuple[object, ...], int] = {}
     tickets: defaultdict[Kind, list[str]] = defaultdict(list)
@@ -181,7 +183,7 @@ def _kinds(
             listed is None or applicant.id in listed,
             held_group(applicant, program),
             applicant.ranking[:1] == (program.id,),
-            applicant.late or (newcomers_late and applicant.drawn_in == market.round.id),
+            applicant.late or applicant.drawn_in in late_draws,
         )
         tickets[kind].append(applicant.id)
     return tickets

@@ -53,13 +53,18 @@ def _late_equal(market: Market) -> Iterator[Finding]:
         )
     newcomers = [applicant.id for applicant in market.applicants if applicant.drawn_in == market.round.id]
     puts_behind = any(map(_puts_newcomers_behind, market.programs))
-    if market.is_backfill and puts_behind and 0 < len(newcomers) < len(market.applicants):
+    if (
+        market.is_backfill
+        and market.round.earlier is None
+        and puts_behind
+        and 0 < len(newcomers) < len(market.applicants)
+    ):
         yield about_cycle(
             Check.LATE_EQUAL,
             "$.policy.late",
             wrong=f"Right now, {counted(len(newcomers), 'newcomer', 'newcomers')} of this round can pass "
             "children who already wait. The rule “equal” treats newcomers the same as waiting children.",
-            change="Set `late` to “after” or “within” for this round.",
+            change="List the earlier rounds in `round.earlier`, or set `late` to “after” or “within” for this round.",
             tickets=newcomers,
         )
 

@@ -43,6 +43,18 @@ class Round:
 
     id: str
     kind: Kind
+    earlier: tuple[str, ...] | None = None
+    """The earlier rounds of the season, in the order in which they drew. None: the market does not list them."""
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """Return the listed rounds and this round, in the order in which they draw. Empty if none are listed."""
+        return () if self.earlier is None else (*self.earlier, self.id)
+
+    def document(self) -> dict[str, Json]:
+        """Return the round in the file's form."""
+        listed: dict[str, Json] = {} if self.earlier is None else {"earlier": self.earlier}
+        return {"id": self.id, "kind": self.kind, **listed}
 
 
 class Late(StrEnum):
@@ -129,7 +141,7 @@ class Market:
         yield canonical_line(
             {
                 "format": FORMAT,
-                "round": {"id": self.round.id, "kind": self.round.kind},
+                "round": self.round.document(),
                 "policy": {
                     "tie_break": self.policy.tie_break,
                     "late": self.policy.late,

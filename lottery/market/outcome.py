@@ -32,6 +32,7 @@ class LastAdmitted:
     """The standing of the last applicant admitted to a full seat group.
 
     Exactly one of `number` (64 hex digits, as compared) and `position` (in a screened program's list) has a value.
+    `drawn_in` is the round that drew the applicant's number, where the order of the draws counts.
     """
 
     holder: bool
@@ -40,6 +41,7 @@ class LastAdmitted:
     class_: str
     number: str | None = None
     position: int | None = None
+    drawn_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def last_document(last: LastAdmitted | None) -> dict[str, Json] | None:
         "late": last.late,
         "class": last.class_,
         **({"number": last.number} if last.position is None else {"position": last.position}),
+        **({} if last.drawn_in is None else {"drawn_in": last.drawn_in}),
     }
 
 
@@ -155,6 +158,7 @@ PLACEMENT = frozenset({"applicant", "program", "group", "choice"})
 CUTOFF = frozenset({"program", "group", "seats", "filled", "last"})
 WAITLIST = frozenset({"program", "group", "applicants"})
 LAST = frozenset({"holder", "meets", "late", "class"})
+LAST_OPTIONAL = frozenset({"number", "position", "drawn_in"})
 
 
 def read_outcome(document: Json, *, file: str = "outcome") -> Outcome:
@@ -220,7 +224,7 @@ class OutcomeReader(Reader):
 
     def last_admitted(self, value: Json, where: Where) -> LastAdmitted:
         """Read the standing of the last admitted applicant."""
-        fields = self.fields(value, where, required=LAST, optional=frozenset({"number", "position"}))
+        fields = self.fields(value, where, required=LAST, optional=LAST_OPTIONAL)
         if ("number" in fields) == ("position" in fields):
             self.refuse(where, "the standing must have either number or position", "give exactly one of the two")
         return LastAdmitted(
@@ -230,6 +234,7 @@ class OutcomeReader(Reader):
             class_=self.words(fields["class"], (where, "class")),
             number=self.words(fields["number"], (where, "number")) if "number" in fields else None,
             position=self.number(fields["position"], (where, "position")) if "position" in fields else None,
+            drawn_in=self.words(fields["drawn_in"], (where, "drawn_in")) if "drawn_in" in fields else None,
         )
 
     def waitlist(self, value: Json, where: Where) -> Waitlist:

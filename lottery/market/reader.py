@@ -14,6 +14,7 @@ from lottery.progress import Track, untracked
 HEAD_REQUIRED = frozenset({"format", "round", "programs"})
 HEAD_OPTIONAL = frozenset({"policy"})
 ROUND_REQUIRED = frozenset({"id", "kind"})
+ROUND_OPTIONAL = frozenset({"earlier"})
 POLICY_OPTIONAL = frozenset({"tie_break", "late", "grade_order", "twins"})
 APPLICANT_REQUIRED = frozenset({"id", "grade", "ranking"})
 APPLICANT_OPTIONAL = frozenset(
@@ -70,6 +71,7 @@ class MarketReader(Reader):
         self._places: dict[str, Where] = {}  # the place of each program
         self._sets: dict[tuple[Json, ...], frozenset[str]] = {}  # equal sets of facts share one value
         self._rounds: dict[str, str] = {}
+        self._draws: frozenset[str] = frozenset()
 
     def read_head(self, fields: Mapping[str, Json], root: Where) -> None:
         """Read everything but the applicants."""
@@ -110,11 +112,28 @@ class MarketReader(Reader):
         return market
 
     def _read_round(self, value: Json, where: Where) -> None:
-        fields = self.fields(value, where, required=ROUND_REQUIRED)
+        fields = self.fields(value, where, required=ROUND_REQUIRED, optional=ROUND_OPTIONAL)
         round_id = self.identifier(fields["id"], (where, "id"))
         kind = self.choice(Kind, fields["kind"], (where, "kind"))
+        earlier = (
+            self._read_earlier(fields["earlier"], round_id, kind, (where, "earlier")) if "earlier" in fields else None
+        )
         if round_id and kind:
-            self._round = Round(round_id, kind)
+            self._round = Round(round_id, kind, earlier)
+            self._draws = frozenset(self._round.draws)
+
+    def _read_earlier(self, value: Json, round_id: str | None, kind: Kind | None, where: Where) -> tuple[str, ...]:
+        """Read the earlier rounds of the season, each named once."""
+        earlier: list[str] = []
+        for index, entry in enumerate(self.list_(value, where)):
+            name = self.identifier(entry, (where, index))
+            if name in {*earlier, round_id}:
+                self.refuse((where, index), f"the round {name} is named twice", "list each earlier round once")
+            elif name:
+                earlier.append(name)
+        if kind is Kind.MAIN:
+            self.refuse(where, "a main round has no earlier rounds", "remove the list or make this a backfill round")
+        return tuple(earlier)
 
     def _read_policy(self, value: Json, where: Where) -> None:
         fields = self.fields(value, where, required=frozenset(), optional=POLICY_OPTIONAL)
@@ -245,6 +264,12 @@ class MarketReader(Reader):
         if "drawn_in" not in fields:
             return self._round.id
         drawn_in = self.identifier(fields["drawn_in"], (where, "drawn_in")) or ""
+        if drawn_in and self._round.earlier is not None and drawn_in not in self._draws:
+            self.refuse(
+                (where, "drawn_in"),
+                f"the market does not list the round {drawn_in}",
+                "add the round to `earlier` of the round, in the order of the draws, or correct the id",
+            )
         return self._rounds.setdefault(drawn_in, drawn_in)
 
     def _check_grade_order(self, market: Market) -> None:

@@ -1,6 +1,7 @@
 """Read programs and their rules strictly (docs/reference/specification.md, section 2)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
@@ -44,6 +45,32 @@ PRIORITY_REQUIRED = frozenset({"name", "when"})
 BACKFILL_OPTIONAL = frozenset({"fills", "order", "vacated_reserves"})
 
 
+@dataclass(frozen=True, slots=True)
+class ConditionForm:
+    """The form of a condition: how deep it stands in other conditions, and more names than a market file has.
+
+    Each name of `also` stands for a condition `{name: true}` that the caller translates, and is read as `everyone`.
+    """
+
+    also: frozenset[str] = frozenset()
+    depth: int = 1
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the conditions."""
+        return (*_CONDITIONS, *sorted(self.also))
+
+    def reader_of(self, name: str) -> "ReadOperand":
+        """Return what reads the operand of a condition."""
+        return _only_true(EVERYONE) if name in self.also else _CONDITIONS[name]
+
+    def inside(self) -> "ConditionForm":
+        """Return the form of the conditions inside this condition."""
+        return replace(self, depth=self.depth + 1)
+
+
+MARKET_FORM = ConditionForm()
+
+
 class Overflow(StrEnum):
     """Whether other applicants can get reserved seats that are left."""
 
@@ -83,20 +110,20 @@ def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
     return Program(program_id, school, grade, seats, eligible, priorities, reserves, precedence, tie_break, backfill)
 
 
-def read_condition(reader: Reader, value: Json, where: Where, depth: int = 1) -> Condition | None:
+def read_condition(reader: Reader, value: Json, where: Where, form: ConditionForm = MARKET_FORM) -> Condition | None:
     """Read a condition: an object with exactly one key."""
-    if depth > MAX_CONDITION_DEPTH:
+    if form.depth > MAX_CONDITION_DEPTH:
         reader.refuse(where, f"the condition is nested more than {MAX_CONDITION_DEPTH} levels deep", "simplify it")
         return None
-    before = reader.count()
-    fields = reader.fields(value, where, required=frozenset(), optional=frozenset(_CONDITIONS))
+    before, names = reader.count(), form.names()
+    fields = reader.fields(value, where, required=frozenset(), optional=frozenset(names))
     if reader.count() > before:
         return None
     if len(fields) != 1:
-        reader.refuse(where, f"the condition has {len(fields)} keys", f"give exactly one of {', '.join(_CONDITIONS)}")
+        reader.refuse(where, f"the condition has {len(fields)} keys", f"give exactly one of {', '.join(names)}")
         return None
     ((key, operand),) = fields.items()
-    return _CONDITIONS[key](reader, operand, (where, key), depth)
+    return form.reader_of(key)(reader, operand, (where, key), form)
 
 
 def read_priorities(reader: Reader, value: Json, where: Where) -> tuple[PriorityClass, ...]:
@@ -221,11 +248,11 @@ def _refuse_repeats(reader: Reader, names: Iterable[str], where: Where) -> None:
         seen.add(name)
 
 
-ReadOperand: TypeAlias = Callable[[Reader, Json, Where, int], Condition | None]
+ReadOperand: TypeAlias = Callable[[Reader, Json, Where, ConditionForm], Condition | None]
 
 
 def _only_true(condition: Condition) -> ReadOperand:
-    def read(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+    def read(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:  # noqa: ARG001
         if value is not True:
             reader.refuse(where, "the only allowed value is true", "write true, or put the condition inside a not")
             return None
@@ -234,44 +261,44 @@ def _only_true(condition: Condition) -> ReadOperand:
     return read
 
 
-def _zone_in(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+def _zone_in(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:  # noqa: ARG001
     zones = [reader.text(zone, (where, index)) for index, zone in enumerate(reader.list_(value, where))]
     return ZoneIn(tuple(zone for zone in zones if zone is not None))
 
 
-def _attends_in(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+def _attends_in(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:  # noqa: ARG001
     schools = [reader.identifier(entry, (where, index)) for index, entry in enumerate(reader.list_(value, where))]
     return AttendsIn(tuple(school for school in schools if school))
 
 
-def _has(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+def _has(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:  # noqa: ARG001
     flag = reader.text(value, where)
     return None if flag is None else Has(flag)
 
 
-def _at_school(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:  # noqa: ARG001
+def _at_school(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:  # noqa: ARG001
     fact = reader.text(value, where)
     return None if fact is None else AtSchool(fact)
 
 
-def _parts(reader: Reader, value: Json, where: Where, depth: int) -> tuple[Condition, ...]:
+def _parts(reader: Reader, value: Json, where: Where, form: ConditionForm) -> tuple[Condition, ...]:
     found = [
-        read_condition(reader, entry, (where, index), depth + 1)
+        read_condition(reader, entry, (where, index), form.inside())
         for index, entry in enumerate(reader.list_(value, where))
     ]
     return tuple(part for part in found if part)
 
 
-def _all_of(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
-    return AllOf(_parts(reader, value, where, depth))
+def _all_of(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:
+    return AllOf(_parts(reader, value, where, form))
 
 
-def _any_of(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
-    return AnyOf(_parts(reader, value, where, depth))
+def _any_of(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:
+    return AnyOf(_parts(reader, value, where, form))
 
 
-def _not(reader: Reader, value: Json, where: Where, depth: int) -> Condition | None:
-    part = read_condition(reader, value, where, depth + 1)
+def _not(reader: Reader, value: Json, where: Where, form: ConditionForm) -> Condition | None:
+    part = read_condition(reader, value, where, form.inside())
     return None if part is None else Not(part)
 
 

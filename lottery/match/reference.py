@@ -13,6 +13,7 @@ from typing import NamedTuple
 from lottery.market.model import Applicant, Market
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, Waitlist
 from lottery.market.rules import Program, Ranked
+from lottery.match.cohorts import draw_of_cohort
 from lottery.match.lottery_numbers import Draw
 from lottery.match.siblings import grades_in_turn, ranking_as_matched
 from lottery.match.standing import Barred, SeatGroup, Standing, Standings, position_of
@@ -198,11 +199,13 @@ def _outcome(market: Market, seed: bytes, admissions: Collection[ProgramAdmissio
 def last_admitted(standing: Standing, program: Program, group: SeatGroup) -> LastAdmitted:
     """Return the last admitted applicant's standing in the form that families compare with their own."""
     screened = isinstance(program.tie_break, Ranked)
+    cohort = max(standing.late, standing.late_in_class)
     return LastAdmitted(
         holder=not standing.not_holder,
         meets=not standing.not_met,
-        late=bool(standing.late or standing.late_in_class),
+        late=cohort > 0,
         class_=group.classes[standing.priority],
         number=None if screened else standing.number.hex(),
         position=position_of(standing) if screened else None,
+        drawn_in=draw_of_cohort(group.draws, cohort),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lottery.market.model import Applicant, Late, Market
 from lottery.market.rules import EVERYONE, GENERAL, Condition, Order, PriorityClass, Program, Ranked
+from lottery.match.cohorts import LATE, cohorts_of_draws, draws_that_count
 from lottery.match.lottery_numbers import NUMBER_BYTES, Draw
 from lottery.match.seats import seats_this_round
 
@@ -48,6 +49,8 @@ class SeatGroup:
     when: Condition
     closed: bool
     priorities: tuple[PriorityClass, ...]
+    draws: tuple[str, ...]
+    """The draws of the season whose order counts here. Empty: the market does not list them, or they do not count."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -76,12 +79,16 @@ class Standings:
         self, market: Market, draw: Draw, *, seats: Mapping[str, Mapping[str, int]] = SEATS_FROM_MARKET
     ) -> None:
         self._late = market.policy.late
-        self._backfill_round = market.round.id if market.is_backfill else None
+        self._is_backfill = market.is_backfill
+        self._draws_listed = market.round.earlier is not None
+        self._cohorts = cohorts_of_draws(market.round)
         self._draw = draw
         holders = market.holders()
         self.groups = {
             program.id: _seat_groups(
-                program, seats.get(program.id) or seats_this_round(market.round.kind, program, holders)
+                program,
+                seats.get(program.id) or seats_this_round(market.round.kind, program, holders),
+                draws_that_count(market.round, program),
             )
             for program in market.programs
         }
@@ -101,9 +108,8 @@ class Standings:
             barred = self._barred(applicant, program, siblings_at)
             if barred:
                 return [barred] * len(self.groups[program.id])
-        counts_as_late = self.counts_as_late(applicant, program)
-        late = counts_as_late and self._late is Late.AFTER
-        late_in_class = counts_as_late and self._late is Late.WITHIN
+        cohort = self._cohort(applicant, program)
+        late, late_in_class = (cohort, 0) if self._late is Late.AFTER else (0, cohort)
         number = self._number(applicant, program)
         standings: list[Standing | Barred] = []
         for group in self.groups[program.id]:
@@ -118,17 +124,26 @@ class Standings:
         return standings
 
     def counts_as_late(self, applicant: Applicant, program: Program) -> bool:
-        """Return whether the program counts the applicant as late.
+        """Return whether the applicant was late for the main round, or was drawn later and this counts here."""
+        return applicant.late or self._cohort_of_draw(applicant, program) > 0
 
-        In a backfill round newcomers count as late, except where every applicant draws a new number. The applicants
-        who waited have bad numbers, because good numbers got seats. Newcomers with average numbers would pass them.
+    def _cohort(self, applicant: Applicant, program: Program) -> int:
+        """Return 0 for an applicant on time, and a higher number the later the applicant came.
+
+        With `late: equal`, only the order of listed draws counts.
         """
-        newcomer = applicant.drawn_in == self._backfill_round
-        return applicant.late or (newcomer and program.backfill.order is not Order.FRESH)
+        cohort = self._cohort_of_draw(applicant, program)
+        if self._late is Late.EQUAL:
+            return cohort if self._draws_listed else 0
+        return max(cohort, applicant.late * LATE)
+
+    def _cohort_of_draw(self, applicant: Applicant, program: Program) -> int:
+        fresh = self._is_backfill and program.backfill.order is Order.FRESH
+        return 0 if fresh else self._cohorts.get(applicant.drawn_in, 0)
 
     def _barred(self, applicant: Applicant, program: Program, siblings_at: Collection[str]) -> Barred | None:
         """Return why no group of the program considers the applicant, who holds no seat there, or None."""
-        if self._backfill_round is not None and not program.backfill.fills:
+        if self._is_backfill and not program.backfill.fills:
             return Barred.NOBODY_NEW
         if not program.eligible.holds(applicant, program.school, siblings_at):
             return Barred.NOT_ELIGIBLE
@@ -157,11 +172,11 @@ def held_group(applicant: Applicant, program: Program) -> str | None:
     return applicant.holds.group if applicant.holds and applicant.holds.program == program.id else None
 
 
-def _seat_groups(program: Program, seats: Mapping[str, int]) -> tuple[SeatGroup, ...]:
+def _seat_groups(program: Program, seats: Mapping[str, int], draws: tuple[str, ...]) -> tuple[SeatGroup, ...]:
     reserves = {reserve.name: reserve for reserve in program.reserves}
     return tuple(
-        SeatGroup(name, count, reserve.when, reserve.closed, reserve.priorities)
+        SeatGroup(name, count, reserve.when, reserve.closed, reserve.priorities, draws)
         if (reserve := reserves.get(name))
-        else SeatGroup(name, count, EVERYONE, closed=False, priorities=program.priorities)
+        else SeatGroup(name, count, EVERYONE, closed=False, priorities=program.priorities, draws=draws)
         for name, count in seats.items()
     )

@@ -170,7 +170,11 @@ SUMMER = date(2027, 7, 1)
 
 def season(deadline: date, **later: datetime) -> Cycle:
     """Return a cycle's calendar."""
-    return Cycle(deadline=datetime(deadline.year, deadline.month, deadline.day, 12, tzinfo=UTC), **later)
+    return Cycle(
+        time_zone="America/New_York",
+        deadline=datetime(deadline.year, deadline.month, deadline.day, 12, tzinfo=UTC),
+        **later,
+    )
 
 
 # ---- all of them

@@ -21,6 +21,7 @@ def add_cycle(session: Session, cycle: str = "2027", **changes: object) -> Cycle
         id=cycle,
         name=f"School year {cycle}",
         grades=GRADES,
+        time_zone="America/New_York",
         opens_at=now - timedelta(days=1),
         deadline=now + timedelta(days=1),
         agreement_version="1",

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import rfc8785
 from sqlalchemy import RowMapping
@@ -208,6 +209,29 @@ def waitlists_match_rankings(session: Session) -> None:
     assert {key: waiting.keys() for key, waiting in stored.items()} == {
         key: waiting for key, waiting in children_who_may_wait(session).items() if waiting
     }
+
+
+def waitlists_keep_the_draws_in_order(session: Session) -> None:
+    """Check that updated waitlists put nobody who was drawn later before a child of the same class drawn earlier."""
+    query = """
+        SELECT w.program_id, w.seat_group, w.priority_class, w.place, w.drawn,
+               d.drawn_at, coalesce(d.late, false) AS late
+        FROM waitlist_place w
+        JOIN child c ON c.id = w.child_id
+        LEFT JOIN LATERAL (
+            SELECT f.late, drew.published_at AS drawn_at FROM frozen_row f
+            JOIN round r ON r.id = f.round_id AND r.state = 'published'
+            JOIN round drew ON drew.id = f.drawn_in
+            WHERE f.tag = encode(c.tag, 'hex') ORDER BY r.published_at DESC LIMIT 1
+        ) d ON true
+        WHERE w.seat_group = 'open'
+        ORDER BY w.program_id, w.priority_class, w.place
+    """
+    for before, after in pairwise(rows_of(session, query)):
+        if (before["program_id"], before["priority_class"]) == (after["program_id"], after["priority_class"]):
+            assert before["drawn"] or not after["drawn"], (before, after)
+            if after["drawn"]:
+                assert (before["drawn_at"], before["late"]) <= (after["drawn_at"], after["late"]), (before, after)
 
 
 def children_who_may_wait(session: Session) -> dict[tuple[str, str], set[uuid.UUID]]:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from rounds_by_hand import CHILD, CYCLE
-from seat_invariants import holders, waitlists_match_rankings
+from seat_invariants import holders, waitlists_keep_the_draws_in_order, waitlists_match_rankings
 from spring_city import Spring
 from summer_city import PROGRAMS, Child, Offered, another_summer
 
@@ -140,6 +140,7 @@ class FamilyActs(RuleBasedStateMachine):
             self.gives_up(child)
         with transaction(self.summer.service.sessions) as session:
             waitlists_match_rankings(session)
+            waitlists_keep_the_draws_in_order(session)
 
     @rule(which=ANY)
     def a_family_withdraws(self, which: int) -> None:

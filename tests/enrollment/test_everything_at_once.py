@@ -324,7 +324,7 @@ def _row(number: int) -> tuple[Row, Row, Row, Row]:
     commit = keyed(salt, "ranking", rfc8785.dumps(list(programs))).hex()
     fields: dict[str, Json] = {"tag": tag.hex(), "commit": commit, "prev": None, "version": 1}
     actor = "partner:city-portal"
-    entry = entry_of("ranking.put", cycle="2027", actor=actor, fields=fields)
+    entry = entry_of("ranking.put", cycle="2027", actor=actor, at=datetime.now(UTC), fields=fields)
     reference, leaf = f"more-{number:04}", entry.leaf_hash
     return (
         (child, "2027", tag, None, leaf),

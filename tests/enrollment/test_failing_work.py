@@ -115,6 +115,7 @@ def add_calendar(session: Session, cycle: str, *, minutes: int) -> uuid.UUID:
         id=uuid.uuid4(),
         cycle_id=cycle,
         every="day",
+        first_at=clock(session) - timedelta(minutes=minutes),
         next_at=clock(session) - timedelta(minutes=minutes),
         dice_in_minutes=1,
         asked_by="ann",

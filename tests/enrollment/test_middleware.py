@@ -17,6 +17,7 @@ from servers import running
 CYCLE: Json = {
     "name": "2027-28",
     "grades": ["KG"],
+    "time_zone": "America/New_York",
     "opens_at": "2027-01-01T00:00:00Z",
     "deadline": "2027-02-01T00:00:00Z",
     "agreement_version": "1",

@@ -1,15 +1,17 @@
 """Markets in which every decision is taken, with explainers of their outcomes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import lottery
-from lottery.explain.facts import Explainer, Extract
+from lottery.explain.facts import Explainer, Explanation, Extract
+from lottery.explain.report import as_submitted
 from lottery.market.canonical import Json
 from lottery.market.model import Market
 from worked_examples import Document
 
 SEED = bytes(32)
-EARLIER = {"r1": b"1" * 32}
+EARLIER = {"r0": b"0" * 32, "r1": b"1" * 32}
 
 
 def everywhere() -> Market:
@@ -88,6 +90,48 @@ def twins() -> Market:
         ],
     }
     return lottery.read_market(document)
+
+
+def later_rounds() -> Market:
+    """A backfill round with a child on time, a late child, and newcomers, at schools with each order of numbers."""
+    seats: Document = {"school": "oak", "grade": "KG", "seats": 1}
+    document: Document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r2", "kind": "backfill", "earlier": ["r0", "r1"]},
+        "programs": [
+            {**seats, "id": "elm", "school": "elm", "backfill": {"order": "fresh"}},
+            {**seats, "id": "oak", "backfill": {"order": "reverse"}},
+            {**seats, "id": "yew", "seats": 2},
+            {**seats, "id": "ash", "seats": 3},
+        ],
+        "applicants": [
+            {"id": "ada", "grade": "KG", "ranking": ["elm", "oak"], "drawn_in": "r0"},
+            {"id": "ben", "grade": "KG", "ranking": ["elm", "oak"], "drawn_in": "r0"},
+            {"id": "cem", "grade": "KG", "ranking": ["oak", "yew"], "drawn_in": "r0"},
+            {"id": "lia", "grade": "KG", "ranking": ["oak", "yew"], "drawn_in": "r0", "late": True},
+            {"id": "mia", "grade": "KG", "ranking": ["yew", "ash"], "drawn_in": "r1"},
+            {"id": "ned", "grade": "KG", "ranking": ["yew", "ash"], "drawn_in": "r1"},
+            {"id": "new", "grade": "KG", "ranking": ["yew", "ash"]},
+            {"id": "oda", "grade": "KG", "ranking": ["ash"]},
+        ],
+    }
+    return lottery.read_market(document)
+
+
+def schools_that_left() -> list[tuple[Explanation, Sequence[str]]]:
+    """Two children of a main round who ranked schools that left, explained, each with the list as submitted."""
+    document: Document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r", "kind": "main"},
+        "programs": [{"id": "easy", "school": "easy", "grade": "KG", "seats": 1}],
+        "applicants": [{"id": ticket, "grade": "KG", "ranking": ["easy"]} for ticket in ("ada", "ben")],
+    }
+    market = lottery.read_market(document)
+    outcome = lottery.match_market(market, seed=SEED)
+    submitted = {"ada": ["left", "easy"], "ben": ["left", "easy", "gone"]}
+    placements = [as_submitted(placement, submitted) for placement in outcome.placements]
+    extract = replace(Extract.whole(market, outcome), placements=placements, submitted=submitted)
+    return [(Explainer(extract).explain(ticket), ranked) for ticket, ranked in submitted.items()]
 
 
 def explainer_of_wrong_outcome(market: Market) -> Explainer:

@@ -1,7 +1,7 @@
 """Small markets that show what lint finds, and markets that nearly do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lottery
 from lottery.lint import lint
@@ -40,6 +40,11 @@ def market(
             "applicants": list(applicants),
         }
     )
+
+
+def after_main(market: Market) -> Market:
+    """Return a backfill market that lists the main round before it."""
+    return replace(market, round=replace(market.round, earlier=("main",)))
 
 
 def ruled(*applicants: Document, kind: str = "main", **rules: Json) -> Market:

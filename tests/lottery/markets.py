@@ -290,6 +290,8 @@ def markets(
     join_households(draw, market["applicants"], names=HOUSEHOLDS[:2] if families else HOUSEHOLDS, together=together)
     give_seats_to_hold(draw, market)
     before = (EARLIER, MAIN) if kind == "backfill" else (EARLIER,) if rarely(draw) else ()
+    if kind == "backfill" and draw(st.booleans()):
+        market["round"]["earlier"] = draw(st.permutations(before))
     draw_in_rounds(draw, market["applicants"], this=market["round"]["id"], before=before)
     return with_policy(draw, market, needs_grade_order=asks or together)
 
@@ -358,6 +360,8 @@ def backfill_after(draw: DrawFn, market: Json, outcome: Mapping[str, Json]) -> J
     placed = {placement["applicant"]: placement for placement in placements}
     after = cast("Market", {key: value for key, value in earlier.items() if key != "policy"})
     after["round"] = {"id": BACKFILL, "kind": "backfill"}
+    if draw(st.booleans()):
+        after["round"]["earlier"] = [EARLIER, earlier["round"]["id"]]
     after["applicants"] = [
         stayed(draw, after, applicant, placed.get(applicant["id"]))
         for applicant in earlier["applicants"]

@@ -81,9 +81,10 @@ class Policy(TypedDict, total=False):
     twins: str
 
 
-class RoundName(TypedDict):
+class RoundName(TypedDict, total=False):
     id: str
     kind: str
+    earlier: list[str]
 
 
 class Market(TypedDict, total=False):
@@ -310,19 +311,33 @@ class Round:
             or (isinstance(rule, dict) and applicant["id"] not in rule["ranked"])
         ):
             return None
-        newcomer = self.is_backfill and applicant["drawn_in"] == self.market["round"]["id"]
-        late = applicant["late"] or (newcomer and program["backfill"]["order"] != "fresh")
-        policy = self.market["policy"]["late"]
+        late, policy = self.lateness(applicant, program), self.market["policy"]["late"]
         classes = [meets(priority["when"]) for priority in reserve["priorities"]]
         return Standing(
             not_holder=int(not is_holder),
             not_met=int(not meets(reserve["when"])),
-            late=int(late and policy == "after"),
+            late=late if policy == "after" else 0,
             priority=[*classes, True].index(True),
-            late_in_class=int(late and policy == "within"),
+            late_in_class=0 if policy == "after" else late,
             number=self.number(applicant, program),
             ticket=applicant["id"].encode(),
         )
+
+    def lateness(self, applicant: Applicant, program: Program) -> int:
+        """Return how late an applicant came: 0 on time, 1 late in the first draw, 2 in the second draw, and so on."""
+        late = int(applicant["late"] and self.market["policy"]["late"] != "equal")
+        if not self.is_backfill or program["backfill"]["order"] == "fresh":
+            return late
+        draws = self.draws()
+        if draws:
+            return draws.index(applicant["drawn_in"]) + 1 if applicant["drawn_in"] != draws[0] else late
+        newcomer = applicant["drawn_in"] == self.market["round"]["id"]
+        return int(newcomer) if newcomer and self.market["policy"]["late"] != "equal" else late
+
+    def draws(self) -> list[str]:
+        """Return the rounds of the season that have drawn, this one last; none if the market does not list them."""
+        this = self.market["round"]
+        return [*this["earlier"], this["id"]] if "earlier" in this else []
 
     def class_name(self, place: Place, standing: Standing) -> str:
         program = self.program(place.program)
@@ -425,13 +440,16 @@ def cutoff(this: Round, place: Place, seats: int, seated: Sequence[Standing]) ->
 
 
 def last_admitted(this: Round, place: Place, last: Standing) -> dict[str, Json]:
-    number = last.number
+    number, lateness = last.number, last.late + last.late_in_class
+    fresh = this.program(place.program)["backfill"]["order"] == "fresh"
+    draws = [] if fresh else this.draws()
     return {
         "holder": not last.not_holder,
         "meets": not last.not_met,
-        "late": bool(last.late or last.late_in_class),
+        "late": lateness > 0,
         "class": this.class_name(place, last),
         **({"position": number} if isinstance(number, int) else {"number": number.hex()}),
+        **({"drawn_in": draws[max(lateness, 1) - 1]} if draws else {}),
     }
 
 

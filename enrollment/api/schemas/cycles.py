@@ -13,6 +13,9 @@ from enrollment.stored_values import StoredTexts
 class CycleCalendarOut(Wire):
     """The calendar of a cycle, as stored."""
 
+    time_zone: Annotated[
+        str, Field(description="The IANA name of the zone of the cycle's calendar days.", examples=["America/New_York"])
+    ]
     opens_at: datetime
     deadline: datetime
     late_until: datetime | None

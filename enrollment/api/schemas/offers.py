@@ -21,12 +21,15 @@ class OfferOut(Wire):
     program_name: str
     group: str
     choice: Annotated[
-        int | None, Field(description="The position of the program in the ranking. Null: the program is not ranked.")
+        int | None, Field(description="The program's number in the ranking as submitted. Null: it is not ranked.")
     ]
     source: OfferSource
     round: str | None
     made_at: datetime
     answer_by: Annotated[datetime, Field(description="The deadline to answer, by the service's clock.")]
+    time_zone: Annotated[
+        str, Field(description="The zone in which families read times and days.", examples=["America/New_York"])
+    ]
     status: Annotated[
         OfferStatus, Field(description="`replaced`: the child got another seat, usually a higher choice.")
     ]

@@ -19,7 +19,8 @@ class PlacementOut(Wire):
     school_name: str
     group: Annotated[str, Field(description="The seat group: `open`, or a reserve of the program.")]
     choice: Annotated[
-        int | None, Field(description="The choice's number in the ranking. Null: a held seat that was not ranked.")
+        int | None,
+        Field(description="The choice's number in the ranking as submitted. Null: a held seat that was not ranked."),
     ]
 
 
@@ -65,7 +66,12 @@ class ProgramApplicantOut(Wire):
     group: str
     priority_class: Annotated[str, Field(description="The child's priority class in the group.")]
     reason: Annotated[str, Field(description="The reason for the priority class, in a sentence.")]
-    late: bool
+    late: Annotated[
+        bool, Field(description="True: the child was late for the main round, or applied later and this counts here.")
+    ]
+    drawn_in: Annotated[
+        str | None, Field(description="The round that drew the child's lottery number. Null: no number is drawn yet.")
+    ]
     meets: Annotated[
         bool, Field(description="True: the child is eligible, and meets the condition of the reserve if there is one.")
     ]

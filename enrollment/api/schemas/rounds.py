@@ -30,7 +30,12 @@ class RoundCalendarOut(Wire):
 
     cycle: str
     every: Literal["day", "week"]
+    first_at: Annotated[
+        datetime,
+        Field(description="The first round. Later rounds have the same time of day in the cycle's time zone."),
+    ]
     next_at: datetime
+    time_zone: Annotated[str, Field(description="The cycle's time zone.", examples=["America/New_York"])]
     dice_in_minutes: int
     asked_by: str
     approved_by: Annotated[str | None, Field(description="Null: the calendar waits for a second administrator.")]
@@ -105,13 +110,23 @@ class RoundOut(Wire):
     void_reason: str | None
     log_size: Annotated[int | None, Field(description="The number of log entries at the freeze.")]
     snapshot_root: Annotated[str | None, Field(description="RFC 6962 root over the frozen applicants' leaves, in hex.")]
-    market_digest: str | None
+    market_digest: Annotated[
+        str | None,
+        Field(
+            description="`sha256:` and the SHA-256 of the bytes that GET …/market downloads, as in the log's manifest."
+        ),
+    ]
     freeze: Annotated[str | None, Field(description="Leaf hash of the freeze's log entry, in hex.")]
     dice: str | None
     seed: Annotated[
         str | None, Field(description="The seed of every lottery number, in hex. It follows from freeze and dice.")
     ]
-    outcome_digest: str | None
+    outcome_digest: Annotated[
+        str | None,
+        Field(
+            description="`sha256:` and the SHA-256 of the bytes that GET …/outcome downloads, as in the log's manifest."
+        ),
+    ]
 
 
 class RoundReviewOut(Wire):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from enrollment.api.schemas.rules_lint import RulesFindingOut
 from enrollment.field_types import Reason, Wire
 from enrollment.rules.model import Origin, RulesInput
 from enrollment.stored_values import StoredFields
@@ -35,6 +36,22 @@ class RulesIn(Wire):
     reason: Annotated[Reason | None, Field(description="Required once the cycle is open.")] = None
 
 
+class RulesDifferenceOut(Wire):
+    """A part of the rules that a change changes, in the reader's language."""
+
+    part: Annotated[str, Field(examples=["neighborhood"])]
+    was: list[str]
+    would_be: list[str]
+
+
+class RulesReadBackOut(Wire):
+    """A change in words, for programs to which it does the same."""
+
+    programs: list[str]
+    sentences: Annotated[list[str], Field(description="The parts that the change has, as they would be.")]
+    differences: Annotated[list[RulesDifferenceOut], Field(description="What differs from the rules in force.")]
+
+
 class RulesChangeOut(Wire):
     """A change of rules that waits for an administrator, or that an administrator approved or refused."""
 
@@ -49,6 +66,14 @@ class RulesChangeOut(Wire):
     decided_by: Annotated[str | None, Field(description="The role that approved or refused the change.")]
     decided_at: datetime | None
     decision_reason: str | None
+    findings: Annotated[
+        list[RulesFindingOut],
+        Field(description="Rules of the change that cannot do what they say; empty once refused."),
+    ]
+    read_back: Annotated[
+        list[RulesReadBackOut],
+        Field(description="The change in words, against the rules in force; empty once it is decided."),
+    ]
 
 
 class LevelRulesOut(Wire):
@@ -63,6 +88,7 @@ class LevelRulesOut(Wire):
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
     ]
+    findings: Annotated[list[RulesFindingOut], Field(description="Rules in force that cannot do what they say.")]
 
 
 class ProgramRulesOut(Wire):
@@ -85,6 +111,9 @@ class ProgramRulesOut(Wire):
     change: Annotated[
         RulesChangeOut | None,
         Field(description="The change that waits, or the last change if an administrator refused it."),
+    ]
+    findings: Annotated[
+        list[RulesFindingOut], Field(description="Resolved rules that cannot do what they say; pointers into `rules`.")
     ]
 
 

@@ -183,6 +183,7 @@ def test_a_cycle_made_after_the_rotation_needs_only_the_new_secret(rollout: Roll
         now = clock(session)
     body: dict[str, Json] = {
         "id": "2028", "name": "Next", "grades": ["KG"], "agreement_version": "1", "agreement": "As it is.",
+        "time_zone": "America/New_York",
         "opens_at": (now + timedelta(hours=1)).isoformat(), "deadline": (now + timedelta(days=1)).isoformat(),
     }  # fmt: skip
     made = rollout.turned.administrator().post("/v1/cycles", body)

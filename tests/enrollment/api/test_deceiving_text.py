@@ -23,7 +23,8 @@ KINDS = {
 
 CALENDAR: Mapping[str, Json] = {"opens_at": "2030-01-01T00:00:00Z", "deadline": "2030-02-01T00:00:00Z"}
 CYCLE_BODY: Mapping[str, Json] = {
-    "id": "2030", "name": "Year", "grades": ["KG"], "agreement_version": "1", "agreement": "Yes.", **CALENDAR,
+    "id": "2030", "name": "Year", "grades": ["KG"], "agreement_version": "1", "agreement": "Yes.",
+    "time_zone": "Etc/UTC", **CALENDAR,
 }  # fmt: skip
 CHILD: Mapping[str, Json] = {"given_name": "Ada", "family_name": "Example", "birth_date": "2022-03-01"}
 OPEN: Mapping[str, Json] = {"grade": "KG", "child": dict(CHILD)}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from threading import Thread
 
 import psycopg
@@ -12,8 +13,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.audit.log import append, read_entries, sequence_all, sequence_recent, tree_head
-from enrollment.database import transaction
+from enrollment.database import clock, transaction
 from people import Service
+from rounds_by_hand import make_city
 
 
 def tell(session: Session, number: int) -> bytes:
@@ -148,3 +150,25 @@ def test_entries_cannot_be_written_with_an_order_of_their_own(service: Service) 
         session.execute(
             text("INSERT INTO log_entry (id, type, actor, body, leaf_hash) VALUES (1, 'x', 'y', '{}', '\\x00')")
         )
+
+
+SECONDS = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def test_every_entry_has_the_time_of_its_act_to_the_second(service: Service) -> None:
+    before = _now(service)
+    city = make_city(service)
+    city.run_main()
+    city.answer(next(iter(city.seats())), "decline")
+    service.sequence()
+    after = _now(service)
+    bodies = [json.loads(entry["entry"]) for entry in service.stranger().get("/v1/log/entries").json()["entries"]]
+    assert {"ranking.put", "seat.change", "vacancy", "round.freeze"} <= {body["type"] for body in bodies}
+    times = [datetime.strptime(body["at"], SECONDS).replace(tzinfo=UTC) for body in bodies]
+    assert [body["at"] for body in bodies] == [time.strftime(SECONDS) for time in times]
+    assert before.replace(microsecond=0) <= min(times) <= max(times) <= after
+
+
+def _now(service: Service) -> datetime:
+    with transaction(service.sessions) as session:
+        return clock(session)

@@ -21,6 +21,7 @@ from enrollment.cycles.locks import (
 )
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock, transaction
+from enrollment.dates import ZonedTime
 from log_entries import entries
 from lottery.market.canonical import Json
 from people import Service
@@ -31,6 +32,7 @@ BODY: Mapping[str, Json] = {
     "id": "2027",
     "name": "School year 2027-28",
     "grades": ["PK4", "KG", "01"],
+    "time_zone": "America/New_York",
     "opens_at": "2190-01-11T09:00:00-05:00",
     "deadline": "2190-03-01T23:59:00-05:00",
     "agreement_version": "2027-1",
@@ -133,6 +135,40 @@ def test_an_answer_lists_all_contradictions_of_a_body(service: Service) -> None:
         ("/sibling_order", "not-every-grade"),
         ("/child_facts/1", "fact-of-two-kinds"),
     }
+
+
+def test_a_cycle_needs_the_name_of_a_place_in_the_zone_database(service: Service) -> None:
+    administrator = service.administrator()
+    for zone in ("EST", "localtime", "posixrules", "Etc/GMT+5", "america/new_york", "New York", "", "\0"):
+        refused = administrator.post("/v1/cycles", {**BODY, "time_zone": zone})
+        assert (refused.status_code, faults(refused)) == (422, {("/time_zone", "time-zone")})
+        assert "such as America/New_York" in refused.json()["errors"][0]["detail"]
+
+
+def test_a_cycle_without_a_time_zone_is_refused(service: Service) -> None:
+    body = {name: value for name, value in BODY.items() if name != "time_zone"}
+    refused = service.administrator().post("/v1/cycles", body)
+    assert (refused.status_code, faults(refused)) == (422, {("/time_zone", "missing")})
+
+
+def test_the_time_zone_can_change_and_the_log_has_it(service: Service) -> None:
+    administrator = service.administrator()
+    made = administrator.post("/v1/cycles", dict(BODY))
+    assert made.json()["time_zone"] == "America/New_York"
+    moved = administrator.change("/v1/cycles/2027", changed(made, time_zone="America/Chicago"))
+    assert (moved.status_code, moved.json()["deadline"]) == (200, made.json()["deadline"])
+    assert service.stranger().get("/v1/cycles").json()["data"][0]["time_zone"] == "America/Chicago"
+    service.sequence()
+    assert [entry["time_zone"] for entry in entries(service, "cycle.put")] == ["America/New_York", "America/Chicago"]
+
+
+def test_once_the_cycle_has_opened_a_new_time_zone_needs_a_reason(service: Service) -> None:
+    administrator = service.administrator()
+    add_open_cycle(service)
+    shown = service.stranger().get("/v1/cycles/2027")
+    body = changed(shown, time_zone="America/Chicago")
+    assert faults(administrator.change("/v1/cycles/2027", body)) == {("/reason", "reason-missing")}
+    assert administrator.change("/v1/cycles/2027", {**body, "reason": "The schools are there"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -304,7 +340,7 @@ def test_only_a_cycle_that_accepts_applications_can_be_locked_as_open(service: S
             lock_open_cycle(session, "soon")
         with pytest.raises(CycleClosed) as refused:
             lock_open_cycle(session, "over")
-        assert refused.value.values["until"] == rfc3339(now - DAY)
+        assert refused.value.values["until"] == ZonedTime(now - DAY, "America/New_York")
         with pytest.raises(RoundRunning):
             lock_open_cycle(session, "run")
         with pytest.raises(CycleNotFound):

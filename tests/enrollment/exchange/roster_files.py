@@ -313,6 +313,10 @@ CSV_FAULTS: Sequence[tuple[bytes, Mapping[str, str]]] = [
     (rows("s-1,nowhere,KG", "s-2,nowhere,KG"), {"/roster.csv/2/school": "unknown-school"}),
     (rows("s-1,lincoln,KG", "s-1,lincoln,01"), {"/roster.csv/3": "two-grades"}),
     (rows("s,lincoln,KG,1/2/27", header=f"{HEADER},enrolled_on"), {"/roster.csv/2/enrolled_on": "not-a-date"}),
+    *[
+        (rows(f"s,lincoln,KG,{day}", header=f"{HEADER},enrolled_on"), {"/roster.csv/2/enrolled_on": "not-a-date"})
+        for day in ("20240820", "2024-W34-2", "2024-8-20", "2024-02-30", "٢٠٢٤-08-20", "1801458000")
+    ],
     (rows("s-1,lincoln,KG", '"s-2,lincoln,KG', "s-3,lincoln,KG"), {"/roster.csv/3": "broken-row"}),
     (rows("s-1,lincoln,KG") + b"s-\xff,lincoln,KG\n", {"/roster.csv/3": "not-utf-8"}),
     (rows("s-1,lincoln,KG").decode().encode("utf-16"), {"/roster.csv/1": "not-utf-8"}),

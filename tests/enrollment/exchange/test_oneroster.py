@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from enrollment.database import transaction
 from people import Service
 from roster_files import (
     FAULTY,
@@ -23,6 +24,7 @@ from roster_files import (
     packed_otherwise,
     part,
     person,
+    reasons,
     refused,
     rows,
     schools,
@@ -30,7 +32,8 @@ from roster_files import (
     twice,
     unpacked,
 )
-from rounds_by_hand import City
+from rounds_by_hand import City, join
+from rows import add_school
 
 
 @pytest.fixture
@@ -71,6 +74,26 @@ def test_a_package_with_a_fault_is_refused_with_the_place_of_the_fault_and_store
     for name, wanted in FAULTY.items():
         assert refused(city, (PACKAGES / f"{name}.zip").read_bytes(), kind="application/zip") == wanted, name
     assert contents(city.service) == before
+
+
+def test_a_day_outside_the_school_years_is_no_proof_and_is_listed(city: City) -> None:
+    """A system wrote 1900-01-01 and 0001-01-01 for an empty field, as the first day and as the last day."""
+    with transaction(city.service.sessions) as session:
+        add_school(session, "12345", grades=["KG"])
+    join(city.service.school_staff("12345"), "12345", 1)
+    told = compared(city, (PACKAGES / "begin_1900.zip").read_bytes(), kind="application/zip")
+    assert (reasons(told), part(told, "not_compared", "stayed")) == (dict.fromkeys((2, 3), "no-application"), 0)
+    early = {"file": "roles.csv", "field": "beginDate", "reason": "before-school-years"}
+    assert listed(told, "days_not_used") == [{**early, "line": line} for line in (2, 3)]
+    told = compared(city, (PACKAGES / "impossible_year.csv").read_bytes())
+    assert (reasons(told), part(told, "not_compared", "stayed")) == ({2: "no-application"}, 0)
+    assert listed(told, "days_not_used") == [{**early, "file": "roster.csv", "line": 2, "field": "enrolled_on"}]
+    files = unpacked("min12")
+    raw = packed({**files, "roles.csv": str(files["roles.csv"]).replace(
+        "student,2026-08-24,", "student,2026-08-24,1900-01-01")})  # fmt: skip
+    told = compared(city, raw, kind="application/zip")
+    assert (told["children"], part(told, "not_compared", "ended")) == (1, 0)
+    assert listed(told, "days_not_used") == [{**early, "line": 2, "field": "endDate"}]
 
 
 def test_roles_that_have_ended_or_are_at_no_school_do_not_count(city: City) -> None:

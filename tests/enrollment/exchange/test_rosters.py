@@ -184,6 +184,8 @@ def test_rows_that_need_no_offer_are_counted_and_not_listed(city: City) -> None:
             "d,lincoln,KG,2026-01-10",
             "e,lincoln,KG,",
             "e,lincoln,KG,",
+            "f,lincoln,KG,2018-08-20",
+            "g,lincoln,KG,2099-08-20",
             header=f"{HEADER},enrolled_on",
         ),
     )
@@ -196,8 +198,12 @@ def test_rows_that_need_no_offer_are_counted_and_not_listed(city: City) -> None:
         "not_active": 0,
         "not_a_school": 0,
     }
-    assert reasons(told) == {5: "no-application", 6: "no-application"}
-    assert (told["rows"], told["children"]) == (6, 5)
+    assert reasons(told) == dict.fromkeys((5, 6, 8, 9), "no-application")
+    assert [(day["line"], day["reason"]) for day in listed(told, "days_not_used")] == [
+        (8, "before-school-years"),
+        (9, "after-school-years"),
+    ]
+    assert (told["rows"], told["children"]) == (8, 7)
 
 
 def test_a_child_who_stayed_but_holds_a_seat_elsewhere_is_listed(city: City) -> None:

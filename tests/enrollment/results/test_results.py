@@ -120,17 +120,19 @@ def test_the_files_verify_and_match_again_to_the_same_bytes(city: City, tmp_path
     assert reads == [("market.json", "otto"), ("outcome.json", "otto"), ("draw.json", "otto")]
 
 
-def test_the_result_in_the_log_names_the_files_by_their_hashes(city: City, tmp_path: Path) -> None:
+def test_the_log_the_round_and_the_downloads_have_one_digest_for_each_file(city: City, tmp_path: Path) -> None:
     city.run_main()
     (result,) = entries(city.service, "round.result")
     manifest = json.loads(json.dumps(result["manifest"]))
-    for path in download(city, tmp_path):
-        assert manifest[path.name] == sha256(path)
+    market, outcome, draw = download(city, tmp_path)
+    assert manifest == {path.name: sha256(path) for path in (market, outcome, draw)}
+    shown = city.service.stranger().get(MAIN).json()
+    assert (shown["market_digest"], shown["outcome_digest"]) == (sha256(market), sha256(outcome))
 
 
 def sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return a file's digest as the service writes it."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def test_nobody_but_an_auditor_downloads_a_round(city: City) -> None:

@@ -1,12 +1,13 @@
 """Calendars of backfill rounds: two administrators, and the steps and proofs of every round."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from backfill_by_hand import first_at
 from enrollment.database import clock, transaction
+from enrollment.rounds.calendar import EVERY, next_time
 from enrollment.rounds.models import RoundCalendar
 from log_entries import entries
 from lottery.market.canonical import Json
@@ -126,6 +127,28 @@ def test_a_calendar_can_be_stopped_and_replaced(city: City) -> None:
         "stopped",
         "asked",
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "following"),
+    [
+        ("2027-03-13T02:30-05:00", "2027-03-13T03:00-05:00", "2027-03-14T03:30-04:00"),
+        ("2027-03-13T02:30-05:00", "2027-03-14T04:00-04:00", "2027-03-15T02:30-04:00"),
+        ("2027-11-06T01:30-04:00", "2027-11-06T02:00-04:00", "2027-11-07T01:30-04:00"),
+        ("2027-11-06T01:30-04:00", "2027-11-07T01:30-04:00", "2027-11-08T01:30-05:00"),
+        ("2027-11-07T01:30-05:00", "2027-11-07T02:00-05:00", "2027-11-08T01:30-05:00"),
+        ("2027-01-01T20:00-05:00", "2027-07-01T12:00-04:00", "2027-07-01T20:00-04:00"),
+    ],
+)
+def test_a_round_keeps_its_time_of_day_when_the_clocks_change(first: str, after: str, following: str) -> None:
+    first_at, now, wanted = (datetime.fromisoformat(time).astimezone(UTC) for time in (first, after, following))
+    assert next_time(first_at, EVERY["day"], after=now, zone="America/New_York") == wanted
+
+
+def test_a_weekly_round_stays_on_its_weekday_in_the_zone() -> None:
+    sunday = datetime(2027, 3, 1, 3, tzinfo=UTC)  # Sunday evening in New York
+    found = next_time(sunday, EVERY["week"], after=datetime(2027, 3, 20, tzinfo=UTC), zone="America/New_York")
+    assert found == datetime(2027, 3, 22, 2, tzinfo=UTC)
 
 
 def test_a_first_round_in_the_past_is_refused(city: City) -> None:

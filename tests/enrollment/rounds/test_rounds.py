@@ -13,6 +13,7 @@ from enrollment.rounds.locks import read_round
 from enrollment.rounds.match_job import store_if_right
 from log_entries import entries
 from lottery.engines import match_market
+from lottery.market.canonical import Json
 from people import Service
 from rounds_by_hand import CYCLE, DICE, MAIN, City, apply, join, make_city
 
@@ -186,6 +187,38 @@ def test_a_school_that_left_and_children_who_ranked_only_it_are_not_in_the_marke
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     assert city.freeze().status_code == 200
     assert city.ann.get(f"{MAIN}/review").json()["excluded"] == {"ranked-only-withdrawn-programs": 1}
+
+
+def test_a_family_reads_the_choice_on_its_list_as_submitted_when_a_school_left(service: Service) -> None:
+    city = make_city(service, children=0, lincoln=3)
+    for child in ("second-1", "second-2"):
+        apply(city.portal, child, ["adams-kg", "lincoln-kg"])
+    apply(city.portal, "first", ["lincoln-kg", "adams-kg"])
+    out: Json = {"status": "out", "reason": "The building is not ready"}
+    assert city.adams.change(f"{CYCLE}/schools/adams/participation", out).status_code == 200
+    assert city.ann.post(f"{CYCLE}/rounds", {"kind": "main"}).status_code == 201
+    requested = city.ann.post(f"{MAIN}/rehearse").json()
+    city.service.run_job("rehearse", requested["id"])
+    rehearsal = city.ann.get(f"{MAIN}/rehearsals/{requested['id']}").json()["totals"]
+    city.close()
+    assert city.freeze().status_code == 200
+    city.match()
+    report = city.ann.get(f"{MAIN}/review").json()["report"]
+    for totals in (rehearsal, report):
+        assert totals["by_choice"] == [{"choice": 1, "applicants": 1}, {"choice": 2, "applicants": 2}]
+        assert [grade["first_choice"] for grade in totals["by_grade"] if grade["placed"]] == [1]
+        assert [demand["first_choices"] for demand in totals["demand"]] == [1]
+    assert city.bea.post(f"{MAIN}/publish").status_code == 200
+    for child, choice in {"first": 1, "second-1": 2, "second-2": 2}.items():
+        path = f"{CYCLE}/applicants/{child}"
+        assert city.portal.get(f"{path}/result").json()["placement"]["choice"] == choice
+        assert city.offers(child)[0]["choice"] == choice
+        explained = city.portal.get(f"{path}/explanation").json()
+        told = "This was your first choice." if choice == 1 else "This was choice 2 of 2 on your list."
+        left = "One choice on your list was not in this round, because the school left the lottery."
+        assert {told, left, f"Choice {3 - choice}: adams-kg (not in this round)"} <= set(explained["lines"])
+        assert explained["facts"]["placement"]["choice"] == choice
+        assert explained["facts"]["left_out"] == [{"program": "adams-kg", "choice": 3 - choice}]
 
 
 def test_a_ranking_that_is_missing_in_the_log_stops_the_freeze(city: City) -> None:

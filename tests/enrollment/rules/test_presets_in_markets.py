@@ -56,6 +56,31 @@ def test_dc_the_boundary_counts_at_a_district_school_and_not_at_a_charter(varian
     assert set(found.schools()) == {worse if first == "in boundary" else better}
 
 
+def test_dc_siblings_in_the_boundary_come_first_then_the_boundary_then_siblings_outside_it() -> None:
+    nobody, offered, attending, inside, inside_offered, inside_attending, older = drawn(7)
+    children = [
+        child(nobody),
+        child(offered, household="far"),
+        child(attending, at=at("sibling")),
+        child(inside, zones=[OWN]),
+        child(inside_offered, zones=[OWN], household="near"),
+        child(inside_attending, zones=[OWN], at=at("sibling")),
+        *(child(f"{older}-{home}", grade="01", household=home) for home in ("far", "near")),
+    ]
+    rules = rules_of("dc", "district-school", seats=2)
+    found = matched("dc", [program(rules_of("dc", "district-school", seats=1)), program(rules, grade="01")], children)
+    assert set(found.schools()) == {inside_attending, f"{older}-far", f"{older}-near"}
+    assert found.waitlist() == [inside_offered, inside, attending, offered, nobody]
+
+
+def test_dc_from_kindergarten_on_the_lottery_is_for_children_outside_the_boundary() -> None:
+    rules = rules_of("dc", "district-school-from-kindergarten", seats=1)
+    inside, outside = drawn(2)
+    found = matched("dc", [program(rules)], [child(inside, zones=[OWN]), child(outside)])
+    assert set(found.schools()) == {outside}
+    assert found.waitlist() == []
+
+
 def test_dc_a_sibling_who_attends_comes_before_one_who_is_offered_a_seat_and_both_before_others() -> None:
     rules = rules_of("dc", "charter", seats=1)
     nobody, offered, attending, older = drawn(4)
@@ -128,10 +153,10 @@ def test_denver_every_child_of_the_zone_has_a_seat_in_one_of_its_schools(
 
 
 @pytest.mark.parametrize(("variant", "zone"), [("zone-school", ZONE), ("boundary-school", OWN)])
-def test_denver_low_income_comes_after_the_boundary_siblings_first_in_a_class_and_non_residents_last(
+def test_denver_siblings_come_first_in_the_boundary_and_in_each_class_outside_and_non_residents_last(
     variant: str, zone: str
 ) -> None:
-    outsider, sibling_outside, resident, sibling, poor, poor_sibling, inside = drawn(7)
+    outsider, sibling_outside, resident, sibling, poor, poor_sibling, inside, poor_inside, inside_sibling = drawn(9)
     city: Json = ["city"]
     children = [
         child(outsider, flags=["frl"]),
@@ -141,10 +166,21 @@ def test_denver_low_income_comes_after_the_boundary_siblings_first_in_a_class_an
         child(poor, zones=city, flags=["frl"]),
         child(poor_sibling, zones=city, flags=["frl"], at=at("sibling")),
         child(inside, zones=["city", zone]),
+        child(poor_inside, zones=["city", zone], flags=["frl"]),
+        child(inside_sibling, zones=["city", zone], at=at("sibling")),
     ]
     found = matched("denver", [program(rules_of("denver", variant, seats=1))], children)
-    assert set(found.schools()) == {inside}
-    assert found.waitlist() == [poor_sibling, poor, sibling, resident, sibling_outside, outsider]
+    assert set(found.schools()) == {inside_sibling}
+    assert found.waitlist() == [
+        inside,
+        poor_inside,
+        poor_sibling,
+        poor,
+        sibling,
+        resident,
+        sibling_outside,
+        outsider,
+    ]
 
 
 # ---- new orleans

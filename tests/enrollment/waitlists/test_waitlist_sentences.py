@@ -9,7 +9,7 @@ from lottery.market.rules import GENERAL
 from reading_grade import too_hard
 
 ENGLISH = Language("en", CATALOGUES)
-OTHERS = ("applied", "returned", "priority", "fell", "placed", "left", "withdrawn", "facts")
+OTHERS = ("applied", "returned", "priority", "fell", "placed", "left", "withdrawn", "facts", "number", "number-behind")
 MOVES = ((None, 4), (4, None), (14, 13))
 
 

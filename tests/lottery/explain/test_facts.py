@@ -1,22 +1,39 @@
 """An explanation says what decided, in facts that follow from the cutoffs, and in words of three languages."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lottery
-from explained_markets import everywhere, explainer, explainer_of_wrong_outcome, twins
+from explained_markets import (
+    EARLIER,
+    everywhere,
+    explainer,
+    explainer_of_wrong_outcome,
+    later_rounds,
+    schools_that_left,
+    twins,
+)
 from lottery.explain.facts import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
 from lottery.explain.language import Language, languages
+from lottery.explain.seat_groups import SCALE, Scale
 from lottery.explain.sentences import explanation_in_words
 from lottery.market.canonical import Json
+from lottery.market.files import load_market
 from lottery.market.model import Market
+from lottery.match.lottery_numbers import lottery_number
 from lottery.match.standing import Barred
 from markets import EARLIER_SEEDS, backfill_markets, main_markets, seeds
 from worked_examples import Document, matched
+
+TOLD = Path(__file__).parent
 
 
 def groups_of(explained: Explainer, market: Market) -> Iterator[AtGroup]:
@@ -93,6 +110,92 @@ def test_a_child_reads_class_reason_number_last_one_and_waitlist_place() -> None
     assert "The last child who got one of these seats had “sibling” priority and had lottery number " in text
     assert "The last child had a higher priority than your child." in text
     assert "on the waitlist for these seats." in text
+
+
+def test_a_child_drawn_later_reads_that_earlier_rounds_go_first() -> None:
+    explained = explainer(later_rounds())
+
+    assert at(explained, "new", "yew") == {"open": Decided.EARLIER_DRAW}
+    assert "Children from earlier rounds go first." in lines(explained, "new")
+    assert "Your child applied after the main round, so the application counts as late here." in lines(explained, "mia")
+    assert "Your child's application counts as late here." in lines(explained, "lia")
+
+
+def test_under_reverse_a_family_reads_the_number_as_drawn_and_the_number_that_counts() -> None:
+    text = lines(explainer(later_rounds()), "cem")
+
+    (told,) = re.findall(
+        r"Your child's lottery number is ([\d,]+) of 1,000,000. In this round, this school turns the order around. In "
+        r"the new order, your child's number is ([\d,]+). This number counts here. Lower numbers go first.",
+        text,
+    )
+    drawn, counts = (int(number.replace(",", "")) for number in told)
+    number = int(lottery_number(seed=EARLIER["r0"], scope="*", subject="cem").hex(), 16)
+    assert drawn == number * 1_000_000 // 2**256 + 1
+    assert drawn + counts == 1_000_001
+    assert "had number " in text
+    assert " in the new order." in text
+
+
+def test_a_school_with_fresh_numbers_says_that_the_number_is_new() -> None:
+    assert "This school drew new lottery numbers in this round. Your child's new number here is " in lines(
+        explainer(later_rounds()), "ada"
+    )
+
+
+def test_numbers_that_a_family_reads_have_as_many_digits_as_tell_two_children_apart() -> None:
+    market = load_market(TOLD / "told_number_collision.json")
+    outcome = lottery.match_market(market, seed=b"Z" * 32)
+    explained = Explainer(Extract.whole(market, outcome))
+    (refused,) = outcome.unplaced
+    text = lines(explained, refused)
+
+    mine, last = re.search(r"here is ([\d,]+) of ", text), re.search(r"had lottery number ([\d,]+)", text)
+    assert mine
+    assert last
+    assert mine[1][:6] == last[1][:6] == "801,49"
+    assert int(last[1].replace(",", "")) < int(mine[1].replace(",", ""))
+    assert "of 10,000,000." in text
+
+
+@given(st.sets(st.integers(0, 2**256 - 1), max_size=6), st.integers(0, 2**256 - 1), st.integers(1, 250))
+def test_different_numbers_read_differently_and_in_the_same_order(numbers: set[int], near: int, bits: int) -> None:
+    numbers |= {near, near ^ (1 << bits - 1)}
+    scale = Scale.telling_apart([f"{number:064x}" for number in numbers])
+    told = [scale.read(f"{number:064x}") for number in sorted(numbers)]
+    assert told == sorted(set(told))
+    assert 1 <= told[0] <= told[-1] <= scale.top
+    assert scale.top == SCALE or len({number * scale.top // 10 >> 256 for number in numbers}) < len(numbers)
+
+
+def test_the_choice_that_a_family_reads_is_the_choice_on_the_list_as_submitted() -> None:
+    for explanation, submitted in schools_that_left():
+        text = "\n".join(explanation_in_words(explanation, Language("en")))
+        if explanation.placement:
+            assert explanation.placement.choice == 2
+            assert f"This was choice 2 of {len(submitted)} on your list." in text
+        assert "Choice 1: left (not in this round)" in text
+        assert "This school left the lottery. So the lottery could not use this choice." in text
+        assert [line for line in text.splitlines() if line.startswith("Choice ")] == [
+            line for place in range(1, 4) for line in text.splitlines() if line.startswith(f"Choice {place}:")
+        ]
+        left = explanation.document()["left_out"]
+        assert left == [
+            {"program": name, "choice": place} for place, name in enumerate(submitted, start=1) if name != "easy"
+        ]
+
+
+def test_a_child_who_leaves_an_unranked_seat_for_a_ranked_one_is_not_told_of_a_sibling() -> None:
+    document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r2", "kind": "backfill"},
+        "programs": [{"id": name, "school": name, "grade": "KG", "seats": 1} for name in ("elm", "oak")],
+        "applicants": [{"id": "ada", "grade": "KG", "ranking": ["oak"], "holds": {"program": "elm"}, "drawn_in": "r1"}],
+    }
+    explained = explainer(lottery.read_market(cast("Json", document)))
+
+    assert at(explained, "ada", "elm") == {"open": Decided.PLACED_HIGHER}
+    assert "brother or sister" not in lines(explained, "ada")
 
 
 def test_the_json_has_the_facts_and_no_one_elses_ticket() -> None:

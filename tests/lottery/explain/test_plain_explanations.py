@@ -13,6 +13,8 @@ from explained_markets import (
     everywhere,
     explainer,
     explainer_of_wrong_outcome,
+    later_rounds,
+    schools_that_left,
     twins,
     with_condition,
 )
@@ -54,6 +56,9 @@ def of_decisions() -> Iterator[Explanation]:
     yield from explanations_of(market, explainer(market))
     yield from explanations_of(market, explainer_of_wrong_outcome(market))
     yield from explanations_of(twins(), explainer(twins()))
+    market = later_rounds()
+    yield from explanations_of(market, explainer(market))
+    yield from (explanation for explanation, _ in schools_that_left())
 
 
 def of_conditions() -> Iterator[Explanation]:

@@ -83,7 +83,7 @@ def test_schools_keep_their_seats_and_rules_over_the_summer() -> None:
 
 def test_the_summer_is_a_backfill_round_of_the_name_it_is_given() -> None:
     generated = generate_summer(SMALL, outcome_of(document(generate(SMALL))), round_id="2027-08")
-    assert generated.head["round"] == {"id": "2027-08", "kind": "backfill"}
+    assert generated.head["round"] == {"id": "2027-08", "kind": "backfill", "earlier": ["2027-main"]}
 
 
 @pytest.mark.parametrize("round_id", ["2027-main", "", "the summer"])

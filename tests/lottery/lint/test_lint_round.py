@@ -5,6 +5,7 @@ import pytest
 from lint_cases import (
     GRADES,
     Case,
+    after_main,
     child,
     children,
     classes,
@@ -88,6 +89,13 @@ POLICIES = [
         market(TWO, [child(), child("bo", drawn_in="main")], late="within", kind="backfill"),
         "$.policy.late",
         says="1 newcomer",
+    ),
+    Case(
+        Check.LATE_EQUAL,
+        "newcomers may overtake those who waited, unless the earlier rounds are listed",
+        market(TWO, [child(), child("bo", drawn_in="main")], late="equal", kind="backfill"),
+        after_main(market(TWO, [child(), child("bo", drawn_in="main")], late="equal", kind="backfill")),
+        "$.policy.late",
     ),
     Case(
         Check.GRADE_ORDER_IGNORED,
