@@ -1,5 +1,7 @@
 """A preview compares a proposal with the rules in force, over many draws, in totals."""
 
+import json
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -13,6 +15,8 @@ from enrollment.previews import requests
 from enrollment.previews.job import give_up_preview
 from enrollment.previews.models import Preview
 from lottery.market.canonical import Json
+from pages import blocks
+from pages import text as text_of
 from previews_by_hand import PROGRAM, SEATS, Town
 from rounds_by_hand import CYCLE
 from rows import add_cycle, add_school
@@ -219,3 +223,13 @@ def test_a_preview_of_a_round_that_runs_leaves_the_round_alone(town: Town) -> No
     with transaction(town.service.sessions) as session:
         (preview,) = session.scalars(select(Preview)).all()
         assert "child" not in str(preview.proposal)
+
+
+def test_the_request_on_the_page_for_schools_runs(town: Town) -> None:
+    (request,) = [block for block in blocks("docs/how-to/school.md", "http") if "/preview" in block]
+    first, body = request.strip().splitlines()
+    path = first.split()[1].replace("CYCLE", "2027").replace("PROGRAM", "lincoln-kg")
+    shown = town.preview(json.loads(body), path.removesuffix("/preview"))
+    assert shown.program()["filled"] == ALIKE
+    (preset,) = re.findall(r'`(\{"preset": .*\})`', text_of("docs/how-to/school.md"))
+    assert town.ask(json.loads(preset)).status_code == 202
