@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lottery.fast.columns import NONE, Coded, Columns, Int32s, MarketInColumns
 from lottery.market.model import Applicant, Kind, Market, Policy, Round
-from lottery.market.rules import EVERYONE, OPEN, BackfillRule, Has, PriorityClass, Program, Reserve, Share
+from lottery.market.rules import EVERYONE, OPEN, BackfillRule, Has, Overflow, PriorityClass, Program, Reserve, Share
 
 APPLICANTS_A_PROGRAM, SEATS, CHOICES = 100, 90, 10
 FLAGS = ("c0", "c1", "c2", "c3")
@@ -106,9 +106,7 @@ def _programs(dice: np.random.Generator, programs: int, reserved: Reserved) -> I
         classes = tuple(PriorityClass(flag, Has(flag)) for flag in order)
         groups = _groups(number) if reserved is Reserved.AT_HALF else (OPEN,)
         reserves = tuple(
-            Reserve(name, Share(RESERVED), Has(name), closed=False, priorities=classes)
-            for name in groups
-            if name != OPEN
+            Reserve(name, Share(RESERVED), Has(name), Overflow.OPEN, classes) for name in groups if name != OPEN
         )
         name = f"p{number:06}"
         yield Program(name, name, GRADE, SEATS, EVERYONE, classes, reserves, groups, None, BackfillRule())

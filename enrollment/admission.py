@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from enrollment.json_depth import refuse_deep
 from enrollment.lanes import CallerGone, Lanes, Place, lane_of
-from enrollment.request_bodies import Room, announced_length, read_body
+from enrollment.request_bodies import MAX_UPLOAD, Room, announced_length, read_body, refuse_announced
 
 LINGER_BYTES = 4 << 20
 LINGER_SECONDS = 5.0
@@ -56,8 +56,13 @@ class Admission:
 
     async def _carry_out(self, scope: Scope, wire: "_Wire") -> None:
         lane = lane_of(scope["method"], scope["path"])
-        if lane is None or is_upload(scope["path"]):
+        if is_upload(scope["method"], scope["path"]):
+            refuse_announced(scope, most=MAX_UPLOAD)
             await self._inside(scope, wire.receive, wire)
+            return
+        if lane is None:
+            body = await read_body(scope, wire.receive, seconds=self._body_seconds)
+            await self._inside(scope, wire.again(body), wire)
             return
         with self._room.for_body(scope):
             body = await read_body(scope, wire.receive, seconds=self._body_seconds)
@@ -88,9 +93,9 @@ def _leave(scope: Scope) -> None:
         place.leave()
 
 
-def is_upload(path: str) -> bool:
-    """Say whether a path takes an upload, which is stored on disk."""
-    return "/imports/" in path or path.endswith(":reconcile")
+def is_upload(method: str, path: str) -> bool:
+    """Say whether a request is an upload, which is stored on disk."""
+    return method == "POST" and ("/imports/" in path or path.endswith(":reconcile"))
 
 
 class _Wire:

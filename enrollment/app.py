@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 
@@ -61,7 +62,8 @@ from enrollment.request_log import Metrics, Observed
 from enrollment.rounds.calendar import CALENDAR, keep_calendars
 from enrollment.rounds.match_job import MATCH, give_up_match, match_round
 from enrollment.rounds.rehearsal import REHEARSE, give_up_rehearsal, rehearse
-from enrollment.seats.offers import EXPIRIES, REMINDERS, expire_due, remind_due
+from enrollment.seats.offers import EXPIRIES, expire_due
+from enrollment.seats.reminders import REMINDERS, remind_due
 from enrollment.secret_rotation import warn_of_missing_secrets
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.site.api_docs import router as docs_routes
@@ -93,6 +95,7 @@ ROUTERS = (
     log.router,
     sessions.router,
     staff.router,
+    partners.tokens,
     partners.router,
     security_log.router,
     cycles.router,
@@ -133,9 +136,10 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,  # FastAPI's own route would ignore unknown query parameters
         servers=[{"url": settings.public_url or "/"}],
         generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,  # both are the same, and a schema that names itself would be told twice
         redirect_slashes=False,  # a redirect would go to the host that the caller names
         lifespan=_lifespan,
         dependencies=[UsableQuery],
@@ -158,6 +162,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_metrics(app, WorkMetrics(sessions_of(app.state.metrics_engine), metrics.registry))
     for router in ROUTERS:
         app.include_router(router)
+    _add_openapi(app)
     answer_with_problems(app)
     record_denied_acts(app)
     describe(app)
@@ -226,6 +231,12 @@ async def _look_once_up(app: FastAPI) -> None:
         await asyncio.shield(looking)
     finally:
         await looking  # a thread cannot be cancelled, and it must return its connection before the engine closes
+
+
+def _add_openapi(app: FastAPI) -> None:
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return JSONResponse(app.openapi())
 
 
 def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:

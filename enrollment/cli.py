@@ -20,6 +20,7 @@ from enrollment.access.inputs import RoleIn, StaffIn
 from enrollment.access.partners import IdTaken
 from enrollment.app import create_app, work
 from enrollment.applicants.sis_ids import record_keys
+from enrollment.cycles.changes import cycles_in_utc
 from enrollment.database import connect, sessions_of, transaction
 from enrollment.embedded import EmbeddedMissing, PostgreSQLDidNotStart, embedded_postgresql
 from enrollment.folder_lock import FolderInUse, locked_folder, refuse_folder_in_use
@@ -29,6 +30,7 @@ from enrollment.problems import Problem
 from enrollment.secret_rotation import describe_rotation, rotate
 from enrollment.settings import Settings, settings_of_environment
 from enrollment.signals import end_with_input, ended_by_signal, noted_signals
+from enrollment.time_zones import UTC_NAME
 from enrollment.web_server import CannotListen, address_of, listen, serve_web
 
 USABLE, LACKING, UNUSABLE = 0, 1, 2
@@ -117,7 +119,7 @@ def try_out(
         os.environ["ENROLLMENT_WORKER_INSIDE"] = "true"
         os.environ.setdefault("ENROLLMENT_PUBLIC_URL", address)
         upgrade(url)
-        _record_keys(settings_of_environment())
+        _complete_cycles(settings_of_environment())
         for name in administrator:
             with suppress(IdTaken, AdministratorsThere):
                 _make_administrator(name, password)
@@ -161,17 +163,24 @@ def migrate(
     settings = settings_of_environment()
     (downgrade if down else upgrade)(settings.database_url, to)
     if to == "head" and not down:
-        _record_keys(settings)
+        _complete_cycles(settings)
 
 
-def _record_keys(settings: Settings) -> None:
-    """Record the secret that each cycle's SIS ids need. During a rotation nobody can tell it for old cycles."""
-    if settings.second_secret is not None:
-        return
+def _complete_cycles(settings: Settings) -> None:
+    """Record the secret that each cycle's SIS ids need, and name the cycles that have no time zone of their own.
+
+    During a rotation nobody can tell the secret of old cycles.
+    """
     engine = connect(settings.database_url, connections=1)
     try:
         with transaction(sessions_of(engine)) as session:
-            record_keys(session, settings)
+            if settings.second_secret is None:
+                record_keys(session, settings)
+            for cycle in cycles_in_utc(session):
+                typer.echo(
+                    f"enrollment: the calendar days of cycle {cycle} are days in {UTC_NAME}. "
+                    f"Set the schools' time zone with PUT /v1/cycles/{cycle}."
+                )
     finally:
         engine.dispose()
 

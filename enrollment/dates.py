@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.core import get_global
 from babel.dates import NO_INHERITANCE_MARKER, format_date, format_time, get_timezone_name
 
+from enrollment.time_zones import local_time
 from lottery.explain.language import Language
 
 CLOCK = {"en": "en_CA", "es": "es"}
@@ -42,7 +42,7 @@ Value = str | int | date | ZonedTime
 
 def time_in_words(time: ZonedTime, language: Language) -> str:
     """Return a time such as "Friday, March 12, 2027, 5:00 p.m. Eastern Time"."""
-    local = time.at.astimezone(ZoneInfo(time.zone))
+    local = local_time(time.zone, time.at)
     clock = format_time(local, "h:mm a", tzinfo=local.tzinfo, locale=CLOCK.get(language.code, language.locale))
     return language.say(
         "{day}, {time} {zone}",
@@ -104,9 +104,12 @@ def _metazone(zone: str) -> str | None:
 
 def _changes_clocks(local: datetime) -> bool:
     """Tell whether the zone has summer time within half a year of a time."""
-    moment = local.astimezone(UTC)
     days = range(-HALF_A_YEAR, HALF_A_YEAR + 1, 23)
-    return any((moment + timedelta(days=day)).astimezone(local.tzinfo).dst() for day in days)
+    try:
+        moment = local.astimezone(UTC)
+        return any((moment + timedelta(days=day)).astimezone(local.tzinfo).dst() for day in days)
+    except OverflowError:
+        return False  # the first or the last of all times
 
 
 def _comes_twice(local: datetime) -> bool:

@@ -1,7 +1,6 @@
 """Turn problems into RFC 9457 answers in the reader's language."""
 
 import json
-from collections.abc import Mapping, Sequence
 
 import psycopg
 import structlog
@@ -10,10 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from enrollment.field_faults import faults_of
 from enrollment.json_depth import body_too_deep
 from enrollment.lanes import CallerGone
 from enrollment.languages import in_language, languages
-from enrollment.plain_text import SAYS as TEXT_FAULTS
 from enrollment.problems import (
     CATALOGUE,
     MEDIA_TYPE,
@@ -30,50 +29,6 @@ from enrollment.problems import (
     sentence,
 )
 from lottery.market.canonical import Json
-
-BODY_FAULTS = {
-    "missing": sentence("is missing; add it"),
-    "extra_forbidden": sentence("is not a known field; remove it"),
-    "json_invalid": sentence("the body is not valid JSON; correct it"),
-    "string_type": sentence("must be a string"),
-    "string_pattern_mismatch": sentence("has characters that are not allowed; an id may have only A-Z a-z 0-9 . _ : -"),
-    "string_too_short": sentence("is too short"),
-    "string_too_long": sentence("is too long"),
-    "string_unicode": sentence("must be well-formed Unicode"),
-    "int_type": sentence("must be a whole number"),
-    "int_parsing": sentence("must be a whole number"),
-    "int_from_float": sentence("must be a whole number"),
-    "bool_type": sentence("must be true or false"),
-    "list_type": sentence("must be a list"),
-    "dict_type": sentence("must be an object"),
-    "model_type": sentence("must be an object"),
-    "model_attributes_type": sentence("must be an object"),
-    "float_type": sentence("must be a number"),
-    "finite_number": sentence("must be a finite number"),
-    "too_short": sentence("has too few entries"),
-    "too_long": sentence("has too many entries"),
-    "greater_than_equal": sentence("is too small"),
-    "less_than_equal": sentence("is too large"),
-    "greater_than": sentence("is too small"),
-    "literal_error": sentence("is not one of the allowed values"),
-    "enum": sentence("is not one of the allowed values"),
-    "uuid_parsing": sentence("must be a UUID"),
-    "uuid_type": sentence("must be a UUID"),
-    "timezone_aware": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
-    "datetime_parsing": sentence("must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"),
-    "datetime_from_date_parsing": sentence(
-        "must be a time with its offset from UTC, such as 2027-01-31T23:59:00-05:00"
-    ),
-    "time_zone": sentence("must be the IANA name of a time zone, with its area and place, such as America/New_York"),
-    "date_parsing": sentence("must be a date such as 2027-01-31"),
-    "date_from_datetime_parsing": sentence("must be a date such as 2027-01-31"),
-    "role": sentence(
-        "must name an operator for the operator role, a school for the school role, and neither for other roles"
-    ),
-}
-"""Fault details by pydantic's error type. They never quote the value, which may be a child's."""
-
-ELSE_WRONG = sentence("is not valid here; see /docs")
 
 
 class ValueRefused(BadRequest):
@@ -117,13 +72,22 @@ def answer_problem(request: Request, problem: Problem) -> Response:
     }
     if document["instance"] is None:
         del document["instance"]
+    if problem.oauth_error:
+        document |= {"error": problem.oauth_error, "error_description": _for_oauth(problem)}
     request.state.problem = problem.code()
     return Response(
         json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
         status_code=problem.status,
-        media_type=MEDIA_TYPE,
+        media_type="application/json" if problem.oauth_error else MEDIA_TYPE,  # RFC 6749, section 5.2
         headers={**problem.headers, "Content-Language": language, "X-Content-Type-Options": "nosniff"},
     )
+
+
+def _for_oauth(problem: Problem) -> str:
+    """Return a problem's detail in English, with its faults, in the characters that RFC 6749 allows."""
+    faults = [f"{fault.pointer.lstrip('/')} {fault.detail.format_map(fault.values)}." for fault in problem.faults]
+    text = " ".join([problem.detail.format_map(problem.values), *faults])
+    return "".join(mark for mark in text if " " <= mark <= "~" and mark not in '"\\')
 
 
 def reader_language(request: Request) -> str:
@@ -143,33 +107,12 @@ def _thousandths(quality: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
-def pointer_of(parts: Sequence[str | int]) -> str:
-    """Return the JSON pointer (RFC 6901) of a place in a body."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-
-
 def problem_of(error: RequestValidationError) -> Problem:
     """Return pydantic's errors as a problem. Parameter errors make a bad request, body errors a malformed body."""
-    faults = []
-    for found in error.errors():
-        place, *parts = found["loc"]
-        kind = str(found["type"])
-        shown = [part for part in parts if not str(part).startswith(("function-", "tagged-union"))]
-        # The key of an unknown field may be a name, so only short ASCII keys are repeated.
-        if kind == "json_invalid":
-            shown = []
-        pointer = pointer_of([part if str(part).isascii() and len(str(part)) <= 64 else "…" for part in shown])  # noqa: PLR2004
-        faults.append(_fault_of(kind, found.get("ctx", {}), pointer=pointer, place=str(place)))
+    faults = list(faults_of(error.errors(), error.body))
     if all(fault.place == "body" for fault in faults):
         return MalformedBody(faults=faults)
     return BadRequest(faults=faults)
-
-
-def _fault_of(kind: str, values: Mapping[str, str | int], *, pointer: str, place: str) -> Fault:
-    if kind == "plain_text":
-        flaw = str(values["flaw"])
-        return Fault(pointer, flaw, TEXT_FAULTS[flaw], {"number": values["number"]}, place=place)
-    return Fault(pointer, kind.replace("_", "-"), BODY_FAULTS.get(kind, ELSE_WRONG), place=place)
 
 
 def problem_of_http(error: HTTPException) -> Problem:

@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from enrollment.openapi_marks import DEMANDED, SHOWS_VERSION
 from enrollment.problems import CATALOGUE, MEDIA_TYPE, NotFound
 from lottery.market.canonical import Json
 
@@ -21,7 +22,8 @@ DESCRIPTION = """\
 One enrollment lottery for the district and charter schools of a city that choose to take part. Families apply through
 partners, schools set their own rules, administrators run rounds, and anyone can check the results.
 
-Every POST that changes something needs an `Idempotency-Key`. Every change of a record needs `If-Match`. Errors are
+Every POST that changes something needs an `Idempotency-Key`. PUT and DELETE need none, because sending them twice does
+the same as sending them once. Every change of a record needs `If-Match`. PUT takes the answer of GET. Errors are
 `application/problem+json` (RFC 9457) and list every error of a body at once. `Accept-Language` may be en, es or ar.
 """
 
@@ -101,6 +103,7 @@ def _finished(document: Document) -> Document:
         for method, operation in operations.items():
             responses = cast("dict[str, Json]", operation["responses"])
             responses.pop("422", None)
+            _say_headers(operation)
             _add_examples(operation, _examples().get(f"{method.upper()} {path}", {}))
             responses["default"] = dict(REFUSED)
     components = cast("dict[str, dict[str, Document]]", document.setdefault("components", {}))
@@ -118,6 +121,19 @@ def _finished(document: Document) -> Document:
     components["schemas"] = {_schema_name(name): schema for name, schema in schemas.items()}
     _walk(document, lambda part: _rename_reference(part, new_names))
     return document
+
+
+def _say_headers(operation: Document) -> None:
+    """Say which headers the service demands, and which answers have an ETag."""
+    for parameter in cast("list[Document]", operation.get("parameters", [])):
+        if cast("Document", parameter["schema"]).pop(DEMANDED, False):
+            parameter["required"] = True
+            parameter["schema"] = {"type": "string"}
+    if operation.pop(SHOWS_VERSION, False):
+        described: Json = {"ETag": {"description": "The version. Send it as If-Match.", "schema": {"type": "string"}}}
+        for status, response in cast("dict[str, Document]", operation["responses"]).items():
+            if status.startswith("2"):
+                response["headers"] = described
 
 
 def _schema_name(name: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from enrollment.field_types import WholeNumber
 from enrollment.problems import BadRequest, sentence
 
 Item = TypeVar("Item")
@@ -29,7 +30,7 @@ MAX_CURSOR = 1_000
 TAG_BYTES = 6
 """Bytes of a cursor's tag: a digest of its list and its place in the list."""
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page."), WholeNumber]
 Cursor = Annotated[
     str | None,
     Query(

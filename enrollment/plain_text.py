@@ -14,7 +14,6 @@ from enrollment.problems import sentence
 
 SAYS: Final[Mapping[str, str]] = {
     "blank-text": sentence("has no visible character; write a text, or omit the field"),
-    "text-not-nfc": sentence("must be in Unicode form NFC; convert the text to NFC"),
     "text-control": sentence("has a control character or line break at position {number}; delete it"),
     "text-direction": sentence("has a character that changes the text direction at position {number}; delete it"),
     "text-invisible": sentence("has an invisible character at position {number}; delete it"),
@@ -99,12 +98,20 @@ def flaw_of(text: str, *, allowed: str = "") -> Flaw | None:
     """
     if text.isascii() and text.isprintable() and not text.isspace() and text:
         return None
-    if not unicodedata.is_normalized("NFC", text):
-        return Flaw("text-not-nfc", 0)
     for index, mark in enumerate(text):
         if mark not in allowed and (kind := _kind(text, index)):
             return Flaw(kind, index + 1)
-    return None if any(map(_is_visible, text)) else Flaw("blank-text", 0)
+    return None if has_visible(text) else Flaw("blank-text", 0)
+
+
+def has_visible(text: str) -> bool:
+    """Say whether a text has a visible character."""
+    return any(map(_is_visible, text))
+
+
+def in_nfc(text: str) -> str:
+    """Return a text in Unicode form NFC, in which equal texts have equal characters."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _kind(text: str, index: int) -> str | None:
@@ -131,7 +138,9 @@ def _joins(text: str, index: int) -> bool:
 
 
 def _is_visible(mark: str) -> bool:
-    return mark not in _BLANK_LOOKING and (unicodedata.category(mark)[0] in "LNPS" or _is_in(_IDEOGRAPHS, mark))
+    if mark in _BLANK_LOOKING or _is_in(_IGNORABLE, mark):
+        return False
+    return unicodedata.category(mark)[0] in "LNPS" or _is_in(_IDEOGRAPHS, mark)
 
 
 def _is_in(ranges: tuple[tuple[int, int], ...], mark: str) -> bool:

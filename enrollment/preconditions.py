@@ -4,9 +4,23 @@ from typing import Annotated
 
 from fastapi import Header, Response
 
+from enrollment.openapi_marks import DEMANDED, SHOWS_VERSION
 from enrollment.problems import Problem, sentence
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the version that you read.")]
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description="The ETag of the version that you read. Required if the record exists."),
+]
+"""For a request that may also make a record, or that needs the version only sometimes."""
+
+IfMatchAlways = Annotated[
+    str | None,
+    Header(alias="If-Match", description="The ETag of the version that you read.", json_schema_extra={DEMANDED: True}),
+]
+"""For a request that changes a record that exists. `refuse_stale` answers a missing header with 428."""
+
+SHOWS_ETAG: dict[str, object] = {SHOWS_VERSION: True}
+"""`openapi_extra` of an operation whose answer has an ETag."""
 
 
 class VersionMissing(Problem):

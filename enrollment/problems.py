@@ -5,7 +5,7 @@ A problem class stands beside the verb that refuses. Its sentences are written i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -21,6 +21,11 @@ CATALOGUE = "/docs/problems#"
 def sentence(text: str) -> str:
     """Mark a sentence for translation, and return it unchanged."""
     return text
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence that lists what is allowed; a dash if nothing is."""
+    return ", ".join(names) or "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Problem(Exception):
     """
 
     status: ClassVar[int] = 400
+    oauth_error: ClassVar[str] = ""
+    """The error code of RFC 6749, section 5.2; empty unless the problem answers a request for an access token."""
     title: ClassVar[str] = sentence("Request failed")
     detail: ClassVar[str] = sentence("Correct the listed errors, then send the request again.")
 
@@ -96,6 +103,25 @@ class Unauthenticated(Problem):
 
     def __init__(self, **values: Value) -> None:
         super().__init__(faults=(), headers={"WWW-Authenticate": "Bearer"}, **values)
+
+
+class InvalidToken(Unauthenticated):
+    """The request has an access token that is malformed, unknown, expired or revoked (RFC 6750, section 3.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"WWW-Authenticate": bearer_challenge("invalid_token", self.detail)}
+
+    @classmethod
+    def code(cls) -> str:
+        """Return the code of every 401, which callers already know."""
+        return Unauthenticated.code()
+
+
+def bearer_challenge(error: str, description: str, **more: str) -> str:
+    """Return the challenge of a refused access token (RFC 6750, section 3)."""
+    fields = {"error": error, "error_description": description, **more}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
 
 
 class Forbidden(Problem):

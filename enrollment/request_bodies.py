@@ -79,6 +79,17 @@ def announced_length(scope: Scope) -> int | None:
     return None if b"transfer-encoding" in headers else 0
 
 
+def refuse_announced(scope: Scope, *, most: int) -> None:
+    """Refuse a body whose announced length is over the limit, before anything else is done for the request.
+
+    Raises:
+        TooLarge: if the announced length is over the limit.
+    """
+    announced = announced_length(scope)
+    if announced is not None and announced > most:
+        raise TooLarge(most=most)
+
+
 async def read_body(scope: Scope, receive: Receive, *, seconds: float) -> bytes:
     """Read a body into memory.
 
@@ -112,9 +123,8 @@ async def on_disk(scope: Scope, receive: Receive, *, seconds: float) -> AsyncIte
 
 
 async def _parts(scope: Scope, receive: Receive, *, most: int, seconds: float) -> AsyncIterator[bytes]:
+    refuse_announced(scope, most=most)
     announced = announced_length(scope)
-    if announced is not None and announced > most:
-        raise TooLarge(most=most)
     allowed = seconds + (most if announced is None else announced) / BYTES_PER_SECOND
     until = asyncio.get_running_loop().time() + allowed
     received, more = 0, True

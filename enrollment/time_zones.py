@@ -47,6 +47,14 @@ TimeZone = Annotated[
 """The IANA name of a time zone."""
 
 
+def local_time(zone: str, time: datetime) -> datetime:
+    """Return a time in a zone. The first and the last of all times, which a stored time may be, stay as they are."""
+    try:
+        return time.astimezone(ZoneInfo(zone))
+    except OverflowError:
+        return time
+
+
 def day_in(zone: str, time: datetime) -> date:
     """Return the calendar day of a time in a zone."""
-    return time.astimezone(ZoneInfo(zone)).date()
+    return local_time(zone, time).date()

@@ -216,6 +216,8 @@ def change_staff(session: Session, staff: StaffAccount, body: StaffChangeIn, *, 
     """
     before, after = roles_of(session, staff.id), roles_in(body.roles)
     same = set(before) == set(after) and body.active == staff.active
+    if same and body.name == staff.name:
+        return
     if not same and (makes_administrator([*before, *after]) or (body.active and not staff.active)):
         raise SecondAdministratorNeeded
     staff.name, staff.active = body.name, body.active

@@ -23,7 +23,7 @@ from enrollment.access.identification import (
 from enrollment.access.scopes import PARTNER_SCOPES
 from enrollment.access.tokens import Client, partner_of_token
 from enrollment.database import InTransaction, transaction
-from enrollment.problems import Forbidden, NotFound, Problem, Unauthenticated, sentence
+from enrollment.problems import Forbidden, InvalidToken, NotFound, Problem, bearer_challenge, sentence
 
 staff_bearer = HTTPBearer(scheme_name="staff", description="A session token or a personal token.", auto_error=False)
 client_credentials = OAuth2(
@@ -53,7 +53,7 @@ def require_session(session: InTransaction, request: Request, _: StaffBearer = N
     """Admit a session, even before its second factor.
 
     Raises:
-        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Unauthenticated, InvalidToken: if the token is missing, unknown, expired or revoked.
         Forbidden: if the token is a partner's.
         SessionNeeded: if the token is a personal token.
     """
@@ -68,7 +68,9 @@ def refuse_scopes(granted: frozenset[str], needed: SecurityScopes) -> None:
     """
     missing = sorted(set(needed.scopes) - granted)
     if missing:
-        raise Forbidden(needs=", ".join(missing))
+        said = "the access token lacks a scope"
+        challenge = bearer_challenge("insufficient_scope", said, scope=" ".join(sorted(needed.scopes)))
+        raise Forbidden(needs=", ".join(missing), headers={"WWW-Authenticate": challenge})
 
 
 def require_partner(needed: SecurityScopes, caller: Caller, _: PartnerBearer = None) -> Partner:
@@ -87,7 +89,7 @@ async def require_client(needed: SecurityScopes, request: Request, _: PartnerBea
     """Admit a partner's signed token with the scopes. The verb checks that the partner is still active.
 
     Raises:
-        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Unauthenticated, InvalidToken: if the token is missing, unknown, expired or revoked.
         Forbidden: if the token belongs to staff, or a scope is missing.
     """
     token = token_of(request)
@@ -95,7 +97,7 @@ async def require_client(needed: SecurityScopes, request: Request, _: PartnerBea
         await run_in_threadpool(_refuse_staff, request)
     client = partner_of_token(token, request.app.state.settings)
     if client is None:
-        raise Unauthenticated
+        raise InvalidToken
     refuse_scopes(client.scopes, needed)
     return client
 

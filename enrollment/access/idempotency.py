@@ -19,6 +19,7 @@ from enrollment.access.callers import Partner
 from enrollment.access.identification import Caller
 from enrollment.access.models import GivenAnswer
 from enrollment.database import InTransaction
+from enrollment.openapi_marks import DEMANDED
 from enrollment.problems import BadRequest, Conflict, Problem, sentence
 from lottery.market.canonical import Json
 
@@ -126,7 +127,8 @@ def check_key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Required. A new random text for every request; the same text for a retry.",
+            description="A new random text for every request; the same text for a retry.",
+            json_schema_extra={DEMANDED: True},
         ),
     ] = None,
 ) -> None:
@@ -137,7 +139,7 @@ def check_key(
         IdempotencyKeyReused: if the key belongs to another request.
         ActInFlight: if the same request is still in progress.
     """
-    if key is None:
+    if key is None or not key.strip():
         raise IdempotencyKeyMissing
     if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
         raise IdempotencyKeyUnusable

@@ -24,7 +24,7 @@ from enrollment.access.models import (
 )
 from enrollment.access.tokens import MAX_TOKEN, partner_of_token
 from enrollment.database import InTransaction
-from enrollment.problems import Forbidden, Problem, Unauthenticated, sentence
+from enrollment.problems import Forbidden, InvalidToken, Problem, Unauthenticated, sentence
 from enrollment.settings import Settings
 
 USE_NOTED = timedelta(minutes=1)
@@ -62,11 +62,13 @@ def token_of(request: Request) -> str:
     """Return the bearer token of a request.
 
     Raises:
-        Unauthenticated: if the request has none.
+        Unauthenticated, InvalidToken: if the request has none, or one that cannot be a token.
     """
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip() or len(token) > MAX_TOKEN:
+    if kind.lower() != "bearer":
         raise Unauthenticated
+    if not token.strip() or len(token) > MAX_TOKEN:
+        raise InvalidToken
     return token.strip()
 
 
@@ -79,7 +81,7 @@ def identify_partner(session: Session, request: Request) -> Partner:
     """Return the partner that a request's token names.
 
     Raises:
-        Unauthenticated: if the token or its partner is not valid.
+        Unauthenticated, InvalidToken: if the token or its partner is not valid.
     """
     client = partner_of_token(token_of(request), request.app.state.settings)
     row = (
@@ -96,7 +98,7 @@ def identify_partner(session: Session, request: Request) -> Partner:
         ).one_or_none()
     )
     if not client or not row:
-        raise Unauthenticated
+        raise InvalidToken
     return Partner(client.id, client.scopes & frozenset(row.scopes), address_of(request))
 
 
@@ -137,7 +139,7 @@ def _row_of(session: Session, request: Request) -> Row[uuid.UUID, str, str, list
         )
     ).one_or_none()
     if row is None:
-        raise Unauthenticated
+        raise InvalidToken
     if row.kind == "session" and row.to_note:
         # If another request records the use already, this one does not wait for the row.
         free = select(SessionUse.token_id).where(SessionUse.token_id == row.id).with_for_update(skip_locked=True)
@@ -163,7 +165,7 @@ def identify_staff(session: Session, request: Request) -> Staff:
     """Return the member of the staff that a request's token names.
 
     Raises:
-        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Unauthenticated, InvalidToken: if the token is missing, unknown, expired or revoked.
         Forbidden: if the account has no role.
         SecondFactorMissing, SecondFactorNeeded: if the second factor is still missing.
     """
@@ -192,7 +194,7 @@ def identify(session: InTransaction, request: Request) -> Partner | Staff:
     """Return the caller, partner or staff.
 
     Raises:
-        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Unauthenticated, InvalidToken: if the token is missing, unknown, expired or revoked.
         SecondFactorMissing, SecondFactorNeeded: if the second factor is still missing.
     """
     known: Partner | Staff | None = getattr(request.state, "caller", None)
@@ -206,7 +208,7 @@ def identify_session(session: Session, request: Request) -> SignedIn:
     """Return the session of a request, even before its second factor.
 
     Raises:
-        Unauthenticated: if the token is missing, unknown, expired or revoked.
+        Unauthenticated, InvalidToken: if the token is missing, unknown, expired or revoked.
         Forbidden: if the token is a partner's.
         SessionNeeded: if the token is a personal token.
     """

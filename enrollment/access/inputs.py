@@ -1,13 +1,13 @@
 """Inputs of the access features: partners, accounts, invitations, credentials, passkeys."""
 
 from base64 import urlsafe_b64decode
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from enrollment.access.scopes import PartnerScope, StaffScope
-from enrollment.field_types import Id, Text, Wire
+from enrollment.field_types import Id, OptionalId, Resource, Text, Wire
 
 Password = Annotated[
     str,
@@ -31,8 +31,10 @@ class PartnerIn(Wire):
     ]
 
 
-class PartnerChangeIn(Wire):
+class PartnerChangeIn(Resource):
     """A change of a partner."""
+
+    shown: ClassVar = frozenset({"id", "secrets"})
 
     name: Text
     scopes: Annotated[list[PartnerScope], Field(min_length=1, max_length=10)]
@@ -43,8 +45,8 @@ class RoleIn(Wire):
     """A role: administrator, auditor, or staff of one operator or one school."""
 
     role: Annotated[Literal["administrator", "auditor", "operator", "school"], Field(examples=["school"])]
-    operator: Annotated[Id | None, Field(description="Only for the role `operator`.")] = None
-    school: Annotated[Id | None, Field(description="Only for the role `school`.", examples=["lincoln"])] = None
+    operator: Annotated[OptionalId, Field(description="Only for the role `operator`.")] = None
+    school: Annotated[OptionalId, Field(description="Only for the role `school`.", examples=["lincoln"])] = None
 
     @model_validator(mode="after")
     def _fits(self) -> "RoleIn":
@@ -62,8 +64,10 @@ class StaffIn(Wire):
     roles: Annotated[list[RoleIn], Field(min_length=1, max_length=50)]
 
 
-class StaffChangeIn(Wire):
+class StaffChangeIn(Resource):
     """A change of a staff account that one administrator may make."""
+
+    shown: ClassVar = frozenset({"id", "confirmed_at"})
 
     name: Text
     roles: Annotated[list[RoleIn], Field(min_length=1, max_length=50)]

@@ -63,6 +63,9 @@ def lock_partner(session: Session, partner_id: str) -> PartnerAccount:
 
 def change_partner(session: Session, partner: PartnerAccount, body: PartnerChangeIn, *, by: Actor) -> None:
     """Change a partner's name, scopes and active state."""
+    said = (body.name, sorted(body.scopes), body.active)
+    if said == (partner.name, sorted(partner.scopes), partner.active):
+        return
     partner.name, partner.scopes, partner.active = body.name, list(body.scopes), body.active
     partner.version += 1
     session.flush()

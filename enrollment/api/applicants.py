@@ -13,6 +13,7 @@ from enrollment.api.schemas.applicants import (
     AddressOut,
     ApplicantOut,
     ApplicantSummaryOut,
+    ApplicantWarningOut,
     GuardianOut,
     TransferCodeOut,
     TransferIn,
@@ -21,6 +22,7 @@ from enrollment.api.schemas.applicants import (
 from enrollment.api.schemas.children import show_child
 from enrollment.api.schemas.claims import show_claim
 from enrollment.applicants import applications, transfers
+from enrollment.applicants.ages import school_year_of, unlikely_age
 from enrollment.applicants.claims import claims_of
 from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.inputs import ApplicantIn
@@ -35,10 +37,13 @@ from enrollment.cycles.locks import (
     read_cycle,
     require_open,
 )
+from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
+from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
+from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatch, IfMatchAlways, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.rankings import changes
 from enrollment.rankings.versions import lock_ranker
@@ -50,7 +55,7 @@ router = APIRouter(route_class=IdempotentRoute, tags=["applicants"])
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
-@router.put(APPLICANT)
+@router.put(APPLICANT, openapi_extra=SHOWS_ETAG)
 def put_applicant(
     session: InTransaction,
     partner: WritesApplications,
@@ -78,14 +83,16 @@ def put_applicant(
     show_version(response, applicant.version)
     if former is None:
         response.status_code = status.HTTP_201_CREATED
-    return _show_applicant(session, applicant)
+    return _show_applicant(session, request, applicant)
 
 
-@router.get(APPLICANT)
+@router.get(APPLICANT, openapi_extra=SHOWS_ETAG)
 def read_applicant(
     session: InTransaction,
     partner: ReadsApplications,
+    request: Request,
     response: Response,
+    *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
 ) -> ApplicantOut:
@@ -93,7 +100,7 @@ def read_applicant(
     applicant = applications.find_applicant(session, partner, cycle=cycle, reference=reference)
     record_names_read(session, partner, "application", cycle=cycle)
     show_version(response, applicant.version)
-    return _show_applicant(session, applicant)
+    return _show_applicant(session, request, applicant)
 
 
 @router.delete(APPLICANT, status_code=status.HTTP_204_NO_CONTENT)
@@ -103,7 +110,7 @@ def withdraw_applicant(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> None:
     """Withdraw an application, its ranking and the child's seat, and erase the family's personal data.
 
@@ -193,7 +200,20 @@ def _show_summary(applicant: Applicant, tag: bytes) -> ApplicantSummaryOut:
     )
 
 
-def _show_applicant(session: Session, applicant: Applicant) -> ApplicantOut:
+def _show_warnings(
+    session: Session, request: Request, applicant: Applicant, person: Person
+) -> list[ApplicantWarningOut]:
+    cycle = session.get_one(Cycle, applicant.cycle_id)
+    fault = unlikely_age(person.birth_date, applicant.grade, school_year_of(cycle.deadline, cycle.time_zone))
+    say = in_language(reader_language(request))
+    faults = [] if fault is None else [fault]
+    return [
+        ApplicantWarningOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        for fault in faults
+    ]
+
+
+def _show_applicant(session: Session, request: Request, applicant: Applicant) -> ApplicantOut:
     """Show an application to its partner.
 
     Raises:
@@ -221,5 +241,6 @@ def _show_applicant(session: Session, applicant: Applicant) -> ApplicantOut:
         language=applicant.language,
         claims=[show_claim(claim) for claim in claims],
         ranking_version=applicant.ranking_version,
+        warnings=_show_warnings(session, request, applicant, person),
         version=applicant.version,
     )

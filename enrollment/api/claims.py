@@ -22,7 +22,7 @@ from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatch, show_version
 
 router = APIRouter(route_class=IdempotentRoute, tags=["claims"])
 
@@ -78,7 +78,7 @@ def list_claims_to_decide(
     return paging.read(session, query, by=[Claim.id]).show(lambda claim: _show_claim_to_decide(session, claim, staff))
 
 
-@router.post("/v1/claims/{claim}/approve", dependencies=[Idempotent])
+@router.post("/v1/claims/{claim}/approve", dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def approve_claim(
     session: InTransaction,
     staff: Decides,
@@ -95,7 +95,7 @@ def approve_claim(
     return _decide(session, staff, response, claim, "approved", body, if_match)
 
 
-@router.post("/v1/claims/{claim}/deny", dependencies=[Idempotent])
+@router.post("/v1/claims/{claim}/deny", dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def deny_claim(
     session: InTransaction,
     staff: Decides,

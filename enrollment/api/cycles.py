@@ -19,7 +19,8 @@ from enrollment.database import InTransaction, clock
 from enrollment.directory.offered_grades import offered_grades
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatchAlways, refuse_stale, show_version
+from enrollment.seats.moved_deadlines import Deadlines, follow_moved_deadlines
 
 router = APIRouter(route_class=IdempotentRoute, tags=["cycles"])
 
@@ -39,7 +40,7 @@ def list_cycles(session: InTransaction, paging: Paging) -> Page[CycleSummaryOut]
     )
 
 
-@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+@router.post("/v1/cycles", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def create_cycle(
     session: InTransaction, staff: Administers, request: Request, response: Response, body: CycleIn
 ) -> CycleOut:
@@ -50,13 +51,13 @@ def create_cycle(
     return _show_cycle(cycle_now, response)
 
 
-@router.get("/v1/cycles/{cycle}")
+@router.get("/v1/cycles/{cycle}", openapi_extra=SHOWS_ETAG)
 def read_cycle(session: InTransaction, response: Response, cycle: Annotated[Id, Path()]) -> CycleOut:
     """Read a cycle: its calendar, its policy, its agreement with schools, and its phase now."""
     return _show_cycle(locks.read_cycle(session, cycle), response)
 
 
-@router.put("/v1/cycles/{cycle}")
+@router.put("/v1/cycles/{cycle}", openapi_extra=SHOWS_ETAG)
 def change_cycle(
     session: InTransaction,
     staff: Administers,
@@ -64,15 +65,17 @@ def change_cycle(
     response: Response,
     cycle: Annotated[Id, Path()],
     body: CycleChangeIn,
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> CycleOut:
     """Change a cycle. Send all its settings.
 
     Once the cycle has opened, give a reason. The policy is then fixed, except that you may add grades and facts. You
-    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that.
+    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that. A new
+    time zone moves calendar days, such as last dates in rules, but no deadline and no offer.
     """
     cycle_now = locks.lock_cycle(session, cycle)
     refuse_stale(if_match, cycle_now.cycle.version)
+    before = Deadlines.of(cycle_now.cycle)
     changes.change_cycle(
         session,
         cycle_now,
@@ -80,6 +83,7 @@ def change_cycle(
         grades_offered=offered_grades(session, cycle),
         actor=staff.actor_for(RoleKind.ADMINISTRATOR),
     )
+    follow_moved_deadlines(session, cycle_now, before)
     return _show_cycle(locks.read_cycle(session, cycle), response)
 
 

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.filters import refuse_unknown_filters
 from enrollment.api.schemas.directory import (
+    CheckedSchoolOut,
     OfferedGradeOut,
     OperatorOut,
     ParticipationStatus,
@@ -16,6 +18,7 @@ from enrollment.api.schemas.directory import (
     ProgramOut,
     SchoolInCycleOut,
     SchoolOut,
+    SchoolWarningOut,
 )
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
@@ -30,7 +33,9 @@ from enrollment.directory.inputs import (
     Sector,
 )
 from enrollment.directory.models import Offering, Operator, Program, School
+from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
+from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
 from enrollment.participation.cycle_directory import (
     Filters,
@@ -40,7 +45,7 @@ from enrollment.participation.cycle_directory import (
     schools_in,
     zones_by_school,
 )
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatchAlways, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.stored_values import PointOut
 
@@ -53,7 +58,7 @@ def list_operators(session: InTransaction, paging: Paging) -> Page[OperatorOut]:
     return paging.read(session, select(Operator), by=[Operator.id]).show(_operator_shown)
 
 
-@router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+@router.post("/v1/operators", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def create_operator(session: InTransaction, _: Administers, response: Response, body: OperatorIn) -> OperatorOut:
     """Add an operator. Its schools inherit its rules."""
     operator = directory.make_operator(session, body)
@@ -62,7 +67,7 @@ def create_operator(session: InTransaction, _: Administers, response: Response, 
     return _operator_shown(operator)
 
 
-@router.get("/v1/operators/{operator}")
+@router.get("/v1/operators/{operator}", openapi_extra=SHOWS_ETAG)
 def read_operator(session: InTransaction, response: Response, operator: Annotated[Id, Path()]) -> OperatorOut:
     """Read an operator."""
     found = session.get(Operator, operator)
@@ -72,14 +77,14 @@ def read_operator(session: InTransaction, response: Response, operator: Annotate
     return _operator_shown(found)
 
 
-@router.put("/v1/operators/{operator}")
+@router.put("/v1/operators/{operator}", openapi_extra=SHOWS_ETAG)
 def put_operator(
     session: InTransaction,
     _: Administers,
     response: Response,
     operator: Annotated[Id, Path()],
     body: OperatorChangeIn,
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> OperatorOut:
     """Change an operator's name."""
     found = directory.lock_operator(session, operator)
@@ -95,40 +100,46 @@ def list_schools(session: InTransaction, paging: Paging) -> Page[SchoolOut]:
     return paging.read(session, select(School), by=[School.id]).show(_school_shown)
 
 
-@router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
-def create_school(session: InTransaction, _: Administers, response: Response, body: SchoolIn) -> SchoolOut:
+@router.post("/v1/schools", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
+def create_school(
+    session: InTransaction, _: Administers, request: Request, response: Response, body: SchoolIn
+) -> CheckedSchoolOut:
     """Add a school. The school decides later whether it takes part in a cycle."""
     school = directory.make_school(session, body)
     response.headers["Location"] = f"/v1/schools/{school.id}"
     show_version(response, school.version)
-    return _school_shown(school)
+    return _checked_school_shown(session, request, school)
 
 
-@router.get("/v1/schools/{school}")
-def read_school(session: InTransaction, response: Response, school: Annotated[Id, Path()]) -> SchoolOut:
+@router.get("/v1/schools/{school}", openapi_extra=SHOWS_ETAG)
+def read_school(
+    session: InTransaction, request: Request, response: Response, school: Annotated[Id, Path()]
+) -> CheckedSchoolOut:
     """Read a school."""
     found = session.get(School, school)
     if found is None:
         raise NotFound
     show_version(response, found.version)
-    return _school_shown(found)
+    return _checked_school_shown(session, request, found)
 
 
-@router.put("/v1/schools/{school}")
+@router.put("/v1/schools/{school}", openapi_extra=SHOWS_ETAG)
 def put_school(
     session: InTransaction,
     _: Administers,
+    request: Request,
     response: Response,
+    *,
     school: Annotated[Id, Path()],
     body: SchoolChangeIn,
-    if_match: IfMatch = None,
-) -> SchoolOut:
+    if_match: IfMatchAlways = None,
+) -> CheckedSchoolOut:
     """Change a school; send every field. The operator cannot change while a current cycle offers the school."""
     found = directory.lock_school(session, school)
     refuse_stale(if_match, found.version)
     directory.change_school(session, found, body)
     show_version(response, found.version)
-    return _school_shown(found)
+    return _checked_school_shown(session, request, found)
 
 
 @router.get("/v1/programs")
@@ -137,7 +148,7 @@ def list_programs(session: InTransaction, paging: Paging) -> Page[ProgramOut]:
     return paging.read(session, select(Program), by=[Program.id]).show(_program_shown)
 
 
-@router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+@router.post("/v1/programs", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def create_program(session: InTransaction, _: Administers, response: Response, body: ProgramIn) -> ProgramOut:
     """Add a program: a school's seats at one grade and in one track."""
     program = directory.make_program(session, body)
@@ -146,7 +157,7 @@ def create_program(session: InTransaction, _: Administers, response: Response, b
     return _program_shown(program)
 
 
-@router.get("/v1/programs/{program}")
+@router.get("/v1/programs/{program}", openapi_extra=SHOWS_ETAG)
 def read_program(session: InTransaction, response: Response, program: Annotated[Id, Path()]) -> ProgramOut:
     """Read a program."""
     found = session.get(Program, program)
@@ -156,14 +167,14 @@ def read_program(session: InTransaction, response: Response, program: Annotated[
     return _program_shown(found)
 
 
-@router.put("/v1/programs/{program}")
+@router.put("/v1/programs/{program}", openapi_extra=SHOWS_ETAG)
 def put_program(
     session: InTransaction,
     _: Administers,
     response: Response,
     program: Annotated[Id, Path()],
     body: ProgramChangeIn,
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> ProgramOut:
     """Change a program; send every field. School, grade and track cannot change after a cycle offers the program."""
     found = directory.lock_program(session, program)
@@ -223,6 +234,15 @@ def _school_shown(school: School) -> SchoolOut:
         nces_id=school.nces_id,
         point=_point(school),
     )
+
+
+def _checked_school_shown(session: Session, request: Request, school: School) -> CheckedSchoolOut:
+    say = in_language(reader_language(request))
+    warnings = [
+        SchoolWarningOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+        for fault in directory.school_warnings(session, school)
+    ]
+    return CheckedSchoolOut(**_school_shown(school).model_dump(), warnings=warnings)
 
 
 def _program_shown(program: Program) -> ProgramOut:

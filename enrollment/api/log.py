@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from enrollment.api.schemas.log import EntriesOut, EntryOut, TreeOut
 from enrollment.audit.log import read_entries, tree_head
 from enrollment.database import InTransaction
+from enrollment.field_types import WholeNumber
 from enrollment.problems import BadRequest, sentence
 
 router = APIRouter()
@@ -32,8 +33,8 @@ def read_log_tree(session: InTransaction) -> TreeOut:
 @router.get("/v1/log/entries", tags=["log"])
 def list_log_entries(
     session: InTransaction,
-    start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index.")] = 0,
-    end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index.")] = None,
+    start: Annotated[int, Query(ge=0, le=FARTHEST, description="First index."), WholeNumber] = 0,
+    end: Annotated[int | None, Query(ge=0, le=FARTHEST, description="One past the last index."), WholeNumber] = None,
 ) -> EntriesOut:
     """Read log entries in order, at most 1,000 at a time."""
     last = start + MOST if end is None else end

@@ -12,7 +12,7 @@ from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.offers import OfferOut, OffersOut, OfferStatus, ProgramOfferOut, SeatedChildOut
 from enrollment.applicants.applications import find_applicant
-from enrollment.applicants.models import Person
+from enrollment.applicants.models import Applicant, Person
 from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
@@ -20,10 +20,14 @@ from enrollment.directory.school_access import ReadsProgram
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import CATALOGUES
+from enrollment.moments import moments_of
 from enrollment.paging import Page, Paging
+from enrollment.results.child_now import child_now
 from enrollment.seats import offers
 from enrollment.seats.models import Offer
-from enrollment.seats.sentences import offer_in_words
+from enrollment.seats.offer_sentences import offer_in_words
+from enrollment.seats.offer_stories import OfferStory
+from enrollment.seats.offers import application_with_seat
 from lottery.explain.language import Language
 
 router = APIRouter(route_class=IdempotentRoute, tags=["offers"])
@@ -43,20 +47,19 @@ def read_offers(
 ) -> OffersOut:
     """Read your applicant's offers, the newest first, and what happened to each."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
-    made = offers.offers_to(session, applicant.child_id)
-    return OffersOut(data=[_show_offer(session, offer, request) for offer in made])
+    return OffersOut(data=_show_offers(session, applicant, request))
 
 
 @router.post("/v1/offers/{offer}/accept", dependencies=[Idempotent])
 def accept_offer(session: InTransaction, partner: AnswersOffers, request: Request, offer_id: OfferId) -> OfferOut:
     """Accept a seat for a family. The child stays on the waitlists for higher choices."""
-    return _show_offer(session, offers.accept(session, partner, offer_id), request)
+    return _show_answered(session, offers.accept(session, partner, offer_id), request)
 
 
 @router.post("/v1/offers/{offer}/decline", dependencies=[Idempotent])
 def decline_offer(session: InTransaction, partner: AnswersOffers, request: Request, offer_id: OfferId) -> OfferOut:
     """Decline an offered or accepted seat for a family. The ranking loses the program; other waitlists stay."""
-    return _show_offer(session, offers.decline(session, partner, offer_id), request)
+    return _show_answered(session, offers.decline(session, partner, offer_id), request)
 
 
 @router.get("/v1/cycles/{cycle}/programs/{program}/offers")
@@ -82,25 +85,42 @@ def list_program_offers(
     )
 
 
-def _show_offer(session: Session, offer: Offer, request: Request) -> OfferOut:
-    reference, program_name, silence, zone = offers.application_of(session, offer)
+def _show_answered(session: Session, offer: Offer, request: Request) -> OfferOut:
+    applicant = application_with_seat(session, offer.child_id)
+    return next(shown for shown in _show_offers(session, applicant, request) if shown.id == offer.id)
+
+
+def _show_offers(session: Session, applicant: Applicant, request: Request) -> list[OfferOut]:
+    cycle_now = read_cycle(session, applicant.cycle_id)
+    language = Language(reader_language(request), CATALOGUES)
+    moment = moments_of(cycle_now.cycle, language)
+    now = child_now(session, cycle_now, applicant)
+    return [_show_offer(story, applicant.reference, offer_in_words(story, moment, language)) for story in now.offers]
+
+
+def _show_offer(story: OfferStory, reference: str, detail: str) -> OfferOut:
+    offer = story.offer
     return OfferOut.model_validate(
         {
             "id": offer.id,
             "reference": reference,
             "program": offer.program_id,
-            "program_name": program_name,
+            "program_name": story.seat.program_name,
+            "school_name": story.seat.school_name,
             "group": offer.seat_group,
             "choice": offer.choice,
             "source": offer.source,
             "round": offer.round_id,
             "made_at": offer.made_at,
             "answer_by": offer.answer_by,
-            "time_zone": zone,
+            "time_zone": story.time_zone,
             "status": offer.status,
             "closed_at": offer.closed_at,
-            "if_silent": silence,
-            "detail": offer_in_words(offer, zone, Language(reader_language(request), CATALOGUES)),
+            "needs_answer": story.needs_answer,
+            "replaces": story.replaces and story.replaces.id,
+            "replaced_by": story.replaced_by and story.replaced_by.id,
+            "if_silent": story.silence,
+            "detail": detail,
         }
     )
 

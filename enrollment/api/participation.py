@@ -16,7 +16,7 @@ from enrollment.directory.school_access import ActsForSchool
 from enrollment.field_types import Id
 from enrollment.participation.inputs import ParticipationIn
 from enrollment.participation.participation import put_participation, version_of_participation
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatchAlways, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.rules.in_force import Act
 from enrollment.rules.levels import lock_rules
@@ -24,7 +24,7 @@ from enrollment.rules.levels import lock_rules
 router = APIRouter(route_class=IdempotentRoute, tags=["schools"])
 
 
-@router.get("/v1/cycles/{cycle}/schools/{school}/participation")
+@router.get("/v1/cycles/{cycle}/schools/{school}/participation", openapi_extra=SHOWS_ETAG)
 def read_participation(
     session: InTransaction, response: Response, cycle: Annotated[Id, Path()], school: Annotated[Id, Path()]
 ) -> ParticipationOut:
@@ -35,7 +35,7 @@ def read_participation(
     return _shown(session, read_cycle(session, cycle).cycle, school)
 
 
-@router.put("/v1/cycles/{cycle}/schools/{school}/participation")
+@router.put("/v1/cycles/{cycle}/schools/{school}/participation", openapi_extra=SHOWS_ETAG)
 def change_participation(
     session: InTransaction,
     acting: ActsForSchool,
@@ -44,7 +44,7 @@ def change_participation(
     cycle: Annotated[Id, Path()],
     school: Annotated[Id, Path()],
     body: ParticipationIn,
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> ParticipationOut:
     """Take part with some or all grades, or leave. Both are possible until the freeze of the main round.
 

@@ -1,6 +1,7 @@
 """Routes of rankings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
@@ -12,6 +13,7 @@ from enrollment.api.schemas.rankings import (
     BatchIn,
     BatchOut,
     BatchRowOut,
+    MalformedRow,
     ProgramWarningOut,
     RankingCheckOut,
     RankingFaultOut,
@@ -21,19 +23,21 @@ from enrollment.api.schemas.rankings import (
 from enrollment.applicants.applications import find_applicant
 from enrollment.applicants.models import Applicant
 from enrollment.cycles.locks import lock_open_cycle, read_cycle
+from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, etag, refuse_stale, show_version
-from enrollment.problems import Fault, NotFound, Problem
+from enrollment.preconditions import SHOWS_ETAG, IfMatch, IfMatchAlways, etag, refuse_stale, show_version
+from enrollment.problems import Fault, MalformedBody, NotFound, Problem
 from enrollment.rankings import batches, changes, submission
+from enrollment.rankings.batches import RowResult
 from enrollment.rankings.faults import find_faults
-from enrollment.rankings.inputs import RankingIn
+from enrollment.rankings.inputs import BatchRowIn, RankingIn
 from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.versions import Ranking, lock_ranker, newest_of, ranking_of, versions_of
-from enrollment.rankings.withdrawn_programs import applicants_to_warn, withdrawn_programs
+from enrollment.rankings.withdrawn_programs import applicants_to_warn, programs_that_left, withdrawn_programs
 
 router = APIRouter(route_class=IdempotentRoute, tags=["rankings"])
 hot_router = APIRouter(tags=["rankings"])
@@ -41,7 +45,7 @@ hot_router = APIRouter(tags=["rankings"])
 APPLICANT = "/v1/cycles/{cycle}/applicants/{reference}"
 
 
-@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut)
+@hot_router.put(f"{APPLICANT}/ranking", response_model=RankingOut, openapi_extra=SHOWS_ETAG)
 async def submit_ranking(
     request: Request,
     client: Submits,
@@ -53,12 +57,12 @@ async def submit_ranking(
 ) -> Response:
     """Submit a ranking, or store a draft. When you get the answer, the ranking is stored and in the log."""
     pool: submission.Pool = request.app.state.pool
-    ranking = await submission.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
-    answer = _show_ranking(ranking, {}).model_dump_json()
-    return Response(answer, media_type="application/json", headers={"ETag": etag(ranking.version)})
+    stored = await submission.put_ranking(pool, client, cycle=cycle, reference=reference, body=body, if_match=if_match)
+    answer = _show_ranking(stored.ranking, stored.cycle, stored.withdrawn).model_dump_json()
+    return Response(answer, media_type="application/json", headers={"ETag": etag(stored.ranking.version)})
 
 
-@router.get(f"{APPLICANT}/ranking")
+@router.get(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
 def read_ranking(
     session: InTransaction,
     partner: ReadsApplications,
@@ -72,10 +76,10 @@ def read_ranking(
     if newest is None:
         raise NotFound
     show_version(response, newest.version)
-    return _show_ranking(newest, withdrawn_programs(session, cycle, newest.programs))
+    return _show_ranking(newest, read_cycle(session, cycle).cycle, withdrawn_programs(session, cycle, newest.programs))
 
 
-@router.delete(f"{APPLICANT}/ranking")
+@router.delete(f"{APPLICANT}/ranking", openapi_extra=SHOWS_ETAG)
 def withdraw_ranking(
     session: InTransaction,
     partner: WritesApplications,
@@ -83,7 +87,7 @@ def withdraw_ranking(
     *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> RankingOut:
     """Withdraw the ranking in force. The application stays."""
     open_cycle = lock_open_cycle(session, cycle)
@@ -93,7 +97,7 @@ def withdraw_ranking(
     refuse_stale(if_match, ranker.newest.version)
     withdrawn = changes.withdraw_ranking(session, partner.actor, open_cycle, ranker)
     show_version(response, withdrawn.version)
-    return _show_ranking(withdrawn, {})
+    return _show_ranking(withdrawn, open_cycle.cycle, {})
 
 
 @router.get(f"{APPLICANT}/ranking/versions")
@@ -108,7 +112,8 @@ def list_ranking_versions(
     """List the versions of a ranking, newest first."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     page = paging.read(session, versions_of(applicant.id), by=[RankingVersion.version], newest_first=True)
-    return page.show(lambda version: _show_ranking(ranking_of(version), {}))
+    cycle_now, gone = read_cycle(session, cycle), programs_that_left(session, cycle)
+    return page.show(lambda version: _show_ranking(ranking_of(version), cycle_now.cycle, gone))
 
 
 @router.post(f"{APPLICANT}/validate")
@@ -150,14 +155,23 @@ def put_batch(session: InTransaction, partner: WritesApplications, request: Requ
     without If-Match. If two rows have the same reference, the last row wins.
     """
     say = in_language(reader_language(request))
-    results = batches.put_batch(session, partner, body.rows, settings=request.app.state.settings)
-    rows = [_show_row(row.reference, result, say) for row, result in zip(body.rows, results, strict=True)]
-    return BatchOut(rows=rows)
+    read = [row for row in body.rows if isinstance(row, BatchRowIn)]
+    results = iter(batches.put_batch(session, partner, read, settings=request.app.state.settings))
+    done = [
+        RowResult(problem=MalformedBody(faults=row.faults)) if isinstance(row, MalformedRow) else next(results)
+        for row in body.rows
+    ]
+    return BatchOut(
+        rows=[
+            _show_row(row.reference, result, say, place=place)
+            for place, (row, result) in enumerate(zip(body.rows, done, strict=True))
+        ]
+    )
 
 
-def _show_row(reference: str, result: batches.RowResult, say: Say) -> BatchRowOut:
+def _show_row(reference: str, result: RowResult, say: Say, *, place: int) -> BatchRowOut:
     if result.problem is not None:
-        return _show_refused(reference, result.problem, say)
+        return _show_refused(reference, result.problem, say, place=place)
     ranking = result.ranking
     return BatchRowOut(
         reference=reference,
@@ -171,14 +185,15 @@ def _show_row(reference: str, result: batches.RowResult, say: Say) -> BatchRowOu
     )
 
 
-def _show_refused(reference: str, problem: Problem, say: Say) -> BatchRowOut:
+def _show_refused(reference: str, problem: Problem, say: Say, *, place: int) -> BatchRowOut:
+    faults = [replace(fault, pointer=f"/rows/{place}{fault.pointer}") for fault in problem.faults]
     return BatchRowOut(
         reference=reference,
         done=False,
         status=problem.status,
         code=problem.code(),
         detail=say(problem.detail, **problem.values),
-        errors=[_show_fault(fault, say) for fault in problem.faults],
+        errors=[_show_fault(fault, say) for fault in faults],
         version=None,
         confirmation=None,
     )
@@ -197,13 +212,13 @@ def _show_warning(program: str, reason: str | None) -> ProgramWarningOut:
     return ProgramWarningOut(program=program, code="program-withdrawn", reason=reason)
 
 
-def _show_ranking(ranking: Ranking, withdrawn: Mapping[str, str | None]) -> RankingOut:
+def _show_ranking(ranking: Ranking, cycle: Cycle, withdrawn: Mapping[str, str | None]) -> RankingOut:
     return RankingOut(
         version=ranking.version,
         programs=ranking.programs,
         draft=ranking.kind == "draft",
         withdrawn=ranking.kind == "withdrawn",
-        late=ranking.late,
+        late=ranking.is_late(cycle),
         confirmation=ranking.confirmation,
         at=ranking.at,
         receipt=RankingReceiptOut(leaf_hash=ranking.leaf_hash.hex()) if ranking.leaf_hash else None,

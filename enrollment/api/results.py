@@ -1,7 +1,8 @@
 """Results: for partners about their applicants, for schools about their programs, and for the public."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,7 +14,6 @@ from enrollment.api.schemas.results import (
     CutoffsOut,
     ExplanationOut,
     FrozenRulesOut,
-    PlacementOut,
     ProgramApplicantOut,
     ProgramApplicantsOut,
     ResultOut,
@@ -25,19 +25,16 @@ from enrollment.database import InTransaction
 from enrollment.directory.school_access import ReadsProgram
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
-from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
-from enrollment.results.child_results import excluded_from, placement_of, ticket_of
-from enrollment.results.extracts import explainer_of
+from enrollment.results.family_results import FamilyResult, explain_result, family_result
 from enrollment.results.frozen_rules import describe_frozen_rules, select_frozen_rules
 from enrollment.results.program_applicants import ProgramApplicant, ProgramApplicants, placed_at, preview_at
 from enrollment.results.public_results import ReportOut, public_cutoffs, public_report
 from enrollment.results.published_rounds import published, published_round, published_time, refuse_other_program
-from enrollment.results.sentences import result_in_words
 from enrollment.rounds.locks import latest_published, read_round
-from enrollment.rounds.models import FrozenProgram, Round
+from enrollment.rounds.models import FrozenProgram
+from enrollment.seats.offer_stories import OfferStory
 from lottery.explain.language import Language
-from lottery.explain.sentences import explanation_in_words
 
 router = APIRouter(tags=["results"])
 
@@ -50,73 +47,66 @@ OfRound = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ChildInRound:
-    """A partner's child, and the published round that the request asks for."""
-
-    reference: str
-    ticket: str
-    round: Round
-    excluded: str | None
-    """The code of why the child was not in the round. None: the child was in the round."""
-
-
-def child_in_round(
+def result_of_child(
     session: InTransaction,
     partner: ReadsResults,
+    request: Request,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     round_id: OfRound = None,
-) -> ChildInRound:
-    """Find a partner's child and a published round.
+) -> FamilyResult:
+    """Find a partner's child and a published round, and return the result in the reader's language.
 
     Raises:
         NotFound: if the partner has no such child, or nothing is published.
     """
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     round_ = published(session, cycle, round_id)
-    ticket = ticket_of(session, applicant)
-    return ChildInRound(reference, ticket, round_, excluded_from(session, round_, ticket))
+    return family_result(session, read_cycle(session, cycle), applicant, round_, reader_language(request))
 
 
-OfChild = Annotated[ChildInRound, Depends(child_in_round)]
+OfChild = Annotated[FamilyResult, Depends(result_of_child)]
 
 
 @router.get(f"{APPLICANT}/result")
-def read_result(session: InTransaction, request: Request, child: OfChild) -> ResultOut:
-    """Read the result of a round for your applicant."""
-    placement = placement_of(session, child.round, child.ticket)
-    say = in_language(reader_language(request))
-    return ResultOut(
-        round=child.round.id,
-        kind="main" if child.round.kind == "main" else "backfill",
-        published_at=published_time(child.round),
-        reference=child.reference,
-        ticket=child.ticket,
-        placement=PlacementOut(**asdict(placement)) if placement else None,
-        excluded=child.excluded,
-        detail=result_in_words(placement.program_name if placement else None, child.excluded, say),
+def read_result(reference: Annotated[Id, Path()], result: OfChild) -> ResultOut:
+    """Read what a round gave your applicant, and what holds now."""
+    return ResultOut.model_validate(
+        {
+            "round": result.round.id,
+            "kind": result.round.kind,
+            "published_at": published_time(result.round),
+            "reference": reference,
+            "ticket": result.ticket,
+            "placement": result.placement and asdict(result.placement),
+            "placement_status": result.placed and result.placed.offer.status,
+            "excluded": result.excluded,
+            "not_listed": [{"program": id_, "program_name": name} for id_, name in result.not_listed.items()],
+            "round_detail": result.round_detail,
+            "now": _show_now(result),
+            "detail": f"{result.round_detail} {result.now_detail}",
+        }
     )
 
 
 @router.get(f"{APPLICANT}/explanation")
-def read_explanation(session: InTransaction, request: Request, child: OfChild) -> ExplanationOut:
+def read_explanation(
+    session: InTransaction, request: Request, reference: Annotated[Id, Path()], result: OfChild
+) -> ExplanationOut:
     """Read the reasons for a child's result, program by program, in the language of Accept-Language: en, es, ar."""
     language = Language(reader_language(request))
-    if child.excluded is not None:
-        lines, facts = [result_in_words(None, child.excluded, in_language(language.code))], {}
-    else:
-        explanation = explainer_of(session, child.round, [child.ticket]).explain(child.ticket)
-        lines, facts = explanation_in_words(explanation, language), explanation.document()
+    lines, facts = explain_result(session, result, language.code)
     return ExplanationOut.model_validate(
         {
-            "round": child.round.id,
-            "reference": child.reference,
-            "ticket": child.ticket,
+            "round": result.round.id,
+            "published_at": published_time(result.round),
+            "reference": reference,
+            "ticket": result.ticket,
             "language": language.code,
             "direction": language.direction,
             "lines": lines,
             "facts": json.loads(json.dumps(facts)),
+            "now": _show_now(result),
         }
     )
 
@@ -130,7 +120,7 @@ def read_program_applicants(
     program: Annotated[Id, Path()],
     round_id: OfRound = None,
 ) -> ProgramApplicantsOut:
-    """Read the children with a seat at a program. Before results, read the children who rank it."""
+    """Read the children who got a seat at a program, and its status now. Before results, those who rank it."""
     cycle_now = read_cycle(session, cycle)
     language = reader_language(request)
     round_ = latest_published(session, cycle) if round_id is None else published(session, cycle, round_id)
@@ -155,7 +145,7 @@ def read_cutoffs(session: InTransaction, round_id: RoundId) -> CutoffsOut:
 @router.get("/v1/rounds/{round}/report")
 def read_report(session: InTransaction, round_id: RoundId) -> ReportOut:
     """Read the counts of a published round, without small numbers."""
-    return public_report(published_round(session, round_id))
+    return public_report(session, published_round(session, round_id))
 
 
 @router.get("/v1/rounds/{round}/rules")
@@ -168,9 +158,38 @@ def read_rules_in_force(
     found = paging.read(session, select_frozen_rules(round_), by=[FrozenProgram.program_id])
     return found.show(
         lambda frozen, rules: FrozenRulesOut.model_validate(
-            describe_frozen_rules(frozen, rules, language), from_attributes=True
+            describe_frozen_rules(round_, frozen, rules, language), from_attributes=True
         )
     )
+
+
+def _show_now(result: FamilyResult) -> Mapping[str, object]:
+    now, last = result.now, result.now.last
+    return {
+        "at": now.at,
+        "status": now.status,
+        "since": last and (last.offer.closed_at or last.offer.made_at),
+        "seat": now.seat and _show_seat(now.seat),
+        "waits_at": sorted({place.program for place in now.places}),
+        "detail": result.now_detail,
+    }
+
+
+def _show_seat(story: OfferStory) -> Mapping[str, object]:
+    offer = story.offer
+    return {
+        "offer": offer.id,
+        "program": offer.program_id,
+        "program_name": story.seat.program_name,
+        "school": story.seat.school,
+        "school_name": story.seat.school_name,
+        "group": offer.seat_group,
+        "source": offer.source,
+        "since": offer.made_at,
+        "needs_answer": story.needs_answer,
+        "answer_by": story.answer_by,
+        "replaces": story.replaces and story.replaces.program_id,
+    }
 
 
 def _show_applicants(program: str, found: ProgramApplicants) -> ProgramApplicantsOut:
@@ -185,5 +204,10 @@ def _show_applicants(program: str, found: ProgramApplicants) -> ProgramApplicant
 def _show_applicant(applicant: ProgramApplicant) -> ProgramApplicantOut:
     child = asdict(applicant.child) if applicant.child else None
     return ProgramApplicantOut.model_validate(
-        {**asdict(applicant.standing), "child": child, "partner": applicant.partner}
+        {
+            **asdict(applicant.standing),
+            "child": child,
+            "partner": applicant.partner,
+            "seat_status": applicant.seat_status,
+        }
     )

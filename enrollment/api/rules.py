@@ -15,6 +15,7 @@ from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.rules import (
     DecisionIn,
     LevelRulesOut,
+    ProgramRulesIn,
     ProgramRulesOut,
     RulesChangeOut,
     RulesDifferenceOut,
@@ -31,7 +32,8 @@ from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatch, refuse_stale, show_version
+from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rules.differences import read_back_change
 from enrollment.rules.in_force import Act, Approval
 from enrollment.rules.levels import (
@@ -48,18 +50,33 @@ from enrollment.rules.levels import (
     rules_document,
 )
 from enrollment.rules.lint import lint_level
-from enrollment.rules.model import Level
+from enrollment.rules.model import Level, RulesInput
 from enrollment.rules.models import ProgramRules, RulesVersion
-from enrollment.rules.proposals import approve, lock_proposal, refuse, save_rules
+from enrollment.rules.proposals import approve, lock_proposal, refuse, save_rules, says_nothing_new
 from enrollment.rules.sentences import rules_in_words
 from enrollment.rules.to_market import program_document, read_back
+
+
+class ResolvedRulesChanged(Conflict):
+    """The body has the program's own rules, and other resolved rules than the program has."""
+
+    title = sentence("Resolved rules cannot be set")
+    detail = sentence(
+        "The body has own and rules, and rules is not what the program's levels give now. Change own and keep rules as "
+        "GET shows it, or send only rules with the program's own rules."
+    )
+
+    def __init__(self) -> None:
+        detail = sentence("is not what GET shows; change own, or leave own out")
+        super().__init__(faults=[Fault("/rules", "resolved-rules", detail)])
+
 
 router = APIRouter(route_class=IdempotentRoute, tags=["rules"])
 
 Document = Mapping[str, JsonValue]
 
 
-@router.get("/v1/cycles/{cycle}/operators/{operator}/rules")
+@router.get("/v1/cycles/{cycle}/operators/{operator}/rules", openapi_extra=SHOWS_ETAG)
 def read_operator_rules(
     session: InTransaction,
     request: Request,
@@ -71,7 +88,7 @@ def read_operator_rules(
     return _read(session, request, response, Subject(cycle, "operator", operator))
 
 
-@router.put("/v1/cycles/{cycle}/operators/{operator}/rules")
+@router.put("/v1/cycles/{cycle}/operators/{operator}/rules", openapi_extra=SHOWS_ETAG)
 def put_operator_rules(
     session: InTransaction,
     acting: ActsForOperator,
@@ -87,7 +104,7 @@ def put_operator_rules(
     return _put(session, request, response, Subject(cycle, "operator", operator), acting, body, if_match)
 
 
-@router.get("/v1/cycles/{cycle}/schools/{school}/rules")
+@router.get("/v1/cycles/{cycle}/schools/{school}/rules", openapi_extra=SHOWS_ETAG)
 def read_school_rules(
     session: InTransaction,
     request: Request,
@@ -99,7 +116,7 @@ def read_school_rules(
     return _read(session, request, response, Subject(cycle, "school", school))
 
 
-@router.put("/v1/cycles/{cycle}/schools/{school}/rules")
+@router.put("/v1/cycles/{cycle}/schools/{school}/rules", openapi_extra=SHOWS_ETAG)
 def put_school_rules(
     session: InTransaction,
     acting: ActsForSchool,
@@ -115,7 +132,7 @@ def put_school_rules(
     return _put(session, request, response, Subject(cycle, "school", school), acting, body, if_match)
 
 
-@router.get("/v1/cycles/{cycle}/programs/{program}/rules")
+@router.get("/v1/cycles/{cycle}/programs/{program}/rules", openapi_extra=SHOWS_ETAG)
 def read_program_rules(
     session: InTransaction,
     request: Request,
@@ -128,7 +145,7 @@ def read_program_rules(
     return _program_shown(session, request, response, Subject(cycle, "program", program))
 
 
-@router.put("/v1/cycles/{cycle}/programs/{program}/rules")
+@router.put("/v1/cycles/{cycle}/programs/{program}/rules", openapi_extra=SHOWS_ETAG)
 def put_program_rules(
     session: InTransaction,
     acting: ActsForProgram,
@@ -137,10 +154,12 @@ def put_program_rules(
     *,
     cycle: Annotated[Id, Path()],
     program: Annotated[Id, Path()],
-    body: RulesIn,
+    body: ProgramRulesIn,
     if_match: IfMatch = None,
 ) -> ProgramRulesOut:
     """Set a program's own rules. Send all of them; the program inherits the parts that you leave out.
+
+    Seats that the school committed when it took part stay, unless you send other seats or a level above sets them.
 
     Once the cycle is open, a change is a proposal (202) until an administrator approves it. A change of seats alone
     needs only a reason: it is in force at once, until the freeze.
@@ -216,14 +235,33 @@ def _put(
     cycle_now = lock_cycle_between_rounds(session, subject.cycle)
     lock_rules(session, subject.cycle)
     refuse_stale(if_match, count_changes(session, subject))
+    rules = _own_rules(session, subject, body) if isinstance(body, ProgramRulesIn) else body.rules
+    if says_nothing_new(session, subject, rules):
+        return _read(session, request, response, subject)
     act = Act(actor=acting.actor, staff=acting.staff.id, reason=body.reason)
-    saved = save_rules(session, cycle_now, subject, body.rules, act)
+    saved = save_rules(session, cycle_now, subject, rules, act)
     proposed = saved.status == "proposed"
     if proposed and acting.staff.is_administrator:
         # Otherwise one administrator could propose a change with another's personal token, and then approve it.
         refuse_absent(acting.staff)
     response.status_code = status.HTTP_202_ACCEPTED if proposed else status.HTTP_200_OK
     return _read(session, request, response, subject)
+
+
+def _own_rules(session: Session, subject: Subject, body: ProgramRulesIn) -> RulesInput:
+    """Return the rules to save: the `own` rules, if the body sends the answer of a GET back.
+
+    Raises:
+        ResolvedRulesChanged: if it sends `own` rules, and `rules` that are not the resolved rules.
+    """
+    if body.own is None:
+        return body.rules
+    program = session.get(Program, subject.id)
+    if program is None:
+        raise NotFound
+    if read_levels(session, subject.cycle, [program]).resolved(program).rules != body.rules:
+        raise ResolvedRulesChanged
+    return body.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +311,7 @@ def _program_shown(session: Session, request: Request, response: Response, subje
     if resolved.rules.seats is not None:
         market = program_document(resolved.rules, levels.context(program))
         sentences = rules_in_words(resolved.rules, read_back(market), language)
-    found = lint_level(session, level.cycle_now.cycle, subject, None, today=level.cycle_now.now.date())
+    found = lint_level(session, level.cycle_now.cycle, subject, None, today=level.cycle_now.today)
     response.headers["Content-Language"] = language
     return ProgramRulesOut(
         cycle=subject.cycle,
@@ -293,7 +331,7 @@ def _program_shown(session: Session, request: Request, response: Response, subje
 def _findings(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesFindingOut]:
     subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
     rules = read_stored_rules(row.said)
-    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.now.date())
+    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.today)
     return findings_shown(found, in_language(reader_language(request)))
 
 

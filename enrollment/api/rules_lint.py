@@ -71,5 +71,5 @@ def _lint(session: Session, request: Request, subject: Subject, rules: RulesInpu
     cycle_now = read_cycle(session, subject.cycle)
     programs = programs_under(session, subject)
     refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
-    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.now.date())
+    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.today)
     return RulesLintOut(findings=findings_shown(found, in_language(reader_language(request))))

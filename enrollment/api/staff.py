@@ -24,7 +24,7 @@ from enrollment.api.schemas.staff import (
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
-from enrollment.preconditions import IfMatch, refuse_stale, show_version
+from enrollment.preconditions import SHOWS_ETAG, IfMatchAlways, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.stored_values import fields_of, objects_of
 
@@ -38,7 +38,7 @@ def list_staff(session: InTransaction, _: ManagesAccess, paging: Paging) -> Page
     return found.show(lambda staff: _staff_out(session, staff))
 
 
-@router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent])
+@router.post("/v1/staff", status_code=status.HTTP_201_CREATED, dependencies=[Idempotent], openapi_extra=SHOWS_ETAG)
 def create_staff(
     request: Request, session: InTransaction, by: PresentToManageAccess, response: Response, body: StaffIn
 ) -> NewStaffOut:
@@ -51,7 +51,7 @@ def create_staff(
     return NewStaffOut(**_staff_out(session, staff).model_dump(), invitation_code=code)
 
 
-@router.get("/v1/staff/{staff}")
+@router.get("/v1/staff/{staff}", openapi_extra=SHOWS_ETAG)
 def read_staff(session: InTransaction, _: ManagesAccess, response: Response, staff: Annotated[Id, Path()]) -> StaffOut:
     """Read a staff account."""
     found = session.get(StaffAccount, staff)
@@ -61,14 +61,14 @@ def read_staff(session: InTransaction, _: ManagesAccess, response: Response, sta
     return _staff_out(session, found)
 
 
-@router.put("/v1/staff/{staff}")
+@router.put("/v1/staff/{staff}", openapi_extra=SHOWS_ETAG)
 def change_staff(
     session: InTransaction,
     by: PresentToManageAccess,
     response: Response,
     staff: Annotated[Id, Path()],
     body: StaffChangeIn,
-    if_match: IfMatch = None,
+    if_match: IfMatchAlways = None,
 ) -> StaffOut:
     """Change a staff account. Closing an account ends its sessions and tokens.
 

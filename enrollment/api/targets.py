@@ -12,7 +12,7 @@ from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Program
 from enrollment.directory.school_access import ReadsProgram
-from enrollment.field_types import Id
+from enrollment.field_types import Id, WholeNumber
 from enrollment.problems import NotFound
 from enrollment.seats.acceptance import ProposedTargets, Targets, overflowing, targets_of
 
@@ -20,7 +20,7 @@ router = APIRouter(route_class=IdempotentRoute, tags=["targets"])
 
 MAX_TARGET = 100_000
 
-ProposedTarget = Annotated[int | None, Query(ge=0, le=MAX_TARGET)]
+ProposedTarget = Annotated[int | None, Query(ge=0, le=MAX_TARGET), WholeNumber]
 
 
 @router.get("/v1/cycles/{cycle}/programs/{program}/targets")

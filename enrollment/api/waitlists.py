@@ -19,20 +19,22 @@ from enrollment.api.schemas.waitlists import (
 from enrollment.applicants.applications import find_applicant
 from enrollment.audit.reads import record_read
 from enrollment.cycles.locks import lock_cycle_between_rounds, read_cycle
-from enrollment.database import InTransaction
+from enrollment.database import InTransaction, clock
+from enrollment.directory.names import name_for_families
 from enrollment.directory.school_access import ReadsProgram
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id
 from enrollment.languages import CATALOGUES
+from enrollment.moments import Moment, moments_of
 from enrollment.paging import Page, Paging
 from enrollment.rankings.versions import lock_ranker
 from enrollment.results.child_results import places_after, ticket_of
 from enrollment.results.program_waitlists import waiting_after, waiting_now
-from enrollment.results.published_rounds import published, refuse_other_program
+from enrollment.results.published_rounds import published, published_time, refuse_other_program
 from enrollment.seats.models import WaitlistMove
 from enrollment.waitlists.history import reasons_of, select_moves
-from enrollment.waitlists.places import leave_waitlist, places_now
-from enrollment.waitlists.sentences import move_in_words, reason_in_words
+from enrollment.waitlists.places import PlaceOnWaitlist, leave_waitlist, places_now
+from enrollment.waitlists.sentences import move_in_words, place_in_words, reason_in_words
 from lottery.explain.language import Language
 
 router = APIRouter(route_class=IdempotentRoute, tags=["waitlists"])
@@ -46,6 +48,8 @@ OrNow = Annotated[Id | None, Query(alias="round", description="A published round
 def read_waitlists(
     session: InTransaction,
     partner: ReadsResults,
+    request: Request,
+    *,
     cycle: Annotated[Id, Path()],
     reference: Annotated[Id, Path()],
     round_id: OrNow = None,
@@ -53,12 +57,26 @@ def read_waitlists(
     """Read your applicant's places on waitlists: at every program ranked above the child's seat."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     round_ = published(session, cycle, round_id)
+    language = Language(reader_language(request), CATALOGUES)
     if round_id is None:
-        places = places_now(session, applicant.child_id)
+        at, places = clock(session), places_now(session, applicant)
     else:
-        places = places_after(session, round_, ticket_of(session, applicant))
+        at, places = published_time(round_), places_after(session, round_, ticket_of(session, applicant))
     return WaitlistsOut(
-        round=round_id, reference=reference, places=[WaitlistPlaceOut(**asdict(place)) for place in places]
+        round=round_id, at=at, reference=reference, places=[_show_place(place, language) for place in places]
+    )
+
+
+def _show_place(place: PlaceOnWaitlist, language: Language) -> WaitlistPlaceOut:
+    return WaitlistPlaceOut(
+        program=place.program,
+        program_name=place.program_name,
+        school_name=place.school_name,
+        group=place.group,
+        place=place.place,
+        waiting=place.waiting,
+        drawn=place.drawn,
+        detail=place_in_words(place, language),
     )
 
 
@@ -75,8 +93,9 @@ def read_waitlist_history(
     """Read how your applicant moved on waitlists and why, the newest move first. Former waitlists are included."""
     applicant = find_applicant(session, partner, cycle=cycle, reference=reference)
     language = Language(reader_language(request), CATALOGUES)
+    moment = moments_of(read_cycle(session, cycle).cycle, language)
     found = paging.read(session, select_moves(applicant.child_id), by=[WaitlistMove.id], newest_first=True)
-    return found.show(lambda move: _show_move(move, language))
+    return found.show(lambda move, program, school: _show_move(move, program, school, moment, language))
 
 
 @router.delete(f"{WAITLISTS}/{{program}}", status_code=status.HTTP_204_NO_CONTENT, operation_id="leaveWaitlist")
@@ -119,14 +138,19 @@ def read_program_waitlist(
     )
 
 
-def _show_move(move: WaitlistMove, language: Language) -> WaitlistMoveOut:
+def _show_move(
+    move: WaitlistMove, program_name: str, school_name: str, moment: Moment, language: Language
+) -> WaitlistMoveOut:
+    name = name_for_families(program_name, school_name)
     return WaitlistMoveOut(
         program=move.program_id,
+        program_name=program_name,
+        school_name=school_name,
         group=move.seat_group,
         at=move.at,
         was=move.was,
         became=move.became,
-        detail=move_in_words(move.was, move.became, language),
+        detail=move_in_words(move.was, move.became, program=name, moment=moment(move.at), language=language),
         reasons=[
             MoveReasonOut(
                 code=code,

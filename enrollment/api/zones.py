@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
@@ -11,13 +12,21 @@ from enrollment.access.callers import RoleKind
 from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
-from enrollment.api.schemas.zones import Found, ImportFaultOut, ZoneOut, ZonesAtPointOut, ZonesImportOut
+from enrollment.api.schemas.zones import (
+    Found,
+    ImportFaultOut,
+    OutsideZonesOut,
+    ZoneOut,
+    ZonesAtPointOut,
+    ZonesImportOut,
+)
+from enrollment.applicants.points import addresses_outside
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNotFound, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
-from enrollment.field_types import Id
+from enrollment.field_types import Flag, Id, Number
 from enrollment.languages import Say, in_language
 from enrollment.paging import Page, Paging
 from enrollment.problems import Fault, sentence
@@ -28,7 +37,8 @@ from enrollment.zones.areas import AreaKey
 from enrollment.zones.geojson import UnusableZones
 from enrollment.zones.import_check import check_zones
 from enrollment.zones.models import Zone
-from enrollment.zones.points import ZonesFound, known_schools, refuse_opened, zones_at
+from enrollment.zones.points import ZonesFound, city_of, refuse_opened, zones_at
+from enrollment.zones.properties import MAX_TEXT, PropertyNames
 
 GEOJSON = "application/geo+json"
 
@@ -44,9 +54,38 @@ IN_WORDS: dict[Found, str] = {
     "no zones": sentence("{cycle} has no zones, so zone priority does not apply."),
 }
 
-
 router = APIRouter(tags=["zones"])
 imports = APIRouter(route_class=UploadRoute, tags=["zones"])
+
+
+PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
+
+
+def _names_in_file(
+    *,
+    zone_property: Annotated[
+        PropertyName,
+        Query(
+            description="The property with the zone. If it is not `zone`, ids are made from its values.",
+            examples=["ATT_AREA"],
+        ),
+    ] = "zone",
+    name_property: Annotated[PropertyName, Query(description="The property with the zone's name.")] = "name",
+    school_property: Annotated[
+        PropertyName, Query(description="The property with the school: its id, or its NCES id.")
+    ] = "school",
+    grades_property: Annotated[
+        PropertyName, Query(description="The property with the grades: a list, or text with commas.")
+    ] = "grades",
+    vintage_property: Annotated[PropertyName, Query(description="The property with the vintage.")] = "vintage",
+    vintage: Annotated[
+        PropertyName | None, Query(description="The vintage of features that have none.", examples=["2027-28"])
+    ] = None,
+) -> PropertyNames:
+    return PropertyNames(zone_property, name_property, school_property, grades_property, vintage_property, vintage)
+
+
+NamesInFile = Annotated[PropertyNames, Depends(_names_in_file)]
 
 
 @imports.post(
@@ -60,12 +99,14 @@ def import_zones(
     *,
     request: Request,
     cycle: Annotated[Id, Path()],
-    apply: Annotated[bool, Query(description="False: a dry run that changes nothing.")] = False,
+    names: NamesInFile,
+    apply: Annotated[bool, Query(description="False: a dry run that changes nothing."), Flag] = False,
 ) -> ZonesImportOut:
     """Import a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB. Without `apply=true` this is a dry run.
 
-    Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. The
-    file replaces all zones of the cycle, or nothing if it has faults. Zones cannot change after the cycle opens.
+    Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. If the
+    file has other names for them, name its own properties in the query. The file replaces all zones of the cycle, or
+    nothing if it has faults. Zones cannot change after the cycle opens.
     """
     cycle_now = read_cycle(session, cycle)
     refuse_opened(cycle_now)
@@ -73,12 +114,7 @@ def import_zones(
     settings: Settings = request.app.state.settings
     say = in_language(reader_language(request))
     try:
-        checked = check_zones(
-            upload,
-            known_schools=known_schools(session),
-            known_grades=cycle_now.cycle.grades,
-            seconds=settings.zone_seconds,
-        )
+        checked = check_zones(upload, city_of(session, cycle_now.cycle), names, seconds=settings.zone_seconds)
     except UnusableZones as unusable:
         if apply:
             raise
@@ -95,6 +131,9 @@ def import_zones(
         shapes=len(checked.shapes),
         faults=[],
         notes=_faults_shown(checked.notes, say),
+        outside=OutsideZonesOut(
+            schools=list(checked.schools_outside), addresses=addresses_outside(session, cycle, checked.shapes)
+        ),
     )
 
 
@@ -115,8 +154,12 @@ def read_zones_at(
     session: InTransaction,
     *,
     request: Request,
-    lon: Annotated[float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees.")],
-    lat: Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees.")],
+    lon: Annotated[
+        float, Query(ge=-180, le=180, allow_inf_nan=False, description="Longitude, WGS84, in degrees."), Number
+    ],
+    lat: Annotated[
+        float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude, WGS84, in degrees."), Number
+    ],
     cycle: Annotated[Id | None, Query(description="Without this parameter: the cycle that opens last.")] = None,
     grade: Annotated[Id | None, Query(description="Only zones for this grade.")] = None,
 ) -> ZonesAtPointOut:

@@ -8,15 +8,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
+from enrollment.applicants.ages import refuse_impossible_age, school_year_of
 from enrollment.applicants.children import SameChildTwice, child_of_application
 from enrollment.applicants.family_locks import ApplicationKeys
-from enrollment.applicants.inputs import ApplicantIn
+from enrollment.applicants.inputs import OUTSIDE, ApplicantIn
 from enrollment.applicants.models import Applicant, Child, Household, Person
 from enrollment.applicants.settled_facts import commit_facts
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.cycles.models import Cycle
+from enrollment.directory.models import School
 from enrollment.preconditions import VersionMissing
-from enrollment.problems import Conflict, Fault, NotFound, sentence
+from enrollment.problems import Conflict, Fault, NotFound, listed, sentence
 from enrollment.settings import Settings
 from enrollment.zones.points import zones_at
 
@@ -47,6 +49,16 @@ class UnknownHousehold(Conflict):
 
     title = sentence("Household code not found")
     detail = sentence("Ask the other guardian for the household_code that their partner shows, then send that code.")
+
+
+class PresentSchoolUnknown(Conflict):
+    """The directory does not have the child's present school."""
+
+    title = sentence("Present school not in the directory")
+    detail = sentence(
+        "Correct the id; GET /v1/schools lists the schools. For a school outside the directory, write outside: before "
+        "an id of your own, such as outside:little-stars."
+    )
 
 
 def find_applicant(session: Session, partner: Partner, *, cycle: str, reference: str) -> Applicant:
@@ -142,10 +154,13 @@ def put_applicant(
         settings: the settings, with the secret for the digest of a SIS id.
 
     Raises:
-        GradeNotOffered, GradeHeldByRanking, GradeHeldBySeat, UnknownHousehold, OtherChild, SameChildTwice: see each.
+        GradeNotOffered, GradeHeldByRanking, GradeHeldBySeat, PresentSchoolUnknown, BirthDateImpossible,
+            UnknownHousehold, OtherChild, SameChildTwice: see each.
         VersionMissing: if another request of the partner created the application a moment ago.
     """
     _refuse_grade(cycle, former, body.grade)
+    refuse_impossible_age(body.child.birth_date, body.grade, school_year_of(cycle.deadline, cycle.time_zone))
+    _refuse_unknown_school(session, former, body.attends)
     zones = _find_zones(session, cycle, body)
     household = _find_household(session, partner, cycle, body)
     digest = None if body.sis_id is None else sis_digest(settings, cycle, body.sis_id)
@@ -155,9 +170,15 @@ def put_applicant(
             _refuse_seat_of_other_grade(child, body.grade)
             applicant = former or _new_applicant(partner, cycle, reference)
             _fill(applicant, body, child=child, zones=zones, household=household)
-            session.add(applicant)
+            if former is None:
+                session.add(applicant)
+                session.flush()
+            changed = former is None or session.is_modified(applicant) or session.is_modified(child)
+            person = session.merge(_person(applicant.id, body))
+            if not changed and not session.is_modified(person):
+                return applicant  # a partner may send back what it read
+            applicant.version += 0 if former is None else 1
             session.flush()
-            session.merge(_person(applicant.id, body))
     except IntegrityError:
         raise _lost_race(session, partner, cycle, reference, former) from None
     commit_facts(session, applicant, child, actor=partner.actor, basis="imported", reason="application")
@@ -166,10 +187,20 @@ def put_applicant(
 
 def _refuse_grade(cycle: Cycle, former: Applicant | None, grade: str) -> None:
     if grade not in cycle.grades:
-        fault = Fault("/grade", "unknown-grade", sentence("is not a grade of this cycle"))
+        detail = sentence("must be a grade of this cycle: {allowed}")
+        fault = Fault("/grade", "unknown-grade", detail, {"allowed": listed(cycle.grades)})
         raise GradeNotOffered(faults=[fault], grade=grade, cycle=cycle.id)
     if former and former.ranking_version is not None and former.grade != grade:
         raise GradeHeldByRanking
+
+
+def _refuse_unknown_school(session: Session, former: Applicant | None, attends: str | None) -> None:
+    if attends is None or attends.startswith(OUTSIDE) or (former and former.attends == attends):
+        return
+    if session.get(School, attends) is None:
+        detail = sentence("names {school}, which is not a school of the directory; correct the id, or write {outside}")
+        values: dict[str, str | int] = {"school": attends, "outside": f"{OUTSIDE}{attends}"}
+        raise PresentSchoolUnknown(faults=[Fault("/attends", "unknown-school", detail, values)])
 
 
 def _refuse_seat_of_other_grade(child: Child, grade: str) -> None:
@@ -229,7 +260,7 @@ def _household_with_code(session: Session, cycle: Cycle, code: str) -> Household
 
 
 def _new_applicant(partner: Partner, cycle: Cycle, reference: str) -> Applicant:
-    return Applicant(id=uuid.uuid4(), cycle_id=cycle.id, partner_id=partner.id, reference=reference, version=0)
+    return Applicant(id=uuid.uuid4(), cycle_id=cycle.id, partner_id=partner.id, reference=reference, version=1)
 
 
 def _fill(applicant: Applicant, body: ApplicantIn, *, child: Child, zones: _Zones, household: Household | None) -> None:
@@ -240,7 +271,6 @@ def _fill(applicant: Applicant, body: ApplicantIn, *, child: Child, zones: _Zone
     applicant.language = body.language
     applicant.facts_salt = applicant.facts_salt or b""
     applicant.withdrawn_at = None
-    applicant.version += 1
 
 
 def _person(applicant_id: uuid.UUID, body: ApplicantIn) -> Person:

@@ -18,7 +18,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import School
 from enrollment.preconditions import refuse_stale
-from enrollment.problems import Conflict, Fault, Forbidden, NotFound, sentence
+from enrollment.problems import Conflict, Fault, Forbidden, NotFound, listed, sentence
 
 
 class ClaimRefused(Conflict):
@@ -63,11 +63,11 @@ def make_claim(session: Session, cycle: Cycle, applicant: Applicant, body: Claim
 
 def _unknown_names(session: Session, cycle: Cycle, body: ClaimIn) -> Iterator[Fault]:
     if body.school is None and body.fact not in cycle.child_facts:
-        detail = sentence("{fact} is not in the child_facts of this cycle")
-        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact})
+        detail = sentence("names {fact}, but the child_facts of this cycle are: {allowed}")
+        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact, "allowed": listed(cycle.child_facts)})
     if body.school is not None and body.fact not in cycle.school_facts:
-        detail = sentence("{fact} is not in the school_facts of this cycle")
-        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact})
+        detail = sentence("names {fact}, but the school_facts of this cycle are: {allowed}")
+        yield Fault("/fact", "unknown-fact", detail, {"fact": body.fact, "allowed": listed(cycle.school_facts)})
     if body.school is not None and session.get(School, body.school) is None:
         detail = sentence("{school} is not a school in the directory")
         yield Fault("/school", "unknown-school", detail, {"school": body.school})

@@ -1,15 +1,27 @@
 """Applications and claims, as partners and staff send them."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.field_types import Id, Reason, Text, Wire, plain_text
+from enrollment.field_types import (
+    BlankIsNone,
+    Day,
+    Email,
+    Id,
+    LanguageTag,
+    OptionalId,
+    Phone,
+    Reason,
+    Resource,
+    Text,
+    TextOrEmpty,
+    Wire,
+    between,
+)
 
-Contact = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(plain_text)]
-Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, strict=False)]
 Basis = Literal["verified", "imported", "override"]
 
 
@@ -17,8 +29,10 @@ class ChildIn(Wire):
     """The child. The service stores these fields apart, and no match reads them."""
 
     given_name: Annotated[Text, Field(examples=["Ada"])]
-    family_name: Annotated[Text, Field(examples=["Example"])]
-    birth_date: Annotated[date, Field(strict=False, ge=date(1990, 1, 1), le=date(2100, 1, 1), examples=["2022-03-01"])]
+    family_name: Annotated[
+        TextOrEmpty, Field(description="Empty or left out: the child has one name.", examples=["Example"])
+    ] = ""
+    birth_date: Annotated[Day, between(date(1990, 1, 1), date(2100, 1, 1)), Field(examples=["2022-03-01"])]
 
 
 class GuardianIn(Wire):
@@ -26,15 +40,15 @@ class GuardianIn(Wire):
 
     name: Text
     relation: Text | None = None
-    email: Contact | None = None
-    phone: Contact | None = None
+    email: Email | None = None
+    phone: Phone | None = None
 
 
 class PointIn(Wire):
     """A point in degrees (WGS84)."""
 
-    longitude: Degrees
-    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, strict=False)]
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 
 
 class AddressIn(Wire):
@@ -45,27 +59,59 @@ class AddressIn(Wire):
     point: PointIn | None = None
 
 
-class ApplicantIn(Wire):
+OUTSIDE = "outside:"
+"""Begins the id of a school that is not in the directory."""
+
+
+class ApplicantIn(Resource):
     """An application, under the partner's own reference."""
+
+    shown: ClassVar = frozenset(
+        {
+            "cycle",
+            "reference",
+            "ticket",
+            "zones",
+            "zone_method",
+            "zone_vintage",
+            "claims",
+            "ranking_version",
+            "version",
+            "warnings",
+        }
+    )
 
     grade: Annotated[Id, Field(examples=["KG"])]
     child: ChildIn
-    attends: Annotated[Id | None, Field(description="The id of the child's present school.")] = None
+    attends: Annotated[
+        OptionalId,
+        Field(
+            description="The id of the child's present school in the directory. For another school, write `outside:` "
+            "and an id of your own, such as `outside:little-stars`.",
+            examples=["lincoln"],
+        ),
+    ] = None
     guardians: Annotated[list[GuardianIn], Field(default_factory=list, max_length=10)]
     addresses: Annotated[
         list[AddressIn],
         Field(default_factory=list, max_length=2, description="One or two addresses. The zones of both count."),
     ]
-    household: Annotated[Id | None, Field(description="The partner's own id of the household.")] = None
+    household: Annotated[OptionalId, Field(description="The partner's own id of the household.")] = None
     household_code: Annotated[
-        Id | None,
+        OptionalId,
         Field(description="The code of a household from another application. Send it instead of household."),
     ] = None
     together: Annotated[bool, Field(description="True: prefer the school where a brother or sister is placed.")] = False
-    language: Annotated[Id, Field(examples=["es"])] = "en"
+    language: Annotated[
+        LanguageTag, Field(description="The language tag (BCP 47) of the family's language.", examples=["es"])
+    ] = "en"
     sis_id: Annotated[
         Text | None,
-        Field(description="The child's id in the student information system. The service keeps a digest only."),
+        BlankIsNone,
+        Field(
+            description="The child's id in the student information system. The service keeps a digest only. A blank "
+            "id is no id."
+        ),
     ] = None
 
     @model_validator(mode="after")
@@ -80,7 +126,7 @@ class ClaimIn(Wire):
 
     fact: Annotated[Id, Field(examples=["sibling"])]
     school: Annotated[
-        Id | None, Field(description="The school where the fact is true. Null: the fact is about the child.")
+        OptionalId, Field(description="The school where the fact is true. Null: the fact is about the child.")
     ] = None
 
 

@@ -4,7 +4,7 @@ An entry is pending from its commit until the sequencer gives it an index. All t
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -98,21 +98,6 @@ def append(
         )
     )
     return entry.leaf_hash
-
-
-def append_all(
-    session: Session, type_: str, *, cycle: str, actor: str, fields: Iterable[Mapping[str, Json]]
-) -> list[bytes]:
-    """Write many entries of one type in the verb's transaction, in order. Return their leaf hashes."""
-    at = clock(session)
-    entries = [entry_of(type_, cycle=cycle, actor=actor, at=at, fields=one) for one in fields]
-    copy_rows(
-        session,
-        LogEntry,
-        ["type", "cycle_id", "actor", "body", "leaf_hash"],
-        [(type_, cycle, actor, entry.body, entry.leaf_hash) for entry in entries],
-    )
-    return [entry.leaf_hash for entry in entries]
 
 
 def sequence_recent(session: Session) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,7 @@ from enrollment.cycles.inputs import Calendar, CycleChangeIn, CycleIn, Policy, T
 from enrollment.cycles.locks import CycleNow, lock_cycle, rfc3339
 from enrollment.cycles.models import Cycle
 from enrollment.problems import Conflict, Fault, MalformedBody, sentence
+from enrollment.time_zones import UTC_NAME
 from lottery.market.canonical import Json
 
 CALENDAR = tuple(Calendar.model_fields)
@@ -72,6 +74,8 @@ def change_cycle(
 ) -> None:
     """Change a cycle, and append the change to the log. A moved deadline is a separate entry.
 
+    A new time zone moves calendar days, such as last dates in rules. It moves no time: deadlines and offers stay.
+
     Args:
         session: the transaction that locks the cycle.
         cycle_now: the cycle, from `lock_cycle`.
@@ -83,6 +87,9 @@ def change_cycle(
         CycleContradictsItself: if the calendar is out of order, or two lists contradict each other.
         CycleFixed: listing every change that is no longer allowed.
     """
+    columns = _columns(body)
+    if all(getattr(cycle_now.cycle, name) == value for name, value in columns.items()):
+        return
     _refuse_contradictions(body)
     faults = [
         *_fixed_settings(cycle_now, body),
@@ -92,7 +99,7 @@ def change_cycle(
     if faults:
         raise CycleFixed(faults=faults)
     cycle, old_deadline = cycle_now.cycle, cycle_now.cycle.deadline
-    for name, value in _columns(body).items():
+    for name, value in columns.items():
         setattr(cycle, name, value)
     cycle.version += 1
     session.flush()
@@ -100,6 +107,11 @@ def change_cycle(
     if cycle_now.has_opened and old_deadline != cycle.deadline:
         moved = {"what": "deadline", "from": rfc3339(old_deadline), "to": rfc3339(cycle.deadline)}
         append(session, "deadline.move", cycle=cycle.id, actor=actor, fields=moved, reason=body.reason)
+
+
+def cycles_in_utc(session: Session) -> Sequence[str]:
+    """Return the cycles whose days are days in UTC, as in cycles that are older than their time zones."""
+    return session.scalars(select(Cycle.id).where(Cycle.time_zone == UTC_NAME).order_by(Cycle.id)).all()
 
 
 def cycle_in_full(cycle: Cycle) -> Mapping[str, Json]:

@@ -1,7 +1,7 @@
 """The grades of a cycle."""
 
 from enrollment.cycles.models import Cycle
-from enrollment.problems import BadRequest, Fault, sentence
+from enrollment.problems import BadRequest, Fault, listed, sentence
 
 
 class GradeNotInCycle(BadRequest):
@@ -18,5 +18,6 @@ def refuse_other_grades(cycle: Cycle, *grades: str | None) -> None:
         GradeNotInCycle: if the cycle does not offer one of the grades.
     """
     if not set(grades) <= {None, *cycle.grades}:
-        fault = Fault("grade", "grade-not-offered", sentence("is not a grade of this cycle"), place="query")
+        detail = sentence("must be a grade of this cycle: {allowed}")
+        fault = Fault("grade", "grade-not-offered", detail, {"allowed": listed(cycle.grades)}, place="query")
         raise GradeNotInCycle(faults=[fault], cycle=cycle.id)

@@ -1,11 +1,11 @@
 """The settings of a cycle, as administrators send them."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from enrollment.field_types import Id, Reason, Text, Time, Wire, plain_text
+from enrollment.field_types import Id, Normalized, Reason, Resource, Text, Time, Wire, between, plain_text
 from enrollment.time_zones import TimeZone
 
 MAX_AGREEMENT = 50_000
@@ -21,10 +21,12 @@ def _plain_lines(text: str) -> str:
     return plain_text(text, allowed="\n")
 
 
-CalendarTime = Annotated[Time, Field(ge=EARLIEST, le=LATEST, examples=["2027-01-31T23:59:00-05:00"])]
+CalendarTime = Annotated[Time, between(EARLIEST, LATEST), Field(examples=["2027-01-31T23:59:00-05:00"])]
 """A time in a calendar, between the years 2000 and 2200."""
 
-Lines = Annotated[str, StringConstraints(min_length=1, max_length=MAX_AGREEMENT), AfterValidator(_plain_lines)]
+Lines = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_AGREEMENT), Normalized, AfterValidator(_plain_lines)
+]
 """Text that a person writes, with line breaks."""
 
 Names = Annotated[list[Id], Field(max_length=MAX_NAMES)]
@@ -50,7 +52,8 @@ class Policy(Wire):
         Literal["after", "within", "equal"],
         Field(
             description="Where late applicants stand. after: after all on-time applicants. within: after the on-time "
-            "applicants of the same class. equal: as if they were on time."
+            "applicants of the same class. equal: as if they were on time. Children who apply after the main round "
+            "stand behind all of these: with after, behind all, otherwise within their class."
         ),
     ] = "after"
     twins: Annotated[Literal["separate", "share"], Field(description="Whether twins share one lottery number.")] = (
@@ -112,8 +115,10 @@ class Terms(Wire):
     agreement: Annotated[Lines, Field(examples=["A school that takes part keeps its rules as published."])]
 
 
-class CycleChangeIn(Terms, Calendar, Policy):
+class CycleChangeIn(Resource, Terms, Calendar, Policy):
     """A cycle, as an administrator changes it."""
+
+    shown: ClassVar = frozenset({"id", "phase", "main_round", "running_round", "zones_vintage"})
 
     reason: Annotated[
         Reason | None, Field(description="Why you change the cycle. Required once the cycle has opened.")

@@ -9,7 +9,7 @@ to the cycle would wait for it, and the waiting transaction may hold a lock that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from sqlalchemy import Select, func, select
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, defer
 from enrollment.cycles.models import Cycle
 from enrollment.dates import ZonedTime
 from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.time_zones import day_in
 
 
 class Phase(StrEnum):
@@ -88,6 +89,11 @@ class CycleNow:
         return phase_at(self.cycle, self.now)
 
     @property
+    def today(self) -> date:
+        """Return today in the cycle's time zone."""
+        return day_in(self.cycle.time_zone, self.now)
+
+    @property
     def has_opened(self) -> bool:
         """Tell whether the cycle has opened. From then on a change of rules needs approval."""
         return self.now >= self.cycle.opens_at
@@ -99,8 +105,6 @@ class OpenCycle:
 
     cycle: Cycle
     now: datetime
-    late: bool
-    """Whether the deadline has passed."""
 
 
 def phase_at(cycle: Cycle, now: datetime) -> Phase:
@@ -155,7 +159,7 @@ def require_open(cycle_now: CycleNow) -> OpenCycle:
 
 def in_any_phase(cycle_now: CycleNow) -> OpenCycle:
     """Return a cycle for an act on rankings that every phase allows: families may give up seats in any phase."""
-    return OpenCycle(cycle_now.cycle, cycle_now.now, late=cycle_now.now >= cycle_now.cycle.deadline)
+    return OpenCycle(cycle_now.cycle, cycle_now.now)
 
 
 def lock_cycle_between_rounds(session: Session, cycle_id: str) -> CycleNow:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from enrollment.applicants.inputs import OUTSIDE
 from enrollment.demo.schools import ParticipatingSchool
 from enrollment.demo.zone_map import degrees
 from lottery.generate.applicants import Applying
@@ -118,7 +119,7 @@ def _application(number: int, applying: Applying, homes: "_Homes", seed: int) ->
             "family_name": name,
             "birth_date": f"{born}-{dice.between(1, 8):02}-{dice.between(1, 28):02}",
         },
-        "attends": applying.facts["attends"],
+        "attends": homes.present_school(applying.facts["attends"]),
         "guardians": [{"name": f"{dice.pick(GIVEN_NAMES)} {name}", "email": f"family{number}@example.org"}],
         "addresses": homes.addresses(applying.facts["zones"], dice),
         "language": dice.pick(LANGUAGES),
@@ -128,10 +129,11 @@ def _application(number: int, applying: Applying, homes: "_Homes", seed: int) ->
 
 
 class _Homes:
-    """Finds homes in given zones."""
+    """Finds homes in given zones, and names present schools."""
 
     def __init__(self, city: City, rules: Sequence[Rules]) -> None:
         self._city = city
+        self._schools = frozenset(school.id for school in city.schools)
         looked_at = {zone for rule in rules for zone in rule.zones()}
         zones: list[set[str]] = [{city.zones[zone].name} for zone in city.zone_of]
         for school in city.schools:
@@ -140,6 +142,12 @@ class _Homes:
         self._blocks: dict[frozenset[str], list[int]] = {}
         for block, its_zones in enumerate(zones):
             self._blocks.setdefault(frozenset(its_zones), []).append(block)
+
+    def present_school(self, attends: Json) -> str | None:
+        """Return a child's present school as an application names it: a nursery is no school of the directory."""
+        if attends is None:
+            return None
+        return str(attends) if attends in self._schools else f"{OUTSIDE}{attends}"
 
     def addresses(self, wanted: Json, dice: Dice) -> list[object]:
         """Return one address in all of the zones, or two addresses that cover the zones together."""

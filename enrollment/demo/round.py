@@ -94,10 +94,10 @@ def show_report(people: People, terminal: Terminal) -> None:
     """Show the public report, and the cutoffs of the programs with the longest waitlists."""
     anyone = people.otto
     report = anyone.get(f"{MAIN}/report")
-    applicants, placed = cast("int", report["applicants"]), cast("int", report["placed"])
+    applicants, placed = cast("int", report["applicants"]), cast("int | None", report["placed"])
     choices = cast("list[dict[str, int | None]]", report["by_choice"])
     terminal.table(
-        f"{placed:,} of {applicants:,} applicants have a seat, by choice (small numbers are hidden)",
+        f"{applicants:,} applicants, with a seat: {_shown(placed)}, by choice (small numbers are hidden)",
         ("choice", "applicants", "share"),
         [(f"{one['choice']}.", _shown(one["applicants"]), _share(one["applicants"], applicants)) for one in choices],
     )

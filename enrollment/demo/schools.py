@@ -1,13 +1,14 @@
 """The operators and schools of the demo's city, with their rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from enrollment.demo.zone_map import degrees
 from lottery.generate.city import City, School, Sector
-from lottery.generate.programs import condition_of, fills, program_id
+from lottery.generate.programs import condition_of, fills, overflow_of, program_id
 from lottery.generate.rules import Neighborhood, ReserveRule, Rules
 from lottery.market.canonical import Json
+from lottery.market.rules import OPEN
 
 DISTRICT, NETWORK, ALONE = "district", "north-star", "stand-alone"
 OPERATORS: Mapping[str, str] = {
@@ -15,6 +16,8 @@ OPERATORS: Mapping[str, str] = {
     NETWORK: "North Star charter schools",
     ALONE: "Stand-alone charter schools",
 }
+
+MAX_PERCENT = 100
 
 STAYS_OUT = 9
 """Every ninth school does not take part."""
@@ -60,7 +63,9 @@ def school_of(
     operator = _operator_of(school)
     longitude, latitude = degrees(school.x, school.y)
     inherited = operator_rules[operator]
-    own = {name: part for name, part in _rules(school, rule).items() if inherited.get(name) != part}
+    smallest = min(filter(None, (seats[program_id(school, grade)] for grade in school.grades)), default=1)
+    rules = _rules(school, with_seats_in_reserves(rule, smallest))
+    own = {name: part for name, part in rules.items() if inherited.get(name) != part}
     return ParticipatingSchool(
         id=school.id,
         operator=operator,
@@ -88,6 +93,22 @@ def school_of(
     )
 
 
+def with_seats_in_reserves(rule: Rules, smallest: int) -> Rules:
+    """Raise the percentages of reserves until each has a seat in the smallest grade, or leave reserves out.
+
+    A rounded percentage of a few seats is no seat.
+    """
+    least = -(-MAX_PERCENT // smallest)
+    percents: dict[str, int] = {}
+    for reserve in sorted(rule.reserves, key=lambda reserve: reserve.name != "neighborhood"):
+        percent = max(reserve.percent, least)
+        if percent + sum(percents.values()) <= MAX_PERCENT:
+            percents[reserve.name] = percent
+    kept = [replace(one, percent=percents[one.name]) for one in rule.reserves if one.name in percents]
+    names = {OPEN, *percents}
+    return replace(rule, reserves=tuple(kept), precedence=tuple(name for name in rule.precedence if name in names))
+
+
 def _rules(school: School, rule: Rules) -> dict[str, Json]:
     """Return a school's rules in the form of the API."""
     reserves = [_reserve(reserve, rule) for reserve in rule.reserves if reserve.name != "neighborhood"]
@@ -104,11 +125,15 @@ def _rules(school: School, rule: Rules) -> dict[str, Json]:
 
 
 def _classes(names: Sequence[str], rule: Rules) -> list[Json]:
-    return [
-        {"name": name, "when": condition_of(name, rule)}
-        for name in names
-        if name != "neighborhood" and (name != "feeder" or rule.feeders)
-    ]
+    return [{"name": name, "when": condition_of(name, rule)} for name in _class_names(names, rule)]
+
+
+def _class_names(names: Sequence[str], rule: Rules) -> list[str]:
+    """Return the classes that a school of the demo has: none that no child can be in."""
+    left_out = {"neighborhood"} if rule.feeders else {"neighborhood", "feeder"}
+    if "low-income" in names and "equitable-access" in names[: names.index("low-income")]:
+        left_out.add("low-income")  # all of these children have equitable access
+    return [name for name in names if name not in left_out]
 
 
 def _neighborhood(rule: Rules) -> dict[str, Json]:
@@ -117,8 +142,8 @@ def _neighborhood(rule: Rules) -> dict[str, Json]:
         case Neighborhood.NONE:
             return {"rule": "none"}
         case Neighborhood.PRIORITY:
-            after = rule.classes[rule.classes.index("neighborhood") + 1 :]
-            lower = [name for name in after if name != "feeder" or rule.feeders]
+            own = _class_names(rule.classes, rule)
+            lower = [name for name in rule.classes[rule.classes.index("neighborhood") :] if name in own]
             return {"rule": "priority", **zones, **({"before": lower[0]} if lower else {})}
         case Neighborhood.GUARANTEE:
             return {"rule": "guarantee", **zones, "when_more_than_seats": "will-not-raise"}
@@ -136,7 +161,7 @@ def _reserve(reserve: ReserveRule, rule: Rules) -> dict[str, Json]:
         "name": reserve.name,
         "percent": reserve.percent,
         "when": {"zone_in": list(reserve.zones)} if reserve.zones else condition_of(reserve.name, rule),
-        "overflow": "closed" if reserve.closed else "open",
+        "overflow": overflow_of(reserve, rule),
         **own,
     }
 

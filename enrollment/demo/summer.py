@@ -145,7 +145,7 @@ def _by_others(move: Mapping[str, object]) -> bool:
 
 def _in_words(move: Mapping[str, object]) -> str:
     reasons = " ".join(str(reason["detail"]) for reason in cast("list[Mapping[str, object]]", move["reasons"]))
-    return f"{move['program']}, {move['group']}: {move['detail']} {reasons}"
+    return f"{move['detail']} {reasons}"
 
 
 def apply_late(people: People, city: DemoCity, terminal: Terminal) -> list[str]:
@@ -235,11 +235,11 @@ def verify(people: People, folder: Path, terminal: Terminal) -> None:
 
 
 def show_ledger(people: People, terminal: Terminal) -> None:
-    """Show the public vacancy ledger: which open seats were filled or left empty, and why."""
+    """Show the vacancy ledger: which open seats were filled or left empty, and why."""
     counts = cast("list[Mapping[str, object]]", people.otto.get(f"{CYCLE}/vacancies/counts")["data"])
     counts = sorted(counts, key=lambda one: -cast("int", one["opened"]))
     terminal.table(
-        "The public vacancy ledger: the schools with the most opened seats",
+        "The vacancy ledger, as the auditor reads it: the schools with the most opened seats",
         ("school", "opened", "filled", "left empty", "reasons"),
         [
             (one["school"], one["opened"], one["filled"], one["left_empty"], _reasons(one["by_why"]))

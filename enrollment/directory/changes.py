@@ -1,8 +1,7 @@
 """Add and change operators, schools and programs."""
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.cycles.models import Cycle
@@ -17,6 +16,9 @@ from enrollment.directory.inputs import (
 )
 from enrollment.directory.models import Offering, Operator, Program, School
 from enrollment.problems import Conflict, Fault, NotFound, sentence
+
+MAX_NAMED = 5
+"""Schools that a warning names."""
 
 
 class DirectoryConflict(Conflict):
@@ -71,6 +73,8 @@ def lock_operator(session: Session, operator_id: str) -> Operator:
 
 def change_operator(session: Session, operator: Operator, body: OperatorChangeIn) -> None:
     """Change an operator's name."""
+    if operator.name == body.name:
+        return
     operator.name = body.name
     operator.version += 1
     session.flush()
@@ -80,13 +84,13 @@ def make_school(session: Session, body: SchoolIn) -> School:
     """Add a school.
 
     Raises:
-        DirectoryConflict: if the id or the NCES id is taken, or the operator does not exist.
+        DirectoryConflict: if the id is taken, or the operator does not exist.
     """
     _refuse_unknown_operator(session, body.operator)
     row = {"id": body.id, **_school_columns(body)}
     made = session.scalars(insert(School).values(row).on_conflict_do_nothing().returning(School)).one_or_none()
     if made is None:
-        raise DirectoryConflict(faults=[_taken(body.id) if session.get(School, body.id) else _nces_taken()])
+        raise DirectoryConflict(faults=[_taken(body.id)])
     return made
 
 
@@ -106,27 +110,35 @@ def change_school(session: Session, school: School, body: SchoolChangeIn) -> Non
     """Change a school. Its operator can change only while no current cycle offers the school.
 
     Raises:
-        DirectoryConflict: if the NCES id is taken, or the operator does not exist.
+        DirectoryConflict: if the operator does not exist.
         OperatorFixed: if a current cycle uses the operator's rules.
     """
-    _refuse_taken_nces_id(session, school, body.nces_id)
     if body.operator != school.operator_id:
         _refuse_unknown_operator(session, body.operator)
         _refuse_operator_change(session, school)
-    if body.nces_id is not None and session.scalar(_with_nces(body.nces_id, but=school.id)) is not None:
-        raise DirectoryConflict(faults=[_nces_taken()])
-    for name, value in _school_columns(body).items():
+    columns = _school_columns(body)
+    if all(getattr(school, name) == value for name, value in columns.items()):
+        return
+    for name, value in columns.items():
         setattr(school, name, value)
     school.version += 1
-    try:
-        with session.begin_nested():
-            session.flush()
-    except IntegrityError:
-        raise DirectoryConflict(faults=[_nces_taken()]) from None
+    session.flush()
 
 
-def _with_nces(nces_id: str, *, but: str) -> Select[str]:
-    return select(School.id).where(School.nces_id == nces_id, School.id != but)
+def school_warnings(session: Session, school: School) -> list[Fault]:
+    """Return what is unusual about a school: other schools have its NCES id."""
+    if school.nces_id is None:
+        return []
+    sharing = select(School.id).where(School.nces_id == school.nces_id, School.id != school.id)
+    others = session.scalars(sharing.order_by(School.id)).all()
+    if not others:
+        return []
+    detail = sentence(
+        "is also the NCES id of {schools}; if that is right, use the schools' own ids in rosters, where each school "
+        "needs an id of its own"
+    )
+    named = ", ".join(others[:MAX_NAMED]) + (", …" if len(others) > MAX_NAMED else "")
+    return [Fault("/nces_id", "nces-id-shared", detail, {"schools": named})]
 
 
 def make_program(session: Session, body: ProgramIn) -> Program:
@@ -167,6 +179,8 @@ def change_program(session: Session, program: Program, body: ProgramChangeIn) ->
         _refuse_unknown_school(session, body.school)
         if session.execute(select(exists().where(Offering.program_id == program.id))).scalar_one():
             raise ProgramOffered(program=program.id)
+    if all(getattr(program, name) == value for name, value in columns.items()):
+        return
     for name, value in columns.items():
         setattr(program, name, value)
     program.version += 1
@@ -202,14 +216,6 @@ def _refuse_operator_change(session: Session, school: School) -> None:
         raise OperatorFixed(school=school.id, cycle=cycle)
 
 
-def _refuse_taken_nces_id(session: Session, school: School, nces_id: str | None) -> None:
-    """Look before writing: two schools that swap their ids at once would wait for each other forever."""
-    if nces_id is None or nces_id == school.nces_id:
-        return
-    if session.scalar(select(School.id).where(School.nces_id == nces_id)) is not None:
-        raise DirectoryConflict(faults=[_nces_taken()])
-
-
 def _refuse_unknown_operator(session: Session, operator: str) -> None:
     if session.get(Operator, operator) is None:
         detail = sentence("operator {id} does not exist; add it first, or correct the id")
@@ -228,10 +234,4 @@ def _taken(taken: str) -> Fault:
         "id-taken",
         sentence("the id {id} is taken; choose another id, or change the existing entry"),
         {"id": taken},
-    )
-
-
-def _nces_taken() -> Fault:
-    return Fault(
-        "/nces_id", "nces-id-taken", sentence("another school has this NCES id; correct the id of one of the schools")
     )

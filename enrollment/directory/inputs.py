@@ -1,10 +1,10 @@
 """Requests to add or change operators, schools and programs."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from enrollment.field_types import Id, Text, Wire
+from enrollment.field_types import BlankIsNone, Id, OptionalId, Resource, Text, Wire
 
 Sector = Literal["district", "charter"]
 
@@ -19,8 +19,10 @@ class Point(Wire):
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, examples=[38.91])]
 
 
-class OperatorChangeIn(Wire):
+class OperatorChangeIn(Resource):
     """An organization that runs schools: a district, a charter network, or the board of a stand-alone charter."""
+
+    shown: ClassVar = frozenset({"id"})
 
     name: Annotated[Text, Field(examples=["City school district"])]
 
@@ -28,35 +30,45 @@ class OperatorChangeIn(Wire):
 class OperatorIn(OperatorChangeIn):
     """A new operator."""
 
+    shown: ClassVar = frozenset[str]()
+
     id: Annotated[Id, Field(examples=["district"])]
 
 
-class SchoolChangeIn(Wire):
+class SchoolChangeIn(Resource):
     """A school of the directory. A school in the directory need not take part in a cycle."""
+
+    shown: ClassVar = frozenset({"id", "warnings"})
 
     operator: Annotated[Id, Field(description="The organization that runs the school.", examples=["district"])]
     name: Annotated[Text, Field(examples=["Lincoln School"])]
     sector: Annotated[Sector, Field(examples=["district"])]
-    nces_id: Annotated[NcesId | None, Field(description="The NCES id: twelve digits.")] = None
+    nces_id: Annotated[NcesId | None, BlankIsNone, Field(description="The NCES id: twelve digits.")] = None
     point: Annotated[Point | None, Field(description="The location of the school.")] = None
 
 
 class SchoolIn(SchoolChangeIn):
     """A new school."""
 
+    shown: ClassVar = frozenset[str]()
+
     id: Annotated[Id, Field(examples=["lincoln"])]
 
 
-class ProgramChangeIn(Wire):
+class ProgramChangeIn(Resource):
     """A school's seats at one grade, and in one track if the grade has more than one."""
+
+    shown: ClassVar = frozenset({"id"})
 
     school: Annotated[Id, Field(examples=["lincoln"])]
     grade: Annotated[Id, Field(examples=["KG"])]
-    track: Annotated[Id | None, Field(examples=["dual-language"])] = None
+    track: Annotated[OptionalId, Field(examples=["dual-language"])] = None
     name: Annotated[Text, Field(examples=["Lincoln kindergarten, dual language"])]
 
 
 class ProgramIn(ProgramChangeIn):
     """A new program."""
+
+    shown: ClassVar = frozenset[str]()
 
     id: Annotated[Id, Field(examples=["lincoln-kg-dual"])]

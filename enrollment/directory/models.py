@@ -32,7 +32,8 @@ class School(Table):
     operator_id: Mapped[str] = mapped_column(ForeignKey("operator.id"), index=True)
     name: Mapped[str]
     sector: Mapped[str]
-    nces_id: Mapped[str | None] = mapped_column(unique=True)
+    nces_id: Mapped[str | None]
+    """Schools that share a building may share the id."""
     longitude: Mapped[float | None] = mapped_column(Float)
     latitude: Mapped[float | None] = mapped_column(Float)
     version: Mapped[int] = mapped_column(server_default="1")

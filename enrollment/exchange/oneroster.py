@@ -8,41 +8,17 @@ A roster lists active students. In version 1.2, every row of a bulk file is acti
 inactive by its `status`. A role that has ended does not count. `enabledUser` is about signing in, and is ignored.
 """
 
-import struct
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from io import BufferedReader, BytesIO
-from typing import Final, TypeAlias, cast
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipExtFile, ZipFile, ZipInfo
+from typing import Final
 
-from enrollment.exchange.oneroster_format import COLUMNS, FILES, FORMATS, NEEDED, ORGS, ROLES, STUDENT, USERS, SisIdIn
-from enrollment.exchange.rosters import (
-    UNKNOWN_SCHOOL,
-    Enrolled,
-    Faults,
-    Reference,
-    Roster,
-    RosterBuilder,
-    refuse_length,
-    rows_of,
-)
+from enrollment.exchange.oneroster_format import FORMATS, ORGS, ROLES, SCHOOL, SECONDARY, STUDENT, SisIdIn
+from enrollment.exchange.oneroster_package import NO_ZIP, UNREADABLE, PackageFiles, Row, open_package
+from enrollment.exchange.rosters import UNKNOWN_SCHOOL, Enrolled, Faults, Reference, Roster, RosterBuilder
 from enrollment.problems import sentence
 
-Row: TypeAlias = Mapping[str, str]
-
-MAX_UNPACKED: Final = 1 << 30
-MAX_MEMBERS: Final = 1000
-ENCRYPTED: Final = 0x1
-
-NO_ZIP: Final = sentence("must be a zip file without damage; export the package again")
-
-UNREADABLE: Final = (BadZipFile, zlib.error, EOFError)
-"""The exceptions of the standard library while it reads a damaged zip file."""
-
-UNOPENABLE: Final = (*UNREADABLE, struct.error, RuntimeError, ValueError, OSError)
-"""The exceptions of the standard library while it opens a zip file. NotImplementedError is a RuntimeError."""
+UNKNOWN_ID: Final = sentence("is not in {file}; export both files at the same time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +26,7 @@ class _Org:
     """A row of orgs.csv."""
 
     line: int
-    is_school: bool
+    type: str
     school: str | None
     """The school's id in the directory; None: the school is not in the directory."""
 
@@ -81,164 +57,55 @@ def read_package(raw: bytes, reference: Reference, *, sis_id_in: SisIdIn) -> Ros
     """
     faults = Faults()
     try:
-        package = ZipFile(BytesIO(raw))
-    except UNOPENABLE:
-        faults.end([], "no-zip", NO_ZIP)
-    try:
-        return _Package(package, _members(package, faults), reference, faults, sis_id_in).roster()
+        return _Package(open_package(raw, faults), reference, faults, sis_id_in).roster()
     except UNREADABLE:
         faults.end([], "no-zip", NO_ZIP)
-
-
-def _members(package: ZipFile, faults: Faults) -> dict[str, ZipInfo]:
-    """Return the package's files by name.
-
-    Raises:
-        UnusableRoster: if the zip file is too large, or has folders, repeated names, a password or unusual compression.
-    """
-    listed = [member for member in package.infolist() if not member.filename.startswith("__MACOSX/")]
-    members = {member.filename: member for member in listed}
-    if any("/" in name or "\\" in name for name in members):
-        faults.add(
-            [], "folder", sentence("the zip file has a folder in it; zip the files themselves, not their folder")
-        )
-    if len(members) < len(listed):
-        faults.add([], "file-twice", sentence("the zip file has two files with the same name; keep one of each"))
-    if any(member.flag_bits & ENCRYPTED for member in listed):
-        faults.add([], "encrypted", sentence("the zip file has a password; send a zip file without a password"))
-    if any(member.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for member in listed):
-        faults.add(
-            [], "compression", sentence("the zip file uses an unusual compression; use the usual zip compression")
-        )
-    if sum(member.file_size for member in listed) > MAX_UNPACKED or len(listed) > MAX_MEMBERS:
-        detail = sentence("the unpacked files are larger than {most} bytes; send fewer schools at a time")
-        faults.add([], "too-large-unpacked", detail, most=MAX_UNPACKED)
-    faults.refuse()
-    return members
 
 
 class _Package:
     """A package that is being read."""
 
-    def __init__(
-        self, package: ZipFile, members: Mapping[str, ZipInfo], reference: Reference, faults: Faults, sis_id_in: SisIdIn
-    ) -> None:
-        self._zip, self._members, self._reference, self._faults = package, members, reference, faults
+    def __init__(self, files: PackageFiles, reference: Reference, faults: Faults, sis_id_in: SisIdIn) -> None:
+        self._files, self._reference, self._faults = files, reference, faults
         self._sis_id_in: SisIdIn = sis_id_in
         self._builder = RosterBuilder(reference, faults)
-        self._unknown_schools: set[str] = set()
+        self._noted_orgs: set[str] = set()
+        self._with_status: set[str] = set()
         self._students: dict[str, tuple[bytes | None, str | None]] = {}
-        self._version = "1.2"
 
     def roster(self) -> Roster:
         """Read the files in the order in which they refer to each other, and return the roster."""
-        self._read_manifest()
         orgs = dict(self._orgs())
         persons = dict(self._persons(orgs))
-        if self._version == "1.2":
+        if self._files.version == "1.2":
             self._read_roles(persons, orgs)
         self._refuse_same_ids(persons)
         self._check_enrollments()
-        return self._builder.roster(FORMATS[self._version])
-
-    def _read_manifest(self) -> None:
-        """Find the version, and refuse files on which the manifest and the zip file disagree.
-
-        Raises:
-            UnusableRoster: if the rest of the package cannot be read.
-        """
-        if "manifest.csv" not in self._members:
-            detail = sentence("is missing; export a package of OneRoster 1.1 or 1.2, or send a plain roster as CSV")
-            self._faults.end(["manifest.csv"], "missing-file", detail)
-        properties = {row["propertyName"].strip(): (line, row["value"].strip()) for line, row in self._rows("manifest")}
-        self._faults.refuse()
-        line, self._version = properties.get("oneroster.version", (1, ""))
-        if self._version not in NEEDED:
-            detail = sentence(
-                "must have the property oneroster.version, with the value 1.1 or 1.2; export the package again"
-            )
-            self._faults.end(["manifest.csv", line, "value"], "unknown-version", detail)
-        for file in FILES:
-            self._refuse_mismatch(file, properties.get(f"file.{file}"))
-        self._faults.refuse()
-
-    def _refuse_mismatch(self, file: str, row: tuple[int, str] | None) -> None:
-        """Refuse a file that is in the manifest but not in the zip file, or the other way around."""
-        needed, present = file in NEEDED[self._version], f"{file}.csv" in self._members
-        if row is None:
-            if needed or present or self._version == "1.2":
-                detail = sentence("has no row file.{file}; add the row with the value bulk or absent")
-                self._faults.add(["manifest.csv"], "missing-row", detail, file=file)
-            return
-        (line, mode), name = row, f"{file}.csv"
-        place = ("manifest.csv", line, "value")
-        if mode not in ("bulk", "delta", "absent"):
-            self._faults.add(place, "unknown-mode", sentence("must be bulk or absent"))
-        elif present and mode == "absent":
-            self._faults.add(
-                place,
-                "not-absent",
-                sentence("is absent, but the zip file has {file}.csv; remove the file or change the row"),
-                file=file,
-            )
-        elif not present and mode != "absent":
-            self._faults.add(
-                [name],
-                "missing-file",
-                sentence("is in the manifest but not in the zip file; add the file or change the manifest"),
-            )
-        elif needed and mode != "bulk":
-            detail = sentence("must be bulk, because a roster is a complete package; export all data, not only changes")
-            self._faults.add(place, "not-whole", detail)
-
-    def _rows(self, file: str) -> Iterator[tuple[int, Row]]:
-        """Yield a file's rows by column, each with its line. Extra columns must begin with `metadata.`."""
-        name = f"{file}.csv"
-        columns = USERS[self._version] if file == "users" else COLUMNS[file]
-        with self._open(name) as stream:
-            rows = rows_of(name, stream, self._faults)
-            header = [field.strip() for field in next(rows, (1, []))[1]]
-            self._refuse_header(name, header, columns)
-            for line, fields in rows:
-                if len(fields) == len(header):
-                    yield line, dict(zip(columns, fields, strict=False))
-                else:
-                    refuse_length(name, line, found=len(fields), wanted=len(header), faults=self._faults)
-
-    def _refuse_header(self, name: str, header: Sequence[str], columns: Sequence[str]) -> None:
-        wrong = next((column for at, column in enumerate(columns) if header[at : at + 1] != [column]), None)
-        if wrong is not None:
-            detail = sentence("is missing or in the wrong position in the header; OneRoster {version} has: {columns}")
-            self._faults.end([name, 1, wrong], "columns", detail, version=self._version, columns=", ".join(columns))
-        if not all(field.startswith("metadata.") for field in header[len(columns) :]):
-            detail = sentence(
-                "has columns that OneRoster {version} does not have; extra columns must begin with “metadata.”"
-            )
-            self._faults.end([name, 1], "columns", detail, version=self._version)
-
-    def _open(self, name: str) -> BufferedReader:
-        try:
-            return BufferedReader(cast("ZipExtFile", self._zip.open(self._members[name])))
-        except UNOPENABLE:
-            self._faults.end([name], "no-zip", NO_ZIP)
+        of_children = "roles" if self._files.version == "1.2" else "users"
+        self._builder.left_out["unreadable"] += self._files.wrong_length[of_children]
+        return self._builder.roster(FORMATS[self._files.version])
 
     def _records(self, file: str) -> Iterator[tuple[int, Row, bool]]:
         """Yield the rows of a file with an id in each row, and whether each row is active. Repeated ids are faults."""
-        name, ids, has_status = f"{file}.csv", set[str](), False
-        for line, row in self._rows(file):
+        name, ids = f"{file}.csv", set[str]()
+        for line, row in self._files.rows(file):
             if not row["sourcedId"].strip() or row["sourcedId"] in ids:
                 detail = sentence("must be an id that no other row of the file has; correct one of the rows")
                 self._faults.add([name, line, "sourcedId"], "id-twice", detail)
                 continue
             ids.add(row["sourcedId"])
-            status = row["status"].strip()
-            if self._version == "1.2" and status and not has_status:
-                has_status = True
-                detail = sentence("must be empty in every row of a bulk file; export the package again")
-                self._faults.add([name, line, "status"], "status-in-bulk", detail)
-            elif self._version == "1.1" and status not in ("", "active", "inactive", "tobedeleted"):
-                self._faults.add([name, line, "status"], "unknown-status", sentence("must be active or tobedeleted"))
-            yield line, row, status in ("", "active")
+            yield line, row, self._is_active(name, line, row["status"].strip().lower())
+
+    def _is_active(self, name: str, line: int, status: str) -> bool:
+        """Return whether a row is active. A bulk file of version 1.2 should say nothing, and says it all the same."""
+        if status and self._files.version == "1.2" and name not in self._with_status:
+            self._with_status.add(name)
+            detail = sentence("must be empty in a bulk file of OneRoster 1.2; rows with active were read as active")
+            self._faults.note([name, line, "status"], "status-in-bulk", detail)
+        if status not in ("", "active", "inactive", "tobedeleted"):
+            detail = sentence("must be active, inactive or tobedeleted")
+            self._faults.leave_out([name, line, "status"], "unknown-status", detail)
+        return status in ("", "active")
 
     def _orgs(self) -> Iterator[tuple[str, _Org]]:
         schools = self._reference.schools
@@ -246,33 +113,51 @@ class _Package:
             type_ = row["type"].strip()
             if type_ not in ORGS:
                 detail = sentence("must be school, district, department, local, state or national")
-                self._faults.add(["orgs.csv", line, "type"], "unknown-type", detail)
+                self._faults.leave_out(["orgs.csv", line, "type"], "unknown-type", detail)
             school = schools.get(row["identifier"].strip()) or schools.get(row["sourcedId"].strip())
-            yield row["sourcedId"], _Org(line, type_ == "school", school)
+            yield row["sourcedId"], _Org(line, type_ if type_ in ORGS else "", school)
 
     def _persons(self, orgs: Mapping[str, _Org]) -> Iterator[tuple[str, _Person]]:
         for line, row, active in self._records("users"):
             field: SisIdIn = self._sis_id_in if row["identifier"].strip() else "sourcedId"
             person = _Person(line, row[field], field, row["grades"].strip(), active)
             yield row["sourcedId"], person
-            if self._version == "1.1" and self._is_student("users.csv", line, row):
+            if self._files.version == "1.1" and self._is_student("users.csv", line, row):
                 for org in row["orgSourcedIds"].split(","):
                     self._assign(("users.csv", line, "orgSourcedIds"), row["sourcedId"], person, orgs, org.strip(), row)
 
     def _read_roles(self, persons: Mapping[str, _Person], orgs: Mapping[str, _Org]) -> None:
+        """Enroll students by their roles. A secondary role counts only for a student without a primary one."""
+        secondary: list[tuple[int, Row]] = []
+        with_primary: set[str] = set()
         for line, row, _ in self._records("roles"):
-            person = persons.get(row["userSourcedId"])
-            if person is None:
-                detail = sentence("is not in {file}; export both files at the same time")
-                self._faults.add(["roles.csv", line, "userSourcedId"], "unknown-id", detail, file="users.csv")
+            if row["userSourcedId"] not in persons:
+                self._leave_out(("roles.csv", line, "userSourcedId"), "unknown-id", UNKNOWN_ID, file="users.csv")
             elif self._is_student("roles.csv", line, row):
-                place = ("roles.csv", line, "orgSourcedId")
-                self._assign(place, row["userSourcedId"], person, orgs, row["orgSourcedId"], row)
+                if row["roleType"].strip() == SECONDARY:
+                    secondary.append((line, row))
+                    continue
+                with_primary.add(row["userSourcedId"])
+                self._assign_role(line, row, persons, orgs)
+        for line, row in secondary:
+            if row["userSourcedId"] in with_primary:
+                self._builder.left_out["secondary_role"] += 1
+            else:
+                self._assign_role(line, row, persons, orgs)
+
+    def _assign_role(self, line: int, row: Row, persons: Mapping[str, _Person], orgs: Mapping[str, _Org]) -> None:
+        place, user = ("roles.csv", line, "orgSourcedId"), row["userSourcedId"]
+        self._assign(place, user, persons[user], orgs, row["orgSourcedId"], row)
+
+    def _leave_out(self, place: tuple[str, int, str], code: str, detail: str, **values: str | int) -> None:
+        """Leave out a row that would enroll a child, and say why."""
+        self._faults.leave_out(place, code, detail, **values)
+        self._builder.left_out["unreadable"] += 1
 
     def _is_student(self, file: str, line: int, row: Row) -> bool:
-        if row["role"] not in ROLES[self._version]:
+        if row["role"] not in ROLES[self._files.version]:
             detail = sentence("is not a role of OneRoster {version}; the role of a child is student")
-            self._faults.add([file, line, "role"], "unknown-role", detail, version=self._version)
+            self._leave_out((file, line, "role"), "unknown-role", detail, version=self._files.version)
         return row["role"] == STUDENT
 
     def _assign(
@@ -288,8 +173,7 @@ class _Package:
         file, line, _ = place
         org = orgs.get(org_id)
         if org is None:
-            detail = sentence("is not in {file}; export both files at the same time")
-            self._faults.add(place, "unknown-id", detail, file="orgs.csv")
+            self._leave_out(place, "unknown-id", UNKNOWN_ID, file="orgs.csv")
             return
         since = self._builder.day_of([file, line, "beginDate"], row.get("beginDate", ""))
         until = self._builder.day_of([file, line, "endDate"], row.get("endDate", ""))
@@ -297,14 +181,12 @@ class _Package:
             self._builder.left_out["not_active"] += 1
         elif self._has_ended(file, line, until, person.grades):
             self._builder.left_out["ended"] += 1
-        elif not org.is_school:
+        elif org.type != SCHOOL:
             self._builder.left_out["not_a_school"] += 1
+            detail = sentence("is of type {type} in orgs.csv; a child is enrolled at an organization of type school")
+            self._note_org(org_id, place, "not-a-school", detail, type=org.type)
         else:
-            self._refuse_unknown_school(org_id, org)
-            child, grade = self._student(id_, person)
-            if child is not None and grade is not None and org.school is not None:
-                since = self._builder.possible_day(since, file=file, line=line, field="beginDate", grade=grade)
-                self._builder.add(Enrolled(file, line, child, org.school, grade, since))
+            self._enroll(file, line, person, id_, (org_id, org), since)
 
     def _has_ended(self, file: str, line: int, until: date | None, grade: str) -> bool:
         """Say whether a role has ended. A role counts on its last day, in the cycle's time zone."""
@@ -312,10 +194,24 @@ class _Package:
             return False
         return self._builder.possible_day(until, file=file, line=line, field="endDate", grade=grade) is not None
 
-    def _refuse_unknown_school(self, org_id: str, org: _Org) -> None:
-        if org.school is None and org_id not in self._unknown_schools:
-            self._unknown_schools.add(org_id)
-            self._faults.add(["orgs.csv", org.line, "identifier"], "unknown-school", UNKNOWN_SCHOOL)
+    def _enroll(
+        self, file: str, line: int, person: _Person, id_: str, at: tuple[str, _Org], since: date | None
+    ) -> None:
+        org_id, org = at
+        if org.school is None:
+            self._note_org(org_id, ("orgs.csv", org.line, "identifier"), "unknown-school", UNKNOWN_SCHOOL)
+        child, grade = self._student(id_, person)
+        if child is None or grade is None or org.school is None:
+            self._builder.left_out["unreadable"] += 1
+        else:
+            since = self._builder.possible_day(since, file=file, line=line, field="beginDate", grade=grade)
+            self._builder.add(Enrolled(file, line, child, org.school, grade, since))
+
+    def _note_org(self, org_id: str, place: tuple[str, int, str], code: str, detail: str, **values: str | int) -> None:
+        """List a fault of an organization once, however many rows name it."""
+        if org_id not in self._noted_orgs:
+            self._noted_orgs.add(org_id)
+            self._faults.leave_out(place, code, detail, **values)
 
     def _student(self, id_: str, person: _Person) -> tuple[bytes | None, str | None]:
         """Return a student's digest and grade. Faults of a student at several schools are listed once."""
@@ -336,9 +232,9 @@ class _Package:
                 self._faults.add(place, "same-sis-id", detail, line=lines[child])
 
     def _check_enrollments(self) -> None:
-        if "enrollments.csv" not in self._members:
+        if "enrollments" not in self._files:
             return
-        for line, row in self._rows("enrollments"):
+        for line, row in self._files.rows("enrollments"):
             for field in ("classSourcedId", "schoolSourcedId", "userSourcedId", "role"):
                 if not row[field].strip():
                     self._faults.add(

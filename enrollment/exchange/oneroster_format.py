@@ -49,6 +49,8 @@ USERS: Final = {
 
 ORGS: Final = frozenset(["department", "school", "district", "local", "state", "national"])
 STUDENT: Final = "student"
+SCHOOL: Final = "school"
+SECONDARY: Final = "secondary"
 ROLES: Final = {
     "1.1": frozenset(["administrator", "aide", "guardian", "parent", "proctor", "relative", STUDENT, "teacher"]),
     "1.2": frozenset(

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Participation, Program
+from enrollment.exchange.id_spellings import OtherSpelling, other_spelling
 from enrollment.exchange.reconciliation_report import (
     MAX_LISTED,
     DayNotUsedOut,
@@ -32,18 +33,27 @@ from enrollment.exchange.reconciliation_report import (
     ListOut,
     NotComparedOut,
     OtherGradeOut,
+    OtherSpellingOut,
     ReconciliationOut,
+    RosterFaultOut,
     SchoolRosterOut,
     SeatNotEnrolledOut,
     WhyWithout,
 )
 from enrollment.exchange.rosters import Enrolled, Roster
+from enrollment.languages import Say
+from enrollment.problems import Fault, sentence
 from enrollment.seats.models import LIVE, Offer
 from enrollment.time_zones import day_in
 
 Row = TypeVar("Row")
 
 AT_ONCE: Final = 5000
+
+OTHER_SPELLING: Final = sentence(
+    "{would_match} of {tried} SIS ids would match an application if they had {digits} digits, with zeros in front. As "
+    "they are, {matching} match. Send the roster again with ?sis_id_digits={digits}"
+)
 
 CLOSED: Final[Mapping[str, WhyWithout]] = {"declined": "declined", "expired": "expired", "withdrawn": "withdrawn"}
 """Reasons by the status of a closed offer. A `replaced` offer gives no reason, because the child got another seat."""
@@ -101,7 +111,9 @@ class _Child:
         return CLOSED[last.status] if last else "no-offer"
 
 
-def reconcile(session: Session, cycle: Cycle, roster: Roster, *, grades: Collection[str] | None) -> ReconciliationOut:
+def reconcile(
+    session: Session, cycle: Cycle, roster: Roster, *, grades: Collection[str] | None, say: Say
+) -> ReconciliationOut:
     """Compare a roster with a cycle's seats.
 
     Args:
@@ -109,12 +121,36 @@ def reconcile(session: Session, cycle: Cycle, roster: Roster, *, grades: Collect
         cycle: the cycle of the seats.
         roster: the schools' enrolled children.
         grades: compare only seats of these grades and children in these grades; None: all grades.
+        say: says a sentence in the reader's language.
     """
     reconciliation = _Reconciliation(session, cycle, grades)
     for start in range(0, len(roster.enrolled), AT_ONCE):
         reconciliation.compare(roster.enrolled[start : start + AT_ONCE])
     reconciliation.find_seats_not_enrolled()
-    return reconciliation.report(roster)
+    return reconciliation.report(roster, say)
+
+
+def _shown(fault: Fault, say: Say) -> RosterFaultOut:
+    return RosterFaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
+
+
+def _spelling_shown(spelling: OtherSpelling | None, say: Say) -> OtherSpellingOut | None:
+    if spelling is None:
+        return None
+    detail = say(
+        OTHER_SPELLING,
+        would_match=spelling.would_match,
+        tried=spelling.tried,
+        digits=spelling.digits,
+        matching=spelling.matching,
+    )
+    return OtherSpellingOut(
+        sis_id_digits=spelling.digits,
+        tried=spelling.tried,
+        matching=spelling.matching,
+        would_match=spelling.would_match,
+        detail=detail,
+    )
 
 
 class _Reconciliation:
@@ -223,9 +259,10 @@ class _Reconciliation:
                     )
                 )
 
-    def report(self, roster: Roster) -> ReconciliationOut:
+    def report(self, roster: Roster, say: Say) -> ReconciliationOut:
         """Return the report."""
         left_out = roster.left_out
+        faults = roster.faults.of_rows
         return ReconciliationOut(
             cycle=self._cycle.id,
             format=roster.format,
@@ -240,7 +277,12 @@ class _Reconciliation:
                 ended=left_out.get("ended", 0),
                 not_active=left_out.get("not_active", 0),
                 not_a_school=left_out.get("not_a_school", 0),
+                secondary_role=left_out.get("secondary_role", 0),
+                unreadable=left_out.get("unreadable", 0),
             ),
+            left_out=ListOut(data=[_shown(fault, say) for fault in faults], more=len(faults) - sum(1 for _ in faults)),
+            notes=[_shown(fault, say) for fault in roster.faults.notes],
+            other_spelling=_spelling_shown(other_spelling(self._session, self._cycle, roster), say),
             without_offer_by_reason=dict(sorted(self._reasons.items())),
             without_offer=self._without_offer.report(),
             other_grade=self._other_grade.report(),

@@ -72,6 +72,24 @@ class SeatNotEnrolledOut(Wire):
     enrolled_at: Annotated[str | None, Field(description="With `elsewhere`: the school where the child is enrolled.")]
 
 
+class RosterFaultOut(Wire):
+    """A place in the roster that could not be read, or that was read although it departs from its format."""
+
+    pointer: Annotated[str, Field(description="/file/line/field", examples=["/roster.csv/7/grade"])]
+    code: str
+    detail: str
+
+
+class OtherSpellingOut(Wire):
+    """Ids of digits that match more children if they are read with another number of digits."""
+
+    sis_id_digits: Annotated[int, Field(description="Send this value as the parameter `sis_id_digits`.")]
+    tried: Annotated[int, Field(description="Ids of digits alone that were tried, at most 5,000.")]
+    matching: Annotated[int, Field(description="How many of them are the id of a child in this cycle as they are.")]
+    would_match: Annotated[int, Field(description="How many would be with that many digits.")]
+    detail: str
+
+
 class DayNotUsedOut(Wire):
     """A date that proves nothing, because no child of the grade can have begun or left school then."""
 
@@ -102,6 +120,10 @@ class NotComparedOut(Wire):
     not_a_school: Annotated[
         int, Field(description="OneRoster: the row names a district or another organization that is not a school.")
     ]
+    secondary_role: Annotated[
+        int, Field(description="OneRoster 1.2: a second school of a child who has a primary one.")
+    ]
+    unreadable: Annotated[int, Field(description="Rows with a fault. `left_out` lists the faults.")]
 
 
 class SchoolRosterOut(Wire):
@@ -124,6 +146,7 @@ class ReconciliationOut(Wire):
     """A roster compared with the seats of a cycle.
 
     Each row counts once: `rows` = `matched` + `other_grade` + `without_offer` + all counts in `not_compared`.
+    A row that cannot be read is left out, and the others are compared.
     """
 
     cycle: str
@@ -132,6 +155,15 @@ class ReconciliationOut(Wire):
     children: Annotated[int, Field(description="Children who are enrolled at any school.")]
     matched: Annotated[int, Field(description="Rows of children who hold a seat at that school in that grade.")]
     not_compared: NotComparedOut
+    left_out: Annotated[
+        ListOut[RosterFaultOut],
+        Field(description="Faults of rows that could not be read. The other rows were compared."),
+    ]
+    notes: Annotated[list[RosterFaultOut], Field(description="Departures from the format that did no harm.")]
+    other_spelling: Annotated[
+        OtherSpellingOut | None,
+        Field(description="A reading of the SIS ids that matches more children; null: the ids match as they are."),
+    ]
     without_offer_by_reason: dict[WhyWithout, int]
     without_offer: ListOut[EnrolledWithoutOfferOut]
     other_grade: ListOut[OtherGradeOut]

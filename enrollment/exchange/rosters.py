@@ -1,37 +1,32 @@
-"""Read a roster: the children whom schools enroll, from a CSV file.
+"""Rosters: the children whom schools enroll.
 
 A row's SIS id is digested at once. No answer, problem or log has the id. A fault quotes nothing from a file, because
 the text in a wrong column may be a name.
 """
 
-import csv
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from io import BufferedIOBase, BytesIO
 from typing import Final, Literal, NoReturn, TypeAlias
 
 from enrollment.exchange.roster_days import DayNotUsed, day_from, why_impossible
+from enrollment.fault_list import FaultList
 from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
+from enrollment.plain_text import flaw_of, in_nfc
 from enrollment.problems import Fault, Problem, sentence
 
 Format: TypeAlias = Literal["csv", "oneroster-1.1", "oneroster-1.2"]
 
 MAX_FAULTS: Final = 200
-MAX_LINES: Final = 10_000_000
+MAX_LISTED: Final = 10_000
+"""The most rows that are listed as left out."""
 MAX_ENROLLED: Final = 2_000_000
-MAX_LINE_BYTES: Final = 1 << 20
 MAX_ID_LENGTH: Final = 500
-
-CSV_FILE: Final = "roster.csv"
-"""The name of a CSV body in the places of faults. The body itself has no file name."""
-
-COLUMNS: Final = ("sis_id", "school", "grade")
-SINCE: Final = "enrolled_on"
-OTHER_DELIMITERS: Final = ";\t|"
+MAX_DIGITS: Final = 12
+"""The most digits with which an id is tried. No state's ids are longer."""
+MAX_SPELLED: Final = 5_000
+"""The most ids that are tried with other numbers of digits."""
 
 GRADE_CODES: Final = frozenset(
     ["IT", "PR", "PK", "TK", "KG", *(f"{year:02}" for year in range(1, 14)), "PS", "UG", "Other"]
@@ -40,8 +35,8 @@ GRADE_CODES: Final = frozenset(
 
 
 UNKNOWN_SCHOOL: Final = sentence(
-    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id or "
-    "12-digit NCES id, or ask an administrator to add the school"
+    "is not a school in the directory (this fault is listed once, even if more rows have it); write the school's id, "
+    "or its 12-digit NCES id if no other school has it, or ask an administrator to add the school"
 )
 
 
@@ -52,25 +47,32 @@ class UnusableRoster(Problem):
     title = sentence("Roster not usable")
     detail = sentence(
         "Nothing was compared or stored. Correct every listed place (/file/line/field), then send the whole roster "
-        "again. At most {most} places are listed."
+        "again."
     )
 
 
 class Faults:
-    """Collects the faults of a roster, and refuses the roster once the list is full."""
+    """Collects the faults of a roster: those of the whole file, those of single rows, and notes for the reader.
+
+    A fault of the whole file refuses the roster. A fault of a row leaves out that row alone.
+    """
 
     def __init__(self) -> None:
-        self.found: list[Fault] = []
+        self.of_file = FaultList(MAX_FAULTS)
+        self.of_rows = FaultList(MAX_LISTED)
+        self.notes: list[Fault] = []
 
     def add(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> None:
-        """Add a fault at a file, a line and a field, as far as they are known.
+        """Add a fault of the whole file at a file, a line and a field, as far as they are known."""
+        self.of_file.add(_fault(place, code, detail, values))
 
-        Raises:
-            UnusableRoster: if the list is full.
-        """
-        self.found.append(Fault("".join(f"/{part}" for part in place), code, detail, values))
-        if len(self.found) >= MAX_FAULTS:
-            self.refuse()
+    def leave_out(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> None:
+        """Add a fault of a row, which the roster leaves out."""
+        self.of_rows.add(_fault(place, code, detail, values))
+
+    def note(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> None:
+        """Add a note: the file departs from its format, and was read all the same."""
+        self.notes.append(_fault(place, code, detail, values))
 
     def end(self, place: Sequence[str | int], code: str, detail: str, **values: str | int) -> NoReturn:
         """Refuse the roster for a fault after which the rest cannot be read, and for all faults before it.
@@ -79,16 +81,32 @@ class Faults:
             UnusableRoster: always.
         """
         self.add(place, code, detail, **values)
-        raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
+        self.refuse_all()
 
     def refuse(self) -> None:
-        """Refuse the roster if it has faults.
+        """Refuse the roster if it has faults of the whole file.
 
         Raises:
             UnusableRoster: listing the faults.
         """
-        if self.found:
-            raise UnusableRoster(faults=self.found, most=MAX_FAULTS)
+        if self.of_file:
+            self.refuse_all()
+
+    def refuse_all(self) -> NoReturn:
+        """Refuse the roster, with the faults of the whole file before those of rows.
+
+        Raises:
+            UnusableRoster: always.
+        """
+        faults = FaultList(MAX_FAULTS)
+        for fault in (*self.of_file, *self.of_rows):
+            faults.add(fault)
+        faults.count = len(self.of_file) + len(self.of_rows)
+        raise UnusableRoster(faults=faults.listed())
+
+
+def _fault(place: Sequence[str | int], code: str, detail: str, values: Mapping[str, str | int]) -> Fault:
+    return Fault("".join(f"/{part}" for part in place), code, detail, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,8 @@ class Reference:
     """The day on which the cycle opened, in its time zone."""
     today: date
     """Today in the cycle's time zone."""
+    digits: int | None = None
+    """Ids of digits alone are read with this many digits, with zeros in front; None: as the roster has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +150,10 @@ class Roster:
     left_out: Mapping[str, int]
     """Rows that enroll no child, counted by reason."""
     days_not_used: Sequence[DayNotUsed]
+    faults: Faults
+    """The faults of rows that cannot be read, and notes."""
+    spellings: Mapping[bytes, Mapping[int, bytes]]
+    """The digests of some ids of digits with other numbers of digits, by the digest of the id as it was read."""
 
 
 class RosterBuilder:
@@ -140,37 +164,54 @@ class RosterBuilder:
         self.days_not_used: list[DayNotUsed] = []
         self._reference, self._faults = reference, faults
         self._enrolled: dict[tuple[bytes, str], Enrolled] = {}
+        self._spellings: dict[bytes, Mapping[int, bytes]] = {}
 
     def grade_of(self, place: Sequence[str | int], grade: str) -> str | None:
-        """Return a grade, or None after adding a fault."""
-        if grade in GRADE_CODES or grade in self._reference.grades:
-            return grade
+        """Return a grade, or None after adding a fault. Spreadsheets turn 09 into 9, which is read as 09."""
+        known = [code for code in (grade, grade.zfill(2)) if code in GRADE_CODES or code in self._reference.grades]
+        if known:
+            return known[0]
+        if "," in grade:
+            detail = sentence("has more than one grade; write the grade in which the child is enrolled")
+            self._faults.leave_out(place, "several-grades", detail)
+            return None
         detail = sentence("must be a grade of OneRoster or of this city; write KG for kindergarten and 01 for grade 1")
-        self._faults.add(place, "unknown-grade", detail)
+        self._faults.leave_out(place, "unknown-grade", detail)
         return None
 
     def child_of(self, place: Sequence[str | int], sis_id: str) -> bytes | None:
         """Return the digest of a SIS id, or None after adding a fault."""
-        plain = unicodedata.normalize("NFC", sis_id.strip())
+        plain = in_nfc(_without_text_marker(sis_id))
         flaw = flaw_of(plain)
         if flaw is not None and flaw.kind == "blank-text":
-            self._faults.add(place, "no-sis-id", sentence("is empty; add the child's SIS id, or remove the row"))
+            self._faults.leave_out(place, "no-sis-id", sentence("is empty; add the child's SIS id, or remove the row"))
             return None
         if flaw is not None:
-            self._faults.add(place, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
+            self._faults.leave_out(place, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
             return None
         if len(plain) > MAX_ID_LENGTH:
             detail = sentence("must have at most {most} characters")
-            self._faults.add(place, "not-an-id", detail, most=MAX_ID_LENGTH)
+            self._faults.leave_out(place, "not-an-id", detail, most=MAX_ID_LENGTH)
             return None
-        return self._reference.digest(plain)
+        return self._digest(plain)
+
+    def _digest(self, sis_id: str) -> bytes:
+        """Return the digest of an id. Some ids of digits are digested with other numbers of digits too."""
+        if not (sis_id.isascii() and sis_id.isdigit()):
+            return self._reference.digest(sis_id)
+        number = sis_id.lstrip("0") or "0"
+        digest = self._reference.digest(number.zfill(self._reference.digits or len(sis_id)))
+        if len(self._spellings) < MAX_SPELLED and digest not in self._spellings:
+            lengths = range(len(number), MAX_DIGITS + 1)
+            self._spellings[digest] = {length: self._reference.digest(number.zfill(length)) for length in lengths}
+        return digest
 
     def day_of(self, place: Sequence[str | int], day: str) -> date | None:
         """Return a day, or None if the field is empty, or None after adding a fault."""
         try:
             return day_from(day.strip()) if day.strip() else None
         except ValueError:
-            self._faults.add(place, "not-a-date", sentence("must be a date such as 2027-01-31, or empty"))
+            self._faults.leave_out(place, "not-a-date", sentence("must be a date such as 2027-01-31, or empty"))
             return None
 
     def possible_day(self, day: date | None, *, file: str, line: int, field: str, grade: str) -> date | None:
@@ -204,115 +245,26 @@ class RosterBuilder:
         """Return the roster.
 
         Raises:
-            UnusableRoster: if the roster has faults, or lists no child.
+            UnusableRoster: if the file has faults, or no row enrolls a child.
         """
-        if not self._enrolled and not self._faults.found:
+        if not self._enrolled and not self._faults.of_rows:
             detail = sentence("the roster lists no child at a school; check the export, then export the roster again")
             self._faults.add([], "nobody", detail)
-        self._faults.refuse()
-        return Roster(format_, tuple(self._enrolled.values()), dict(self.left_out), tuple(self.days_not_used))
+        if not self._enrolled or self._faults.of_file:
+            self._faults.refuse_all()
+        return Roster(
+            format_,
+            tuple(self._enrolled.values()),
+            dict(self.left_out),
+            tuple(self.days_not_used),
+            self._faults,
+            self._spellings,
+        )
 
 
-def read_csv_roster(raw: bytes, reference: Reference) -> Roster:
-    """Read a CSV file with the columns `sis_id`, `school`, `grade`, and optionally `enrolled_on`.
-
-    The school is the directory's id or the NCES id. Columns can be in any order. Other columns are ignored.
-
-    Raises:
-        UnusableRoster: listing every fault with its line and column.
-    """
-    faults = Faults()
-    builder = RosterBuilder(reference, faults)
-    rows = rows_of(CSV_FILE, BytesIO(raw), faults)
-    header = _header(next(rows, (1, []))[1], faults)
-    unknown_schools: set[str] = set()
-    for line, fields in rows:
-        if not any(field.strip() for field in fields):
-            continue
-        if len(fields) != len(header):
-            refuse_length(CSV_FILE, line, found=len(fields), wanted=len(header), faults=faults)
-            continue
-        row = dict(zip(header, fields, strict=True))
-        name = row["school"].strip()
-        school = reference.schools.get(name)
-        if school is None and name not in unknown_schools:
-            unknown_schools.add(name)
-            faults.add([CSV_FILE, line, "school"], "unknown-school", UNKNOWN_SCHOOL)
-        child = builder.child_of([CSV_FILE, line, "sis_id"], row["sis_id"])
-        grade = builder.grade_of([CSV_FILE, line, "grade"], row["grade"].strip())
-        since = builder.day_of([CSV_FILE, line, SINCE], row.get(SINCE, ""))
-        if school is not None and child is not None and grade is not None:
-            since = builder.possible_day(since, file=CSV_FILE, line=line, field=SINCE, grade=grade)
-            builder.add(Enrolled(CSV_FILE, line, child, school, grade, since))
-    return builder.roster("csv")
-
-
-def _header(fields: Sequence[str], faults: Faults) -> list[str]:
-    """Return the column names.
-
-    Raises:
-        UnusableRoster: if a needed column is missing or repeated.
-    """
-    header = [field.strip().lower() for field in fields]
-    if len(header) == 1 and any(mark in header[0] for mark in OTHER_DELIMITERS):
-        detail = sentence("the columns must be separated by commas; save the file as CSV with commas")
-        faults.add([CSV_FILE, 1], "wrong-delimiter", detail)
-    else:
-        for column in COLUMNS:
-            if column not in header:
-                detail = sentence("is missing in the header; the first line must be: sis_id,school,grade")
-                faults.add([CSV_FILE, 1, column], "missing-column", detail)
-    for column in (*COLUMNS, SINCE):
-        if header.count(column) > 1:
-            faults.add(
-                [CSV_FILE, 1, column],
-                "column-twice",
-                sentence("is repeated in the header; keep one column of this name"),
-            )
-    faults.refuse()
-    return header
-
-
-def refuse_length(file: str, line: int, *, found: int, wanted: int, faults: Faults) -> None:
-    """Add a fault for a row that has more or fewer fields than the header."""
-    detail = sentence(
-        "has {found} fields, but the header has {wanted}; put quotation marks around a field that has a comma in it"
-    )
-    faults.add([file, line], "wrong-length", detail, found=found, wanted=wanted)
-
-
-def rows_of(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a UTF-8 file that are not empty, each with its first line. A BOM is ignored.
-
-    Raises:
-        UnusableRoster: if the rest of the file cannot be read.
-    """
-    reader = csv.reader(_lines(file, stream, faults), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            detail = sentence("cannot be read as CSV; check quotation marks and line ends")
-            faults.end([file, line], "broken-row", detail)
-        if fields:
-            yield line, fields
-
-
-def _lines(file: str, stream: BufferedIOBase, faults: Faults) -> Iterator[str]:
-    number = 0
-    while raw := stream.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(raw) == MAX_LINE_BYTES:
-            faults.end(
-                [file, number], "long-line", sentence("is too long for a line of a roster; export the roster again")
-            )
-        if number > MAX_LINES:
-            detail = sentence("is beyond the limit of {most} lines; send fewer schools at a time")
-            faults.end([file, number], "too-many-lines", detail, most=MAX_LINES)
-        try:
-            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            faults.end([file, number], "not-utf-8", sentence("is not UTF-8 text; save the file as CSV in UTF-8"))
+def _without_text_marker(sis_id: str) -> str:
+    """Return an id without what spreadsheets put around text that looks like a number: '0112 and ="0112"."""
+    plain = sis_id.strip()
+    if plain.startswith('="') and plain.endswith('"'):
+        return plain[2:-1].strip()
+    return plain.removeprefix("'").strip()

@@ -14,7 +14,8 @@ class Notice(Table):
     __tablename__ = "notice"
     __table_args__ = (
         CheckConstraint(
-            "event IN ('offer.made', 'offer.expiring', 'offer.expired', 'waitlist.moved', 'results.published')",
+            "event IN ('offer.made', 'offer.expiring', 'offer.expired', 'waitlist.moved', 'results.published', "
+            "'offer.moved', 'deadline.moved', 'round.voided')",
             name="event",
         ),
         UniqueConstraint("event", "subject"),

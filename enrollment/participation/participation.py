@@ -12,8 +12,9 @@ from enrollment.cycles.locks import CycleNow
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Participation, ParticipationVersion, Program
 from enrollment.directory.offerings import lock_programs
+from enrollment.participation.changed_grades import changed_grades, undecided_faults
 from enrollment.participation.inputs import GradeInput, ParticipationIn
-from enrollment.problems import Conflict, Fault, sentence
+from enrollment.problems import Conflict, Fault, listed, sentence
 from enrollment.rules.in_force import (
     Act,
     RulesCannotWork,
@@ -64,6 +65,9 @@ def put_participation(session: Session, cycle_now: CycleNow, school: str, body: 
         ReasonNeeded: if the school leaves an open cycle without a reason.
         RulesCannotWork: if the rules of a program have faults.
     """
+    if body.status is None:
+        _put_each_grade(session, cycle_now, school, body, act)
+        return
     cycle = cycle_now.cycle
     if body.status == "in" and body.agreement != cycle.agreement_version:
         raise AgreementStale(version=cycle.agreement_version)
@@ -79,6 +83,31 @@ def put_participation(session: Session, cycle_now: CycleNow, school: str, body: 
         _commit_seats(session, cycle_now, grades, chosen, act)
         refuse_unworkable(session, cycle, chosen, read_levels(session, cycle.id, chosen))
         settle(session, cycle, chosen, act)
+
+
+def _put_each_grade(session: Session, cycle_now: CycleNow, school: str, body: ParticipationIn, act: Act) -> None:
+    """Store the grades that change, each with its own status. So a caller can edit what GET shows, and send it back."""
+    cycle, grades = cycle_now.cycle.id, body.grades or []
+    faults = list(undecided_faults(session, cycle, school, body))
+    if faults:
+        raise GradesRefused(faults=faults)
+    for group in changed_grades(session, cycle, school, body):
+        chosen = [grades[place] for place in group.places]
+        part = body.model_copy(update={"status": group.status, "reason": group.reason, "grades": chosen})
+        try:
+            put_participation(session, cycle_now, school, part, replace(act, reason=group.reason))
+        except (GradesRefused, RulesCannotWork) as refused:
+            refused.faults = tuple(_in_whole_body(fault, group.places) for fault in refused.faults)
+            raise
+
+
+def _in_whole_body(fault: Fault, places: Sequence[int]) -> Fault:
+    """Return a fault with its place among all grades of the body, not only among those that change."""
+    match fault.pointer.split("/"):
+        case ["", "grades", place, *rest]:
+            return replace(fault, pointer="/".join(["", "grades", str(places[int(place)]), *rest]))
+        case _:
+            return fault
 
 
 def _log(
@@ -129,7 +158,8 @@ def _grade_faults(
     faults = []
     at, values = f"/grades/{place}/grade", {"grade": grade.grade}
     if grade.grade not in offered:
-        faults.append(Fault(at, "unknown-grade", sentence("this cycle does not have grade {grade}"), values))
+        detail = sentence("names {grade}, but the grades of this cycle are: {allowed}")
+        faults.append(Fault(at, "unknown-grade", detail, {**values, "allowed": listed(offered)}))
     elif grade.grade not in {program.grade for program in programs}:
         faults.append(Fault(at, "no-program", sentence("the school has no program at grade {grade}"), values))
     if repeated:

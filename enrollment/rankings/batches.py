@@ -1,8 +1,9 @@
 """Batches: many applications and rankings in one request, each row stored or refused separately."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
@@ -79,14 +80,26 @@ def _store_row(session: Session, partner: Partner, row: BatchRowIn, settings: Se
         open_cycle = lock_open_cycle(session, row.cycle)
         if row.applicant is not None:
             former = lock_applicant(session, partner, cycle=row.cycle, reference=row.reference)
-            put_applicant(
-                session, partner, open_cycle.cycle, row.reference, row.applicant, former=former, settings=settings
-            )
+            with _faults_in("/applicant"):
+                put_applicant(
+                    session, partner, open_cycle.cycle, row.reference, row.applicant, former=former, settings=settings
+                )
         if row.ranking is None:
             return None
         ranker = lock_ranker(session, partner, cycle=row.cycle, reference=row.reference)
         act = keep_draft if row.ranking.draft else submit_ranking
-        return act(session, partner, open_cycle, ranker, row.ranking.programs)
+        with _faults_in("/ranking"):
+            return act(session, partner, open_cycle, ranker, row.ranking.programs)
+
+
+@contextmanager
+def _faults_in(part: str) -> Iterator[None]:
+    """Let the faults of a problem point into the row: they are in one part of it."""
+    try:
+        yield
+    except Problem as problem:
+        problem.faults = tuple(replace(fault, pointer=part + fault.pointer) for fault in problem.faults)
+        raise
 
 
 def _children_of(session: Session, partner: Partner, rows: Iterable[BatchRowIn]) -> Sequence[uuid.UUID]:

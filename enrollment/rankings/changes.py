@@ -53,12 +53,11 @@ def keep_draft(
             version=version,
             kind="draft",
             programs=list(programs),
-            late=open_cycle.late,
             actor=partner.actor,
             at=open_cycle.now,
         )
     )
-    return Ranking(version, "draft", list(programs), open_cycle.late, None, None, open_cycle.now)
+    return Ranking(version, "draft", list(programs), None, None, open_cycle.now)
 
 
 def withdraw_ranking(session: Session, actor: str, open_cycle: OpenCycle, ranker: Ranker) -> Ranking:
@@ -136,7 +135,6 @@ def _store_version(session: Session, actor: str, ranker: Ranker, sealed: SealedR
             version=ranking.version,
             kind=ranking.kind,
             programs=ranking.programs,
-            late=ranking.late,
             actor=actor,
             confirmation=ranking.confirmation,
             salt=sealed.salt,

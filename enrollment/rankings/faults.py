@@ -16,6 +16,8 @@ class KnownProgram:
 
     grade: str
     takes_part: bool
+    why_not: str | None = None
+    """The school's reason why the program left the cycle."""
 
 
 def find_faults(

@@ -1,17 +1,19 @@
 """Rankings and batches, as partners send them."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from enrollment.applicants.inputs import ApplicantIn
-from enrollment.field_types import Id, Wire
+from enrollment.field_types import Id, Resource, Wire
 
 MAX_PROGRAMS = 500
 
 
-class RankingIn(Wire):
+class RankingIn(Resource):
     """A family's ranking, first choice first."""
+
+    shown: ClassVar = frozenset({"version", "withdrawn", "late", "confirmation", "at", "receipt", "warnings"})
 
     programs: Annotated[list[Id], Field(max_length=MAX_PROGRAMS, examples=[["lincoln-kg", "adams-kg"]])]
     draft: Annotated[bool, Field(description="True: store a draft, which does not count.")] = False

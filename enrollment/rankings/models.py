@@ -25,8 +25,6 @@ class RankingVersion(Table):
     kind: Mapped[str]
     programs: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The programs, first choice first."""
-    late: Mapped[bool]
-    """Whether it came after the deadline, by the database's clock."""
     actor: Mapped[str]
     confirmation: Mapped[str | None] = mapped_column(unique=True)
     salt: Mapped[bytes | None] = mapped_column(LargeBinary)

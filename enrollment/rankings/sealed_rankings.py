@@ -47,7 +47,7 @@ def seal_ranking(
         },
     )
     number = _confirmation_number()
-    ranking = Ranking(version, kind, list(programs), open_cycle.late, number, entry.leaf_hash, open_cycle.now)
+    ranking = Ranking(version, kind, list(programs), number, entry.leaf_hash, open_cycle.now)
     return SealedRanking(ranking, type_, entry, salt)
 
 

@@ -22,7 +22,7 @@ from enrollment.cycles.locks import CycleNotFound, CycleNow, OpenCycle, require_
 from enrollment.cycles.models import Cycle
 from enrollment.database import refused_by_server
 from enrollment.preconditions import refuse_stale
-from enrollment.problems import Forbidden, NotFound, OutcomeUnknown, Unauthenticated
+from enrollment.problems import Forbidden, InvalidToken, NotFound, OutcomeUnknown
 from enrollment.rankings.changes import RankingRefused
 from enrollment.rankings.faults import KnownProgram, faults_of
 from enrollment.rankings.inputs import RankingIn
@@ -42,7 +42,7 @@ CYCLE_COLUMNS = (
 LOCK_CYCLE = """
     SELECT p.scopes, clock_timestamp(), c.id, c.opens_at, c.deadline, c.late_until, c.backfill_opens,
         c.backfill_until, c.running_round, c.most_ranks, c.time_zone,
-        (SELECT jsonb_object_agg(known.id, jsonb_build_array(known.grade, o.status IS NOT DISTINCT FROM 'in'))
+        (SELECT jsonb_object_agg(known.id, jsonb_build_array(known.grade, o.status IS NOT DISTINCT FROM 'in', o.reason))
          FROM program known LEFT JOIN offering o ON o.program_id = known.id AND o.cycle_id = c.id
          WHERE known.id = ANY(%(programs)s))
     FROM cycle c LEFT JOIN partner p ON p.id = %(partner)s AND p.active
@@ -58,14 +58,14 @@ LOCK_CHILD = """
     FOR NO KEY UPDATE OF h, a
 """
 READ_NEWEST = """
-    SELECT r.version, r.kind, r.programs, r.late, r.confirmation, r.leaf_hash, r.at
+    SELECT r.version, r.kind, r.programs, r.confirmation, r.leaf_hash, r.at
     FROM applicant a JOIN ranking_version r ON r.applicant_id = a.id
     WHERE a.cycle_id = %(cycle)s AND a.partner_id = %(partner)s AND a.reference = %(reference)s
     ORDER BY r.version DESC LIMIT 1
 """
 STORE_DRAFT = """
-    INSERT INTO ranking_version (applicant_id, version, kind, programs, late, actor, at)
-    VALUES (%(applicant)s, %(version)s, 'draft', %(programs)s, %(late)s, %(actor)s, %(at)s)
+    INSERT INTO ranking_version (applicant_id, version, kind, programs, actor, at)
+    VALUES (%(applicant)s, %(version)s, 'draft', %(programs)s, %(actor)s, %(at)s)
 """
 STORE_RANKING = """
     WITH logged AS (
@@ -73,8 +73,8 @@ STORE_RANKING = """
         VALUES (%(type)s, %(cycle)s, %(actor)s, %(body)s, %(leaf)s)
     ), stored AS (
         INSERT INTO ranking_version
-            (applicant_id, version, kind, programs, late, actor, confirmation, salt, leaf_hash, at)
-        VALUES (%(applicant)s, %(version)s, 'submitted', %(programs)s, %(late)s, %(actor)s, %(confirmation)s,
+            (applicant_id, version, kind, programs, actor, confirmation, salt, leaf_hash, at)
+        VALUES (%(applicant)s, %(version)s, 'submitted', %(programs)s, %(actor)s, %(confirmation)s,
             %(salt)s, %(leaf)s, %(at)s)
     ), pointed AS (
         UPDATE applicant SET ranking_version = %(version)s WHERE id = %(applicant)s
@@ -83,13 +83,23 @@ STORE_RANKING = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A stored ranking, or the newest ranking if it was repeated."""
+
+    ranking: Ranking
+    cycle: Cycle
+    withdrawn: Mapping[str, str | None]
+    """The programs of a repeated ranking that left the cycle since, each with the school's reason."""
+
+
 async def put_ranking(
     pool: Pool, client: Client, *, cycle: str, reference: str, body: RankingIn, if_match: str | None
-) -> Ranking:
+) -> Submitted:
     """Submit a ranking, or store a draft. The transaction is committed when this returns.
 
     Raises:
-        Unauthenticated, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
+        InvalidToken, Forbidden: if the partner, its secret or its scope was revoked after it got the token.
         NotFound: if the cycle does not exist, or the partner has no active application with this reference.
         RoundRunning, CycleNotOpenYet, CycleClosed: if the cycle does not accept rankings now.
         VersionMissing, VersionStale: if the request does not name the newest version.
@@ -99,20 +109,19 @@ async def put_ranking(
         found = await _look(connection, client, cycle, reference, body.programs)
         open_cycle, ranker = found.open_cycle, found.ranker
         if newest := ranker.repeats_newest(body.programs, draft=body.draft):
-            return newest
+            return Submitted(newest, open_cycle.cycle, found.withdrawn)
         refuse_stale(if_match, ranker.newest.version if ranker.newest else None)
         max_ranks, draft = open_cycle.cycle.most_ranks, body.draft
         if faults := faults_of(body.programs, found.known, grade=ranker.grade, max_ranks=max_ranks, draft=draft):
             raise RankingRefused(faults=faults)
         actor = Partner(client.id, client.scopes).actor
         if draft:
-            now, late = open_cycle.now, open_cycle.late
-            ranking = Ranking(ranker.next_version, "draft", body.programs, late, None, None, now)
+            ranking = Ranking(ranker.next_version, "draft", body.programs, None, None, open_cycle.now)
             await _write(connection, STORE_DRAFT, _row(ranker, ranking, actor))
-            return ranking
+            return Submitted(ranking, open_cycle.cycle, {})
         sealed = seal_ranking(actor, open_cycle, ranker, "submitted", body.programs)
         await _write(connection, STORE_RANKING, _sealed_row(ranker, sealed, actor, cycle))
-        return sealed.ranking
+        return Submitted(sealed.ranking, open_cycle.cycle, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,11 @@ class _Found:
     ranker: Ranker
     known: Mapping[str, KnownProgram]
     """The ranked programs that exist."""
+
+    @property
+    def withdrawn(self) -> Mapping[str, str | None]:
+        """Return the ranked programs that do not take part, each with the school's reason."""
+        return {program: known.why_not for program, known in self.known.items() if not known.takes_part}
 
 
 async def _look(
@@ -143,7 +157,7 @@ async def _look(
         raise CycleNotFound
     scopes, now, *columns, programs_found = cycle_row
     if scopes is None:
-        raise Unauthenticated
+        raise InvalidToken
     if SCOPE not in scopes:
         raise Forbidden(needs=SCOPE)
     open_cycle = require_open(CycleNow(Cycle(**dict(zip(CYCLE_COLUMNS, columns, strict=True))), now))
@@ -177,7 +191,6 @@ def _row(ranker: Ranker, ranking: Ranking, actor: str) -> dict[str, object]:
         "applicant": ranker.id,
         "version": ranking.version,
         "programs": ranking.programs,
-        "late": ranking.late,
         "actor": actor,
         "at": ranking.at,
     }

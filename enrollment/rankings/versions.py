@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
 from enrollment.applicants.models import Applicant, Child
+from enrollment.cycles.models import Cycle
 from enrollment.problems import NotFound
 from enrollment.rankings.models import RankingVersion
 
@@ -21,10 +22,13 @@ class Ranking:
     version: int
     kind: str
     programs: list[str]
-    late: bool
     confirmation: str | None
     leaf_hash: bytes | None
     at: datetime
+
+    def is_late(self, cycle: Cycle) -> bool:
+        """Tell whether it came after the deadline of now, which may have been moved since."""
+        return self.at >= cycle.deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Ranker:
         So a partner that lost the answer can send the ranking again, with any version (RFC 9110, 13.1.1).
         """
         newest, kind = self.newest, "draft" if draft else "submitted"
+        if newest and newest.kind == "withdrawn" and not draft:
+            kind = "withdrawn"  # its list is empty, so an empty list says the same again
         return newest if newest and newest.kind == kind and newest.programs == list(programs) else None
 
 
@@ -110,4 +116,4 @@ def versions_of(applicant: uuid.UUID) -> Select[RankingVersion]:
 
 def ranking_of(row: RankingVersion) -> Ranking:
     """Return a stored version as a ranking."""
-    return Ranking(row.version, row.kind, row.programs, row.late, row.confirmation, row.leaf_hash, row.at)
+    return Ranking(row.version, row.kind, row.programs, row.confirmation, row.leaf_hash, row.at)

@@ -13,13 +13,17 @@ from enrollment.rankings.models import RankingVersion
 
 
 def withdrawn_programs(session: Session, cycle: str, programs: Sequence[str]) -> Mapping[str, str | None]:
-    """Return the programs that left the cycle, each with the school's reason."""
-    rows = session.execute(
-        select(Offering.program_id, Offering.reason).where(
-            Offering.cycle_id == cycle, Offering.program_id.in_(programs), Offering.status == "out"
-        )
-    )
-    return dict(rows.all())
+    """Return those of some programs that left the cycle, each with the school's reason."""
+    return dict(session.execute(_left(cycle).where(Offering.program_id.in_(programs))).all())
+
+
+def programs_that_left(session: Session, cycle: str) -> Mapping[str, str | None]:
+    """Return all programs that left a cycle, each with the school's reason."""
+    return dict(session.execute(_left(cycle)).all())
+
+
+def _left(cycle: str) -> Select[str, str | None]:
+    return select(Offering.program_id, Offering.reason).where(Offering.cycle_id == cycle, Offering.status == "out")
 
 
 def applicants_to_warn(partner: Partner, cycle: str) -> Select[str, Sequence[tuple[str, str | None]]]:

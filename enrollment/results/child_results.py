@@ -1,5 +1,6 @@
 """The result of a round for one child."""
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -7,8 +8,12 @@ from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Applicant, Child
 from enrollment.directory.models import Program, School
-from enrollment.rounds.models import CutoffRow, Exclusion, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.directory.names import name_for_families
+from enrollment.results.explanations import explanation_for_family
+from enrollment.rounds.models import CutoffRow, Exclusion, FrozenProgram, FrozenRow, Placed, Round, WaitingPlace
+from enrollment.rounds.public_numbers import public_numbers
 from enrollment.waitlists.places import PlaceOnWaitlist
+from lottery.explain.facts import not_listed
 
 TOO_LATE = "too-late"
 
@@ -23,6 +28,11 @@ class ChildPlacement:
     school_name: str
     group: str
     choice: int | None
+
+    @property
+    def name_for_families(self) -> str:
+        """Return the program's name as families know it."""
+        return name_for_families(self.program_name, self.school_name)
 
 
 def ticket_of(session: Session, applicant: Applicant) -> str:
@@ -49,11 +59,37 @@ def excluded_from(session: Session, round_: Round, ticket: str) -> str | None:
     return exclusion.reason if exclusion else TOO_LATE
 
 
+def held_before(session: Session, round_: Round, ticket: str) -> str | None:
+    """Return the program of the seat that a child held when a round was frozen, if any."""
+    line = session.scalar(select(FrozenRow.line).where(FrozenRow.round_id == round_.id, FrozenRow.tag == ticket))
+    holds = json.loads(line)["holds"] if line else None
+    return str(holds["program"]) if holds else None
+
+
+def not_listed_at(session: Session, round_: Round, ticket: str) -> list[str]:
+    """Return the programs that a round did not consider for a child, because the school did not list the child."""
+    screened = select(FrozenProgram.program_id).where(
+        FrozenProgram.round_id == round_.id, FrozenProgram.document.contains('"ranked":')
+    )
+    if session.scalars(screened.limit(1)).first() is None:
+        return []
+    explanation = explanation_for_family(session, round_, ticket)
+    return [at.program.id for at in explanation.programs if not_listed(at)]
+
+
 def places_after(session: Session, round_: Round, ticket: str) -> list[PlaceOnWaitlist]:
     """Return a child's places on the waitlists that a round left, by program and group."""
     rows = session.execute(
-        select(WaitingPlace.program_id, Program.name, WaitingPlace.seat_group, WaitingPlace.place, CutoffRow.waiting)
+        select(
+            WaitingPlace.program_id,
+            Program.name,
+            School.name,
+            WaitingPlace.seat_group,
+            WaitingPlace.place,
+            CutoffRow.waiting,
+        )
         .join(Program, Program.id == WaitingPlace.program_id)
+        .join(School, School.id == Program.school_id)
         .join(
             CutoffRow,
             (CutoffRow.round_id == WaitingPlace.round_id)
@@ -63,4 +99,17 @@ def places_after(session: Session, round_: Round, ticket: str) -> list[PlaceOnWa
         .where(WaitingPlace.round_id == round_.id, WaitingPlace.tag == ticket)
         .order_by(WaitingPlace.program_id, WaitingPlace.seat_group)
     )
-    return [PlaceOnWaitlist(*row, drawn=True) for row in rows]
+    shown = public_numbers(session, round_).shown.waiting
+    return [
+        PlaceOnWaitlist(
+            program=program,
+            program_name=name,
+            school_name=school,
+            group=group,
+            place=place,
+            waiting=number if (program, group) in shown else None,
+            drawn=True,
+            is_live=False,
+        )
+        for program, name, school, group, place, number in rows
+    ]

@@ -15,8 +15,9 @@ from enrollment.rounds.market_applicants import children_ranking
 from enrollment.rounds.models import Placed, Round
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
+from enrollment.seats.models import Offer
 from lottery.market.model import Applicant as MarketApplicant
-from lottery.market.rules import OPEN, Program
+from lottery.market.rules import OPEN, Program, Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class ProgramApplicant:
     standing: ChildStanding
     child: ChildName | None
     partner: str | None
+    seat_status: str | None = None
+    """The status now of the child's newest offer at the program. None: no seat was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,29 @@ def placed_at(session: Session, round_: Round, program: str, language: str, *, n
     tickets = [tag for tag, _ in rows]
     standing_of = standings_at(session, round_, program, tickets, language)
     families = _families(session, round_.cycle_id, tickets)
+    statuses = _seat_statuses(session, round_.cycle_id, program)
     return ProgramApplicants(
         round_.id,
-        [_placed(standing_of(tag, group), families.get(tag), named=named) for tag, group in rows],
+        [_placed(standing_of(tag, group), families.get(tag), statuses.get(tag), named=named) for tag, group in rows],
     )
 
 
-def _placed(standing: ChildStanding, family: Family | None, *, named: bool) -> ProgramApplicant:
+def _placed(standing: ChildStanding, family: Family | None, status: str | None, *, named: bool) -> ProgramApplicant:
     if family is None:
-        return ProgramApplicant(standing, None, None)
+        return ProgramApplicant(standing, None, None, status)
     partner, name = family
-    return ProgramApplicant(standing, name if named else None, partner)
+    return ProgramApplicant(standing, name if named else None, partner, status)
+
+
+def _seat_statuses(session: Session, cycle: str, program: str) -> Mapping[str, str]:
+    """Return the status of each child's newest offer at a program, by ticket."""
+    rows = session.execute(
+        select(Child.tag, Offer.status)
+        .join(Child, Child.id == Offer.child_id)
+        .where(Offer.cycle_id == cycle, Offer.program_id == program)
+        .order_by(Offer.made_at)
+    )
+    return {tag.hex(): status for tag, status in rows}
 
 
 def _families(session: Session, cycle: str, tickets: Sequence[str]) -> Mapping[str, Family]:
@@ -112,12 +127,13 @@ def preview_at(session: Session, cycle: Cycle, program_id: str, language: str) -
 
 def _present_standing(child: MarketApplicant, program: Program, language: str) -> ChildStanding:
     reached = next((one for one in program.priorities if one.when.holds(child, program.school, ())), None)
+    listed = not isinstance(program.tie_break, Ranked) or child.id in program.tie_break.tickets
     return ChildStanding(
         ticket=child.id,
         group=OPEN,
         priority_class=class_name(reached),
-        reason=class_in_words(reached, language),
+        reason=class_in_words(reached, language, listed=listed),
         late=child.late,
         drawn_in=None,
-        meets=program.eligible.holds(child, program.school, ()),
+        meets=listed and program.eligible.holds(child, program.school, ()),
     )

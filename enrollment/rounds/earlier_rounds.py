@@ -1,9 +1,9 @@
 """What earlier rounds left: the seats that children hold, and the round that drew each child's number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from enrollment.applicants.models import Child
@@ -34,9 +34,7 @@ NO_EARLIER_ROUNDS = EarlierRounds({}, {}, ())
 
 def read_earlier_rounds(session: Session, cycle: str, programs: Mapping[str, Program]) -> EarlierRounds:
     """Return the seats that children hold now, and the published round that drew each child's number."""
-    published = session.scalars(
-        select(Round.id).where(Round.cycle_id == cycle, Round.state == "published").order_by(Round.published_at)
-    ).all()
+    published = _published(session, cycle)
     drawn = _draws(session, published)
     drew = {drawn_in for drawn_in, _ in drawn.values()}
     return EarlierRounds(
@@ -44,12 +42,23 @@ def read_earlier_rounds(session: Session, cycle: str, programs: Mapping[str, Pro
     )
 
 
-def _draws(session: Session, rounds: Sequence[str]) -> dict[str, tuple[str, bool]]:
+def read_draws(session: Session, cycle: str, tags: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """Return the published round that drew each child's number, and whether the child was late for the main round."""
+    return _draws(session, _published(session, cycle), FrozenRow.tag.in_(tags))
+
+
+def _published(session: Session, cycle: str) -> Sequence[str]:
+    """Return the published rounds of a cycle, in the order in which they drew."""
+    query = select(Round.id).where(Round.cycle_id == cycle, Round.state == "published").order_by(Round.published_at)
+    return session.scalars(query).all()
+
+
+def _draws(session: Session, rounds: Sequence[str], *which: ColumnElement[bool]) -> dict[str, tuple[str, bool]]:
     """Return each child's draw, as the last of these rounds with the child says it."""
     rows = session.execute(
         select(FrozenRow.tag, FrozenRow.drawn_in, FrozenRow.late)
         .join(Round, Round.id == FrozenRow.round_id)
-        .where(Round.id.in_(rounds))
+        .where(Round.id.in_(rounds), *which)
         .order_by(Round.published_at)
     )
     return {tag: (drawn_in, late) for tag, drawn_in, late in rows}

@@ -15,6 +15,7 @@ import lottery
 from enrollment.audit.log import append, sequence_all, tree_head
 from enrollment.cycles.locks import in_zone, rfc3339
 from enrollment.directory.models import Offering
+from enrollment.fault_list import limited
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rounds.audit_files import file_digest, market_file
 from enrollment.rounds.creation import SeatNotFree
@@ -98,7 +99,7 @@ def _usable_snapshot(session: Session, locked: LockedRound) -> Snapshot:
     snapshot = take_snapshot(session, cycle, market_round, now=locked.now, only_seat=only_seat(session, round_))
     faults = [*faults_of(snapshot), *programs_without_rules(session, cycle.id)]
     if faults:
-        raise CannotFreeze(faults=faults[:MAX_NAMED], cycle=cycle.id)
+        raise CannotFreeze(faults=limited(faults, MAX_NAMED), cycle=cycle.id)
     return snapshot
 
 

@@ -8,6 +8,7 @@ from enrollment.audit.log import append
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rounds.locks import LockedRound, refuse_other_state
 from enrollment.rounds.models import Round
+from enrollment.rounds.public_numbers import decide_public_numbers
 from enrollment.rounds.seat_offers import offer_seats
 
 
@@ -52,8 +53,6 @@ def publish(session: Session, locked: LockedRound, *, staff: str, actor: str) ->
     if round_.asked_by == staff:
         raise SecondPersonNeeded
     refuse_closed_gates(round_)
-    round_.state, round_.published_at, round_.published_by = "published", locked.now, staff
-    cycle.running_round = None
     append(
         session,
         "round.publish",
@@ -61,8 +60,11 @@ def publish(session: Session, locked: LockedRound, *, staff: str, actor: str) ->
         actor=actor,
         fields={"round": round_.id, "asked": round_.asked_by, "approved": staff},
     )
-    session.flush()
     offer_seats(session, locked)
+    decide_public_numbers(session, round_)
+    round_.state, round_.published_at, round_.published_by = "published", locked.now, staff
+    cycle.running_round = None
+    session.flush()
 
 
 def refuse_closed_gates(round_: Round) -> None:

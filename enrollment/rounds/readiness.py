@@ -16,6 +16,7 @@ from enrollment.languages import Say
 from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
+from enrollment.rounds.rule_notes import Note, rule_notes
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from enrollment.rules.guarantee import guaranteed
 from enrollment.rules.in_force import InForce
@@ -97,10 +98,6 @@ def _times(cycle_now: CycleNow, kind: Kind) -> Iterator[Fault]:
         yield Fault("", "deadline-to-come", detail, {"deadline": in_zone(cycle, cycle.deadline)})
 
 
-Note = tuple[int, Fault]
-"""The number that a note is about, and the note."""
-
-
 def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterator[Note]:
     cycle = cycle_now.cycle
     yield from _overflow(session, cycle_now)
@@ -135,6 +132,7 @@ def _notes(session: Session, cycle_now: CycleNow, snapshot: Snapshot) -> Iterato
         why_not = snapshot.settled[program.id].why_not
         if why_not is not None:
             yield 1, Fault(program.id, f"does-not-fill-{why_not}", WHY_NOT[why_not])
+    yield from rule_notes(session, cycle_now, snapshot.market)
 
 
 def _overflow(session: Session, cycle_now: CycleNow) -> Iterator[Note]:

@@ -156,7 +156,7 @@ def _ranked_above_held(applicant: MarketApplicant) -> Sequence[str]:
 def _groups_open_to(applicant: MarketApplicant, program: Program) -> Iterator[str]:
     for group in program.precedence:
         reserve = program.reserve(group)
-        if reserve is None or not reserve.closed or reserve.when.holds(applicant, program.school, ()):
+        if reserve is None or reserve.admits.holds(applicant, program.school, ()):
             yield group
 
 

@@ -7,6 +7,7 @@ from enrollment.access.two_people import refuse_second_person
 from enrollment.audit.log import append
 from enrollment.rounds.locks import RUNNING, LockedRound, refuse_other_state
 from enrollment.rounds.publication import SecondPersonNeeded
+from enrollment.seats.offer_notices import notify_partners
 from lottery.market.model import Kind
 
 
@@ -53,4 +54,7 @@ def _void_now(session: Session, locked: LockedRound, *, staff: Staff, approval_r
             "after_draw": after_draw,
         },
     )
+    if round_.frozen_at is not None:
+        # Seats and waitlists stay as they are. What waited for the round, such as an unanswered offer, goes on now.
+        notify_partners(session, cycle.id, "round.voided", round_.id, {"round": round_.id})
     session.flush()

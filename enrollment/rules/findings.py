@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from enrollment.dates import Value
 from enrollment.problems import sentence
 from lottery.lint.findings import Basis, Check, Weight
 
@@ -16,7 +17,7 @@ class RulesFinding:
     pointer: str
     """The place in the resolved rules."""
     detail: str
-    values: Mapping[str, str | int] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 def code_of(check: Check) -> str:
@@ -56,13 +57,18 @@ BY_RULES: Mapping[Check, str] = {
         "The reserve “{reserve}” changes no placement, because children come in the same order as for the open seats "
         "next to it. Correct the condition or remove the reserve."
     ),
+    Check.OVERFLOW_IDLE: sentence(
+        "The overflow condition of the reserve “{reserve}” lets in no other child, or keeps out no child. Correct the "
+        "condition, or set overflow to closed or open."
+    ),
     Check.RESERVE_BEHIND_OPEN: sentence(
-        "The closed reserve “{reserve}” fills after seats that other children can get too. Children of the reserve can "
-        "take those seats first, and then reserved seats stay empty. Fill the reserve first, or set overflow to open."
+        "The reserve “{reserve}” keeps out some children, and it fills after seats that every child can get. Children "
+        "of the reserve can take those seats first, and then reserved seats stay empty. Fill the reserve first, or set "
+        "overflow to open."
     ),
     Check.ALL_CLOSED: sentence(
-        "Every seat is in a closed reserve. A child who meets none of the conditions can apply but can never get a "
-        "seat. Write the conditions in eligible, or leave some seats open."
+        "Every seat is in a reserve that keeps out some children. A child who meets none of the conditions can apply "
+        "but can never get a seat. Write the conditions in eligible, or leave some seats open."
     ),
     Check.LIST_EMPTY: sentence(
         "The school's own list is empty, so the program takes no child. Add applicants to the list before the freeze, "
@@ -109,8 +115,8 @@ BY_APPLICANTS: Mapping[Check, str] = {
         "all applicants are there."
     ),
     Check.RESERVE_LEFT_EMPTY: sentence(
-        "Too few children can get seats of the closed reserve “{reserve}”, so some of its seats stay empty. Reserve "
-        "fewer seats, or set overflow to open."
+        "Too few children can get seats of the reserve “{reserve}”, so some of its seats stay empty. Reserve fewer "
+        "seats, or set overflow to open."
     ),
     Check.RESERVE_LIKE_OPEN: sentence(
         "With the children who rank this school now, the reserve “{reserve}” changes no placement. Check the "

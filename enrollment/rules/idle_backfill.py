@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
+from enrollment.dates import Value
 from enrollment.problems import sentence
 from enrollment.rules.findings import RulesFinding
 from enrollment.rules.model import BackfillInput
@@ -17,7 +18,7 @@ def idle_backfill(rule: BackfillInput, grade: str, *, today: date, main_round_ov
     Args:
         rule: the rule.
         grade: the program's grade.
-        today: the day, in the cycle's own time.
+        today: today in the cycle's time zone.
         main_round_over: the last known day of the main round.
     """
     if rule.never:
@@ -55,7 +56,7 @@ def _last_date(rule: BackfillInput, grade: str, *, today: date, main_round_over:
     if last is None:
         return
     pointer = f"{AT}/last_date_by_grade/{grade}" if grade in rule.last_date_by_grade else f"{AT}/last_date"
-    values = {"date": last.isoformat(), "over": main_round_over.isoformat()}
+    values: dict[str, Value] = {"date": last, "over": main_round_over}
     if last < today:
         detail = sentence("The last date, {date}, has passed, so no seat is filled. Set a later date.")
         yield RulesFinding("last-date-past", Weight.CANNOT, pointer, detail, values)

@@ -13,6 +13,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.database import Document, clock
 from enrollment.directory.models import Offering, ParticipationVersion, Program
 from enrollment.directory.offerings import lock_programs
+from enrollment.fault_list import limited
 from enrollment.problems import Conflict, Fault, sentence
 from enrollment.rules.levels import Levels, known_names, read_levels, rules_document
 from enrollment.rules.model import ResolvedRules
@@ -126,7 +127,7 @@ def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program
         unplaced = [Fault("", fault.code, fault.detail, fault.values) for fault in found]
         faults += with_program(program.id, unplaced, pointer="")
     if faults:
-        raise RulesCannotWork(faults=faults[:MAX_FAULTS])
+        raise RulesCannotWork(faults=limited(faults, MAX_FAULTS))
 
 
 def with_program(program: str, faults: Sequence[Fault], *, pointer: str) -> list[Fault]:

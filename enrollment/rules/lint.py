@@ -48,7 +48,7 @@ def lint_level(
         subject: the operator, school or program.
         rules: the level's rules, as sent; None: the rules in force. A pointer into a part that the rules leave out
             is to the rules as a whole. Parts that a school or a program has replaced are not looked at.
-        today: the day, in the cycle's own time.
+        today: today in the cycle's time zone.
     """
     programs = programs_under(session, subject)
     together = _of_same_schools(session, programs)

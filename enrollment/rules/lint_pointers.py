@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from enrollment.dates import Value
 from enrollment.rules.findings import RulesFinding, code_of, detail_of
 from enrollment.rules.levels import rules_document
 from enrollment.rules.model import RulesInput
@@ -45,7 +46,7 @@ def findings_at(program: LintedProgram, findings: Sequence[Finding]) -> Iterator
             yield RulesFinding(code_of(check), same[-1].weight, pointer, detail, values)
 
 
-def values_of(finding: Finding, seats: int) -> dict[str, str | int]:
+def values_of(finding: Finding, seats: int) -> dict[str, Value]:
     """Return the values for the sentence of a finding at a program with some seats."""
     return {"class": finding.class_ or "", "reserve": finding.group or "", "seats": seats}
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.field_types import Id, Wire
+from enrollment.field_types import Day, Id, OptionalId, Wire
 from enrollment.problems import Conflict, sentence
+from enrollment.rules.conditions import ConditionInput
 
 NEIGHBORHOOD = "neighborhood"
 """The class or the reserve that the neighborhood rule makes."""
@@ -17,11 +18,6 @@ NEIGHBORHOOD = "neighborhood"
 MAX_SEATS = 100_000
 MAX_PARTS = 50
 MAX_NAMES = 500
-
-Condition = Annotated[
-    dict[str, JsonValue],
-    Field(description="A condition on facts about a child (lottery/README.md).", examples=[{"at_school": "sibling"}]),
-]
 
 Level = Literal["operator", "school", "program"]
 """A level that has rules of its own."""
@@ -34,7 +30,7 @@ class LaterTargetInput(Wire):
     """A target that replaces the earlier target from one day on, such as the first day of school."""
 
     name: Annotated[Id, Field(examples=["first-day"])]
-    begins: Annotated[date, Field(strict=False, description="The first day of this target.")]
+    begins: Annotated[Day, Field(description="The first day of this target.")]
     seats: Annotated[int, Field(ge=0, le=MAX_SEATS)]
 
 
@@ -85,11 +81,13 @@ class ClassInput(Wire):
     """A priority class. Children in an earlier class of the list come before all others."""
 
     name: Annotated[Id, Field(examples=["sibling"])]
-    when: Condition
+    when: ConditionInput
 
 
 class NoNeighborhood(Wire):
     """A child's address does not matter."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rule": "none"}]})
 
     rule: Literal["none"]
 
@@ -97,16 +95,22 @@ class NoNeighborhood(Wire):
 class NeighborhoodPriority(Wire):
     """Children of the neighborhood are a priority class."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rule": "priority", "before": "sibling"}]})
+
     rule: Literal["priority"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
     before: Annotated[
-        Id | None,
+        OptionalId,
         Field(description="The class that comes right after the neighborhood; null: the neighborhood is last."),
     ] = None
 
 
 class NeighborhoodReserve(Wire):
     """Some seats go to the neighborhood first. The order of filling matters more than the percentage."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"rule": "reserve", "percent": 50, "filled": "open-seats-first"}]}
+    )
 
     rule: Literal["reserve"]
     percent: Annotated[int, Field(ge=0, le=100)]
@@ -115,7 +119,11 @@ class NeighborhoodReserve(Wire):
 
 
 class NeighborhoodGuarantee(Wire):
-    """Children of the neighborhood come first at every seat."""
+    """Children of the neighborhood come first at every seat. The classes decide inside the neighborhood and outside."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"rule": "guarantee", "when_more_than_seats": "raise-seats"}]}
+    )
 
     rule: Literal["guarantee"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
@@ -131,6 +139,8 @@ class NeighborhoodGuarantee(Wire):
 class NeighborhoodOnly(Wire):
     """Only children of the neighborhood can get a seat."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rule": "only"}]})
+
     rule: Literal["only"]
     zones: Annotated[list[Id] | None, Field(max_length=MAX_NAMES, description="null: the school's own zones.")] = None
 
@@ -141,14 +151,26 @@ NeighborhoodInput = Annotated[
 ]
 
 
+class OverflowToInput(Wire):
+    """Only other children who meet a condition can get the seats that a reserve's own children leave."""
+
+    to: ConditionInput
+
+
 class ReserveInput(Wire):
-    """Seats for children who meet a condition: they come first (open overflow), or nobody else can (closed)."""
+    """Seats for children who meet a condition. They come first, and `overflow` says who can get seats that are left."""
 
     name: Id
     seats: Annotated[int | None, Field(ge=0, le=MAX_SEATS)] = None
     percent: Annotated[int | None, Field(ge=0, le=100)] = None
-    when: Condition
-    overflow: Literal["open", "closed"] = "open"
+    when: ConditionInput
+    overflow: Annotated[
+        Literal["open", "closed"] | OverflowToInput,
+        Field(
+            description="Who else can get these seats, after the children who meet the condition: everybody (open), "
+            "nobody (closed), or only children who meet another condition."
+        ),
+    ] = "open"
     classes: Annotated[
         list[ClassInput] | None, Field(max_length=MAX_PARTS, description="null: the program's own classes.")
     ] = None
@@ -177,10 +199,10 @@ class BackfillInput(Wire):
         list[Id] | None, Field(max_length=MAX_PARTS, description="Other grades that refill open seats; null: all.")
     ] = None
     last_date: Annotated[
-        Annotated[date, Field(strict=False)] | None,
+        Day | None,
         Field(description="The last day to refill seats. Seats that open later stay empty."),
     ] = None
-    last_date_by_grade: dict[Id, Annotated[date, Field(strict=False)]] = Field(default_factory=dict)
+    last_date_by_grade: dict[Id, Day] = Field(default_factory=dict)
     vacated_reserved_seats: Literal["keep", "release"] = "keep"
     order: Literal["waitlist", "reverse", "fresh"] = "waitlist"
     at_most: Annotated[
@@ -193,7 +215,7 @@ class RulesInput(Wire):
     """The rules of one level: an operator for its schools, a school for its programs, or a program for itself."""
 
     seats: SeatsInput | None = None
-    eligible: Condition | None = None
+    eligible: ConditionInput | None = None
     classes: Annotated[list[ClassInput] | None, Field(max_length=MAX_PARTS)] = None
     neighborhood: NeighborhoodInput | None = None
     reserves: Annotated[list[ReserveInput] | None, Field(max_length=MAX_PARTS)] = None

@@ -45,8 +45,12 @@ class Variant(Wire):
         list[Id],
         Field(description="Example zones that the rules name. Replace them with your own zones."),
     ] = Field(default_factory=list)
-    last_date_each_year: Annotated[
-        MonthDay | None, Field(description="The last date of the backfill rule, the same day each year; null: none.")
+    last_date_after_deadline_year: Annotated[
+        MonthDay | None,
+        Field(
+            description="The last date of the backfill rule: this day in the year after the deadline. A lottery in "
+            "January or later is for the school year that begins next; null: none."
+        ),
     ] = None
     later_each_year: Annotated[
         list[LaterEachYear],
@@ -102,11 +106,7 @@ def first_after(month_day: str, day: date) -> date:
 
 
 def main_round_over(cycle: Cycle) -> date:
-    """Return the last known day of a cycle's main round.
-
-    After a January deadline, the next February 15 is still in the school year before. The calendar's later dates, if
-    it has any, show this.
-    """
+    """Return the last known day of a cycle's main round."""
     times = (cycle.deadline, cycle.results_at, cycle.answer_by, cycle.backfill_opens)
     return day_in(cycle.time_zone, max(time for time in times if time is not None))
 
@@ -114,19 +114,20 @@ def main_round_over(cycle: Cycle) -> date:
 def settled_for(preset: Preset, cycle: Cycle) -> Preset:
     """Return a preset with the dates of a cycle in place of the yearly days.
 
-    A last date is the first such day after the main round. Later targets follow each other from the deadline on.
+    A last date is in the year after the deadline. Later targets follow each other from the deadline on.
     """
     return preset.model_copy(update={"variants": [_settled(variant, cycle) for variant in preset.variants]})
 
 
 def _settled(variant: Variant, cycle: Cycle) -> Variant:
     rules = variant.rules
-    if variant.last_date_each_year is not None:
-        last = first_after(variant.last_date_each_year, main_round_over(cycle))
+    deadline = day_in(cycle.time_zone, cycle.deadline)
+    if variant.last_date_after_deadline_year is not None:
+        year = min(deadline.year + 1, MAXYEAR)
+        last = date.fromisoformat(f"{year:04}-{variant.last_date_after_deadline_year}")
         backfill = (rules.backfill or BackfillInput()).model_copy(update={"last_date": last})
         rules = rules.model_copy(update={"backfill": backfill})
     if rules.seats is not None and variant.later_each_year:
-        deadline = day_in(cycle.time_zone, cycle.deadline)
         rules = rules.model_copy(update={"seats": _with_later(rules.seats, variant, deadline)})
     return variant.model_copy(update={"rules": rules})
 

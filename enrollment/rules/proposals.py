@@ -12,6 +12,7 @@ from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.database import clock
 from enrollment.directory.models import Offering, Program
+from enrollment.fault_list import limited
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rules.in_force import MAX_FAULTS, Act, Approval, RulesCannotWork, settle, with_program
 from enrollment.rules.levels import (
@@ -27,7 +28,7 @@ from enrollment.rules.levels import (
     read_stored_rules,
     rules_document,
 )
-from enrollment.rules.model import Level, RulesInput
+from enrollment.rules.model import Level, RulesInput, StoredRulesUnreadable
 from enrollment.rules.models import RulesVersion
 from enrollment.rules.to_market import BODY
 from enrollment.rules.validation import input_faults, resolved_faults
@@ -71,6 +72,15 @@ class ChangeDecided(Conflict):
     )
 
 
+def says_nothing_new(session: Session, subject: Subject, rules: RulesInput) -> bool:
+    """Say whether these are the rules in force at a level already, as when a caller sends back what it read."""
+    current = current_rules(session, subject)
+    try:
+        return rules == (read_stored_rules(current.said) if current else RulesInput())
+    except StoredRulesUnreadable:
+        return False
+
+
 def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: RulesInput, act: Act) -> RulesVersion:
     """Put rules in force, or propose them if the cycle is open.
 
@@ -93,6 +103,7 @@ def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: R
         raise ReasonNeeded
     former = current_rules(session, subject)
     programs = programs_under(session, subject)
+    rules = _with_committed_seats(session, subject, rules, programs)
     refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
     by_own_act = cycle_now.cycle.main_round is None and _only_seats_change(subject, former, rules)
     if cycle_now.has_opened and not by_own_act:
@@ -103,6 +114,26 @@ def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: R
     saved = _store(session, subject, rules, act, status="in force")
     settle(session, cycle_now.cycle, programs, act)
     return saved
+
+
+def _with_committed_seats(
+    session: Session, subject: Subject, rules: RulesInput, programs: Sequence[Program]
+) -> RulesInput:
+    """Return the rules of a program with its committed seats, if no level says how many seats it has.
+
+    A school that takes part commits seats in the program's own rules. A person who changes another part need not know
+    that, and leaving seats out cannot mean that a program which takes part has none.
+    """
+    if subject.level != "program" or rules.seats is not None:
+        return rules
+    levels = read_levels(session, subject.cycle, programs)
+    former = levels.rules.get(("program", subject.id))
+    inherited = levels.with_rules(subject, rules)
+    if former is None or any(inherited.resolved(program).rules.seats for program in programs):
+        return rules
+    offering = session.get(Offering, (subject.cycle, subject.id))
+    takes_part = offering is not None and offering.status == "in"
+    return rules.model_copy(update={"seats": former.seats}) if takes_part else rules
 
 
 def approve(session: Session, cycle_now: CycleNow, proposed: RulesVersion, *, staff: str, approval: Approval) -> None:
@@ -216,7 +247,7 @@ def refuse_unworkable_level(
             if program.grade in cycle.grades and (offering is None or offering.status == "in"):
                 faults += _faults_at(program, levels, subject, rules, offering)
     if faults:
-        raise RulesCannotWork(faults=faults[:MAX_FAULTS])
+        raise RulesCannotWork(faults=limited(faults, MAX_FAULTS))
 
 
 def _faults_at(

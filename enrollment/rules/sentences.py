@@ -19,7 +19,7 @@ from enrollment.rules.model import (
 )
 from lottery.explain.conditions import condition_in_words
 from lottery.explain.language import Language
-from lottery.market.rules import OPEN, Everyone, Program, depends_on_zones
+from lottery.market.rules import OPEN, Everyone, Overflow, OverflowTo, Program, depends_on_zones
 
 FILLED = {
     "open-seats-first": sentence(
@@ -165,8 +165,15 @@ def _groups(program: Program, here: Language, conditions: Language) -> Iterator[
             name=here.name(reserve.name),
             condition=condition_in_words(reserve.when, conditions),
         )
-        if reserve.closed:
+        if reserve.overflow is Overflow.CLOSED:
             yield here.say(sentence("If too few of them apply, the remaining reserved seats stay empty."))
+        elif isinstance(reserve.overflow, OverflowTo):
+            yield here.say(
+                sentence(
+                    "If too few of them apply, only a child who {condition} can get the remaining reserved seats."
+                ),
+                condition=condition_in_words(reserve.overflow.condition, conditions),
+            )
     if program.reserves:
         names = [
             here.name(here.say(sentence("open seats")) if group == OPEN else group) for group in program.precedence

@@ -13,6 +13,7 @@ from enrollment.rules.model import (
     NeighborhoodOnly,
     NeighborhoodPriority,
     NeighborhoodReserve,
+    OverflowToInput,
     RankedInput,
     ReserveInput,
     RulesInput,
@@ -222,7 +223,9 @@ def _reserve(rules: RulesInput, reserve: ReserveInput, in_zone: dict[str, Json],
         when = {"any": [in_zone, when]}
         sources |= {".when.any[0]": "", ".when.any[1]": f"{pointer}/when"}
     size: dict[str, Json] = {"percent": reserve.percent} if reserve.seats is None else {"seats": reserve.seats}
-    document: dict[str, Json] = {"name": reserve.name, **size, "when": when, "overflow": reserve.overflow}
+    document: dict[str, Json] = {"name": reserve.name, **size, "when": when, "overflow": _overflow(reserve)}
+    if isinstance(reserve.overflow, OverflowToInput):
+        sources[".overflow.to"] = f"{pointer}/overflow/to"
     if reserve.classes is not None:
         classes = _group_classes(rules, reserve.classes, in_zone, f"{pointer}/classes")
         document["priorities"] = [made.document for made in classes]
@@ -236,3 +239,9 @@ def _below(path: str, written: Sequence[Written]) -> dict[str, str]:
         for place, one in enumerate(written)
         for inner, pointer in one.sources.items()
     }
+
+
+def _overflow(reserve: ReserveInput) -> Json:
+    if isinstance(reserve.overflow, OverflowToInput):
+        return {"to": cast("Json", reserve.overflow.to)}
+    return reserve.overflow

@@ -1,10 +1,13 @@
 """Find the faults of rules: in the rules of one level, and in the resolved rules of a program."""
 
+import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from enrollment.problems import Fault, sentence
+from enrollment.field_faults import pointer_of
+from enrollment.problems import Fault, listed, sentence
 from enrollment.rules.guarantee import MAX_NAME, guarantee_classes
 from enrollment.rules.model import (
     NEIGHBORHOOD,
@@ -14,6 +17,7 @@ from enrollment.rules.model import (
     NeighborhoodPriority,
     NeighborhoodReserve,
     NoNeighborhood,
+    OverflowToInput,
     RulesInput,
     SeatsInput,
 )
@@ -72,8 +76,9 @@ def _grade_faults(rules: RulesInput, known: KnownNames) -> Iterator[Fault]:
     for part, grades in grades_by_part.items():
         for grade in grades:
             if grade not in known.grades:
-                detail = sentence("names {grade}, but this cycle does not have that grade")
-                yield Fault(f"/backfill/{part}", "unknown-grade", detail, {"grade": grade})
+                detail = sentence("names {grade}, but the grades of this cycle are: {allowed}")
+                values = {"grade": grade, "allowed": listed(known.grades)}
+                yield Fault(f"/backfill/{part}", "unknown-grade", detail, values)
 
 
 def _conditions(rules: RulesInput) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, object]]]:
@@ -83,6 +88,8 @@ def _conditions(rules: RulesInput) -> Iterator[tuple[tuple[str | int, ...], Mapp
         yield ("classes", place, "when"), priority.when
     for place, reserve in enumerate(rules.reserves or []):
         yield ("reserves", place, "when"), reserve.when
+        if isinstance(reserve.overflow, OverflowToInput):
+            yield ("reserves", place, "overflow", "to"), reserve.overflow.to
         for inner, priority in enumerate(reserve.classes or []):
             yield ("reserves", place, "classes", inner, "when"), priority.when
 
@@ -103,8 +110,12 @@ def _condition_faults(rules: RulesInput, known: KnownNames) -> Iterator[Fault]:
             yield from _unknown_names(pointer, cast("Json", condition), known, depth=1)
 
 
+_STEP = re.compile(r'\.([^.\[]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
+
+
 def _pointer(path: str) -> str:
-    return path.removeprefix("$").replace("[", "/").replace("]", "").replace(".", "/").replace('"', "")
+    """Return the JSON pointer (RFC 6901) of a place that the reader of markets names, such as `$.all[0]["odd key"]`."""
+    return pointer_of([key or place or str(json.loads(quoted)) for key, place, quoted in _STEP.findall(path)])
 
 
 def _unknown_names(pointer: str, condition: Json, known: KnownNames, *, depth: int) -> Iterator[Fault]:
@@ -128,7 +139,7 @@ def _unknown_names(pointer: str, condition: Json, known: KnownNames, *, depth: i
     elif key in ("at_school", "has"):
         code, detail, names = _SINGLE_NAMES[key]
         if operand not in names(known):
-            yield Fault(at, code, detail)
+            yield Fault(at, code, detail, {"allowed": listed(names(known))})
 
 
 Names = Callable[[KnownNames], Collection[str]]
@@ -144,12 +155,12 @@ _NAMES_IN_LISTS: Mapping[str, tuple[str, str, Names]] = {
 _SINGLE_NAMES: Mapping[str, tuple[str, str, Names]] = {
     "at_school": (
         "unknown-fact",
-        sentence("is not one of this cycle's facts about a child at a school; correct the name"),
+        sentence("must be one of this cycle's facts about a child at a school: {allowed}"),
         lambda known: known.school_facts,
     ),
     "has": (
         "unknown-fact",
-        sentence("is not one of this cycle's facts about a child; correct the name"),
+        sentence("must be one of this cycle's facts about a child: {allowed}"),
         lambda known: known.child_facts,
     ),
 }
@@ -226,8 +237,9 @@ def _precedence_faults(rules: RulesInput) -> Iterator[Fault]:
     groups = groups_of(rules)
     for place, name in enumerate(rules.precedence):
         if name not in groups:
-            detail = sentence("names {group}, which is not a seat group here; name only the reserves and open")
-            yield Fault(f"/precedence/{place}", "unknown-group", detail, {"group": name})
+            detail = sentence("names {group}, but the seat groups here are: {allowed}")
+            values = {"group": name, "allowed": listed(groups)}
+            yield Fault(f"/precedence/{place}", "unknown-group", detail, values)
         if name in rules.precedence[:place]:
             detail = sentence("names {group} again; name each group once")
             yield Fault(f"/precedence/{place}", "named-twice", detail, {"group": name})
@@ -245,9 +257,10 @@ def _neighborhood_faults(rules: RulesInput, context: ProgramContext) -> Iterator
         detail = sentence("the school has no zone for grade {grade}; name zones here, or import zones for the school")
         yield Fault("/neighborhood/zones", "no-zones", detail, {"grade": context.grade})
     before = rule.before if isinstance(rule, NeighborhoodPriority) else None
-    if before is not None and before not in [priority.name for priority in rules.classes or []]:
-        detail = sentence("names {name}, which is not a class of these rules; correct the name or add the class")
-        yield Fault("/neighborhood/before", "unknown-class", detail, {"name": before})
+    classes = [priority.name for priority in rules.classes or []]
+    if before is not None and before not in classes:
+        detail = sentence("names {name}, but the classes of these rules are: {allowed}")
+        yield Fault("/neighborhood/before", "unknown-class", detail, {"name": before, "allowed": listed(classes)})
 
 
 def _own_zone_faults(rules: RulesInput, context: ProgramContext) -> Iterator[Fault]:

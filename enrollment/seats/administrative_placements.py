@@ -7,17 +7,18 @@ from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind, Staff
 from enrollment.access.two_people import refuse_second_person
-from enrollment.applicants.models import Applicant, Child
-from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, rfc3339
+from enrollment.applicants.models import Child
+from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds
 from enrollment.directory.models import Program
 from enrollment.directory.offerings import lock_programs
-from enrollment.notify.notices import NewNotice, notify
 from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import Offer, OutsidePlacement
+from enrollment.seats.offer_notices import notify_of_offers
 from enrollment.seats.offers import live_offer
 from enrollment.seats.placement_requests import PlacementRefused, groups_of, refuse_frozen_transfer
-from enrollment.seats.publish_offers import REPLACED, remind_at
+from enrollment.seats.publish_offers import REPLACED
+from enrollment.seats.reminders import remind_at
 from enrollment.seats.seat_log import NONE, OUTSIDE, Change, Seat, log_change, log_placement
 from enrollment.seats.vacancies import (
     OUTSIDE_CLASS,
@@ -78,7 +79,7 @@ def approve_placement(session: Session, placement_id: uuid.UUID, *, staff: Staff
     _fill_vacancy(session, cycle_now, placement, actor=actor)
     if former is not None:
         _close_former_offer(session, cycle_now, former, ranker, placement, actor=actor)
-    offer = _make_offer(session, cycle_now, placement, ranker)
+    offer = _make_offer(session, cycle_now, placement)
     placement.status, placement.decided_by, placement.decided_at = "approved", staff.id, cycle_now.now
     placement.decision_reason, placement.offer_id = reason, offer.id
     seat = Seat(cycle_now.cycle.id, placement.child_id, ranker.tag.hex(), program.id, placement.seat_group)
@@ -185,7 +186,7 @@ def _close_former_offer(
         open_vacancies(session, cycle_now.cycle.id, [vacancy], cycle_now.now, actor=actor)
 
 
-def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlacement, ranker: Ranker) -> Offer:
+def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlacement) -> Offer:
     """Make the accepted offer of a placement, and notify the partner."""
     offer = Offer(
         id=uuid.uuid4(),
@@ -206,16 +207,7 @@ def _make_offer(session: Session, cycle_now: CycleNow, placement: OutsidePlaceme
     )
     session.add(offer)
     session.flush()
-    partner, reference = session.execute(
-        select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
-    ).one()
-    about = {
-        "offer": str(offer.id),
-        "reference": reference,
-        "answer_by": rfc3339(cycle_now.now),
-        "time_zone": cycle_now.cycle.time_zone,
-    }
-    notify(session, [NewNotice(cycle_now.cycle.id, partner, "offer.made", str(offer.id), about)])
+    notify_of_offers(session, cycle_now.cycle, Offer.id == offer.id)
     return offer
 
 

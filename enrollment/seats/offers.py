@@ -1,15 +1,15 @@
-"""Accept and decline offers, expire unanswered offers, and remind families.
+"""Accept and decline offers, and expire unanswered offers.
 
 An act on a child's seat locks the cycle, the child, and the program whose vacancies it changes, in this order
 (docs/explanation/locks.md). The database's clock decides about deadlines.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment.access.callers import Partner
@@ -20,18 +20,19 @@ from enrollment.cycles.locks import (
     in_zone,
     lock_cycle_between_rounds,
     lock_cycle_shared,
-    rfc3339,
 )
 from enrollment.cycles.models import Cycle
 from enrollment.database import transaction
-from enrollment.directory.models import Program
+from enrollment.dates import Value
 from enrollment.directory.offerings import lock_programs
 from enrollment.failures import for_each, not_waiting
 from enrollment.notify.notices import NewNotice, notify
-from enrollment.problems import Conflict, NotFound, sentence
+from enrollment.problems import Conflict, Fault, NotFound, sentence
 from enrollment.rankings.changes import drop_program
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.seats.models import LIVE, Offer
+from enrollment.seats.offer_notices import about_answer
+from enrollment.seats.offer_stories import stories_of
 from enrollment.seats.seat_log import Change, Seat, log_change
 from enrollment.seats.vacancies import NewVacancy, open_vacancies
 
@@ -39,14 +40,25 @@ SERVICE = "service"
 AT_ONCE = 500
 
 EXPIRIES = "expiries"
-REMINDERS = "reminders"
 
 
 class OfferAnswered(Conflict):
     """The offer is no longer open."""
 
     title = sentence("Offer already closed")
-    detail = sentence("The offer is {status}. GET the applicant's offers to see which seat the child holds now.")
+    detail = sentence(
+        "The offer is closed, and nothing was changed. The errors say what happened. GET the applicant's offers to see "
+        "which seat the child holds now."
+    )
+
+
+CLOSED: Mapping[str, str] = {
+    "declined": sentence("The family declined the seat at {seat} on {at}."),
+    "expired": sentence("No answer came by {at}, so the child lost the seat at {seat}."),
+    "replaced": sentence("The child left the seat at {seat} for a seat at {next} on {at}."),
+    "withdrawn": sentence("The application was withdrawn on {at}, so the child lost the seat at {seat}."),
+}
+"""What happened to an offer, by its status."""
 
 
 class OfferRanOut(Conflict):
@@ -54,7 +66,7 @@ class OfferRanOut(Conflict):
 
     title = sentence("Offer expired")
     detail = sentence(
-        "The deadline to answer was {answer_by}. The child stays on waitlists, and the family may change the ranking."
+        "The deadline to answer was {answer_by}. GET the applicant's offers: if_silent says what happens to the seat."
     )
 
 
@@ -86,7 +98,7 @@ def accept(session: Session, partner: Partner, offer_id: uuid.UUID) -> Offer:
     locked = _lock_offer(session, partner, offer_id, cycle)
     if locked.offer.status == "accepted":
         return locked.offer
-    _refuse_closed(locked)
+    _refuse_closed(session, locked)
     _set_status(session, locked, "accepted", cause="offer.accept", code="family", actor=partner.actor)
     return locked.offer
 
@@ -103,7 +115,7 @@ def decline(session: Session, partner: Partner, offer_id: uuid.UUID) -> Offer:
     cycle = lock_cycle_between_rounds(session, _cycle_of(session, partner, offer_id))
     locked = _lock_offer(session, partner, offer_id, cycle)
     if locked.offer.status != "accepted":
-        _refuse_closed(locked)
+        _refuse_closed(session, locked)
     give_up(session, locked, "declined", cause="offer.decline", code="family", actor=partner.actor)
     return locked.offer
 
@@ -145,15 +157,9 @@ def offers_to(session: Session, child: uuid.UUID) -> Sequence[Offer]:
     return session.scalars(select(Offer).where(Offer.child_id == child).order_by(Offer.made_at.desc(), Offer.id)).all()
 
 
-def application_of(session: Session, offer: Offer) -> Row[str, str, str, str]:
-    """Return an offer's applicant and program, with what silence means and the time zone in the offer's cycle."""
-    return session.execute(
-        select(Applicant.reference, Program.name, Cycle.silence, Cycle.time_zone)
-        .select_from(Applicant)
-        .join(Program, Program.id == offer.program_id)
-        .join(Cycle, Cycle.id == offer.cycle_id)
-        .where(Applicant.child_id == offer.child_id, Applicant.withdrawn_at.is_(None))
-    ).one()
+def application_with_seat(session: Session, child: uuid.UUID) -> Applicant:
+    """Return the active application of a child whose offer was just answered."""
+    return session.scalars(select(Applicant).where(Applicant.child_id == child, Applicant.withdrawn_at.is_(None))).one()
 
 
 def select_offers_at(cycle: str, program: str, status: str | None) -> Select[Offer, bytes, str | None, Person | None]:
@@ -210,59 +216,8 @@ def _expire(session: Session, offer_id: uuid.UUID) -> None:
     partner, reference = session.execute(
         select(Applicant.partner_id, Applicant.reference).where(Applicant.id == ranker.id)
     ).one()
-    about = _about(offer_id, reference, offer.answer_by, cycle.cycle.time_zone)
+    about = {**about_answer(offer_id, reference, offer.answer_by, cycle.cycle.time_zone), "status": offer.status}
     notify(session, [NewNotice(offer.cycle_id, partner, "offer.expired", str(offer_id), about)])
-
-
-def remind_due(sessions: "sessionmaker[Session]") -> None:
-    """Notify partners once of each open offer whose deadline is close, each in its own transaction.
-
-    An offer that another transaction has locked is left to the next pass. So reminders wait for nothing, and need no
-    other lock.
-    """
-    with transaction(sessions) as session:
-        due = session.scalars(
-            select(Offer.id)
-            .where(*_reminder_is_due(), not_waiting(REMINDERS, Offer.id))
-            .order_by(Offer.remind_at, Offer.id)
-            .limit(AT_ONCE)
-        ).all()
-    for_each(sessions, REMINDERS, map(str, due), _remind_one)
-
-
-def _reminder_is_due() -> tuple[ColumnElement[bool], ...]:
-    return (
-        Offer.status == "open",
-        Offer.reminded_at.is_(None),
-        Offer.remind_at <= func.clock_timestamp(),
-        Offer.answer_by > func.clock_timestamp(),
-        Cycle.id == Offer.cycle_id,
-        Applicant.child_id == Offer.child_id,
-        Applicant.withdrawn_at.is_(None),
-    )
-
-
-def _remind_one(sessions: "sessionmaker[Session]", offer_id: str) -> None:
-    with transaction(sessions) as session:
-        unlocked = select(Offer.id).where(Offer.id == uuid.UUID(offer_id))
-        if session.scalar(unlocked.with_for_update(key_share=True, skip_locked=True)) is None:
-            return
-        reminded = session.execute(
-            update(Offer)
-            .where(Offer.id == uuid.UUID(offer_id), *_reminder_is_due())
-            .values(reminded_at=func.clock_timestamp())
-            .returning(Offer.cycle_id, Offer.answer_by, Applicant.partner_id, Applicant.reference, Cycle.time_zone)
-            .execution_options(synchronize_session=False)
-        ).one_or_none()
-        if reminded is None:
-            return  # another worker reminded the family, or the offer was answered
-        cycle, answer_by, partner, reference, zone = reminded
-        about = _about(uuid.UUID(offer_id), reference, answer_by, zone)
-        notify(session, [NewNotice(cycle, partner, "offer.expiring", offer_id, about)])
-
-
-def _about(offer: uuid.UUID, reference: str, answer_by: datetime, zone: str) -> dict[str, str | int | None]:
-    return {"offer": str(offer), "reference": reference, "answer_by": rfc3339(answer_by), "time_zone": zone}
 
 
 def _set_status(session: Session, locked: LockedOffer, status: str, *, cause: str, code: str, actor: str) -> None:
@@ -276,11 +231,24 @@ def _set_status(session: Session, locked: LockedOffer, status: str, *, cause: st
     session.flush()
 
 
-def _refuse_closed(locked: LockedOffer) -> None:
+def _refuse_closed(session: Session, locked: LockedOffer) -> None:
     if locked.offer.status != "open":
-        raise OfferAnswered(status=locked.offer.status)
+        raise OfferAnswered(faults=[_what_happened(session, locked)])
     if locked.now >= locked.offer.answer_by:
         raise OfferRanOut(answer_by=in_zone(locked.cycle, locked.offer.answer_by))
+
+
+def _what_happened(session: Session, locked: LockedOffer) -> Fault:
+    """Return what happened to a closed offer."""
+    offers = offers_to(session, locked.offer.child_id)
+    stories = stories_of(session, locked.cycle, offers, locked.now, waits=False)
+    story = next(story for story in stories if story.offer.id == locked.offer.id)
+    offer = story.offer
+    at = offer.answer_by if offer.status == "expired" else offer.closed_at or offer.made_at
+    values: dict[str, Value] = {"seat": story.seat.for_families, "at": in_zone(locked.cycle, at)}
+    if story.next:
+        values["next"] = story.next.for_families
+    return Fault("", offer.status, CLOSED[offer.status], values)
 
 
 def _cycle_of(session: Session, partner: Partner, offer_id: uuid.UUID) -> str:

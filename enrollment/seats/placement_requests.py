@@ -14,7 +14,7 @@ from enrollment.cycles.locks import CycleNow, in_zone, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.field_types import Id, Text, Wire
-from enrollment.problems import Conflict, Fault, sentence
+from enrollment.problems import Conflict, Fault, listed, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
@@ -128,7 +128,8 @@ def _checked(session: Session, cycle: Cycle, body: PlacementIn) -> tuple[Ranker,
         faults.append(Fault("/program", "unknown-program", detail))
     else:
         if body.group not in groups:
-            faults.append(Fault("/group", "unknown-group", sentence("must be a seat group of the program")))
+            detail = sentence("must be a seat group of the program: {allowed}")
+            faults.append(Fault("/group", "unknown-group", detail, {"allowed": listed(groups)}))
         if ranker:
             faults += _misfits(session, ranker, program)
     if ranker is None or program is None or faults:

@@ -4,24 +4,21 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, cast, func, insert, literal, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from enrollment.applicants.models import Applicant, Child
+from enrollment.applicants.models import Child
 from enrollment.database import copy_rows
 from enrollment.directory.models import Program
-from enrollment.notify.models import Notice
-from enrollment.notify.notices import NewNotice, notify
 from enrollment.seats.models import LIVE, Offer
+from enrollment.seats.offer_notices import notify_of_offers, notify_partners
 from enrollment.seats.published_round import MAIN, SERVICE, Arrival, Placement, PublishedRound
+from enrollment.seats.reminders import remind_at
 from enrollment.seats.round_vacancies import match_ledger_to_rules, settle_vacancies, vacate_seats
 from enrollment.seats.seat_log import NONE, Change, Seat, log_change
 
 REPLACED = "replaced"
-A_DAY = timedelta(days=1)
 A_MINUTE = timedelta(minutes=1)
-RFC3339 = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-"""The format of a UTC time in PostgreSQL."""
 
 OFFER_COLUMNS = (
     "id", "cycle_id", "child_id", "program_id", "seat_group", "priority_class", "choice", "source", "round_id",
@@ -128,8 +125,8 @@ def _make_offers(session: Session, published: PublishedRound, arrivals: Sequence
         .values(seat_grade=Program.grade)
         .execution_options(synchronize_session=False)
     )
-    _notify_of_results(session, published)
-    _notify_of_offers(session, published)
+    notify_partners(session, published.cycle.id, "results.published", published.round, {"round": published.round})
+    notify_of_offers(session, published.cycle, Offer.round_id == published.round)
 
 
 def _offer_row(published: PublishedRound, arrival: Arrival) -> tuple[object, ...]:
@@ -163,54 +160,3 @@ def _answer_by(published: PublishedRound, arrival: Arrival) -> datetime:
 def _full_minute(time: datetime) -> datetime:
     """Return the next full minute."""
     return time.replace(second=0, microsecond=0) + A_MINUTE
-
-
-def remind_at(made: datetime, answer_by: datetime) -> datetime:
-    """Return when to remind a family: a day before the deadline, or halfway to a deadline that is closer."""
-    return answer_by - min(A_DAY, (answer_by - made) / 2)
-
-
-def _notify_of_results(session: Session, published: PublishedRound) -> None:
-    """Notify each partner that brought a child."""
-    partners = session.scalars(
-        select(Applicant.partner_id)
-        .where(Applicant.cycle_id == published.cycle.id, Applicant.withdrawn_at.is_(None))
-        .distinct()
-        .order_by(Applicant.partner_id)
-    )
-    about = {"round": published.round}
-    notify(
-        session,
-        [
-            NewNotice(published.cycle.id, partner, "results.published", f"{published.round} {partner}", about)
-            for partner in partners
-        ],
-    )
-
-
-def _notify_of_offers(session: Session, published: PublishedRound) -> None:
-    """Notify partners of each offer of the round, in the database, since there can be many.
-
-    Nothing else writes notices about these offers, so no check for duplicates is needed.
-    """
-    answer_by = func.to_char(func.timezone("UTC", Offer.answer_by), RFC3339)
-    made = (
-        select(
-            Offer.cycle_id,
-            Applicant.partner_id,
-            literal("offer.made"),
-            cast(Offer.id, String),
-            func.jsonb_build_object(
-                *("offer", Offer.id, "reference", Applicant.reference),
-                *("answer_by", answer_by, "time_zone", published.cycle.time_zone),
-            ),
-        )
-        .join(Applicant, Applicant.child_id == Offer.child_id)
-        .where(
-            Offer.round_id == published.round,
-            Applicant.cycle_id == published.cycle.id,
-            Applicant.withdrawn_at.is_(None),
-        )
-        .order_by(Applicant.partner_id, Applicant.reference)
-    )
-    session.execute(insert(Notice).from_select(["cycle_id", "partner_id", "event", "subject", "about"], made))

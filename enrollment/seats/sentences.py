@@ -1,22 +1,12 @@
-"""Describe offers to families, and vacancies to the public."""
+"""Describe vacancies to the public."""
 
 from collections.abc import Mapping
 
-from enrollment.dates import ZonedTime, time_in_words
 from enrollment.problems import sentence
-from enrollment.seats.models import Offer, Vacancy
+from enrollment.seats.models import Vacancy
 from enrollment.seats.vacancies import OUTSIDE_CLASS
 from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
-
-OFFER: Mapping[str, str] = {
-    "open": sentence("Your child has been offered a seat. Please answer before {time}."),
-    "accepted": sentence("The seat is accepted. Your child stays on the waitlists for higher choices."),
-    "declined": sentence("You declined this seat."),
-    "expired": sentence("No answer came in time, so your child no longer has this seat."),
-    "replaced": sentence("Your child got another seat, so this offer is closed."),
-    "withdrawn": sentence("The application was withdrawn, so this seat was given up."),
-}
 
 OPENED: Mapping[str, str] = {
     "not-filled": sentence("No child got this seat in the main round."),
@@ -60,11 +50,6 @@ FILLED = sentence("Filled by a child with {priority} priority.")
 FILLED_WITHOUT_PRIORITY = sentence("Filled by a child without a priority.")
 FILLED_OUTSIDE = sentence("Filled by a child who was placed outside the lottery.")
 STILL_OPEN = sentence("The next round can fill this seat.")
-
-
-def offer_in_words(offer: Offer, zone: str, language: Language) -> str:
-    """Describe an offer to the family, with the deadline in the cycle's time zone."""
-    return language.say(OFFER[offer.status], time=time_in_words(ZonedTime(offer.answer_by, zone), language))
 
 
 def vacancy_in_words(vacancy: Vacancy, language: Language) -> str:

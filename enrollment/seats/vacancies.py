@@ -1,4 +1,4 @@
-"""Keep the public vacancy ledger: each seat that opened, why it opened, and how it was filled or left empty.
+"""Keep the vacancy ledger: each seat that opened, why it opened, and how it was filled or left empty.
 
 A transaction that opens or closes a seat locks the program first (`lock_programs`). So each number is given once, and
 held seats and free seats always add up.
@@ -8,14 +8,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+import rfc8785
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.orm import Session
 
-from enrollment.audit.log import append_all
+from enrollment.audit.log import append
+from enrollment.audit.salts import new_salt
 from enrollment.database import copy_rows
 from enrollment.directory.models import Program
-from enrollment.seats.models import Vacancy
+from enrollment.seats.models import Vacancy, VacancyChange
 from lottery.market.canonical import Json
+from lottery.transparency_log.commitments import keyed
 
 FREE = ("open", "left-empty")
 """The statuses of a vacancy whose seat no child holds."""
@@ -60,8 +63,6 @@ class SchoolVacancies:
 
 def open_vacancies(session: Session, cycle: str, vacancies: Sequence[NewVacancy], at: datetime, *, actor: str) -> None:
     """Open vacancies, each with the next number of its program, and log them. The caller has locked the programs."""
-    if not vacancies:
-        return
     numbers = _last_numbers(session, cycle, {vacancy.program for vacancy in vacancies})
     numbered: list[tuple[NewVacancy, int]] = []
     for vacancy in vacancies:
@@ -86,7 +87,7 @@ def open_vacancies(session: Session, cycle: str, vacancies: Sequence[NewVacancy]
         }
         for vacancy, number in numbered
     ]
-    append_all(session, "vacancy", cycle=cycle, actor=actor, fields=entries)
+    _log_lines(session, cycle, entries, actor=actor, at=at)
 
 
 def _last_numbers(session: Session, cycle: str, programs: Collection[str]) -> dict[str, int]:
@@ -158,7 +159,21 @@ def remove(vacancy: Vacancy, why: str, decision: Decision) -> dict[str, Json]:
 def log_decisions(session: Session, cycle: str, entries: Iterable[Mapping[str, Json] | None], *, actor: str) -> None:
     """Append the log entries of decisions about vacancies. None stands for a decision that changed nothing."""
     session.flush()
-    append_all(session, "vacancy", cycle=cycle, actor=actor, fields=[entry for entry in entries if entry is not None])
+    _log_lines(session, cycle, [entry for entry in entries if entry is not None], actor=actor)
+
+
+def _log_lines(
+    session: Session, cycle: str, lines: Sequence[Mapping[str, Json]], *, actor: str, at: datetime | None = None
+) -> None:
+    """Append one log entry that commits to lines of the ledger, and store what opens the commitment.
+
+    The entry says neither how many seats it is about nor where they are: seats that stay empty give away how many
+    children a small group has. So a round writes its entries even if no seat changed.
+    """
+    salt, text = new_salt(), rfc8785.dumps([{**line} for line in lines])
+    fields = {"commit": keyed(salt, "vacancy", text).hex()}
+    leaf = append(session, "vacancy", cycle=cycle, actor=actor, fields=fields, at=at)
+    session.add(VacancyChange(cycle_id=cycle, lines=text.decode(), salt=salt, leaf_hash=leaf))
 
 
 def _decide(vacancy: Vacancy, status: str, decision: Decision) -> None:
@@ -179,14 +194,24 @@ def _entry(vacancy: Vacancy, fields: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def select_vacancies(
-    cycle: str, *, school: str | None = None, program: str | None = None, status: str | None = None
+    cycle: str,
+    *,
+    within: Collection[str] | None,
+    school: str | None = None,
+    program: str | None = None,
+    status: str | None = None,
 ) -> Select[Vacancy, str]:
-    """Select a cycle's vacancies with their schools, of one school, program or status if given."""
+    """Select a cycle's vacancies with their schools, of one school, program or status if given.
+
+    `within` are the programs that the reader may see; None: all.
+    """
     query = (
         select(Vacancy, Program.school_id)
         .join(Program, Program.id == Vacancy.program_id)
         .where(Vacancy.cycle_id == cycle)
     )
+    if within is not None:
+        query = query.where(Vacancy.program_id.in_(within))
     if school is not None:
         query = query.where(Program.school_id == school)
     if program is not None:
@@ -194,12 +219,13 @@ def select_vacancies(
     return query if status is None else query.where(Vacancy.status == status)
 
 
-def count_vacancies(session: Session, cycle: str) -> dict[str, SchoolVacancies]:
-    """Count vacancies by school."""
+def count_vacancies(session: Session, cycle: str, within: Collection[str] | None) -> dict[str, SchoolVacancies]:
+    """Count vacancies by school, at the programs that the reader may see. None: all."""
+    seen = true() if within is None else Vacancy.program_id.in_(within)
     rows = session.execute(
         select(Program.school_id, Vacancy.status, Vacancy.why, func.count())
         .join(Program, Program.id == Vacancy.program_id)
-        .where(Vacancy.cycle_id == cycle)
+        .where(Vacancy.cycle_id == cycle, seen)
         .group_by(Program.school_id, Vacancy.status, Vacancy.why)
         .order_by(Program.school_id, Vacancy.status, Vacancy.why)
     )

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from enrollment.problems import Problem
+from enrollment.rules.examples import condition_examples, neighborhood_examples
 from lottery.market.canonical import Json
 
 router = APIRouter(include_in_schema=False)
@@ -66,6 +67,12 @@ def show_operations(request: Request) -> HTMLResponse:
 def show_problems() -> HTMLResponse:
     """Show every problem: its code, status and sentences."""
     return _page("problems.html", kinds=Problem.catalogue())
+
+
+@router.get("/docs/rules")
+def show_rules() -> HTMLResponse:
+    """Show every neighborhood rule and every condition, each with an example and its sentences."""
+    return _page("rules.html", neighborhoods=neighborhood_examples(), conditions=condition_examples())
 
 
 def _page(name: str, **values: object) -> HTMLResponse:
@@ -128,33 +135,39 @@ def _content(document: Mapping[str, Json], described: Mapping[str, Json]) -> Ite
 
 
 def _fields(document: Mapping[str, Json], schema: Mapping[str, Json], depth: int) -> Iterator[Field]:
-    shape = _inner(document, schema)
-    required = _list(shape.get("required", []))
-    for name, part in _object(shape.get("properties", {})).items():
-        schema_of_part = _object(part)
-        description = str(schema_of_part.get("description", ""))
-        yield Field(name, _kind(document, schema_of_part), name in required, description, depth)
-        if depth + 1 < MAX_DEPTH:
-            yield from _fields(document, schema_of_part, depth + 1)
+    for shape in _shapes(document, schema):
+        required = _list(shape.get("required", []))
+        for name, part in _object(shape["properties"]).items():
+            schema_of_part = _object(part)
+            # The value that tells the alternatives apart has the description of its alternative.
+            described = shape if "const" in schema_of_part else schema_of_part
+            description = str(schema_of_part.get("description", described.get("description", "")))
+            yield Field(name, _kind(document, schema_of_part), name in required, description, depth)
+            if depth + 1 < MAX_DEPTH:
+                yield from _fields(document, schema_of_part, depth + 1)
 
 
-def _inner(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the object schema behind references, lists and alternatives."""
+def _shapes(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """Yield the object schemas behind references and lists: each alternative of a value."""
     if "$ref" in schema:
-        found = _object(_object(document["components"])["schemas"])
-        return _inner(document, _object(found[str(schema["$ref"]).rsplit("/", 1)[1]]))
-    if "items" in schema:
-        return _inner(document, _object(schema["items"]))
-    for way in _list(schema.get("anyOf", schema.get("oneOf", []))):
-        inner = _inner(document, _object(way))
-        if "properties" in inner:
-            return inner
-    return schema
+        yield from _shapes(document, _referred(document, schema))
+    elif "items" in schema:
+        yield from _shapes(document, _object(schema["items"]))
+    elif "properties" in schema:
+        yield schema
+    else:
+        for way in _list(schema.get("anyOf", schema.get("oneOf", []))):
+            yield from _shapes(document, _object(way))
+
+
+def _referred(document: Mapping[str, Json], schema: Mapping[str, Json]) -> Mapping[str, Json]:
+    found = _object(_object(document["components"])["schemas"])
+    return _object(found[str(schema["$ref"]).rsplit("/", 1)[1]])
 
 
 def _kind(document: Mapping[str, Json], schema: Mapping[str, Json]) -> str:
     if "$ref" in schema:
-        return _kind(document, _inner(document, schema))
+        return _kind(document, _referred(document, schema))
     if "enum" in schema:
         return " or ".join(map(str, _list(schema["enum"])))
     if "const" in schema:

@@ -49,7 +49,23 @@ def _stored_waitlists(session: Session, cycle: str, programs: Collection[str] | 
 
 
 def _gave_up_a_seat(session: Session, cycle: str) -> set[uuid.UUID]:
-    query = select(Offer.child_id).where(Offer.cycle_id == cycle, Offer.status.in_(["declined", "expired"]))
+    """Return the children who gave up or lost a seat, and have not changed the ranking since.
+
+    The act that gives up a seat removes its program from the ranking at the same time.
+    """
+    query = (
+        select(Offer.child_id)
+        .join(Applicant, (Applicant.child_id == Offer.child_id) & Applicant.withdrawn_at.is_(None))
+        .join(
+            RankingVersion,
+            (RankingVersion.applicant_id == Applicant.id) & (RankingVersion.version == Applicant.ranking_version),
+        )
+        .where(
+            Offer.cycle_id == cycle,
+            Offer.status.in_(["declined", "expired"]),
+            Offer.closed_at >= RankingVersion.at,
+        )
+    )
     return set(session.scalars(query))
 
 

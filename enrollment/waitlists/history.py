@@ -5,12 +5,21 @@ from collections.abc import Iterator
 
 from sqlalchemy import Select, select
 
+from enrollment.directory.models import Program, School
 from enrollment.seats.models import WaitlistMove
 
 
-def select_moves(child: uuid.UUID) -> Select[WaitlistMove]:
-    """Select a child's moves. Moves are written under a lock, so their ids are in the order of their commits."""
-    return select(WaitlistMove).where(WaitlistMove.child_id == child)
+def select_moves(child: uuid.UUID) -> Select[WaitlistMove, str, str]:
+    """Select a child's moves, each with the present names of the program and its school.
+
+    Moves are written under a lock, so their ids are in the order of their commits.
+    """
+    return (
+        select(WaitlistMove, Program.name, School.name)
+        .join(Program, Program.id == WaitlistMove.program_id)
+        .join(School, School.id == Program.school_id)
+        .where(WaitlistMove.child_id == child)
+    )
 
 
 def reasons_of(move: WaitlistMove) -> Iterator[tuple[str, str | None, int]]:

@@ -1,20 +1,26 @@
 """Read places on live waitlists, and leave a waitlist."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from enrollment.applicants.models import Child
+from enrollment.applicants.models import Applicant, Child
 from enrollment.cycles.locks import CycleNow, in_any_phase
-from enrollment.directory.models import Program
+from enrollment.directory.models import Program, School
 from enrollment.problems import NotFound
 from enrollment.rankings.changes import drop_program
+from enrollment.rankings.models import RankingVersion
 from enrollment.rankings.versions import Ranker
 from enrollment.seats.models import Offer, WaitlistPlace
 from enrollment.seats.offers import live_offer
+
+MANY = 20
+"""The fewest waiting children whose number a family is told.
+
+With 10, the child at place 9 would know that nobody is behind, if the number is hidden.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +29,22 @@ class PlaceOnWaitlist:
 
     program: str
     program_name: str
+    school_name: str
     group: str
     place: int
-    waiting: int
+    waiting: int | None
+    """How many children wait. None if they are few, because each of them could then work out too much."""
     drawn: bool
+    is_live: bool
+    """False: the place is as a round left it."""
 
 
-def places_now(session: Session, child: uuid.UUID) -> list[PlaceOnWaitlist]:
-    """Return a child's places on live waitlists, by program and group."""
-    own = select(WaitlistPlace).where(WaitlistPlace.child_id == child).subquery()
+def places_now(session: Session, applicant: Applicant) -> list[PlaceOnWaitlist]:
+    """Return a child's places on live waitlists, by program and group.
+
+    Waitlists are updated a moment after each act. A place that the child no longer waits for is left out at once.
+    """
+    own = select(WaitlistPlace).where(WaitlistPlace.child_id == applicant.child_id).subquery()
     waiting = (
         select(func.count())
         .where(
@@ -42,11 +55,38 @@ def places_now(session: Session, child: uuid.UUID) -> list[PlaceOnWaitlist]:
         .scalar_subquery()
     )
     rows = session.execute(
-        select(own.c.program_id, Program.name, own.c.seat_group, own.c.place, waiting, own.c.drawn)
+        select(own.c.program_id, Program.name, School.name, own.c.seat_group, own.c.place, waiting, own.c.drawn)
         .join(Program, Program.id == own.c.program_id)
+        .join(School, School.id == Program.school_id)
         .order_by(own.c.program_id, own.c.seat_group)
     )
-    return [PlaceOnWaitlist(*row) for row in rows]
+    above = _ranked_above_seat(session, applicant)
+    return [
+        PlaceOnWaitlist(
+            program=program,
+            program_name=name,
+            school_name=school,
+            group=group,
+            place=place,
+            waiting=number if number >= MANY else None,
+            drawn=drawn,
+            is_live=True,
+        )
+        for program, name, school, group, place, number, drawn in rows
+        if program in above
+    ]
+
+
+def _ranked_above_seat(session: Session, applicant: Applicant) -> Sequence[str]:
+    """Return the programs in the ranking in force that the child ranks above the held seat, if any."""
+    ranked = session.scalar(
+        select(RankingVersion.programs).where(
+            RankingVersion.applicant_id == applicant.id, RankingVersion.version == applicant.ranking_version
+        )
+    )
+    seat = live_offer(session, applicant.child_id)
+    programs = list(ranked or ())
+    return programs[: programs.index(seat.program_id)] if seat and seat.program_id in programs else programs
 
 
 def read_live_waitlists(session: Session, cycle: str, program: str) -> Sequence[Row[WaitlistPlace, bytes]]:

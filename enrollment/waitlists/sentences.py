@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping
 
+from enrollment.directory.names import name_for_families
 from enrollment.problems import sentence
+from enrollment.waitlists.places import PlaceOnWaitlist
 from lottery.explain.language import Language
-from lottery.market.rules import GENERAL
+from lottery.market.rules import GENERAL, OPEN
 
-MOVED = sentence("Your child moved from number {was} to number {became} on this waitlist.")
-JOINED = sentence("Your child is now number {became} on this waitlist.")
-LEFT = sentence("Your child was number {was} and is no longer on this waitlist.")
+PLACE = sentence("Your child is now number {place} on the waitlist of {program}.")
+PLACE_FOR_GROUP = sentence("Your child is now number {place} on the waitlist of {program} for “{group}” seats.")
+PLACE_AFTER_ROUND = sentence("After this round, your child was number {place} on the waitlist of {program}.")
+PLACE_FOR_GROUP_AFTER_ROUND = sentence(
+    "After this round, your child was number {place} on the waitlist of {program} for “{group}” seats."
+)
+
+MOVED = sentence("On {moment}, your child moved from number {was} to number {became} on the waitlist of {program}.")
+JOINED = sentence("On {moment}, your child became number {became} on the waitlist of {program}.")
+LEFT = sentence("On {moment}, your child left the waitlist of {program}. Before, your child was number {was}.")
 
 OWN: Mapping[str, str] = {
     "own-applied": sentence("You added this program. Your child has {priority} priority here."),
     "own-returned": sentence(
-        "You gave up a seat at a higher choice, so your child is back on this waitlist with {priority} priority."
+        "Your child no longer has a seat at a higher choice, so your child waits here with {priority} priority."
     ),
     "own-priority": sentence("Your child now has {priority} priority here."),
     "own-order": sentence("This waitlist now follows the order in which the school fills seats that open later."),
@@ -27,17 +36,33 @@ OWN: Mapping[str, str] = {
 
 OWN_WITHOUT_PRIORITY: Mapping[str, str] = {
     "own-applied": sentence("You added this program."),
-    "own-returned": sentence("You gave up a seat at a higher choice, so your child is back on this waitlist."),
+    "own-returned": sentence("Your child no longer has a seat at a higher choice, so your child waits here."),
     "own-priority": sentence("Your child no longer has a priority here."),
 }
 """The same reasons for a child who has no priority at the program."""
 
 
-def move_in_words(was: int | None, became: int | None, language: Language) -> str:
-    """Say how a child's number on a waitlist changed."""
+def place_in_words(place: PlaceOnWaitlist, language: Language) -> str:
+    """Say a child's place on a live waitlist, or on a waitlist as a round left it."""
+    in_group = place.group != OPEN
+    if place.is_live:
+        template = PLACE_FOR_GROUP if in_group else PLACE
+    else:
+        template = PLACE_FOR_GROUP_AFTER_ROUND if in_group else PLACE_AFTER_ROUND
+    return language.say(
+        template,
+        place=place.place,
+        program=language.name(name_for_families(place.program_name, place.school_name)),
+        group=language.name(place.group),
+    )
+
+
+def move_in_words(was: int | None, became: int | None, *, program: str, moment: str, language: Language) -> str:
+    """Say how a child's number on the waitlist of a program changed, and when."""
+    at = {"program": language.name(program), "moment": moment}
     if was is None:
-        return language.say(JOINED, became=became or 0)
-    return language.say(LEFT, was=was) if became is None else language.say(MOVED, was=was, became=became)
+        return language.say(JOINED, became=became or 0, **at)
+    return language.say(LEFT, was=was, **at) if became is None else language.say(MOVED, was=was, became=became, **at)
 
 
 def reason_in_words(code: str, priority_class: str | None, number: int, language: Language) -> str:

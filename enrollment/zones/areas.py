@@ -61,6 +61,10 @@ class ZoneShape:
         """Say whether the area covers a grade; None stands for any grade."""
         return grade is None or self.grades is None or grade in self.grades
 
+    def shares_a_grade(self, other: "ZoneShape") -> bool:
+        """Say whether both areas cover a grade."""
+        return self.grades is None or other.grades is None or bool(set(self.grades) & set(other.grades))
+
 
 @dataclass(frozen=True, slots=True)
 class Located:

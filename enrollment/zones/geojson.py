@@ -5,25 +5,28 @@ repairs a polygon silently: it refuses a polygon that crosses itself and names t
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import msgspec
 
+from enrollment.fault_list import FaultList
 from enrollment.json_depth import refuse_deep
-from enrollment.plain_text import SAYS as TEXT_FAULTS
-from enrollment.plain_text import flaw_of
 from enrollment.problems import Fault, Problem, sentence
 from enrollment.zones.areas import ZoneShape
+from enrollment.zones.coordinate_systems import is_wgs84
 from enrollment.zones.geometry import GeometryReader
+from enrollment.zones.properties import ID_MADE, Known, PropertyNames, PropertyReader
 from lottery.market.canonical import Json
-from lottery.market.json_reader import is_identifier
 
 MAX_FEATURES = 10_000
 MAX_FAULTS = 200
-MAX_TEXT = 200
+MAX_NOTES = 200
 
-WGS84_NAMES = ("CRS84", "EPSG:4326", "EPSG::4326", "WGS84")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+NO_SHAPE = sentence("{zone} has no shape, so the zone was left out; no address can be in it")
 
 
 class UnusableZones(Problem):
@@ -34,36 +37,46 @@ class UnusableZones(Problem):
     detail = sentence("Correct every listed feature and send the whole file again. Nothing was stored.")
 
 
+@dataclass(frozen=True, slots=True)
+class ZoneFile:
+    """The areas of a file without faults, each with the number of its feature, and notes for the reader."""
+
+    shapes: Sequence[ZoneShape]
+    places: Sequence[int]
+    notes: Sequence[Fault]
+
+
 def read_zones(
     raw: bytes,
     *,
-    known_schools: Collection[str],
-    known_grades: Collection[str],
+    known: Known,
+    names: PropertyNames = PropertyNames(),  # noqa: B008 - a frozen value
     checking: Callable[[int], None] = lambda _: None,
-) -> list[ZoneShape]:
+) -> ZoneFile:
     """Return the areas of a GeoJSON FeatureCollection.
 
     A feature is a Polygon or a MultiPolygon. It must have the property `zone` (an id). It may have `name`, `school`
     (the school that owns the zone), `grades` (a list; all grades if missing) and `vintage`. `vintage` may stand at the
-    top of the file instead.
+    top of the file instead. A feature without a shape is left out, with a note.
 
     Args:
-        raw: the file.
-        known_schools: the ids that `school` may name.
-        known_grades: the grades that `grades` may name.
+        raw: the file; a byte order mark at its start does no harm (RFC 8259, section 8.1).
+        known: the schools and grades that the file may name.
+        names: the file's own names of these properties.
         checking: receives the number of each feature before the check of that feature.
 
     Raises:
-        UnusableZones: with every fault and the feature at fault.
+        UnusableZones: with the faults, each with the feature at fault.
         BodyTooDeep: if the file nests lists and objects too deeply.
     """
+    raw = raw.removeprefix(BYTE_ORDER_MARK)
     refuse_deep(raw)
-    reader = _FileReader(known_schools, known_grades, checking)
-    shapes = list(reader.read(_members(raw)))
-    reader.refuse_repeated_zones(shapes)
+    reader = _FileReader(PropertyReader(names, known, FaultList(MAX_FAULTS)), checking)
+    found = list(reader.read(_members(raw)))
+    reader.refuse_repeated_zones(found)
     if reader.faults:
-        raise UnusableZones(faults=reader.faults[:MAX_FAULTS])
-    return [shape for _, shape in shapes]
+        raise UnusableZones(faults=reader.faults.listed())
+    return ZoneFile([shape for _, shape in found], [place for place, _ in found], reader.notes_in_order())
 
 
 def _members(raw: bytes) -> Mapping[str, msgspec.Raw] | None:
@@ -105,23 +118,23 @@ def _invalid_json() -> UnusableZones:
 
 
 class _FileReader:
-    """Reads one file and collects its faults."""
+    """Reads one file and collects its faults and notes."""
 
-    def __init__(self, schools: Collection[str], grades: Collection[str], checking: Callable[[int], None]) -> None:
+    def __init__(self, properties: PropertyReader, checking: Callable[[int], None]) -> None:
         self._checking = checking
-        self.faults: list[Fault] = []
-        self._schools, self._grades = schools, grades
+        self._properties = properties
+        self.faults = properties.faults
+        self._without_shape = FaultList(MAX_NOTES)
         self._geometries = GeometryReader(self.faults)
 
     def refuse(self, pointer: str, code: str, detail: str, **values: str | int) -> None:
-        self.faults.append(Fault(pointer, code, detail, values))
+        self.faults.add(Fault(pointer, code, detail, values))
 
     def read(self, document: Mapping[str, msgspec.Raw] | None) -> Iterator[tuple[int, ZoneShape]]:
         if document is None or _decode(document.get("type")) != "FeatureCollection":
             self.refuse("/type", "not-a-collection", sentence('must be a GeoJSON object of type "FeatureCollection"'))
             return
-        system = _decode(document.get("crs"))
-        if "crs" in document and not any(name in json.dumps(system) for name in WGS84_NAMES):
+        if not is_wgs84(_decode(document.get("crs"))):
             detail = sentence("names another coordinate system; convert the file to WGS84 (EPSG:4326)")
             self.refuse("/crs", "projected", detail)
         features = _features(document.get("features"))
@@ -136,68 +149,44 @@ class _FileReader:
 
     def _shapes(self, features: Sequence[msgspec.Raw], vintage: Json) -> Iterator[tuple[int, ZoneShape]]:
         for place, feature in enumerate(features):
-            if self._geometries.is_full or len(self.faults) >= MAX_FAULTS:
+            if self._geometries.is_full:
                 return
             self._checking(place)
             shape = self._feature(f"/features/{place}", _decode(feature), vintage)
             if shape is not None:
                 yield place, shape
+        if len(self._without_shape) == len(features):
+            self.refuse("/features", "no-features", sentence("must have at least one feature with a shape"))
 
     def _feature(self, at: str, feature: Json, vintage: Json) -> ZoneShape | None:
-        before = len(self.faults)
         if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
             self.refuse(at, "not-a-feature", sentence('must be an object of type "Feature"'))
             return None
         found = feature.get("properties")
-        properties: Mapping[str, Json] = found if isinstance(found, Mapping) else {}
-        zone = self._id(f"{at}/properties/zone", properties.get("zone"))
-        school = properties.get("school")
-        if school is not None and school not in self._schools:
-            detail = sentence("is not a school of the directory; correct the id, or add the school first")
-            self.refuse(f"{at}/properties/school", "unknown-school", detail)
-        grades = self._grades_of(f"{at}/properties/grades", properties.get("grades"))
-        dated = self._text(f"{at}/properties/vintage", properties.get("vintage", vintage))
-        value = properties.get("name")
-        name = None if value is None else self._text(f"{at}/properties/name", value)
+        read = self._properties.read(f"{at}/properties", found if isinstance(found, Mapping) else {}, vintage)
+        if "geometry" in feature and feature["geometry"] is None:
+            zone = "" if read is None else read.zone
+            self._without_shape.add(Fault(f"{at}/geometry", "no-shape", NO_SHAPE, {"zone": zone}))
+            return None
         shape = self._geometries.read(f"{at}/geometry", feature.get("geometry"))
-        if len(self.faults) > before or zone is None or dated is None or shape is None:
+        if read is None or shape is None:
             return None
-        return ZoneShape(zone, name, cast("str | None", school), grades, dated, shape)
+        return ZoneShape(read.zone, read.name, read.school, read.grades, read.vintage, shape)
 
-    def _id(self, at: str, value: Json) -> str | None:
-        if is_identifier(value):
-            return value
-        self.refuse(at, "not-an-id", sentence("must be the zone's id: 1 to 64 of A-Z a-z 0-9 . _ : -"))
-        return None
+    def notes_in_order(self) -> list[Fault]:
+        """Return a note for each feature without a shape, and one for each id that was made from other text."""
+        made = FaultList(MAX_NOTES)
+        for value, zone in self._properties.ids_made.items():
+            made.add(Fault("/features", "id-made", ID_MADE, {"value": value, "zone": zone}))
+        return [*self._without_shape.listed(), *made.listed()]
 
-    def _text(self, at: str, value: Json) -> str | None:
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            self.refuse(at, "no-text", sentence("must be text of 1 to {most} characters"), most=MAX_TEXT)
-            return None
-        flaw = flaw_of(value)
-        if flaw is not None:
-            self.refuse(at, flaw.kind, TEXT_FAULTS[flaw.kind], number=flaw.place)
-        return value
-
-    def _grades_of(self, at: str, value: Json) -> tuple[str, ...] | None:
-        if value is None:
-            return None
-        if not isinstance(value, list) or not value:
-            detail = sentence("must be a list of grades; leave it out if the zone is for all grades")
-            self.refuse(at, "no-grades", detail)
-            return None
-        for place, grade in enumerate(value):
-            if grade not in self._grades:
-                self.refuse(f"{at}/{place}", "unknown-grade", sentence("is not a grade of this cycle"))
-        return tuple(dict.fromkeys(grade for grade in value if isinstance(grade, str)))
-
-    def refuse_repeated_zones(self, shapes: Sequence[tuple[int, ZoneShape]]) -> None:
+    def refuse_repeated_zones(self, found: Sequence[tuple[int, ZoneShape]]) -> None:
         earlier: dict[str, list[ZoneShape]] = {}
-        for place, shape in shapes:
+        for place, shape in found:
             for other in earlier.setdefault(shape.zone, []):
-                if other.grades is None or shape.grades is None or set(other.grades) & set(shape.grades):
+                if shape.shares_a_grade(other):
                     self.refuse(
-                        f"/features/{place}/properties/zone",
+                        f"/features/{place}/properties/{self._properties.names.zone}",
                         "zone-twice",
                         sentence("the file has another area of {zone} for the same grade; join both in a MultiPolygon"),
                         zone=shape.zone,

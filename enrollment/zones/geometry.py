@@ -2,17 +2,24 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from enrollment.fault_list import FaultList
 from enrollment.problems import Fault, sentence
 from enrollment.zones.areas import MAX_LATITUDE, MAX_LONGITUDE
 from lottery.market.canonical import Json
 
-MAX_POSITIONS = 2_000_000
+MAX_POSITIONS = 5_000_000
 MIN_RING_POSITIONS = 4
 MAX_NUMBER = 1e300
+
+ANTARCTIC = -60
+"""South of this latitude no child lives (the limit of the Antarctic Treaty)."""
+
+HALF_TURN = 180
 
 Position = tuple[float, float]
 
@@ -20,7 +27,7 @@ Position = tuple[float, float]
 class GeometryReader:
     """Reads the geometries of one file, counts their positions, and adds each fault to a list."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: FaultList) -> None:
         self._faults = faults
         self._positions = 0
 
@@ -52,7 +59,7 @@ class GeometryReader:
         return self._valid(pointer, shapes[0] if kind == "Polygon" else shapely.MultiPolygon(shapes))
 
     def _refuse(self, pointer: str, code: str, detail: str, **values: str | int) -> None:
-        self._faults.append(Fault(pointer, code, detail, values))
+        self._faults.add(Fault(pointer, code, detail, values))
 
     def _valid(self, pointer: str, shape: BaseGeometry) -> BaseGeometry | None:
         if not shape.is_valid:
@@ -95,7 +102,21 @@ class GeometryReader:
         if read[0] != read[-1]:
             self._refuse(pointer, "open-ring", sentence("must end at its first position; close the ring"))
             return []
-        return read
+        return self._placed(pointer, read)
+
+    def _placed(self, pointer: str, ring: list[Position]) -> list[Position]:
+        """Refuse a ring that lies where no zone can lie."""
+        if all(latitude < ANTARCTIC for _, latitude in ring):
+            detail = sentence(
+                "lies in Antarctica, so latitude probably stands before longitude; GeoJSON needs longitude first"
+            )
+            self._refuse(pointer, "swapped", detail)
+            return []
+        if any(abs(one[0] - next_[0]) > HALF_TURN for one, next_ in pairwise(ring)):
+            detail = sentence("crosses the 180th meridian; cut the area there (RFC 7946, section 3.1.9)")
+            self._refuse(pointer, "antimeridian", detail)
+            return []
+        return ring
 
     def _refuse_projected(self, pointer: str, ring: list[Position]) -> None:
         if all(abs(first) <= MAX_LATITUDE and abs(second) <= MAX_LONGITUDE for first, second in ring):

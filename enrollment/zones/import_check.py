@@ -9,7 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,12 +23,14 @@ from enrollment.signals import end_with_input
 from enrollment.zones.areas import ZoneShape
 from enrollment.zones.geojson import UnusableZones, read_zones
 from enrollment.zones.overlaps import overlaps
+from enrollment.zones.plausibility import Point, misplaced, schools_in_no_zone
+from enrollment.zones.properties import Known, PropertyNames
 
 SMALL = 1 << 13
 """The largest file, in bytes, that the web process checks itself. The worst file of this size takes a tenth of a
 second. Two areas in a file of 64 KiB can cross so often that their comparison takes seconds and 600 MiB."""
 
-MEMORY = 1 << 30
+MEMORY = 512 << 20
 """The most memory for a check, in bytes."""
 
 NICE = 5
@@ -69,14 +71,25 @@ class AreaMessage(msgspec.Struct, frozen=True):
     wkb: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class City:
+    """What a file of zones is held against."""
+
+    schools: Mapping[str, str]
+    """The ids of the directory's schools, by id and NCES id."""
+    grades: Sequence[str]
+    points: Mapping[str, Point]
+    """The points of the schools that take part, by id."""
+
+
 class Question(msgspec.Struct, frozen=True):
     """The input of a check: the file, and the names that it may use."""
 
     file: int
     parent: int
     """The reading end of a pipe. The pipe closes when the web process ends, in whatever way it ends."""
-    schools: list[str]
-    grades: list[str]
+    city: City
+    names: PropertyNames
     seconds: int
 
 
@@ -87,6 +100,7 @@ class Answer(msgspec.Struct, frozen=True):
     faults: list[FaultMessage] = []
     areas: list[AreaMessage] = []
     notes: list[FaultMessage] = []
+    schools_outside: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +109,40 @@ class CheckedZones:
 
     shapes: Sequence[ZoneShape]
     notes: Sequence[Fault]
+    schools_outside: Sequence[str]
+    """The schools whose point is in no area."""
 
 
-def check_zones(
-    upload: Upload, *, known_schools: Collection[str], known_grades: Collection[str], seconds: int
-) -> CheckedZones:
+def check_zones(upload: Upload, city: City, names: PropertyNames, *, seconds: int) -> CheckedZones:
     """Read and check a file of zones within a time limit.
 
     Raises:
-        UnusableZones: with every fault, or if the check takes too much time or memory.
+        UnusableZones: with the faults, or if the check takes too much time or memory.
         BodyTooDeep: if the file nests lists and objects too deeply.
     """
     if upload.size <= SMALL:
-        shapes = read_zones(upload.read(), known_schools=known_schools, known_grades=known_grades)
-        return CheckedZones(shapes, overlaps(shapes, seconds=seconds))
+        return _checked(upload.read(), city, names, seconds=seconds)
     upload.file.seek(0)
     with _lifeline() as parent:
-        answer = _ask(Question(upload.file.fileno(), parent, sorted(known_schools), sorted(known_grades), seconds))
+        answer = _ask(Question(upload.file.fileno(), parent, city, names, seconds))
     if answer.deep:
         raise body_too_deep()
     if answer.faults:
         raise UnusableZones(faults=list(map(_fault, answer.faults)))
-    return CheckedZones(list(map(_shape, answer.areas)), list(map(_fault, answer.notes)))
+    return CheckedZones(list(map(_shape, answer.areas)), list(map(_fault, answer.notes)), answer.schools_outside)
+
+
+def _checked(
+    raw: bytes, city: City, names: PropertyNames, *, seconds: float, checking: Callable[[int], None] = lambda _: None
+) -> CheckedZones:
+    """Read and check a file in this process."""
+    file = read_zones(raw, known=Known(city.schools, city.grades), names=names, checking=checking)
+    del raw
+    about_place = list(misplaced(file.shapes, city.points))
+    if any(fault.code == "swapped" for fault in about_place):
+        raise UnusableZones(faults=about_place)
+    notes = [*about_place, *file.notes, *overlaps(file.shapes, file.places, seconds=seconds, checking=checking)]
+    return CheckedZones(file.shapes, notes, schools_in_no_zone(file.shapes, city.points))
 
 
 @contextmanager
@@ -190,17 +216,24 @@ def main() -> None:
 
 
 def _answer(question: Question) -> Answer:
-    with open(question.file, "rb", closefd=False) as file:
-        raw = file.read()
     try:
-        shapes = read_zones(raw, known_schools=question.schools, known_grades=question.grades, checking=_say)
+        checked = _checked(
+            _content(question.file), question.city, question.names, seconds=question.seconds / 2, checking=_say
+        )
     except UnusableZones as unusable:
         return Answer(faults=list(map(_message, unusable.faults)))
     except BodyTooDeep:
         return Answer(deep=True)
-    del raw
-    notes = overlaps(shapes, seconds=question.seconds / 2, checking=_say)
-    return Answer(areas=list(map(_area, shapes)), notes=list(map(_message, notes)))
+    return Answer(
+        areas=list(map(_area, checked.shapes)),
+        notes=list(map(_message, checked.notes)),
+        schools_outside=list(checked.schools_outside),
+    )
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
 
 
 def _say(feature: int) -> None:

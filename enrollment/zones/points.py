@@ -1,7 +1,7 @@
 """Find the zones of a point among the zones of a cycle."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from enrollment.cycles.models import Cycle
 from enrollment.directory.models import School
 from enrollment.problems import Conflict, sentence
 from enrollment.zones.areas import AreaKey, ZoneIndex, ZoneShape
+from enrollment.zones.import_check import City
 from enrollment.zones.models import Zone
 
 MAX_INDEXES = 8
@@ -111,9 +112,18 @@ def zones_of(session: Session, cycle_id: str) -> list[ZoneShape]:
     ]
 
 
-def known_schools(session: Session) -> tuple[str, ...]:
-    """Return the ids of the directory's schools."""
-    return tuple(session.scalars(select(School.id)))
+def city_of(session: Session, cycle: Cycle) -> City:
+    """Return the schools and grades that a file of zones may name, and the points of the schools."""
+    rows = session.execute(select(School.id, School.nces_id, School.longitude, School.latitude)).all()
+    with_nces_id = Counter(row.nces_id for row in rows)
+    return City(
+        schools={
+            **{row.nces_id: row.id for row in rows if row.nces_id and with_nces_id[row.nces_id] == 1},
+            **{row.id: row.id for row in rows},
+        },
+        grades=cycle.grades,
+        points={row.id: (row.longitude, row.latitude) for row in rows if row.longitude is not None},
+    )
 
 
 def refuse_opened(cycle_now: CycleNow) -> None:

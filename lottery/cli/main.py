@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from lottery.cli import simulate_commands
 from lottery.cli.match_commands import DONE, INTERRUPTED, UNUSABLE, run_explain, run_generate, run_match, run_verify
+from lottery.cli.seed_commands import run_check_seed
 from lottery.engines import Engine, MissingEngine
 from lottery.market.json_reader import Fault, UnusableInput
 from lottery.market.model import Kind
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_match(commands.add_parser("match", help="match the applicants of a market to its seats"))
     _add_verify(commands.add_parser("verify", help="check an outcome independently of the program that made it"))
+    _add_check_seed(commands.add_parser("check-seed", help="check that a round's seed follows from freeze and dice"))
     _add_explain(commands.add_parser("explain", help="explain one child's result"))
     _add_simulate(commands.add_parser("simulate", help="draw many times: each child's chances, and how programs fill"))
     _add_compare(commands.add_parser("compare", help="compare two sets of rules on the same draws"))
@@ -95,6 +97,14 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("outcome", metavar="OUTCOME", help="the outcome to check")
     _add_seed_of(parser)
     parser.set_defaults(run=run_verify)
+
+
+def _add_check_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("round", metavar="ROUND", help="what GET /v1/rounds/ROUND gives, or the round's draw file")
+    parser.add_argument(
+        "entries", nargs="*", metavar="ENTRIES", help="what GET /v1/log/entries gives; every page that is needed"
+    )
+    parser.set_defaults(run=run_check_seed)
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import repeat
 
 from lottery.market.canonical import Json
-from lottery.market.model import Applicant, Late, Market, condition_document
+from lottery.market.model import Applicant, Late, Market, condition_document, overflow_document
 from lottery.market.outcome import Cutoff, LastAdmitted, Outcome, Placement, last_document
 from lottery.market.rules import Condition, Order, Program, Reserve
 from lottery.match.cohorts import LATE, cohorts_of_draws
@@ -49,6 +49,7 @@ class Decided(StrEnum):
     NUMBER = "number"
     POSITION = "position"
     TICKET = "ticket"
+    AHEAD = "others ahead"  # more would describe the few children of a small group
     UNEXPLAINED = "unexplained"  # the outcome does not follow from the rules
 
 
@@ -62,15 +63,18 @@ class Joined(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AtGroup:
-    """What happened at one seat group. `mine` is the standing of the child, `last` of the last child admitted."""
+    """What happened at one seat group. `mine` is the standing of the child, `last` of the last child admitted.
+
+    `filled` and `waiting` are None where they would describe a few other children.
+    """
 
     name: str
     seats: int
-    filled: int
+    filled: int | None
     reserve: Reserve | None
     last: LastAdmitted | None
     waiting_place: int | None
-    waiting: int
+    waiting: int | None
     decided: Decided
     mine: LastAdmitted | None = None
     joined: Joined = Joined.ON_TIME
@@ -88,6 +92,12 @@ class AtProgram:
     order: Order
     """The order of the numbers here. A main round compares them as drawn."""
     groups: tuple[AtGroup, ...]
+
+
+def not_listed(at: AtProgram) -> bool:
+    """Tell whether a program did not consider the child because the school's own list misses the child."""
+    group = at.groups[0]
+    return group.decided is Decided.NOT_CONSIDERED and group.barred is Barred.NOT_LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +385,7 @@ def _group_document(at: AtGroup) -> dict[str, Json]:
         "seats": at.seats,
         "filled": at.filled,
         "reserved_for": condition_document(at.reserve.when) if at.reserve else None,
-        "overflow": None if at.reserve is None else "closed" if at.reserve.closed else "open",
+        "overflow": overflow_document(at.reserve.overflow) if at.reserve else None,
         "considered": at.barred is None,
         "not_considered_because": at.barred,
         "mine": last_document(at.mine),

@@ -7,7 +7,7 @@ from lottery.explain.conditions import condition_in_words
 from lottery.explain.facts import AtGroup, Decided, Joined
 from lottery.explain.language import Language
 from lottery.market.outcome import LastAdmitted
-from lottery.market.rules import GENERAL, Order
+from lottery.market.rules import GENERAL, Order, Overflow, OverflowTo
 from lottery.match.standing import Barred
 
 SCALE = 1_000_000
@@ -45,7 +45,16 @@ def group_title(at: AtGroup, language: Language) -> str:
     if at.reserve is None:
         return language.count("{number} seat for all children.", "{number} seats for all children.", at.seats)
     condition = condition_in_words(at.reserve.when, language)
-    if at.reserve.closed:
+    if isinstance(at.reserve.overflow, OverflowTo):
+        return language.count(
+            "{number} “{name}” seat. A child who {condition} comes first. Then only a child who {other} can get it.",
+            "{number} “{name}” seats. A child who {condition} comes first. Then only a child who {other} can get one.",
+            at.seats,
+            name=name,
+            condition=condition,
+            other=condition_in_words(at.reserve.overflow.condition, language),
+        )
+    if at.reserve.overflow is Overflow.CLOSED:
         return language.count(
             "{number} “{name}” seat. Only for a child who {condition}.",
             "{number} “{name}” seats. Only for a child who {condition}.",
@@ -71,11 +80,19 @@ def group_lines(at: AtGroup, language: Language, *, order: Order, scale: Scale, 
     if with_decision:
         yield _decision(at, language)
     if at.waiting_place:
-        yield language.say(
-            "Your child is number {place} of {waiting} on the waitlist for these seats.",
-            place=at.waiting_place,
-            waiting=at.waiting,
+        yield _place_in_line(at, at.waiting_place, language)
+
+
+def _place_in_line(at: AtGroup, place: int, language: Language) -> str:
+    if at.waiting is None:
+        return language.say(
+            "After this round, your child was number {place} on the waitlist for these seats.", place=place
         )
+    return language.say(
+        "After this round, your child was number {place} of {waiting} on the waitlist for these seats.",
+        place=place,
+        waiting=at.waiting,
+    )
 
 
 def own_number(mine: LastAdmitted, language: Language, *, order: Order, scale: Scale) -> str:
@@ -109,7 +126,13 @@ def own_number(mine: LastAdmitted, language: Language, *, order: Order, scale: S
 
 def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterator[str]:
     say = language.say
-    if at.reserve:
+    if _has_two_rules(at):
+        yield (
+            say("Your child comes first for these seats.")
+            if mine.meets
+            else say("Your child does not come first, but can get a seat that is left.")
+        )
+    elif at.reserve:
         yield say("Your child meets this rule.") if mine.meets else say("Your child does not meet this rule.")
     if at.joined is Joined.LATE:
         yield say("Your child's application counts as late here.")
@@ -128,6 +151,8 @@ def _own_standing(at: AtGroup, mine: LastAdmitted, language: Language) -> Iterat
 
 
 def _last_child(at: AtGroup, language: Language, order: Order, scale: Scale) -> Iterator[str]:
+    if at.filled is None:
+        return
     if at.last is None:
         yield language.count(
             "{filled} of {number} seat is filled.", "{filled} of {number} seats are filled.", at.seats, filled=at.filled
@@ -157,13 +182,18 @@ def _priority_and_number(last: LastAdmitted, language: Language, order: Order, s
         yield say("had lottery number {number}", number=scale.read(last.number or "0"))
 
 
+def _has_two_rules(at: AtGroup) -> bool:
+    """Return whether the reserve has one rule for its own children, and another for the seats that they leave."""
+    return at.reserve is not None and isinstance(at.reserve.overflow, OverflowTo)
+
+
 def _other_facts(at: AtGroup, last: LastAdmitted, language: Language) -> Iterator[str]:
     """Yield parts that complete the phrase `the last child`; they count before priority and number."""
     say = language.say
     if last.holder:
         yield say("already had the seat")
     if not last.meets:
-        yield say("did not meet the rule for these seats")
+        yield say("got a seat that was left") if _has_two_rules(at) else say("did not meet the rule for these seats")
     if at.last_joined is Joined.LATE:
         yield say("applied late")
     if at.last_joined is Joined.LATER:
@@ -180,6 +210,11 @@ def _decision(at: AtGroup, language: Language) -> str:
             return say("Your child already had one of these seats and keeps the seat.")
         case Decided.EARLIER_GROUP:
             return say("Your child did not need one of these seats, because your child got another seat here first.")
+        case Decided.NOT_CONSIDERED if at.barred is Barred.RESERVE_CLOSED and _has_two_rules(at):
+            return say(
+                "Our records show that your child does not meet either rule. If this is wrong, tell the enrollment "
+                "office."
+            )
         case Decided.NOT_CONSIDERED if at.barred is Barred.RESERVE_CLOSED:
             return say(
                 "Our records show that your child does not meet this rule. If this is wrong, tell the enrollment "
@@ -200,7 +235,7 @@ def _why_not(at: AtGroup, language: Language) -> str:
         case Decided.HOLDERS:
             return say("Children who already had these seats kept all of them.")
         case Decided.RESERVE:
-            return say("All of these seats went to children who meet this rule.")
+            return _went_to_the_reserve(at, language)
         case Decided.LATE:
             return say("All of these seats were taken before late applications like yours had a turn.")
         case Decided.EARLIER_DRAW:
@@ -216,6 +251,11 @@ def _why_not(at: AtGroup, language: Language) -> str:
             )
         case Decided.POSITION:
             return say("The school put the last child ahead of your child on the school's own list.")
+        case Decided.AHEAD:
+            return say(
+                "Other children were ahead of your child for these seats. We say no more about them here, because a "
+                "few children are easy to recognize."
+            )
         case Decided.TICKET:
             return say(
                 "Twins share a lottery number. When two children have the same number, the order of their application "
@@ -226,3 +266,9 @@ def _why_not(at: AtGroup, language: Language) -> str:
                 "This result does not follow from the rules. Ask the enrollment office to check the result for "
                 "mistakes."
             )
+
+
+def _went_to_the_reserve(at: AtGroup, language: Language) -> str:
+    if _has_two_rules(at):
+        return language.say("All of these seats went to children who come first, so no seat was left.")
+    return language.say("All of these seats went to children who meet this rule.")

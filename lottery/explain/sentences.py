@@ -3,7 +3,8 @@
 `lottery.explain.facts` finds the facts. The sentences go through `lottery.explain.language`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lottery.explain.conditions import condition_in_words
 from lottery.explain.facts import AtProgram, Decided, Explanation, LeftOut
@@ -19,13 +20,28 @@ NOT_TRIED = {Decided.PLACED_HIGHER, Decided.SIBLING_FIRST, Decided.BELOW_HELD_SE
 SEAT = {Decided.SEATED, Decided.KEPT}
 
 
-def explanation_in_words(explanation: Explanation, language: Language) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a reader knows besides the files of the round."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The names of programs, by id. A program without a name is called by its id."""
+    published: Sequence[str] = ()
+    """Lines about the round, such as when its results came out."""
+    now: Sequence[str] | None = None
+    """Lines about what holds now. None: the reader knows the round only, and reads what to do next after the round."""
+
+
+FILES_ONLY = Setting()
+
+
+def explanation_in_words(explanation: Explanation, language: Language, setting: Setting = FILES_ONLY) -> list[str]:
     """Return the lines of an explanation."""
     lines = [language.say("Result for application {applicant}", applicant=language.name(explanation.applicant))]
-    lines += _result(explanation, language)
+    lines += [*setting.published, *_result(explanation, language, setting)]
     scale = Scale.telling_apart(explanation.numbers())
-    at_programs = [(at.choice, _program_lines(at, language, scale)) for at in explanation.programs]
-    left_out = [(left.choice, _left_out_lines(left, language)) for left in explanation.left_out]
+    at_programs = [(at.choice, _program_lines(at, language, setting, scale)) for at in explanation.programs]
+    left_out = [(left.choice, _left_out_lines(left, language, setting)) for left in explanation.left_out]
     for _, of_program in sorted([*at_programs, *left_out], key=lambda entry: entry[0] or explanation.ranked + 1):
         lines += ["", *of_program]
     return lines
@@ -34,11 +50,14 @@ def explanation_in_words(explanation: Explanation, language: Language) -> list[s
 # ---- the result as a whole
 
 
-def _result(explanation: Explanation, language: Language) -> Iterator[str]:
+def _result(explanation: Explanation, language: Language, setting: Setting) -> Iterator[str]:
     if explanation.placement is None:
         yield from _no_seat(explanation, language)
+        next_step = language.say("What to do next: ask the enrollment office which schools still have open seats.")
     else:
-        yield from _seat(explanation, explanation.placement, language)
+        yield from _seat(explanation, explanation.placement, language, setting)
+        next_step = language.say("What to do next: answer the offer for this seat in time.")
+    yield from [next_step] if setting.now is None else setting.now
 
 
 def _no_seat(explanation: Explanation, language: Language) -> Iterator[str]:
@@ -53,12 +72,11 @@ def _no_seat(explanation: Explanation, language: Language) -> Iterator[str]:
         )
     yield from _some_left_out(explanation, language)
     if any(group.waiting_place for program in explanation.programs for group in program.groups):
-        yield language.say("Your child is on a waitlist. You can find your child's place in line below.")
-    yield language.say("What to do next: ask the enrollment office which schools still have open seats.")
+        yield language.say("After this round, your child was on a waitlist. You can find the place in line below.")
 
 
-def _seat(explanation: Explanation, placement: Placement, language: Language) -> Iterator[str]:
-    yield _seat_line(placement, language)
+def _seat(explanation: Explanation, placement: Placement, language: Language, setting: Setting) -> Iterator[str]:
+    yield _seat_line(explanation, placement, language, setting)
     if placement.choice is None:
         yield language.say("Your child had this seat before. The school is not on your list.")
     elif placement.choice == 1:
@@ -83,7 +101,6 @@ def _seat(explanation: Explanation, placement: Placement, language: Language) ->
             "{number} choices on your list had no seat for your child. You can read why below.",
             without_seat,
         )
-    yield language.say("What to do next: answer the offer for this seat in time.")
 
 
 def _some_left_out(explanation: Explanation, language: Language) -> Iterator[str]:
@@ -95,27 +112,33 @@ def _some_left_out(explanation: Explanation, language: Language) -> Iterator[str
         )
 
 
-def _seat_line(placement: Placement, language: Language) -> str:
-    program = language.name(placement.program)
+def _seat_line(explanation: Explanation, placement: Placement, language: Language, setting: Setting) -> str:
+    program, group = _name(placement.program, language, setting), language.name(placement.group)
+    if any(at.decided is Decided.KEPT for program in explanation.programs for at in program.groups):
+        return language.say("Your child kept the seat at {program} in this round.", program=program)
     if placement.group == OPEN:
-        return language.say("Your child has a seat at {program}.", program=program)
-    return language.say(
-        "Your child has a seat at {program} (a “{group}” seat).", program=program, group=language.name(placement.group)
-    )
+        return language.say("Your child got a seat at {program} in this round.", program=program)
+    return language.say("Your child got a “{group}” seat at {program} in this round.", program=program, group=group)
 
 
 # ---- one program
 
 
-def _left_out_lines(left: LeftOut, language: Language) -> Iterator[str]:
+def _name(program: str, language: Language, setting: Setting) -> str:
+    return language.name(setting.names.get(program, program))
+
+
+def _left_out_lines(left: LeftOut, language: Language, setting: Setting) -> Iterator[str]:
     yield language.say(
-        "Choice {choice}: {program} (not in this round)", choice=left.choice, program=language.name(left.program)
+        "Choice {choice}: {program} (not in this round)",
+        choice=left.choice,
+        program=_name(left.program, language, setting),
     )
     yield INDENT + language.say("This school left the lottery. So the lottery could not use this choice.")
 
 
-def _program_lines(at: AtProgram, language: Language, scale: Scale) -> Iterator[str]:
-    yield _title(at, language)
+def _program_lines(at: AtProgram, language: Language, setting: Setting, scale: Scale) -> Iterator[str]:
+    yield _title(at, language, setting)
     whole = _whole_program(at, language)
     if whole:
         yield INDENT + whole
@@ -128,9 +151,9 @@ def _program_lines(at: AtProgram, language: Language, scale: Scale) -> Iterator[
         yield from (INDENT * 2 + line for line in lines)
 
 
-def _title(at: AtProgram, language: Language) -> str:
+def _title(at: AtProgram, language: Language, setting: Setting) -> str:
     decisions = {group.decided for group in at.groups}
-    name, choice = language.name(at.program.id), at.choice
+    name, choice = _name(at.program.id, language, setting), at.choice
     seat = decisions & SEAT
     if choice is None:
         return (
@@ -171,7 +194,7 @@ def _whole_program(at: AtProgram, language: Language) -> str | None:
             )
         case Barred.NOT_LISTED:
             return say(
-                "This school chooses children from the school's own list. Your child is not on this list. Ask the "
+                "This school takes children from the school's own list. The school did not list your child. Ask the "
                 "school how to get on the list."
             )
         case _:

@@ -141,7 +141,7 @@ class Entries:
         late, late_in_class = self._cohort_digits()
         for place, group in enumerate(book.groups):
             met = facts.meeting(group.when)
-            here = considered & met if group.closed else considered
+            here = considered & (met | facts.meeting(group.others))
             if any_holder:
                 here = np.where(holder, columns.holds_group[applicants] == place, here)
             code = (~holder).astype(np.int32)
@@ -157,7 +157,7 @@ class Entries:
             yield code, met
 
     def _considered(self, book: RuleBook, entries: Int32s, facts: EntryFacts) -> Truths:
-        """Return whether the program considers each entry's applicant, closed reserves and held seats aside."""
+        """Return whether the program considers each entry's applicant, barring reserves and held seats aside."""
         considered = np.zeros(entries.size, np.bool_) if book.nobody_new else facts.meeting(book.eligible)
         return considered & (self.position[entries] != NONE) if book.screened else considered
 

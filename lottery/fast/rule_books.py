@@ -11,7 +11,7 @@ class GroupRule(NamedTuple):
     """The rules of a seat group."""
 
     when: Condition
-    closed: bool
+    others: Condition
     priorities: tuple[PriorityClass, ...]
 
 
@@ -33,6 +33,7 @@ class RuleBook(NamedTuple):
         yield self.eligible
         for group in self.groups:
             yield group.when
+            yield group.others
             for priority in group.priorities:
                 yield priority.when
 
@@ -43,9 +44,9 @@ def rule_book_of(kind: Kind, program: Program) -> RuleBook:
     return RuleBook(
         eligible=program.eligible,
         groups=tuple(
-            GroupRule(reserve.when, reserve.closed, reserve.priorities)
+            GroupRule(reserve.when, reserve.others, reserve.priorities)
             if (reserve := reserves.get(group))
-            else GroupRule(EVERYONE, closed=False, priorities=program.priorities)
+            else GroupRule(EVERYONE, EVERYONE, program.priorities)
             for group in program.precedence
         ),
         nobody_new=kind is Kind.BACKFILL and not program.backfill.fills,

@@ -103,13 +103,20 @@ def _reserve(reserve: ReserveRule, rules: Rules, seats: int) -> dict[str, Json]:
         "name": reserve.name,
         **({"seats": seats * reserve.percent // 100} if reserve.in_seats else {"percent": reserve.percent}),
         "when": {"zone_in": list(reserve.zones)} if reserve.zones else _CONDITIONS[reserve.name],
-        "overflow": "closed" if reserve.closed else "open",
+        "overflow": overflow_of(reserve, rules),
         **(
             {}
             if reserve.priorities is None
             else {"priorities": [_priority(name, rules) for name in reserve.priorities]}
         ),
     }
+
+
+def overflow_of(reserve: ReserveRule, rules: Rules) -> Json:
+    """Return who else can have the seats that a reserve's own children leave."""
+    if reserve.overflow in {"open", "closed"}:
+        return reserve.overflow
+    return {"to": condition_of(reserve.overflow, rules)}
 
 
 def _priority(name: str, rules: Rules) -> dict[str, Json]:

@@ -1,7 +1,7 @@
 """Generate the rules of an invented city's schools, which differ by operator and by school."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lottery.generate.city import GRADES, City, School, Sector
@@ -94,7 +94,7 @@ class ReserveRule:
     name: str
     percent: int
     zones: tuple[str, ...]  # zones of its condition
-    closed: bool
+    overflow: str  # open, closed, or the class of the other children who can have what is left
     in_seats: bool  # written as a number of seats
     priorities: tuple[str, ...] | None  # its own classes, or None for the program's classes
 
@@ -156,6 +156,7 @@ def _rules(city: City, school: School, number: int, seed: int, *, reserves: bool
     if not reserves or neighborhood is Neighborhood.GUARANTEE:  # the neighborhood must be first in every group
         set_aside = []
     precedence = _precedence(dice, neighborhood, [reserve.name for reserve in set_aside])
+    set_aside = [_left_to_siblings(dice, reserve) for reserve in set_aside]
     return Rules(neighborhood, area, tuple(classes), feeders, tuple(set_aside), precedence, customs)
 
 
@@ -226,10 +227,17 @@ def _reserve_rule(dice: Dice, name: str, percent: int, *, zones: tuple[str, ...]
         name=name,
         percent=percent,
         zones=zones,
-        closed=dice.percent(12),
+        overflow="closed" if dice.percent(12) else "open",
         in_seats=dice.percent(20),
         priorities=dice.pick((None, None, (), ("sibling",))),
     )
+
+
+def _left_to_siblings(dice: Dice, reserve: ReserveRule) -> ReserveRule:
+    """Return a reserve that leaves its seats to siblings, in place of some closed reserves."""
+    if reserve.overflow == "closed" and dice.percent(40):
+        return replace(reserve, overflow="sibling")
+    return reserve
 
 
 def _precedence(dice: Dice, neighborhood: Neighborhood, reserves: Sequence[str]) -> tuple[str, ...]:

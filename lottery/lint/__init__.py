@@ -19,10 +19,10 @@ from lottery.lint.conditions import (
 )
 from lottery.lint.findings import Basis, Check, Finding, Place, Weight, merged
 from lottery.lint.ineffective_reserves import SeatsTaken, idle_reserves, seats_taken
+from lottery.lint.overflow import barring_reserves, idle_overflows
 from lottery.lint.policy import idle_backfill, new_numbers, numbers_of_its_own, policy_of_cycle
 from lottery.lint.report import document_of, print_findings
 from lottery.lint.reserves import (
-    closed_reserves,
     reserves_for_nobody,
     reserves_in_market,
     reserves_like_open,
@@ -42,6 +42,7 @@ __all__ = [
     "Weight",
     "document_of",
     "lint",
+    "lint_applicants",
     "lint_rules",
     "print_findings",
 ]
@@ -55,7 +56,8 @@ BY_RULES: Sequence[Callable[[Look], Iterator[Finding]]] = (
     reserves_without_seats,
     reserves_for_nobody,
     reserves_like_open,
-    closed_reserves,
+    idle_overflows,
+    barring_reserves,
     empty_lists,
     numbers_of_its_own,
     new_numbers,
@@ -90,6 +92,11 @@ def lint_rules(market: Market) -> list[Finding]:
     of_programs = chain.from_iterable(check(look) for look in looks for check in BY_RULES)
     siblings = (finding for finding in siblings_never_placed(looks) if finding.school is not None)
     return [*siblings, *of_programs]
+
+
+def lint_applicants(market: Market) -> list[Finding]:
+    """Find what the rules show together with the applicants."""
+    return merged(_in_market(market, look_at(market))) if market.applicants else []
 
 
 def _in_market(market: Market, looks: Sequence[Look]) -> Iterator[Finding]:

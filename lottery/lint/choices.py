@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from lottery.lint.applicants import Look
 from lottery.lint.conditions import meant_instead
 from lottery.lint.findings import Basis, Check, Finding, Place, Weight, about_cycle, counted, few_of
+from lottery.lint.overflow import reserves_with_all_seats
 from lottery.market.model import Applicant, Market
 
 APPLICANTS = "$.applicants"
@@ -51,14 +52,12 @@ def _kinds_not_listed(look: Look, newcomers: AbstractSet[int]) -> AbstractSet[in
 
 
 def _kinds_shut_out(look: Look, newcomers: AbstractSet[int]) -> AbstractSet[int]:
-    with_seats = [group for group, seats in look.seats.items() if seats]
-    reserves = [look.program.reserve(group) for group in with_seats]
-    if not look.takes_new or not reserves or any(reserve is None or not reserve.closed for reserve in reserves):
+    reserves = reserves_with_all_seats(look)
+    if not look.takes_new or not reserves:
         return frozenset()
     considered = look.askers.kinds_in(look.considered) & newcomers
     for reserve in reserves:
-        if reserve:
-            considered -= look.askers.kinds_in(look.askers.cases.meeting(reserve.when))
+        considered -= look.askers.kinds_in(look.askers.cases.meeting(reserve.admits))
     return considered
 
 

@@ -8,7 +8,7 @@ from lottery.lint.conditions import Vocabulary, explained
 from lottery.lint.findings import Basis, Check, Finding, Weight, named
 from lottery.lint.json_paths import ClassList, class_lists
 from lottery.lint.logic import Cases, Table
-from lottery.market.rules import GENERAL, Condition, PriorityClass, depends_on_siblings
+from lottery.market.rules import GENERAL, Condition, OverflowTo, PriorityClass, depends_on_siblings
 
 FEWEST = 10
 """With fewer children, a class with all or none of them is no news."""
@@ -22,14 +22,14 @@ def classes_by_logic(look: Look) -> Iterator[Finding]:
     if look.logic is None:
         return
     for listed in class_lists(look.program, look.path):
-        admitted = look.logic.meeting(look.program.eligible) & _meeting_if_closed(look.logic, listed)
+        admitted = look.logic.meeting(look.program.eligible) & _meeting_if_barring(look.logic, listed)
         if admitted:
             yield from _unreachable(look, look.logic, listed, admitted)
             yield from _nobody_left(look, look.logic, listed, admitted)
 
 
-def _meeting_if_closed(cases: Cases, listed: ClassList) -> Table:
-    return cases.meeting(listed.reserve.when) if listed.reserve and listed.reserve.closed else cases.all
+def _meeting_if_barring(cases: Cases, listed: ClassList) -> Table:
+    return cases.meeting(listed.reserve.admits) if listed.reserve else cases.all
 
 
 def _unreachable(look: Look, logic: Cases, listed: ClassList, admitted: Table) -> Iterator[Finding]:
@@ -58,6 +58,8 @@ def _why_unreachable(look: Look, logic: Cases, listed: ClassList, place: int, ad
         return "children who meet its condition do not meet `eligible`", "Widen `eligible`, or remove the class."
     if not met & admitted:
         why = "the reserve is closed to other children, and its own children do not meet the condition"
+        if listed.reserve and isinstance(listed.reserve.overflow, OverflowTo):
+            why = "the children who can get a seat in this reserve do not meet the condition"
         return why, "Remove the class from this reserve, or let other children in (overflow: open)."
     met &= admitted
     for earlier in listed.classes[:place]:
@@ -163,8 +165,8 @@ def _by_class(looks: Sequence[Look]) -> dict[SameClass, list[AtProgram]]:
 
 def _in_list(look: Look, listed: ClassList) -> Iterator[AtProgram]:
     cases = look.askers.cases
-    admitted = look.considered & _meeting_if_closed(cases, listed)
-    if listed.reserve and listed.reserve.closed:
+    admitted = look.considered & _meeting_if_barring(cases, listed)
+    if listed.reserve:
         name = listed.reserve.name
         admitted |= look.askers.where(lambda kind: kind.holds == name)
     left = admitted
@@ -179,7 +181,7 @@ def _possible(look: Look, listed: ClassList) -> set[int]:
     logic = look.logic
     if logic is None:
         return set(range(len(listed.classes)))
-    left = logic.meeting(look.program.eligible) & _meeting_if_closed(logic, listed)
+    left = logic.meeting(look.program.eligible) & _meeting_if_barring(logic, listed)
     possible = set()
     for place, priority in enumerate(listed.classes):
         met = logic.meeting(priority.when) & left

@@ -18,6 +18,7 @@ from lottery.market.rules import (
     Condition,
     Everyone,
     Has,
+    Overflow,
     ZoneIn,
     depends_on_siblings,
 )
@@ -48,8 +49,13 @@ def _never(look: Look, rule: Rule) -> Finding:
         Role.ELIGIBLE: "so the program takes no new children",
         Role.CLASS: f"so no child can be in class “{rule.class_}”",
         Role.RESERVE: f"so no child qualifies for reserve “{rule.group}”",
+        Role.OVERFLOW: f"so the seats that the children of reserve “{rule.group}” leave stay empty",
     }
-    if rule.role is Role.RESERVE and rule.reserve and rule.reserve.closed:
+    changes = {
+        Role.ELIGIBLE: "Correct the condition. If the program takes no children, set its seats to 0.",
+        Role.OVERFLOW: "Correct the condition, or close the reserve (overflow: closed).",
+    }
+    if rule.role is Role.RESERVE and rule.reserve and rule.reserve.overflow is Overflow.CLOSED:
         so[Role.RESERVE] += ". The reserve is closed, so its seats stay empty"
     return look.finding(
         Check.CONDITION_NEVER,
@@ -59,14 +65,12 @@ def _never(look: Look, rule: Rule) -> Finding:
         group=rule.group,
         class_=rule.class_,
         wrong=f"No matter who applies, no child can meet this condition, {so[rule.role]}.",
-        change="Correct the condition. If the program takes no children, set its seats to 0."
-        if rule.role is Role.ELIGIBLE
-        else f"Correct the condition, or remove the {rule.role}.",
+        change=changes.get(rule.role, f"Correct the condition, or remove the {rule.role}."),
     )
 
 
 def _always(look: Look, rule: Rule) -> Iterator[Finding]:
-    """Find an `eligible` that every child meets; other checks look at such classes and reserves."""
+    """Find an `eligible` or an `overflow` that every child meets; other checks look at such classes and reserves."""
     if rule.role is Role.ELIGIBLE and not isinstance(rule.condition, Everyone):
         yield look.finding(
             Check.CONDITION_ALWAYS,
@@ -75,6 +79,16 @@ def _always(look: Look, rule: Rule) -> Iterator[Finding]:
             basis=Basis.RULES,
             wrong="No matter who applies, every child meets `eligible`, so `eligible` leaves no child out.",
             change="Remove `eligible`, or correct the condition if the program must leave some children out.",
+        )
+    if rule.role is Role.OVERFLOW:
+        yield look.finding(
+            Check.CONDITION_ALWAYS,
+            rule.path,
+            weight=Weight.NOTE,
+            basis=Basis.RULES,
+            group=rule.group,
+            wrong="No matter who applies, every child meets this condition, so the reserve bars no child.",
+            change="Let all children have the rest (overflow: open), or correct the condition.",
         )
 
 

@@ -126,7 +126,7 @@ def _suspects(look: Look) -> Iterator[Suspect]:
         seats = look.seats[reserve.name]
         suspect = Suspect(look, reserve)
         if (
-            not reserve.closed
+            not look.considered & ~askers.cases.meeting(reserve.admits)
             and precedence.index(reserve.name) < precedence.index(OPEN)
             and seats > 0
             and look.seats[OPEN] > 0

@@ -13,6 +13,7 @@ from lottery.market.rules import (
     Everyone,
     Has,
     Not,
+    OverflowTo,
     PriorityClass,
     Program,
     Reserve,
@@ -26,6 +27,7 @@ class Role(StrEnum):
     ELIGIBLE = "eligible"
     CLASS = "class"
     RESERVE = "reserve"
+    OVERFLOW = "overflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ def rules_of(program: Program, path: str) -> Iterator[Rule]:
         for index, priority in enumerate(listed.classes):
             yield Rule(Role.CLASS, priority.when, f"{listed.path}[{index}].when", listed.reserve, priority.name)
     for reserve in program.reserves:
-        yield Rule(Role.RESERVE, reserve.when, f"{reserve_path(program, path, reserve)}.when", reserve)
+        at = reserve_path(program, path, reserve)
+        yield Rule(Role.RESERVE, reserve.when, f"{at}.when", reserve)
+        if isinstance(reserve.overflow, OverflowTo):
+            yield Rule(Role.OVERFLOW, reserve.overflow.condition, f"{at}.overflow.to", reserve)
 
 
 def parts_of(condition: Condition, path: str) -> Iterator[tuple[Condition, str]]:

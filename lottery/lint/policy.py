@@ -21,6 +21,7 @@ def policy_of_cycle(market: Market) -> Iterator[Finding]:
     """Find effects of the cycle's rules that you may not expect."""
     yield from _many_numbers(market)
     yield from _late_equal(market)
+    yield from _draws_not_listed(market)
     yield from _grade_order(market)
     yield from _sibling_reports(market)
     yield from _twins(market)
@@ -66,6 +67,22 @@ def _late_equal(market: Market) -> Iterator[Finding]:
             "children who already wait. The rule “equal” treats newcomers the same as waiting children.",
             change="List the earlier rounds in `round.earlier`, or set `late` to “after” or “within” for this round.",
             tickets=newcomers,
+        )
+
+
+def _draws_not_listed(market: Market) -> Iterator[Finding]:
+    """Find children of several earlier rounds whose order the market does not say."""
+    rounds = {applicant.drawn_in for applicant in market.applicants} - {market.round.id}
+    if market.is_backfill and market.round.earlier is None and len(rounds) > 1:
+        if not any(map(_puts_newcomers_behind, market.programs)):
+            return
+        yield about_cycle(
+            Check.DRAWS_NOT_LISTED,
+            "$.round",
+            wrong=f"Right now, children of {counted(len(rounds), 'earlier round', 'earlier rounds')} compare their "
+            "lottery numbers as if all had been drawn in the main round. Children who applied later can pass children "
+            "who already wait.",
+            change="List the earlier rounds in `round.earlier`, in the order in which they drew.",
         )
 
 

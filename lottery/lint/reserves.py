@@ -9,10 +9,20 @@ from lottery.lint.findings import Basis, Check, Finding, Weight, counted
 from lottery.lint.json_paths import reserve_path
 from lottery.lint.logic import Cases, Table, places_in
 from lottery.market.model import Late
-from lottery.market.rules import OPEN, Condition, PriorityClass, Reserve, Share
+from lottery.market.rules import (
+    EVERYONE,
+    NOBODY,
+    OPEN,
+    Condition,
+    OverflowTo,
+    PriorityClass,
+    Reserve,
+    ReserveOverflow,
+    Share,
+)
 
 
-def _about(
+def about_reserve(
     look: Look,
     reserve: Reserve,
     check: Check,
@@ -23,6 +33,7 @@ def _about(
     weight: Weight = Weight.NOTE,
     kinds: AbstractSet[int] = frozenset(),
 ) -> Finding:
+    """Return a finding about a reserve."""
     path = reserve_path(look.program, look.path, reserve)
     return look.finding(
         check, path, weight=weight, basis=basis, group=reserve.name, wrong=wrong, change=change, kinds=kinds
@@ -43,7 +54,7 @@ def reserves_without_seats(look: Look) -> Iterator[Finding]:
     for reserve in look.program.reserves:
         if seats and not written_seats(look, reserve):
             rounded = isinstance(reserve.size, Share) and reserve.size.percent > 0
-            yield _about(
+            yield about_reserve(
                 look,
                 reserve,
                 Check.RESERVE_WITHOUT_SEATS,
@@ -73,8 +84,11 @@ def reserves_for_nobody(look: Look) -> Iterator[Finding]:
     for reserve in look.program.reserves:
         met = look.logic.meeting(reserve.when)
         if eligible and met and not met & eligible:
-            so = "and the closed seats stay empty" if reserve.closed else "and the seats go to all children"
-            yield _about(
+            so = {
+                EVERYONE: "and the seats go to all children",
+                NOBODY: "and the closed seats stay empty",
+            }.get(reserve.others, "and the seats go only to the children whom `overflow` names")
+            yield about_reserve(
                 look,
                 reserve,
                 Check.RESERVE_FOR_NOBODY,
@@ -87,12 +101,12 @@ def reserves_for_nobody(look: Look) -> Iterator[Finding]:
 
 
 def reserves_in_market(looks: Sequence[Look], vocabulary: Vocabulary) -> Iterator[Finding]:
-    """Find reserves of one school whose condition no child meets, and closed reserves that too few children meet."""
-    same: dict[tuple[str, Condition, bool], list[tuple[Look, Reserve]]] = {}
+    """Find reserves of one school whose condition no child meets, and reserves in which seats must stay empty."""
+    same: dict[tuple[str, Condition, ReserveOverflow], list[tuple[Look, Reserve]]] = {}
     for look in looks:
         for reserve in look.program.reserves:
             if look.takes_new and look.seats[reserve.name] and _somebody_can_meet(look, reserve):
-                same.setdefault((reserve.name, reserve.when, reserve.closed), []).append((look, reserve))
+                same.setdefault((reserve.name, reserve.when, reserve.overflow), []).append((look, reserve))
     for everywhere in same.values():
         considered = sum(_number(look, look.considered) for look, _ in everywhere)
         if considered and not any(_meeting(look, reserve) for look, reserve in everywhere):
@@ -121,29 +135,33 @@ def _met_by_nobody(
     everywhere: Sequence[tuple[Look, Reserve]], considered: int, vocabulary: Vocabulary
 ) -> Iterator[Finding]:
     for look, reserve in everywhere:
-        if not reserve.closed and explained(look, reserve.when, vocabulary):
+        closed = reserve.others == NOBODY
+        if not closed and explained(look, reserve.when, vocabulary):
             continue
-        so = "no new child can get one of these seats" if reserve.closed else "these seats go to all children"
-        yield _about(
+        so = {
+            EVERYONE: "these seats go to all children",
+            NOBODY: "no new child can get one of these seats",
+        }.get(reserve.others, "these seats go only to the children whom `overflow` names")
+        yield about_reserve(
             look,
             reserve,
             Check.RESERVE_FOR_NOBODY,
-            weight=Weight.CANNOT if reserve.closed else Weight.NOTE,
+            weight=Weight.CANNOT if closed else Weight.NOTE,
             basis=Basis.APPLICANTS,
             wrong=f"Right now, none of the {considered:,} children who can get a seat here meets the condition: {so}.",
             change="Check that the facts of all applicants are there."
-            + (" If so, let other children have these seats (overflow: open)." if reserve.closed else ""),
+            + (" If so, let other children have these seats (overflow: open)." if closed else ""),
         )
 
 
 def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
-    """Find a closed reserve in which seats must stay empty while other children want a seat."""
+    """Find a reserve in which seats must stay empty while children whom the reserve bars want a seat."""
     held = look.askers.where(lambda kind: kind.holds == reserve.name)
-    own = look.askers.kinds_in(_meeting(look, reserve) | held)
+    own = look.askers.kinds_in(look.considered & look.askers.cases.meeting(reserve.admits) | held)
     others = look.askers.kinds_in(look.considered) - own
     seats, most = look.seats[reserve.name], look.askers.count(own)
-    if reserve.closed and most < seats and others:
-        yield _about(
+    if most < seats and others:
+        yield about_reserve(
             look,
             reserve,
             Check.RESERVE_LEFT_EMPTY,
@@ -151,8 +169,13 @@ def _met_by_few(look: Look, reserve: Reserve) -> Iterator[Finding]:
             wrong=f"Right now, at least {seats - most:,} of the reserve's {counted(seats, 'seat', 'seats')} must stay "
             f"empty. Only {counted(most, 'child', 'children')} can get one, and the reserve is closed to "
             f"{counted(look.askers.count(others), 'other child', 'other children')}.",
-            change="Reserve fewer seats, or let other children have the rest (overflow: open).",
+            change=f"Reserve fewer seats, or let {whom_to_let_in(reserve)} children have the rest (overflow: open).",
         )
+
+
+def whom_to_let_in(reserve: Reserve) -> str:
+    """Return the word for the children whom an open overflow lets in."""
+    return "all" if isinstance(reserve.overflow, OverflowTo) else "other"
 
 
 # ---- no different from open
@@ -171,7 +194,7 @@ def reserves_like_open(look: Look) -> Iterator[Finding]:
         elif _matters(look, reserve) and is_like_open(look, reserve, by_logic=False):
             yield _like_open(look, reserve, Basis.APPLICANTS)
         elif _is_for_all(look, reserve):
-            yield _about(
+            yield about_reserve(
                 look,
                 reserve,
                 Check.CONDITION_ALWAYS,
@@ -189,7 +212,7 @@ def _matters(look: Look, reserve: Reserve) -> bool:
 
 def _like_open(look: Look, reserve: Reserve, basis: Basis) -> Finding:
     when = "No matter who applies" if basis is Basis.RULES else "Right now"
-    return _about(
+    return about_reserve(
         look,
         reserve,
         Check.RESERVE_LIKE_OPEN,
@@ -241,7 +264,7 @@ def _same_order(look: Look, reserve: Reserve, cases: Cases, among: Table, *, lat
     children or no children must meet the condition.
     """
     missed = among & ~cases.meeting(reserve.when)
-    if reserve.closed and missed:
+    if among & ~cases.meeting(reserve.admits):
         return False
     if late and look.market.policy.late is Late.AFTER and missed not in {0, among}:
         return False
@@ -265,59 +288,3 @@ class _ClassOf:
 
     def __call__(self, case: int) -> int:
         return next((place for place, table in enumerate(self._tables) if table >> case & 1), len(self._tables))
-
-
-# ---- closed
-
-
-def closed_reserves(look: Look) -> Iterator[Finding]:
-    """Find closed reserves that can stay empty because other groups fill first, and programs with nothing else."""
-    if not look.takes_new or look.logic is None:
-        return
-    for place, group in enumerate(look.program.precedence):
-        reserve = look.program.reserve(group)
-        if reserve and reserve.closed and look.seats[group]:
-            before = [name for name in look.program.precedence[:place] if _takes_all(look, name)]
-            if before and not _is_for_all(look, reserve) and _somebody_can_meet(look, reserve):
-                yield _behind(look, reserve, before[0])
-    yield from _all_closed(look)
-
-
-def _takes_all(look: Look, group: str) -> bool:
-    """Return whether a group has seats and takes all children."""
-    reserve = look.program.reserve(group)
-    return look.seats[group] > 0 and not (reserve and reserve.closed)
-
-
-def _behind(look: Look, reserve: Reserve, before: str) -> Finding:
-    return _about(
-        look,
-        reserve,
-        Check.RESERVE_BEHIND_OPEN,
-        wrong=f"Under these rules, this closed reserve fills after “{before}”. Children of the reserve can take "
-        f"“{before}” seats first. Then reserved seats can stay empty, while other children get no seat.",
-        change=f"Fill the reserve before “{before}”, or let other children have the rest (overflow: open). Change "
-        "nothing if you accept empty seats.",
-    )
-
-
-def _all_closed(look: Look) -> Iterator[Finding]:
-    with_seats = [look.program.reserve(group) for group, seats in look.seats.items() if seats]
-    reserves = [reserve for reserve in with_seats if reserve and reserve.closed]
-    if look.logic is None or not with_seats or len(reserves) < len(with_seats):
-        return
-    outside = look.logic.meeting(look.program.eligible)
-    for reserve in reserves:
-        outside &= ~look.logic.meeting(reserve.when)
-    if outside:
-        yield look.finding(
-            Check.ALL_CLOSED,
-            f"{look.path}.reserves",
-            weight=Weight.NOTE,
-            basis=Basis.RULES,
-            wrong="Under these rules, every seat is in a closed reserve. A child who meets none of the conditions can "
-            "apply, but can never get a seat.",
-            change="If you want this, write the conditions in `eligible`, so that families see them before they "
-            "rank. If "
-            "not, leave some seats open.",
-        )

@@ -16,10 +16,12 @@ from lottery.market.rules import (
     Condition,
     Has,
     Not,
+    OverflowTo,
     PriorityClass,
     Program,
     Ranked,
     Reserve,
+    ReserveOverflow,
     Share,
     SiblingPlaced,
     TieBreak,
@@ -252,9 +254,14 @@ def _reserve_document(reserve: Reserve) -> dict[str, Json]:
         "name": reserve.name,
         **({"percent": size.percent} if isinstance(size, Share) else {"seats": size}),
         "when": condition_document(reserve.when),
-        "overflow": "closed" if reserve.closed else "open",
+        "overflow": overflow_document(reserve.overflow),
         "priorities": _priorities_document(reserve.priorities),
     }
+
+
+def overflow_document(overflow: ReserveOverflow) -> Json:
+    """Return a reserve's overflow in the file's form."""
+    return {"to": condition_document(overflow.condition)} if isinstance(overflow, OverflowTo) else overflow
 
 
 def _priorities_document(priorities: tuple[PriorityClass, ...]) -> list[Json]:

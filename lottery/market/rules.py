@@ -139,6 +139,8 @@ class Not:
 
 EVERYONE = Everyone()
 
+NOBODY = AnyOf(())
+
 
 def depends_on_siblings(condition: Condition) -> bool:
     """Return whether the condition contains `sibling_placed`."""
@@ -181,18 +183,52 @@ class Share:
     percent: int
 
 
+class Overflow(StrEnum):
+    """Whether other applicants can get the seats that a reserve's own applicants leave: everyone, or nobody."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowTo:
+    """Only other applicants who meet the condition can get the seats that a reserve's own applicants leave."""
+
+    condition: Condition
+
+
+ReserveOverflow: TypeAlias = Overflow | OverflowTo
+"""A reserve's rule for the seats that its own applicants leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reserve:
     """Seats for applicants who meet a condition.
 
-    Other applicants come after them, or, where the reserve is `closed`, cannot get a seat here.
+    Other applicants come after them, where the reserve's `overflow` lets them have a seat at all.
     """
 
     name: str
     size: int | Share
     when: Condition
-    closed: bool
+    overflow: ReserveOverflow
     priorities: tuple[PriorityClass, ...]
+
+    @property
+    def others(self) -> Condition:
+        """Return the condition of other applicants who can get seats that the reserve's own applicants leave."""
+        match self.overflow:
+            case OverflowTo(condition):
+                return condition
+            case Overflow.CLOSED:
+                return NOBODY
+            case _:
+                return EVERYONE
+
+    @property
+    def admits(self) -> Condition:
+        """Return the condition of all applicants who can get a seat here, in first or in second place."""
+        return AnyOf((self.when, self.others))
 
     def seats_of(self, program_seats: int) -> int:
         """Return how many of a program's seats the reserve has, as written."""
@@ -282,5 +318,7 @@ class Program:
             yield priority.when
         for reserve in self.reserves:
             yield reserve.when
+            if isinstance(reserve.overflow, OverflowTo):
+                yield reserve.overflow.condition
             for priority in reserve.priorities:
                 yield priority.when

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from lottery.market.canonical import Json
@@ -20,11 +19,14 @@ from lottery.market.rules import (
     Has,
     Not,
     Order,
+    Overflow,
+    OverflowTo,
     PriorityClass,
     Program,
     ProgramTieBreak,
     Ranked,
     Reserve,
+    ReserveOverflow,
     Share,
     SiblingPlaced,
     TieBreak,
@@ -69,13 +71,6 @@ class ConditionForm:
 
 
 MARKET_FORM = ConditionForm()
-
-
-class Overflow(StrEnum):
-    """Whether other applicants can get reserved seats that are left."""
-
-    OPEN = "open"
-    CLOSED = "closed"
 
 
 def read_program(reader: Reader, value: Json, where: Where) -> Program | None:
@@ -161,15 +156,26 @@ def _read_reserve(reader: Reader, value: Json, where: Where, inherited: tuple[Pr
     name = _name(reader, fields["name"], (where, "name"), reserved_name=OPEN)
     when = read_condition(reader, fields["when"], (where, "when"))
     size = _read_size(reader, fields, where)
-    overflow: Overflow | None = Overflow.OPEN
-    if "overflow" in fields:
-        overflow = reader.choice(Overflow, fields["overflow"], (where, "overflow"))
+    overflow = read_overflow(reader, fields.get("overflow", Overflow.OPEN.value), (where, "overflow"))
     priorities = inherited
     if "priorities" in fields:
         priorities = read_priorities(reader, fields["priorities"], (where, "priorities"))
     if name is None or when is None or size is None or overflow is None:
         return None
-    return Reserve(name, size, when, overflow is Overflow.CLOSED, priorities)
+    return Reserve(name, size, when, overflow, priorities)
+
+
+def read_overflow(reader: Reader, value: Json, where: Where) -> ReserveOverflow | None:
+    """Read who can get the seats that a reserve's own applicants leave: a word, or a condition."""
+    if value in (Overflow.OPEN, Overflow.CLOSED):
+        return Overflow(str(value))
+    if not isinstance(value, Mapping):
+        remedy = f'give "{Overflow.OPEN}", "{Overflow.CLOSED}", or {{"to": condition}}'
+        reader.refuse(where, "this does not say who can get the seats that are left", remedy)
+        return None
+    fields = reader.fields(value, where, required=frozenset({"to"}))
+    to = read_condition(reader, fields["to"], (where, "to"))
+    return None if to is None else OverflowTo(to)
 
 
 def _read_size(reader: Reader, fields: Mapping[str, Json], where: Where) -> int | Share | None:

@@ -111,8 +111,12 @@ def _corrections(expected: Cutoff, stated: Cutoff) -> list[str]:
         presence = "a last admitted applicant" if expected.last else "no last admitted applicant"
         return counts if expected.last == stated.last else [*counts, presence]
     correct_last, stated_last = last_document(expected.last) or {}, last_document(stated.last) or {}
-    keys = ("holder", "meets", "late", "class")
-    return counts + [f"last {key} {correct_last[key]}" for key in keys if correct_last[key] != stated_last[key]]
+    keys = ("holder", "meets", "late", "class", "drawn_in")
+    return counts + [
+        f"last {key} {correct_last.get(key, 'left out')}"
+        for key in keys
+        if correct_last.get(key) != stated_last.get(key)
+    ]
 
 
 def _first_difference(stated: Sequence[str], expected: Sequence[str]) -> str | None:

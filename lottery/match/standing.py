@@ -47,7 +47,7 @@ class SeatGroup:
     name: str
     seats: int
     when: Condition
-    closed: bool
+    others: Condition
     priorities: tuple[PriorityClass, ...]
     draws: tuple[str, ...]
     """The draws of the season whose order counts here. Empty: the market does not list them, or they do not count."""
@@ -116,7 +116,7 @@ class Standings:
             not_met = not group.when.holds(applicant, program.school, siblings_at)
             if held is not None and group.name != held:
                 standings.append(Barred.HELD_GROUP_ONLY)
-            elif held is None and not_met and group.closed:
+            elif held is None and not_met and not group.others.holds(applicant, program.school, siblings_at):
                 standings.append(Barred.RESERVE_CLOSED)
             else:
                 priority = group.class_of(applicant, program.school, siblings_at)
@@ -175,8 +175,8 @@ def held_group(applicant: Applicant, program: Program) -> str | None:
 def _seat_groups(program: Program, seats: Mapping[str, int], draws: tuple[str, ...]) -> tuple[SeatGroup, ...]:
     reserves = {reserve.name: reserve for reserve in program.reserves}
     return tuple(
-        SeatGroup(name, count, reserve.when, reserve.closed, reserve.priorities, draws)
+        SeatGroup(name, count, reserve.when, reserve.others, reserve.priorities, draws)
         if (reserve := reserves.get(name))
-        else SeatGroup(name, count, EVERYONE, closed=False, priorities=program.priorities, draws=draws)
+        else SeatGroup(name, count, EVERYONE, EVERYONE, program.priorities, draws)
         for name, count in seats.items()
     )

@@ -12,6 +12,7 @@ from lottery.market.rules import (
     Condition,
     Not,
     Order,
+    Overflow,
     Program,
     Ranked,
     Reserve,
@@ -51,7 +52,7 @@ def _for_neighborhood(percent: int, first: str, program: Program) -> Program:
     if not zones:
         return program
     priorities = tuple(priority for priority in program.priorities if not depends_on_zones(priority.when))
-    reserve = Reserve(NEIGHBORHOOD, Share(percent), ZoneIn(zones), closed=False, priorities=priorities)
+    reserve = Reserve(NEIGHBORHOOD, Share(percent), ZoneIn(zones), Overflow.OPEN, priorities)
     return replace(
         program,
         eligible=EVERYONE if depends_on_zones(program.eligible) else program.eligible,

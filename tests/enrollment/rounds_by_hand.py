@@ -99,7 +99,7 @@ class City:
 
     def vacancies(self, program: str) -> list[dict[str, object]]:
         """Return a program's ledger, by number."""
-        listed = self.service.stranger().get(f"{CYCLE}/vacancies?program={program}&limit=200")
+        listed = self.otto.get(f"{CYCLE}/vacancies?program={program}&limit=200")
         assert listed.status_code == 200, listed.text
         ledger: list[dict[str, object]] = listed.json()["data"]
         return ledger

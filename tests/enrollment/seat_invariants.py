@@ -79,6 +79,7 @@ def log_and_tables_agree(session: Session) -> None:
         (row["type"], json.loads(row["body"]), row["leaf_hash"])
         for row in rows_of(session, "SELECT type, body, leaf_hash FROM log_entry ORDER BY id")
     ]
+    opened = {row["leaf_hash"]: row for row in rows_of(session, "SELECT * FROM vacancy_change")}
     changes = {row["leaf_hash"]: row for row in rows_of(session, "SELECT * FROM seat_change ORDER BY id")}
     tickets = {child.id: child.ticket for child in children_of(session)}
     leaves = Counter(leaf for type_, _, leaf in log if type_ == "seat.change")
@@ -90,7 +91,7 @@ def log_and_tables_agree(session: Session) -> None:
             entry_text = json.dumps(entry)
             assert not [ticket for ticket in tickets.values() if ticket in entry_text], entry
     assert _seats_in_log(session, log, changes, tickets) == _seats_stored(session)
-    assert _vacancies_in_log(log) == _vacancies_stored(session)
+    assert _vacancies_in_log(log, opened) == _vacancies_stored(session)
 
 
 LogEntries = Sequence[tuple[str, dict[str, Json], bytes]]
@@ -142,17 +143,23 @@ def _seats_stored(session: Session) -> Given:
 LEDGER = ("group", "cause", "state", "why", "class", "filled_group", "round", "rules_version")
 
 
-def _vacancies_in_log(log: LogEntries) -> dict[tuple[Json, Json], list[Json]]:
-    """Return the ledger that follows from the log."""
+def _vacancies_in_log(log: LogEntries, opened: Mapping[bytes, RowMapping]) -> dict[tuple[Json, Json], list[Json]]:
+    """Return the ledger that follows from the log and from what opens its commitments."""
     ledger: dict[tuple[Json, Json], dict[str, Json]] = {}
-    for type_, entry, _ in log:
+    for type_, entry, leaf in log:
         if type_ == "vacancy":
-            key = (entry["program"], entry["number"])
-            kept = {**entry, "state": "open" if entry["state"] == "opened" else entry["state"]}
-            assert (kept["state"] == "open") == (key not in ledger), entry
-            former = {**ledger.get(key, {}), "why": None}
-            ledger[key] = {**former, **kept}
+            assert entry.keys() == {"v", "type", "cycle", "actor", "at", "commit"}
+            assert entry["commit"] == keyed(opened[leaf]["salt"], "vacancy", opened[leaf]["lines"].encode()).hex()
+            for line in json.loads(opened[leaf]["lines"]):
+                _write_in_ledger(ledger, line)
     return {key: [row.get(name) for name in LEDGER] for key, row in ledger.items()}
+
+
+def _write_in_ledger(ledger: dict[tuple[Json, Json], dict[str, Json]], line: Mapping[str, Json]) -> None:
+    key = (line["program"], line["number"])
+    kept = {**line, "state": "open" if line["state"] == "opened" else line["state"]}
+    assert (kept["state"] == "open") == (key not in ledger), line
+    ledger[key] = {**ledger.get(key, {}), "why": None, **kept}
 
 
 def _vacancies_stored(session: Session) -> dict[tuple[Json, Json], list[Json]]:

@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 from enrollment.audit.models import LogEntry
 from enrollment.database import transaction
 from enrollment.rankings.models import RankingVersion
-from log_entries import entries
+from log_entries import entries, ledger_lines
 from lottery.market.canonical import Json
 from people import Service, add_session
 from rounds_by_hand import CHILD, CYCLE, DICE, MAIN, City, make_city
@@ -199,7 +199,7 @@ def test_each_offer_expires_once_despite_a_kill(city: City) -> None:
     city.service.sequence()
     changes = [entry["cause"] for entry in entries(city.service, "seat.change")]
     assert changes == ["offer.expire"] * 7
-    opened = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "opened"]
+    opened = [line for line in ledger_lines(city.service) if line["state"] == "opened"]
     assert len(opened) == 7
 
 

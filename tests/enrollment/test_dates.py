@@ -6,7 +6,7 @@ import pytest
 
 from enrollment.dates import ZonedTime, day_in_words, time_in_words
 from enrollment.languages import CATALOGUES, in_language
-from enrollment.time_zones import time_zones
+from enrollment.time_zones import day_in, time_zones
 from lottery.explain.language import Language
 
 FRIDAY = datetime(2027, 3, 12, 22, tzinfo=UTC)
@@ -47,6 +47,13 @@ def test_an_hour_that_comes_twice_is_told_apart() -> None:
     first, second = datetime(2027, 11, 7, 5, 30, tzinfo=UTC), datetime(2027, 11, 7, 6, 30, tzinfo=UTC)
     assert said(first, "America/New_York") == "Sunday, November 7, 2027, 1:30 a.m. Eastern Daylight Time"
     assert said(second, "America/New_York") == "Sunday, November 7, 2027, 1:30 a.m. Eastern Standard Time"
+
+
+def test_the_first_and_the_last_of_all_times_have_words() -> None:
+    for zone in ("America/New_York", "Pacific/Kiritimati"):
+        for time, year in ((datetime.min.replace(tzinfo=UTC), 1), (datetime.max.replace(tzinfo=UTC), 9999)):
+            assert f", {year}, " in said(time, zone)
+            assert day_in(zone, time).year == year
 
 
 def test_every_zone_has_words_in_every_language() -> None:

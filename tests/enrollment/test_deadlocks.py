@@ -20,7 +20,7 @@ from enrollment.rounds.frozen_market import frozen_market
 from enrollment.rounds.gates import Matched
 from enrollment.rounds.locks import lock_round
 from enrollment.rounds.match_job import findings_of, store
-from enrollment.seats.offers import remind_due
+from enrollment.seats.reminders import remind_due
 from lottery.engines import match_market
 from lottery.market.canonical import Json
 from people import Service

@@ -22,7 +22,8 @@ from enrollment.database import copy_rows, transaction
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.match_job import match_round
-from enrollment.seats.offers import expire_due, remind_due
+from enrollment.seats.offers import expire_due
+from enrollment.seats.reminders import remind_due
 from enrollment.waitlists.updates import update_waitlists
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import keyed

@@ -15,7 +15,7 @@ from enrollment.failures import Breakage, WorkFailure, for_each, note
 from enrollment.jobs import BrokenOff, carry_out
 from enrollment.rounds.calendar import keep_calendars
 from enrollment.rounds.models import Round, RoundCalendar
-from enrollment.seats import offers
+from enrollment.seats import offers, reminders
 from enrollment.seats.models import Offer
 from enrollment.waitlists.updates import update_waitlists
 from enrollment.worker_status import WorkerStatus
@@ -99,12 +99,12 @@ def test_an_offer_whose_reminder_fails_delays_no_other_offer(city: City) -> None
     run(service, "UPDATE offer SET remind_at = clock_timestamp()")
     bad = first_offer(service, Offer.remind_at)
     poison(service, "offer", "id", bad)
-    offers.remind_due(service.sessions)
+    reminders.remind_due(service.sessions)
     assert count(service, "SELECT count(*) FROM offer WHERE reminded_at IS NULL") == 1
     assert notes(service) == [("reminders", bad, 1)]
 
     heal(service, "offer")
-    offers.remind_due(service.sessions)
+    reminders.remind_due(service.sessions)
     assert count(service, "SELECT count(*) FROM notice WHERE event = 'offer.expiring'") == 6
     assert notes(service) == []
 

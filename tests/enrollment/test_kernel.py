@@ -175,7 +175,7 @@ def test_an_altered_token_or_one_of_another_secret_is_refused(service: Service) 
     for token in ("", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwb3J0YWwifQ."):
         answer = service.with_token(token).get("/v1/tokens")
         assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_a_signed_token_counts_with_its_signature_time_and_audience_only() -> None:

@@ -1,5 +1,6 @@
 """Migrations: one head, up and down, the same tables as the code, and no long wait for a lock."""
 
+import os
 import subprocess
 import sys
 
@@ -14,11 +15,13 @@ from sqlalchemy.exc import OperationalError
 
 import enrollment.tables as _  # noqa: F401 - knows every table
 from enrollment.applicants.models import Child
+from enrollment.cycles.inputs import CycleChangeIn
 from enrollment.database import Table, transaction
 from enrollment.migrate import MIGRATIONS, downgrade, upgrade
 from enrollment.seats.models import Offer
-from people import Service
+from people import SECRET, Service
 from rounds_by_hand import make_city
+from rows import add_cycle
 
 
 @pytest.fixture
@@ -95,6 +98,30 @@ def test_seats_from_before_offers_existed_are_kept(service: Service) -> None:
     with transaction(service.sessions) as session:
         held = session.execute(select(Offer.status, Child.seat_grade).join(Child, Child.id == Offer.child_id)).all()
     assert set(held) == {("accepted", "KG")}
+
+
+def test_a_cycle_from_before_time_zones_has_utc_and_the_command_says_how_to_change_it(service: Service) -> None:
+    with transaction(service.sessions) as session:
+        add_cycle(session, "2027")
+        add_cycle(session, "2028")
+    downgrade(service.database, "0010")
+    upgrade(service.database)
+    ann = service.administrator("ann")
+    shown = ann.get("/v1/cycles/2027").json()
+    assert shown["time_zone"] == "Etc/UTC"
+    told = migrated(service.database)
+    assert "Set the schools' time zone with PUT /v1/cycles/2027." in told
+    kept = {name: shown[name] for name in CycleChangeIn.model_fields if name in shown}
+    body = {**kept, "time_zone": "America/New_York", "reason": "The schools are there"}
+    assert ann.change("/v1/cycles/2027", body).status_code == 200
+    assert [line for line in migrated(service.database).splitlines() if "2027" in line] == []
+
+
+def migrated(database: str) -> str:
+    """Run the command, and return what it says."""
+    environment = {**os.environ, "DATABASE_URL": database, "ENROLLMENT_SECRET": SECRET}
+    command = [sys.executable, "-m", "enrollment", "migrate"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_accounts_from_before_invitations_keep_their_passwords_and_administrators_set_up_a_second_factor(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrollment.plain_text import SAYS, Flaw, flaw_of
+from enrollment.plain_text import SAYS, Flaw, flaw_of, in_nfc
 
 NAMES = [
     "Ada Example",
@@ -77,8 +77,9 @@ def test_a_joiner_is_refused_where_it_joins_nothing(name: str) -> None:
     assert flaw.kind == "text-invisible"
 
 
-def test_a_text_that_is_not_in_form_nfc_is_refused() -> None:
-    assert flaw_of("Jose\u0301") == Flaw("text-not-nfc", 0)
+def test_a_text_in_another_unicode_form_is_brought_to_nfc() -> None:
+    assert in_nfc("Jose\u0301") == "Jos\u00e9"
+    assert flaw_of("Jose\u0301") is None
 
 
 def test_line_breaks_are_accepted_in_multi_line_texts() -> None:

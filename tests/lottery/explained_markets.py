@@ -92,6 +92,35 @@ def twins() -> Market:
     return lottery.read_market(document)
 
 
+def seats_left() -> Market:
+    """Two schools reserve all seats for children of staff, and leave to siblings what is left."""
+    staff: Json = {
+        "name": "staff",
+        "seats": 2,
+        "when": {"at_school": "staff"},
+        "overflow": {"to": {"at_school": "sibling"}},
+    }
+    common: Document = {"grade": "KG", "seats": 2, "reserves": [staff]}
+    at: Document = {
+        "ann": {"oak": ["staff"]},
+        "bea": {"oak": ["sibling"]},
+        "cal": {},
+        "dee": {"elm": ["staff"]},
+        "eli": {"elm": ["staff"]},
+        "fin": {"elm": ["sibling"]},
+    }
+    document: Document = {
+        "format": "lottery-market/1",
+        "round": {"id": "r", "kind": "main"},
+        "programs": [{**common, "id": "oak-kg", "school": "oak"}, {**common, "id": "elm-kg", "school": "elm"}],
+        "applicants": [
+            {"id": ticket, "grade": "KG", "ranking": ["oak-kg", "elm-kg"], "at": schools}
+            for ticket, schools in at.items()
+        ],
+    }
+    return lottery.read_market(document)
+
+
 def later_rounds() -> Market:
     """A backfill round with a child on time, a late child, and newcomers, at schools with each order of numbers."""
     seats: Document = {"school": "oak", "grade": "KG", "seats": 1}

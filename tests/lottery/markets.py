@@ -108,6 +108,10 @@ def priorities(
     return [{"name": f"{prefix}class-{index}", "when": test} for index, test in enumerate(tests, start=1)]
 
 
+def overflows(conditions: SearchStrategy[Condition]) -> SearchStrategy[str | dict[str, Condition]]:
+    return st.one_of(st.sampled_from(("closed", "open")), conditions.map(lambda condition: {"to": condition}))
+
+
 @st.composite
 def reserves(
     draw: DrawFn, conditions: SearchStrategy[Condition], *, first: SearchStrategy[list[Condition]], seats: int
@@ -123,7 +127,7 @@ def reserves(
             reserve["seats"] = draw(st.integers(0, left))
             left -= reserve["seats"]
         if draw(st.booleans()):
-            reserve["overflow"] = draw(st.sampled_from(("closed", "open")))
+            reserve["overflow"] = draw(overflows(conditions))
         if draw(st.booleans()):
             reserve["priorities"] = draw(priorities(conditions, first=first, prefix="own-"))
         drawn.append(reserve)

@@ -31,7 +31,7 @@ class Reserve(TypedDict, total=False):
     seats: int
     percent: int
     when: Condition
-    overflow: str
+    overflow: str | dict[str, Condition]
     priorities: list[Priority]
 
 
@@ -218,6 +218,7 @@ def conditions(program: Program) -> list[Condition]:
     return [
         program["eligible"],
         *(reserve["when"] for reserve in program["reserves"]),
+        *(each["overflow"]["to"] for each in program["reserves"] if isinstance(each["overflow"], dict)),
         *(each["when"] for owner in (program, *program["reserves"]) for each in owner["priorities"]),
     ]
 
@@ -299,6 +300,10 @@ class Round:
         def meets(condition: Condition) -> bool:
             return met(condition, applicant, program["school"], sibling_schools)
 
+        def may_have_what_is_left() -> bool:
+            overflow = reserve["overflow"]
+            return meets(overflow["to"]) if isinstance(overflow, dict) else overflow == "open"
+
         held = applicant["holds"]
         is_holder = held == {"program": place.program, "group": place.group}
         if held is not None and held["program"] == place.program and not is_holder:
@@ -307,7 +312,7 @@ class Round:
         if not is_holder and (
             (self.is_backfill and not program["backfill"]["fills"])
             or not meets(program["eligible"])
-            or (reserve["overflow"] == "closed" and not meets(reserve["when"]))
+            or not (meets(reserve["when"]) or may_have_what_is_left())
             or (isinstance(rule, dict) and applicant["id"] not in rule["ranked"])
         ):
             return None

@@ -31,6 +31,14 @@ class AddressOut(BaseModel):
     point: StoredPoint = None
 
 
+class ApplicantWarningOut(Wire):
+    """A field of an application that is possible but unlikely."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
 class ApplicantOut(Wire):
     """An application, as its partner sees it."""
 
@@ -54,6 +62,9 @@ class ApplicantOut(Wire):
     language: str
     claims: list[ClaimOut]
     ranking_version: int | None
+    warnings: Annotated[
+        list[ApplicantWarningOut], Field(description="Fields to check with the family. They stop nothing.")
+    ]
     version: int
 
 

@@ -26,6 +26,20 @@ class SchoolOut(Wire):
     point: PointOut | None
 
 
+class SchoolWarningOut(Wire):
+    """A field of a school that is possible but unusual."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class CheckedSchoolOut(SchoolOut):
+    """A school, with fields to check."""
+
+    warnings: Annotated[list[SchoolWarningOut], Field(description="Fields to check. They stop nothing.")]
+
+
 class ProgramOut(Wire):
     """A program."""
 

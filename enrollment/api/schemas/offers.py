@@ -19,9 +19,14 @@ class OfferOut(Wire):
     reference: str
     program: str
     program_name: str
+    school_name: str
     group: str
     choice: Annotated[
-        int | None, Field(description="The program's number in the ranking as submitted. Null: it is not ranked.")
+        int | None,
+        Field(
+            description="The program's number in the ranking as submitted, when the seat was given. Null: it was not "
+            "ranked."
+        ),
     ]
     source: OfferSource
     round: str | None
@@ -34,10 +39,19 @@ class OfferOut(Wire):
         OfferStatus, Field(description="`replaced`: the child got another seat, usually a higher choice.")
     ]
     closed_at: datetime | None
+    needs_answer: Annotated[
+        bool, Field(description="True: the offer is open, and the deadline to answer has not passed.")
+    ]
+    replaces: Annotated[
+        uuid.UUID | None, Field(description="The offer of the seat that the child left for this seat, if any.")
+    ]
+    replaced_by: Annotated[
+        uuid.UUID | None, Field(description="The offer of the seat for which the child left this seat, if any.")
+    ]
     if_silent: Annotated[
         Literal["accept", "decline"], Field(description="What happens if the family does not answer in time.")
     ]
-    detail: Annotated[str, Field(description="The status in a sentence for the family.")]
+    detail: Annotated[str, Field(description="What happened to the offer, in sentences for the family.")]
 
 
 class OffersOut(Wire):
@@ -59,7 +73,7 @@ class ProgramOfferOut(Wire):
 
     ticket: str
     group: str
-    priority_class: str
+    priority_class: Annotated[str, Field(description="The child's priority class when the seat was given.")]
     source: OfferSource
     status: OfferStatus
     made_at: datetime

@@ -3,18 +3,20 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
 from enrollment.api.schemas.rules_lint import RulesFindingOut
-from enrollment.field_types import Reason, Wire
+from enrollment.field_types import Reason, Resource, Wire
 from enrollment.rules.model import Origin, RulesInput
 from enrollment.stored_values import StoredFields
 
 
-class RulesIn(Wire):
+class RulesIn(Resource):
     """The rules of a level; once the cycle is open, with the reason for the change."""
+
+    shown: ClassVar = frozenset({"cycle", "level", "subject", "status", "change", "findings"})
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -50,6 +52,22 @@ class RulesReadBackOut(Wire):
     programs: list[str]
     sentences: Annotated[list[str], Field(description="The parts that the change has, as they would be.")]
     differences: Annotated[list[RulesDifferenceOut], Field(description="What differs from the rules in force.")]
+
+
+class ProgramRulesIn(RulesIn):
+    """The rules of a program; once the cycle is open, with the reason for the change."""
+
+    shown: ClassVar = frozenset(
+        {"cycle", "program", "came_from", "market", "sentences", "version", "findings", "missing", "change"}
+    )
+
+    own: Annotated[
+        RulesInput | None,
+        Field(
+            description="The program's own rules, as GET shows them beside the resolved `rules`. Send `own` only "
+            "together with the `rules` of the same GET; then `own` is saved."
+        ),
+    ] = None
 
 
 class RulesChangeOut(Wire):

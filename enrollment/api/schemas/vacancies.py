@@ -1,4 +1,4 @@
-"""The public vacancy ledger on the wire."""
+"""The vacancy ledger on the wire."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -48,7 +48,7 @@ class SchoolVacanciesOut(Wire):
 
 
 class VacancyCountsOut(Wire):
-    """All schools' vacancies in numbers."""
+    """The vacancies of the schools that the reader may see, in numbers."""
 
     cycle: str
     data: list[SchoolVacanciesOut]

@@ -21,6 +21,8 @@ class WaitlistMoveOut(Wire):
     """A move of a child on a waitlist, with its reasons."""
 
     program: str
+    program_name: str
+    school_name: str
     group: str
     at: datetime
     was: Annotated[int | None, Field(description="The former number. Null: the child was not on the waitlist.")]
@@ -34,18 +36,25 @@ class WaitlistPlaceOut(Wire):
 
     program: str
     program_name: str
+    school_name: str
     group: str
     place: int
-    waiting: Annotated[int, Field(description="The number of children on this waitlist.")]
+    waiting: Annotated[
+        int | None, Field(description="The number of children on this waitlist. Null if few children wait.")
+    ]
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True
+    detail: Annotated[str, Field(description="The place in a sentence for the family.")]
 
 
 class WaitlistsOut(Wire):
     """A child's places on waitlists: live, or as a round left them."""
 
     round: Annotated[str | None, Field(description="The round that was asked for. Null: live waitlists.")]
+    at: Annotated[
+        datetime, Field(description="The time at which the places hold: now, or when the round's results came out.")
+    ]
     reference: str
     places: list[WaitlistPlaceOut]
 
@@ -58,6 +67,12 @@ class WaitingChildOut(Wire):
     place: int
     priority_class: Annotated[str, Field(description="The child's priority class in the group.")]
     reason: Annotated[str, Field(description="The reason for the priority class, in a sentence.")]
+    late: Annotated[
+        bool, Field(description="True: the child was late for the main round, or applied later and this counts here.")
+    ]
+    drawn_in: Annotated[
+        str | None, Field(description="The round that drew the child's lottery number. Null: no number is drawn yet.")
+    ]
     drawn: Annotated[
         bool, Field(description="False: the child is new. The place may change when the lottery number is drawn.")
     ] = True

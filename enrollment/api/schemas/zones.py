@@ -48,6 +48,13 @@ class ImportFaultOut(Wire):
     detail: str
 
 
+class OutsideZonesOut(Wire):
+    """The schools and addresses that lie in no zone of a file."""
+
+    schools: Annotated[list[str], Field(description="The schools of the directory whose point is in no zone.")]
+    addresses: Annotated[int, Field(description="The number of applicants whose addresses are all in no zone.")]
+
+
 class ZonesImportOut(Wire):
     """The result of an import of zones, or of its dry run."""
 
@@ -58,3 +65,6 @@ class ZonesImportOut(Wire):
     shapes: Annotated[int, Field(description="The number of areas; a zone may have an area for each grade band.")]
     faults: Annotated[list[ImportFaultOut], Field(description="Faults to correct; a file with faults is not imported.")]
     notes: Annotated[list[ImportFaultOut], Field(description="Points that are allowed but may be mistakes.")]
+    outside: Annotated[
+        OutsideZonesOut | None, Field(description="What lies in no zone of the file; null: the file is not usable.")
+    ] = None

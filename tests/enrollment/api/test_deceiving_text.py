@@ -17,7 +17,6 @@ KINDS = {
     "Ada\ue000": "text-private-use",
     "Ada\u0378": "text-unassigned",
     "Ada\x1b[2J": "text-control",
-    "Adae\u0301": "text-not-nfc",
     "\u2800\u00a0\u3000": "blank-text",
 }
 
@@ -95,6 +94,8 @@ def test_text_that_deceives_is_refused_in_every_body(service: Service) -> None:
     city = make_city(service, children=0)
     for caller, method, path, body, pointer in places(city):
         for text, kind in KINDS.items():
+            if (pointer, kind) == ("/sis_id", "blank-text"):
+                continue  # a blank id is no id
             bad = put_at(body, pointer, text)
             answer = caller.put(path, bad, "*") if method == "PUT" else caller.post(path, bad)
             assert_refused(answer, {pointer: kind}, text)
@@ -103,9 +104,13 @@ def test_text_that_deceives_is_refused_in_every_body(service: Service) -> None:
 def test_text_that_deceives_is_refused_in_a_row_of_a_batch(service: Service) -> None:
     city = make_city(service, children=0)
     for text, kind in KINDS.items():
-        row: Json = {"cycle": "2027", "reference": "new", "applicant": {**OPEN, "sis_id": text}}
+        named: Json = {**CHILD, "given_name": text}
+        row: Json = {"cycle": "2027", "reference": "new", "applicant": {**OPEN, "child": named}}
         answer = city.portal.post("/v1/applicants:batch", {"rows": [row]})
-        assert_refused(answer, {"/rows/0/applicant/sis_id": kind}, text)
+        (refused,) = answer.json()["rows"]
+        assert refused["status"] == 422
+        assert_faults(refused["errors"], {"/rows/0/applicant/child/given_name": kind})
+        assert text not in answer.text
 
 
 def test_text_that_deceives_is_refused_in_a_file_of_zones(service: Service) -> None:
@@ -130,7 +135,12 @@ def test_names_that_need_joiners_are_kept_and_shown_as_they_were_sent(service: S
 def assert_refused(answer: httpx2.Response, faults: Mapping[str, str], text: str) -> None:
     """Look for a refusal that names the place and the kind, and quotes nothing."""
     assert answer.status_code == 422, answer.text
-    assert {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]} == faults
+    assert_faults(answer.json()["errors"], faults)
     assert text not in answer.text
     assert json.dumps(text) not in answer.text
-    assert "{" not in answer.json()["errors"][0]["detail"]
+
+
+def assert_faults(errors: Sequence[Mapping[str, str]], faults: Mapping[str, str]) -> None:
+    """Look for the places and kinds, and for sentences without a gap."""
+    assert {fault["pointer"]: fault["code"] for fault in errors} == faults
+    assert "{" not in errors[0]["detail"]

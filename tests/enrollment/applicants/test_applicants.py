@@ -75,7 +75,7 @@ def test_an_answer_lists_all_faults_of_a_body_without_their_values(portal: Calle
     assert answer.status_code == 422
     assert faults(answer) == {
         "/child/given_name": "string-too-short",
-        "/child/birth_date": "date-from-datetime-parsing",
+        "/child/birth_date": "date-parsing",
         "/addresses": "too-long",
         "/nickname": "extra-forbidden",
     }
@@ -224,7 +224,7 @@ def test_names_and_addresses_are_in_one_table_only(service: Service, portal: Cal
 
 
 def test_the_tables_open_the_commitment_to_settled_facts_in_the_log(service: Service, portal: Caller) -> None:
-    put(portal, "a1", attends="little-stars")
+    put(portal, "a1", attends="outside:little-stars")
     claim = portal.post(f"{CYCLE}/applicants/a1/claims", {"fact": "sibling", "school": "lincoln"}).json()["id"]
     service.school_staff("lincoln").post(f"/v1/claims/{claim}/approve", {"basis": "verified", "reason": "On roll"})
     entry = entries(service, "facts.set")[-1]

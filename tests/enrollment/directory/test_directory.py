@@ -50,7 +50,7 @@ def test_an_administrator_builds_the_directory_and_everybody_reads_it(service: S
     a_directory(service)
     stranger = service.stranger()
     assert stranger.get("/v1/operators/district").json() == OPERATOR
-    assert stranger.get("/v1/schools/lincoln").json() == SCHOOL
+    assert stranger.get("/v1/schools/lincoln").json() == {**SCHOOL, "warnings": []}
     assert stranger.get("/v1/programs/lincoln-kg").json() == {**PROGRAM, "track": None}
     for path, name in (("operators", "district"), ("schools", "lincoln"), ("programs", "lincoln-kg")):
         assert [shown["id"] for shown in stranger.get(f"/v1/{path}").json()["data"]] == [name]
@@ -101,20 +101,24 @@ def test_a_taken_or_unknown_id_is_refused_with_its_pointer(service: Service) -> 
     assert codes(administrator.post("/v1/operators", OPERATOR)) == {("/id", "id-taken")}
     assert codes(administrator.post("/v1/schools", SCHOOL)) == {("/id", "id-taken")}
     assert codes(administrator.post("/v1/programs", PROGRAM)) == {("/id", "id-taken")}
-    assert codes(administrator.post("/v1/schools", {**SCHOOL, "id": "b"})) == {("/nces_id", "nces-id-taken")}
     unknown = {**SCHOOL, "id": "c", "operator": "nobody"}
     assert codes(administrator.post("/v1/schools", unknown)) == {("/operator", "unknown-operator")}
     unknown = {**PROGRAM, "id": "c", "school": "nowhere"}
     assert codes(administrator.post("/v1/programs", unknown)) == {("/school", "unknown-school")}
 
 
-def test_two_schools_cannot_have_the_same_nces_id(service: Service) -> None:
+def test_schools_that_share_an_nces_id_are_stored_with_a_warning(service: Service) -> None:
     administrator = a_directory(service)
-    second = {**SCHOOL, "id": "second", "nces_id": None}
-    administrator.post("/v1/schools", second)
-    answer = administrator.change("/v1/schools/second", without_id(second, nces_id=SCHOOL["nces_id"]))
-    assert (answer.status_code, codes(answer)) == (409, {("/nces_id", "nces-id-taken")})
-    assert administrator.get("/v1/schools/second").headers["ETag"] == '"1"'
+    assert administrator.get("/v1/schools/lincoln").json()["warnings"] == []
+    made = administrator.post("/v1/schools", {**SCHOOL, "id": "second"})
+    assert made.status_code == 201
+    changed = administrator.change("/v1/schools/second", without_id(SCHOOL, name="Second"))
+    for answer in (made, changed, administrator.get("/v1/schools/second")):
+        (warning,) = answer.json()["warnings"]
+        assert (warning["pointer"], warning["code"]) == ("/nces_id", "nces-id-shared")
+        assert "NCES id of lincoln" in warning["detail"]
+    blank = administrator.change("/v1/schools/second", without_id(SCHOOL, nces_id=" "))
+    assert (blank.json()["nces_id"], blank.json()["warnings"]) == (None, [])
 
 
 @pytest.mark.parametrize(

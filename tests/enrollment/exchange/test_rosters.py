@@ -197,6 +197,8 @@ def test_rows_that_need_no_offer_are_counted_and_not_listed(city: City) -> None:
         "ended": 0,
         "not_active": 0,
         "not_a_school": 0,
+        "secondary_role": 0,
+        "unreadable": 0,
     }
     assert reasons(told) == dict.fromkeys((5, 6, 8, 9), "no-application")
     assert [(day["line"], day["reason"]) for day in listed(told, "days_not_used")] == [
@@ -270,10 +272,12 @@ def test_a_csv_roster_with_a_fault_is_refused_with_its_line_and_column(city: Cit
         assert refused(city, raw) == wanted, raw[:200]
 
 
-def test_all_faults_are_listed_at_once_up_to_the_limit(city: City) -> None:
+def test_faults_are_listed_up_to_the_limit_and_the_rest_is_counted(city: City) -> None:
     answer = send(city.otto, city.service, rows(*(f"s-{number},lincoln,K" for number in range(300))))
-    assert len(faults(answer)) == 200
-    assert "200" in answer.json()["detail"]
+    found = faults(answer)
+    assert len(found) == 201
+    assert found[""] == "more-faults"
+    assert "100" in answer.json()["errors"][-1]["detail"]
 
 
 def test_a_refused_roster_stores_nothing_and_leaves_its_key_unused(city: City) -> None:

@@ -165,7 +165,7 @@ def test_a_ranking_after_the_deadline_is_late_and_after_the_late_window_refused(
 
 
 def test_a_ranking_repeated_after_the_deadline_stays_on_time(city: City) -> None:
-    move(city, deadline=-MINUTE, late_until=MINUTE)
+    move(city, deadline=timedelta(0), late_until=MINUTE)
     again = rank(city, ["lincoln-kg", "adams-kg"]).json()
     assert (again["version"], again["late"]) == (1, False)
 
@@ -190,9 +190,40 @@ def test_each_row_of_a_batch_is_stored_or_refused_separately(city: City) -> None
         ("b3", False, "not-found"),
         ("b4", True, None),
     ]
-    assert shown[1]["errors"][0]["pointer"] == "/programs/0"
+    assert shown[1]["errors"][0]["pointer"] == "/rows/1/ranking/programs/0"
     # A refused row stores nothing.
     assert city.portal.get(f"{CYCLE}/applicants/b2").status_code == 404
+
+
+def test_a_malformed_row_of_a_batch_is_refused_and_the_others_are_stored(city: City) -> None:
+    child: Json = {"grade": "KG", "child": CHILD}
+    rows: list[Json] = [
+        {"cycle": "2027", "reference": "b1", "applicant": {**child, "sis": "x"} if isinstance(child, dict) else None},
+        {"cycle": "2027", "reference": "b2", "applicant": child, "ranking": {"programs": ["adams-kg"]}},
+        {"cycle": "2027", "reference": "b 3", "ranking": {"programs": [7]}},
+        "no row",
+        {"cycle": "2027", "reference": "b5", "applicant": {"grade": "09", "child": CHILD}},
+    ]
+    answer = city.portal.post("/v1/applicants:batch", {"rows": rows})
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()["rows"]
+    assert [(row["reference"], row["done"], row["status"]) for row in shown] == [
+        ("b1", False, 422),
+        ("b2", True, 200),
+        ("", False, 422),
+        ("", False, 422),
+        ("b5", False, 409),
+    ]
+    assert [{fault["pointer"] for fault in row["errors"]} for row in shown] == [
+        {"/rows/0/applicant/sis"},
+        set(),
+        {"/rows/2/reference", "/rows/2/ranking/programs/0"},
+        {"/rows/3"},
+        {"/rows/4/applicant/grade"},
+    ]
+    assert city.portal.get(f"{CYCLE}/applicants/b2/ranking").json()["programs"] == ["adams-kg"]
+    only_bad = city.portal.post("/v1/applicants:batch", {"rows": ["no row"]})
+    assert [row["code"] for row in only_bad.json()["rows"]] == ["malformed-body"]
 
 
 def test_a_repeated_batch_gets_the_first_answer(city: City) -> None:

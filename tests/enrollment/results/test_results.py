@@ -10,6 +10,7 @@ import lottery
 from log_entries import entries
 from lottery.cli.main import main
 from lottery.explain.facts import Explainer, Extract
+from lottery.explain.small_groups import without_small_groups
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import seed_of
 from people import Service
@@ -71,26 +72,29 @@ def test_a_partner_sees_results_places_and_reasons_of_its_own_applicants(city: C
         "group": "open",
         "choice": 1,
     }
-    assert result["detail"] == "Your child has a seat at lincoln KG."
+    assert result["placement_status"] == "open"
+    assert "In this round, your child got a seat at lincoln KG." in result["round_detail"]
+    assert "Your child has been offered a seat at lincoln KG. Please answer before " in result["now"]["detail"]
     results = [city.portal.get(f"{CYCLE}/applicants/child-{number:02}/result").json() for number in range(12)]
     assert sum(one["placement"] is None for one in results) == 5
     out = next(one for one in results if one["placement"] is None)
     places = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/waitlists").json()["places"]
     assert [place["program"] for place in places] == ["adams-kg", "lincoln-kg"]
     explanation = city.portal.get(f"{CYCLE}/applicants/{out['reference']}/explanation").json()
-    assert explanation["lines"][1] == "Your child did not get a seat in this round."
+    assert explanation["lines"][2] == "Your child did not get a seat in this round."
     assert [program["program"] for program in explanation["facts"]["programs"]] == ["lincoln-kg", "adams-kg"]
     other = city.service.partner("network")
     assert other.get(f"{CYCLE}/applicants/child-05/result").status_code == 404
 
 
-def test_an_explanation_equals_the_explanation_from_the_files(city: City, tmp_path: Path) -> None:
+def test_an_explanation_equals_the_explanation_from_the_files_without_small_groups(city: City, tmp_path: Path) -> None:
     city.run_main()
     market, outcome, draw = download(city, tmp_path)
     for reference, ticket in city.tickets().items():
         explanation = city.portal.get(f"{CYCLE}/applicants/{reference}/explanation").json()
         extract = Extract.whole(lottery.load_market(market), lottery.load_outcome(outcome))
-        assert explanation["facts"] == json.loads(json.dumps(Explainer(extract).explain(ticket).document()))
+        told = without_small_groups(Explainer(extract).explain(ticket), large=(), waiting=())
+        assert explanation["facts"] == json.loads(json.dumps(told.document()))
     assert json.loads(draw.read_bytes())["dice"] == DICE.replace(" ", "")
 
 
@@ -170,12 +174,13 @@ def test_the_public_sees_cutoffs_and_report_without_small_numbers(city: City) ->
         ("lincoln-kg", 3, None, None),
     ]
     report = stranger.get(f"{MAIN}/report").json()
-    assert (report["applicants"], report["placed"], report["seats"]) == (12, 7, 7)
+    assert (report["applicants"], report["placed"], report["unplaced"], report["seats"]) == (12, None, None, 7)
     assert {one["applicants"] for one in report["by_choice"]} == {None}
+    assert report["vacancies"] is None
 
 
 def test_a_cutoff_of_a_large_group_has_four_digits(service: Service) -> None:
-    city = make_city(service, children=14, lincoln=12, adams=0)
+    city = make_city(service, children=24, lincoln=12, adams=0)
     city.run_main()
     stranger = service.stranger()
     (lincoln,) = [one for one in stranger.get(f"{MAIN}/cutoffs").json()["cutoffs"] if one["program"] == "lincoln-kg"]
@@ -233,7 +238,7 @@ def test_a_family_reads_results_and_refusals_in_its_own_language(city: City) -> 
     city.run_main()
     spanish = city.portal.get(f"{path}/explanation", {"Accept-Language": "es"}).json()
     assert (spanish["language"], spanish["direction"]) == ("es", "ltr")
-    assert spanish["lines"][1] == "Su hijo o hija tiene un cupo en lincoln-kg."
+    assert spanish["lines"][2] == "Su hijo o hija obtuvo un cupo en lincoln KG en esta ronda."
     arabic = city.portal.get(f"{path}/explanation", {"Accept-Language": "ar"}).json()
     assert (arabic["language"], arabic["direction"]) == ("ar", "rtl")
     rules = city.lincoln.get(f"{CYCLE}/programs/lincoln-kg/rules", {"Accept-Language": "es"}).json()

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from backfill_by_hand import first_at, say
 from enrollment.database import transaction
 from enrollment.directory.models import Offering
-from log_entries import entries
+from log_entries import entries, ledger_lines
 from lottery.market.canonical import Json
 from people import Service
 from rounds_by_hand import CYCLE, DICE, City, a_day_later, apply, make_city
@@ -94,7 +94,7 @@ def test_a_school_that_fills_no_later_seats_leaves_the_seat_empty_and_the_ledger
     assert vacancy["rules_version"] == version
     assert f"version {version} of the school's rules" in str(vacancy["detail"])
     assert (vacancy["school"], vacancy["rule_of"]) == ("lincoln", "program:lincoln-kg")
-    counts = city.service.stranger().get(f"{CYCLE}/vacancies/counts").json()["data"]
+    counts = city.otto.get(f"{CYCLE}/vacancies/counts").json()["data"]
     assert {one["school"]: one["by_why"] for one in counts} == {"lincoln": {why: 1}}
     rules = city.service.stranger().get(f"{BACKFILL}/rules").json()["data"]
     assert {one["program"]: one["why_not"] for one in rules} == {"adams-kg": None, "lincoln-kg": why}
@@ -112,10 +112,10 @@ def test_the_ledger_names_the_operator_whose_rule_a_school_inherits(city: City) 
     city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
     path = f"{CYCLE}/programs/lincoln-kg/vacancies?status=left-empty"
-    (vacancy,) = city.service.stranger().get(path).json()["data"]
+    (vacancy,) = city.lincoln.get(path).json()["data"]
     assert (vacancy["why"], vacancy["rule_of"]) == ("never", "operator:district")
-    (entry,) = [entry for entry in entries(city.service, "vacancy") if entry["state"] == "left-empty"]
-    assert entry["rule_of"] == "operator:district"
+    (line,) = [line for line in ledger_lines(city.service) if line["state"] == "left-empty"]
+    assert line["rule_of"] == "operator:district"
 
 
 def test_entry_grades_fill_seats_even_if_other_grades_do_not(city: City) -> None:
@@ -143,9 +143,9 @@ def test_a_seat_without_waiting_children_stays_empty_for_now(service: Service) -
     assert states(city, "lincoln-kg") == [("not-filled", "open", None)]
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "left-empty", "nobody-waiting")]
-    count = len(entries(service, "vacancy"))
+    count = len(ledger_lines(service))
     city.run_backfill()
-    assert len(entries(service, "vacancy")) == count
+    assert len(ledger_lines(service)) == count
     apply(city.portal, "newcomer", ["lincoln-kg"])
     city.run_backfill()
     assert states(city, "lincoln-kg") == [("not-filled", "filled", None)]
@@ -168,7 +168,9 @@ def test_no_seat_is_filled_while_more_children_than_the_target_have_seats(city: 
     city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
     rules = city.service.stranger().get(f"{BACKFILL}/rules").json()["data"]
-    assert {one["program"]: one["why_not"] for one in rules}["lincoln-kg"] == "over-target"
+    assert {one["program"]: one["why_not"] for one in rules}["lincoln-kg"] is None  # it would tell how many have a seat
+    found = city.ann.get(f"{CYCLE}/readiness?kind=backfill").json()["findings"]
+    assert "does-not-fill-over-target" in {one["code"] for one in found}
     assert list(city.seats().values()).count("lincoln-kg") == 2
 
 
@@ -184,15 +186,20 @@ def test_a_later_target_adds_seats_from_its_first_day(city: City) -> None:
     assert list(city.seats().values()).count("lincoln-kg") == 4
 
 
-def reserve_for_ell(city: City, **backfill: Json) -> list[str]:
-    """Have Lincoln reserve one of its seats for English learners, of whom there is one, who then gives it up."""
-    reserve: Json = [{"name": "ell", "seats": 1, "when": {"has": "ell"}, "overflow": "closed"}]
+def reserve_for_ell(city: City, *, overflow: Json = "closed", more: int = 0, **backfill: Json) -> list[str]:
+    """Have Lincoln reserve one of its seats for English learners, of whom there is one, who then gives it up.
+
+    `more` other children give up their seats too. Return the groups that the backfill round filled.
+    """
+    reserve: Json = [{"name": "ell", "seats": 1, "when": {"has": "ell"}, "overflow": overflow}]
     say(city, "lincoln", reserves=reserve, backfill=dict(backfill))
     made = city.portal.post(f"{CYCLE}/applicants/child-00/claims", {"fact": "ell", "school": None}).json()
     city.ann.post(f"/v1/claims/{made['id']}/approve", {"basis": "verified", "reason": "On the roll"})
     run_main(city)
     assert city.offers("child-00")[0]["group"] == "ell"
     city.answer("child-00", "decline")
+    for _ in range(more):
+        city.answer(first_at(city, "lincoln-kg"), "decline")
     city.run_backfill()
     return [str(one["filled_group"]) for one in city.vacancies("lincoln-kg")]
 
@@ -204,6 +211,22 @@ def test_a_vacated_reserved_seat_stays_reserved_if_the_school_keeps_reserves(cit
 
 def test_a_vacated_reserved_seat_is_open_to_all_if_the_school_releases_reserves(city: City) -> None:
     assert reserve_for_ell(city, vacated_reserved_seats="release") == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("to", "filled"), [({"has": "frl"}, "None"), ({"not": {"has": "frl"}}, "ell")], ids=["others", "those waiting"]
+)
+def test_a_vacated_reserved_seat_goes_to_those_whom_the_reserve_leaves_seats_to(
+    city: City, to: Json, filled: str
+) -> None:
+    assert reserve_for_ell(city, overflow={"to": to}) == [filled]
+
+
+@pytest.mark.parametrize(
+    ("to", "filled"), [({"has": "frl"}, "open"), ({"not": {"has": "frl"}}, "ell")], ids=["others", "those waiting"]
+)
+def test_a_reserve_uses_up_a_limit_only_for_children_whom_it_leaves_seats_to(city: City, to: Json, filled: str) -> None:
+    assert sorted(reserve_for_ell(city, overflow={"to": to}, more=1, at_most=1)) == sorted(["None", filled])
 
 
 def test_a_round_without_new_children_needs_no_dice_and_refuses_dice(city: City) -> None:

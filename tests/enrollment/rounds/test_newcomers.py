@@ -44,6 +44,11 @@ def waiting(city: City, round_: str | None = None) -> list[str]:
     return [names[one["ticket"]] for one in listed]
 
 
+def draws(city: City, round_: str | None = None) -> list[tuple[Json, Json]]:
+    listed = city.lincoln.get(f"{LINCOLN}/waitlist" + (f"?round={round_}" if round_ else "")).json()["waiting"]
+    return [(one["drawn_in"], one["late"]) for one in listed]
+
+
 def the_seat_is_given_up_and_filled_again(city: City) -> str:
     """Have the child with the seat decline it and leave, and run a backfill round. Return who has the seat then."""
     ((child, _),) = city.seats().items()
@@ -65,18 +70,19 @@ def test_newcomers_stay_behind_a_late_child_in_every_round_and_on_every_live_wai
     assert waiting(city) == drawn
     apply(city.portal, "newest", ["lincoln-kg"])
     assert waiting(city) == [*drawn, "newest"]
+    assert draws(city) == [("2027-main", True), *[("2027-backfill-1", True)] * 3, (None, True)]
+    assert draws(city, "2027-main") == [("2027-main", False), ("2027-main", True)]
     assert the_seat_is_given_up_and_filled_again(city) == "late"
     assert waiting(city) == waiting(city, "2027-backfill-2") == [*drawn[1:], "newest"]
     assert the_seat_is_given_up_and_filled_again(city) == drawn[1]
     (row,) = city.lincoln.get(f"{LINCOLN}/applicants").json()["applicants"]
     assert (row["late"], row["drawn_in"]) == (True, "2027-backfill-1")
-    group = explained(city, drawn[2])
-    last, mine = cast("Mapping[str, Json]", group["last"]), cast("Mapping[str, Json]", group["mine"])
-    assert last["drawn_in"] == mine["drawn_in"] == "2027-backfill-1"
-    assert "The last child applied after the main round." in lines(city, drawn[2])
-    assert "Your child applied after the main round" in lines(city, drawn[2])
-    assert explained(city, "newest")["decided"] == "earlier draw"
-    assert "The last child applied for an earlier round than your child." in lines(city, "newest")
+    for child, drawn_in in {drawn[2]: "2027-backfill-1", "newest": "2027-backfill-2"}.items():
+        group = explained(city, child)
+        mine = cast("Mapping[str, Json]", group["mine"])
+        assert (mine["late"], mine["drawn_in"]) == (True, drawn_in)
+        assert group["decided"] == "others ahead"  # one seat: its child is described to no other family
+        assert "Your child applied after the main round, so the application counts as late here." in lines(city, child)
 
 
 def explained(city: City, reference: str) -> dict[str, Json]:

@@ -293,5 +293,19 @@ def test_readiness_lists_a_guarantee_for_more_children_than_seats(service: Servi
     assert "no-seats" in codes
 
 
+def test_readiness_lists_rules_that_cannot_do_what_they_say(service: Service) -> None:
+    city = make_city(service, children=0)
+    apply(city.portal, "one", ["lincoln-kg"])
+    reserve: Json = {"name": "ell", "percent": 10, "when": {"has": "ell"}}
+    rules: Json = {"rules": {"seats": {"match": 3}, "reserves": [reserve]}, "reason": "A try"}
+    proposed = city.lincoln.change(f"{CYCLE}/programs/lincoln-kg/rules", rules)
+    assert proposed.status_code == 202, proposed.text
+    city.ann.post(f"/v1/rules-changes/{proposed.json()['change']['id']}/approve", {"reason": "Seen"})
+    findings = city.ann.get(f"{CYCLE}/readiness").json()["findings"]
+    found = {(one["code"], one["about"], one["number"], one["blocks"]) for one in findings}
+    assert ("reserve-without-seats", "lincoln-kg", 1, False) in found
+    assert ("unknown-word", "lincoln-kg", 1, False) in found
+
+
 def _child() -> dict[str, str]:
     return {"given_name": "Ben", "family_name": "Example", "birth_date": "2022-05-01"}

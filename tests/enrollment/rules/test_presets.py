@@ -19,7 +19,6 @@ from enrollment.rules.presets import (
     Preset,
     Variant,
     first_after,
-    main_round_over,
     presets,
     read_preset,
     settled_for,
@@ -146,12 +145,6 @@ def test_the_docs_describe_no_other_preset() -> None:
 )
 def test_a_day_of_each_year_is_the_first_one_after(day: date, settled: date) -> None:
     assert first_after("02-15", day) == settled
-
-
-def test_a_january_deadline_does_not_settle_the_day_before_the_main_round_is_over() -> None:
-    results = datetime(2027, 3, 20, tzinfo=UTC)
-    assert first_after("02-15", main_round_over(season(date(2027, 1, 31)))) == date(2027, 2, 15)
-    assert first_after("02-15", main_round_over(season(date(2027, 1, 31), results_at=results))) == date(2028, 2, 15)
 
 
 # ---- turnaround, nashville

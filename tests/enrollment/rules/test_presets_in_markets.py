@@ -197,15 +197,23 @@ def test_new_orleans_half_mile_then_zone_then_everybody_sit_in_seats_of_their_ow
     ]
     found = matched("new-orleans", [program(rules)], children)
     assert found.group("half-mile") == set(near[:2])
-    assert found.group("neighborhood") == set(zone[:4])
+    assert found.group("zone") == set(zone[:4])
     assert found.group(OPEN) == set(far[:2])
 
 
-def test_new_orleans_a_sibling_comes_first_in_every_seat_group() -> None:
-    rules = rules_of("new-orleans", "open-enrollment-school", seats=4)
-    *others, sibling = drawn(9)
-    found = matched("new-orleans", [program(rules)], [*map(child, others), child(sibling, at=at("sibling"))])
-    assert sibling in found.schools()
+@pytest.mark.parametrize("siblings", [2, 8])
+def test_new_orleans_siblings_have_priority_at_all_seats(siblings: int) -> None:
+    rules = rules_of("new-orleans", "open-enrollment-school", seats=8)
+    tickets = drawn(10 + siblings)
+    near, zone, last = tickets[:4], tickets[4:10], tickets[10:]
+    children = [
+        *(child(one, zones=[OWN, "half-mile"]) for one in near),
+        *(child(one, zones=[OWN]) for one in zone),
+        *(child(one, at=at("sibling")) for one in last),
+    ]
+    found = matched("new-orleans", [program(rules)], children)
+    assert set(last) <= set(found.schools())
+    assert len(found.schools()) == 8
 
 
 @pytest.mark.parametrize("preset", ["new-orleans", "newark", "camden", "chile"])
@@ -256,72 +264,98 @@ def read_list(part: Json) -> list[Mapping[str, Json]]:
 
 # ---- chicago
 
+CHICAGO = ("choice-program", "tier-program")
 
-def applying_in_chicago() -> dict[str, Document]:
-    """Return who applies for ten seats, 3 for siblings, 2 for staff, 4 for proximity and 1 open; by role.
 
-    Numbers get worse in this order, so each class has its seats full and one child more, whose number is bad.
-    """
+def chicago(variant: str, *, seats: int = 10, **reserved: int) -> RulesInput:
+    return rules_of("chicago", variant, seats=seats, **reserved)
+
+
+def without_tiers() -> RulesInput:
+    """Return the rules of ten seats, two of which staff can have."""
+    return chicago("choice-program", without_staff=8, staff=2)
+
+
+def with_tiers() -> RulesInput:
+    """Return the rules of ten seats: two for each tier, and two that staff can have."""
+    return chicago("tier-program", tier_1=2, tier_2=2, tier_3=2, tier_4=2, staff=2)
+
+
+def children_in_chicago(*roles: tuple[str, Document]) -> dict[str, Document]:
+    """Return children by role; the first has the best lottery number."""
+    return {role: {**child(ticket), **facts} for ticket, (role, facts) in zip(drawn(len(roles)), roles, strict=True)}
+
+
+def several(role: str, number: int, **facts: Json) -> list[tuple[str, Document]]:
+    return [(f"{role}-{place}", dict(facts)) for place in range(1, number + 1)]
+
+
+def seated(rules: RulesInput, children: Mapping[str, Document]) -> set[str]:
+    """Return the roles that have a seat."""
+    found = matched("chicago", [program(rules)], list(children.values()))
+    return {role for role, one in children.items() if one["id"] in found.schools()}
+
+
+STAFF = several("staff", 10, at=at("staff_child"))
+
+
+@pytest.mark.parametrize("rules", [without_tiers(), with_tiers()], ids=CHICAGO)
+@pytest.mark.parametrize("others", [0, 3, 20])
+def test_chicago_at_most_two_children_of_staff_have_a_seat(rules: RulesInput, others: int) -> None:
+    children = children_in_chicago(*STAFF, *several("other", others))
+    found = seated(rules, children)
+    assert {role for role in found if role.startswith("staff")} == {"staff-1", "staff-2"}
+    assert len(found) == 2 + min(others, 8)
+
+
+@pytest.mark.parametrize("rules", [without_tiers(), with_tiers()], ids=CHICAGO)
+def test_chicago_siblings_can_fill_all_seats(rules: RulesInput) -> None:
+    children = children_in_chicago(*STAFF, *several("other", 9), *several("sibling", 11, at=at("sibling")))
+    assert seated(rules, children) == {f"sibling-{place}" for place in range(1, 11)}
+
+
+@pytest.mark.parametrize("rules", [without_tiers(), with_tiers()], ids=CHICAGO)
+def test_chicago_a_child_counts_only_in_the_highest_class_that_the_child_meets(rules: RulesInput) -> None:
+    both: Json = {"lincoln": ["sibling", "staff_child"]}
     near: Json = ["proximity"]
-    roles: list[tuple[str, Document]] = [
-        ("sibling-1", {"at": {"lincoln": ["sibling", "staff_child"]}, "zones": near}),
-        ("sibling-2", {"at": at("sibling"), "zones": near}),
-        ("sibling-3", {"at": at("sibling")}),
-        *((f"near-{place}", {"zones": near}) for place in range(1, 5)),
-        ("staff-1", {"at": at("staff_child"), "zones": near}),
-        ("staff-2", {"at": at("staff_child")}),
-        ("other-1", {}),
-        ("other-2", {}),
-        ("staff-3", {"at": at("staff_child"), "zones": near}),
-        ("sibling-4", {"at": {"lincoln": ["sibling", "staff_child"]}, "zones": near}),
-        ("near-5", {"zones": near}),
-    ]
-    tickets = drawn(len(roles))
-    return {role: {**child(ticket), **facts} for ticket, (role, facts) in zip(tickets, roles, strict=True)}
+    children = children_in_chicago(
+        *several("other", 3),
+        *several("near-staff", 3, at=at("staff_child"), zones=near),
+        *several("near", 4, zones=near),
+        *several("sibling-staff", 3, at=both),
+    )
+    found = seated(rules, children)
+    assert found >= {"sibling-staff-1", "sibling-staff-2", "sibling-staff-3", "near-1", "near-2", "near-3", "near-4"}
+    assert {role for role in found if role.startswith("near-staff")} == {"near-staff-1", "near-staff-2"}
+    assert len(found) == 10
 
 
-def in_chicago(children: Mapping[str, Document]) -> Mapping[str, set[str]]:
-    """Return the roles that sit in each seat group."""
-    found = matched("chicago", [program(chicago())], list(children.values()))
-    return {group: roles_of(children, found.group(group)) for group in ("sibling", "staff", "proximity", OPEN)}
-
-
-def roles_of(children: Mapping[str, Document], tickets: set[str]) -> set[str]:
-    return {role for role, one in children.items() if one["id"] in tickets}
-
-
-def chicago() -> RulesInput:
-    return rules_of("chicago", "choice-program", seats=10)
-
-
-def test_chicago_a_child_counts_only_in_the_highest_class_that_the_child_meets() -> None:
-    seated = in_chicago(applying_in_chicago())
-    assert seated["sibling"] == {"sibling-1", "sibling-2", "sibling-3"}
-    assert seated["staff"] == {"staff-1", "staff-2"}
-    assert seated["proximity"] == {"near-1", "near-2", "near-3", "near-4"}
-    assert seated[OPEN] == {"other-1"}
-
-
-def test_chicago_a_third_child_of_the_staff_competes_as_everybody() -> None:
-    children = applying_in_chicago()
-    third, other = children["staff-3"], children["other-1"]
-    better = {**children, "staff-3": {**third, "id": other["id"]}, "other-1": {**other, "id": third["id"]}}
-    assert "staff-3" not in set().union(*in_chicago(children).values())
-    assert in_chicago(better)["staff"] == {"staff-1", "staff-2"}
-    assert in_chicago(better)[OPEN] == {"staff-3"}
+def test_chicago_the_seats_of_tiers_are_even_and_go_to_other_tiers_if_a_tier_has_too_few_children() -> None:
+    tiers = [several(f"tier-{tier}", 6, zones=[f"tier-{tier}"]) for tier in (4, 3, 2)]
+    children = children_in_chicago(*(one for tier in tiers for one in tier), *several("tier-1", 1, zones=["tier-1"]))
+    found = Counter(role.rpartition("-")[0] for role in seated(with_tiers(), children))
+    assert found["tier-1"] == 1
+    assert all(found[tier] >= 2 for tier in ("tier-2", "tier-3", "tier-4"))
+    assert found.total() == 10
 
 
 @pytest.mark.parametrize(
-    ("declines", "group", "follows"),
-    [("sibling-2", "sibling", "sibling-4"), ("staff-1", "staff", "staff-3"), ("near-3", "proximity", "near-5")],
+    ("declines", "follows"), [("sibling-2", "near-5"), ("staff-1", "staff-3"), ("near-3", "near-5")]
 )
-def test_chicago_a_declined_seat_goes_to_the_same_class(declines: str, group: str, follows: str) -> None:
-    children = applying_in_chicago()
-    main = matched("chicago", [program(chicago())], list(children.values()))
+def test_chicago_a_declined_seat_goes_to_the_best_class_that_waits(declines: str, follows: str) -> None:
+    children = children_in_chicago(
+        *several("sibling", 4, at=at("sibling")),
+        *several("staff", 3, at=at("staff_child")),
+        *several("near", 5, zones=["proximity"]),
+        *several("other", 2),
+    )
+    rules = without_tiers()
+    main = matched("chicago", [program(rules)], list(children.values()))
     there = after(main, list(children.values()), gone=str(children[declines]["id"]))
-    summer = matched("chicago", backfilled({"lincoln": chicago()}, main, there, on=SUMMER), there, kind="backfill")
-    before = roles_of(children, main.group(group))
-    assert roles_of(children, summer.group(group)) == before - {declines} | {follows}
+    summer = matched("chicago", backfilled({"lincoln": rules}, main, there, on=SUMMER), there, kind="backfill")
+    seats = {role for role, one in children.items() if one["id"] in summer.schools()}
+    before = {role for role, one in children.items() if one["id"] in main.schools()}
+    assert seats == before - {declines} | {follows}
 
 
 # ---- new york city
@@ -397,6 +431,22 @@ def test_after_grade_4_one_schools_seat_stays_empty_and_the_others_is_filled(gra
 def massachusetts() -> RulesInput:
     settled = settled_for(read_preset("massachusetts"), season(date(2026, 5, 1))).variant("kindergarten-to-grade-7")
     return resolve(operator=None, school=None, program=settled.rules).rules
+
+
+@pytest.mark.parametrize(
+    ("deadline", "last"),
+    [
+        (date(2026, 5, 1), date(2027, 2, 15)),
+        (date(2027, 1, 15), date(2028, 2, 15)),
+        (date(2027, 2, 14), date(2028, 2, 15)),
+        (date(2027, 3, 1), date(2028, 2, 15)),
+        (date(2027, 9, 10), date(2028, 2, 15)),
+    ],
+)
+def test_massachusetts_the_last_date_is_in_the_school_year_that_the_lottery_is_for(deadline: date, last: date) -> None:
+    (variant,) = settled_for(read_preset("massachusetts"), season(deadline)).variants
+    assert variant.rules.backfill is not None
+    assert variant.rules.backfill.last_date == last
 
 
 def test_massachusetts_fills_on_the_15th_of_february_and_not_on_the_16th() -> None:
@@ -508,6 +558,16 @@ def test_chile_fifteen_in_a_hundred_seats_are_for_low_income_families_first() ->
     assert found.group(OPEN) == set(tickets[:17])
 
 
+def test_chile_siblings_come_before_low_income_children_at_all_seats() -> None:
+    rules = rules_of("chile", "school", seats=20)
+    tickets = drawn(40, scope="lincoln-KG")
+    children = [
+        *(child(one, flags=["frl"]) for one in tickets[:20]),
+        *(child(one, at=at("sibling")) for one in tickets[20:]),
+    ]
+    assert set(matched("chile", [program(rules)], children).schools()) == set(tickets[20:])
+
+
 def test_chile_grades_are_matched_oldest_first_so_that_a_younger_sibling_follows() -> None:
     rules = rules_of("chile", "school", seats=1)
     other, younger = drawn(2, scope="lincoln-KG")
@@ -545,9 +605,9 @@ def indianapolis() -> RulesInput:
 @pytest.mark.parametrize(
     ("on", "target"),
     [
-        (date(2027, 4, 30), 50),
-        (date(2027, 5, 1), 58),
-        (date(2027, 7, 31), 58),
+        (date(2027, 4, 30), 56),
+        (date(2027, 5, 1), 66),
+        (date(2027, 7, 31), 66),
         (date(2027, 8, 1), 60),
     ],
 )
@@ -570,7 +630,7 @@ def begins_of(preset: Preset) -> list[date]:
 def test_indianapolis_the_main_round_fills_the_first_target_and_count_day_has_its_own() -> None:
     seats = indianapolis().seats
     assert seats is not None
-    assert (program(indianapolis())["seats"], seats.to_enroll) == (50, 56)
+    assert (program(indianapolis())["seats"], seats.to_enroll) == (70, 56)
 
 
 def test_later_targets_come_one_after_the_other_though_the_season_crosses_a_year() -> None:

@@ -28,6 +28,7 @@ from rules_spoken import (
     city,
     class_names,
     faults,
+    open_now,
     put,
     rules_put,
     say,
@@ -226,7 +227,8 @@ def test_a_fault_in_a_part_of_another_level_points_to_the_whole_body(service: Se
 
 def test_a_program_that_takes_part_does_not_lose_its_seats(service: Service) -> None:
     city(service)
-    assert faults(put(service.school_staff("lincoln"), PROGRAM, {})) == {("/rules", "seats-missing")}
+    kept = put(service.school_staff("lincoln"), PROGRAM, {})
+    assert (kept.status_code, kept.json()["own"]) == (200, {"seats": {"match": 20}})
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")
     assert school.put(SCHOOL, say({}), '"1"').status_code == 412
-    assert school.put(SCHOOL, say({})).status_code == 200
+    assert school.put(SCHOOL, say({"classes": []})).status_code == 200
     assert school.put(SCHOOL, say({})).status_code == 428
     tag = school.get(SCHOOL).headers["ETag"]
     assert school.put(SCHOOL, say({"classes": [SIBLING]}), tag).status_code == 200
@@ -372,3 +374,44 @@ def test_zones_that_rules_need_cannot_be_removed(service: Service) -> None:
         session.execute(delete(Zone))
         with pytest.raises(RulesCannotWork):
             settle_cycle(session, cycle_now.cycle, ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_program_that_takes_part_can_say_one_part_only_and_keeps_its_committed_seats(
+    service: Service, *, opened: bool
+) -> None:
+    city(service)
+    if opened:
+        open_now(service)
+    school, ann = service.school_staff("lincoln"), service.administrator()
+    parts: Mapping[str, Json] = {
+        "backfill": {"entry_grades": ["KG"]},
+        "classes": [dict(SIBLING)],
+        "eligible": {"everyone": True},
+        "neighborhood": {"rule": "only"},
+        "reserves": [{"name": "staff", "percent": 10, "when": {"at_school": "staff_child"}}],
+        "tie_break": "multiple",
+        "precedence": ["open"],
+    }
+    for part, said in parts.items():
+        answer = put(school, PROGRAM, {part: said}, WHY)
+        assert answer.status_code == (202 if opened else 200), (part, answer.text)
+        if opened:
+            change = answer.json()["change"]["id"]
+            assert ann.post(f"/v1/rules-changes/{change}/approve", {"reason": WHY}).status_code == 200
+        shown = school.get(PROGRAM).json()
+        assert shown["own"].keys() == {part, "seats"}
+        assert shown["rules"]["seats"] == {"match": 20}
+        assert shown["missing"] == []
+
+
+def test_seats_of_the_school_replace_committed_seats_that_a_program_leaves_out(service: Service) -> None:
+    city(service)
+    school = service.school_staff("lincoln")
+    assert put(school, SCHOOL, {"seats": {"match": 30}}).status_code == 200
+    shown = put(school, PROGRAM, {"tie_break": "multiple"}).json()
+    assert (shown["own"], shown["rules"]["seats"], shown["came_from"]["seats"]) == (
+        {"tie_break": "multiple"},
+        {"match": 30},
+        "school",
+    )

@@ -90,6 +90,10 @@ def test_an_operators_findings_name_the_programs_and_parts_of_other_levels_the_w
         ("/rules/classes/1", "class-unreachable", "cannot", ["adams-kg"]),
         ("/rules/backfill/never", "backfill-never", "cannot", ["adams-kg", "lincoln-kg"]),
     ]
+    of_school = lint(school, SCHOOL, {"classes": [EVERYONE]}).json()["findings"]
+    assert [(one["pointer"], one["code"], one["programs"]) for one in of_school] == [
+        ("/rules/classes/0", "class-for-all", ["lincoln-kg"])
+    ]
     inherited = lint(school, PROGRAM, {"seats": {"match": 5}}).json()["findings"]
     assert shown(inherited) == {("/rules", "class-unreachable"), ("/rules", "class-for-all")}
 
@@ -139,6 +143,8 @@ def found_in(**parts: Json) -> set[tuple[str, str]]:
 
 OWN: Json = {"own_zone": True}
 GUARANTEE: Json = {"rule": "guarantee"}
+OWN_ZONE_FIRST: Mapping[str, Json] = {"name": "r", "seats": 1, "when": OWN}
+X: Json = {"has": "x"}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,9 @@ GUARANTEE: Json = {"rule": "guarantee"}
         ({"classes": [{"name": "a", "when": {"sibling_placed": True}}]}, "/classes/0/when/sibling_placed"),
         ({"classes": [SIBLING], "tie_break": {"ranked": ["t"]}}, "/classes"),
         ({"reserves": [{"name": "r", "seats": 3, "when": OWN, "overflow": "closed"}]}, "/reserves"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "overflow": {"to": {"not": OWN}}}]}, "/reserves/0/overflow/to"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "overflow": {"to": {"any": [X, X]}}}]}, "/reserves/0/overflow/to/any/1"),
+        ({"reserves": [{**OWN_ZONE_FIRST, "seats": 3, "overflow": {"to": X}}]}, "/reserves"),
     ],
 )
 def test_a_finding_points_into_the_rules_as_they_are_said(rules: dict[str, Json], found: str) -> None:
@@ -200,7 +209,7 @@ def test_a_backfill_rule_that_fills_no_seat_is_found(rule: BackfillInput, found:
 def test_a_last_date_before_the_end_of_the_main_round_is_found() -> None:
     rule = BackfillInput(last_date=date(2027, 4, 1))
     (found,) = idle_backfill(rule, "KG", today=TODAY, main_round_over=date(2027, 4, 2))
-    assert (found.code, found.values["over"]) == ("last-date-early", "2027-04-02")
+    assert (found.code, found.values["over"]) == ("last-date-early", date(2027, 4, 2))
 
 
 def test_each_check_of_the_lottery_has_a_sentence_in_each_language_or_is_about_something_else() -> None:

@@ -63,7 +63,9 @@ def test_a_child_who_accepts_stays_on_the_waitlists_for_higher_choices(city: Cit
     before = city.portal.get(f"{CYCLE}/applicants/{child}/waitlists").json()["places"]
     accepted = city.answer(child, "accept")
     assert (accepted.status_code, accepted.json()["status"]) == (200, "accepted")
-    assert accepted.json()["detail"] == "The seat is accepted. Your child stays on the waitlists for higher choices."
+    detail = accepted.json()["detail"]
+    assert detail.startswith("You accepted the seat at adams KG on ")
+    assert detail.endswith("Your child stays on the waitlists for higher choices.")
     assert before
     assert city.portal.get(f"{CYCLE}/applicants/{child}/waitlists").json()["places"] == before
     assert city.answer(child, "accept").json()["status"] == "accepted"

@@ -1,25 +1,60 @@
 """What families and the public read about seats is easy to read."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from enrollment.cycles.models import Cycle
+from enrollment.directory.names import ProgramName
 from enrollment.languages import CATALOGUES
+from enrollment.moments import moments_of
 from enrollment.seats.models import Offer, Vacancy
-from enrollment.seats.sentences import LEFT_EMPTY, OFFER, OPENED, REMOVED, offer_in_words, vacancy_in_words
+from enrollment.seats.offer_sentences import offer_in_words
+from enrollment.seats.offer_stories import OfferStory
+from enrollment.seats.sentences import LEFT_EMPTY, OPENED, REMOVED, vacancy_in_words
 from enrollment.seats.vacancies import OUTSIDE_CLASS
 from lottery.explain.language import Language
 from lottery.market.rules import GENERAL
 from reading_grade import too_hard
 
 ENGLISH = Language("en", CATALOGUES)
+MADE = datetime(2027, 4, 20, 21, 0, tzinfo=UTC)
 DEADLINE = datetime(2027, 5, 3, 21, 0, tzinfo=UTC)
 
 
-def offers() -> Iterator[Offer]:
-    for status in OFFER:
-        yield Offer(status=status, answer_by=DEADLINE)
+MOMENT = moments_of(Cycle(time_zone="America/New_York"), ENGLISH)
+LINCOLN = ProgramName("lincoln-kg", "Kindergarten", "lincoln", "Lincoln School")
+ADAMS = ProgramName("adams-kg", "Adams School, Kindergarten", "adams", "Adams School")
+
+
+def story(offer: Offer, *, former: bool = False, ran_out: bool = False, silence: str = "decline") -> OfferStory:
+    offer.made_at, offer.answer_by = MADE, DEADLINE
+    replaced = offer.status == "replaced"
+    return OfferStory(
+        offer=offer,
+        seat=LINCOLN,
+        replaces=Offer() if former else None,
+        former=ADAMS if former else None,
+        replaced_by=Offer() if replaced else None,
+        next=ADAMS if replaced else None,
+        silence=silence,
+        time_zone="America/New_York",
+        ran_out=ran_out,
+        waits=True,
+    )
+
+
+def stories() -> Iterator[OfferStory]:
+    for former in (False, True):
+        for closed_at in (MADE, MADE + timedelta(days=1), DEADLINE):
+            for source in ("backfill", "outside"):
+                yield story(Offer(status="accepted", source=source, closed_at=closed_at), former=former)
+        yield story(Offer(status="open", source="backfill"), former=former)
+    for silence in ("accept", "decline"):
+        yield story(Offer(status="open", source="main"), ran_out=True, silence=silence)
+    for status in ("declined", "expired", "replaced", "withdrawn"):
+        yield story(Offer(status=status, source="main", closed_at=DEADLINE))
 
 
 def vacancies() -> Iterator[Vacancy]:
@@ -33,9 +68,9 @@ def vacancies() -> Iterator[Vacancy]:
             yield Vacancy(opened_by=opened_by, status="removed", why=why)
 
 
-@pytest.mark.parametrize("offer", list(offers()), ids=lambda offer: offer.status)
-def test_a_family_reads_an_offer_easily(offer: Offer) -> None:
-    text = offer_in_words(offer, "America/New_York", ENGLISH)
+@pytest.mark.parametrize("told", list(stories()), ids=lambda told: told.offer.status)
+def test_a_family_reads_an_offer_easily(told: OfferStory) -> None:
+    text = offer_in_words(told, MOMENT, ENGLISH)
     assert too_hard(text) == [], text
 
 
@@ -48,9 +83,20 @@ def test_the_public_reads_a_vacancy_easily(vacancy: Vacancy) -> None:
 
 
 def test_an_offer_names_its_deadline_as_people_write_it() -> None:
-    text = offer_in_words(Offer(status="open", answer_by=DEADLINE), "America/New_York", ENGLISH)
+    text = offer_in_words(story(Offer(status="open", source="main")), MOMENT, ENGLISH)
     assert text == (
-        "Your child has been offered a seat. Please answer before Monday, May 3, 2027, 5:00 p.m. Eastern Time."
+        f"Your child has been offered a seat at Lincoln School, Kindergarten. Please answer before {MOMENT(DEADLINE)}."
+    )
+
+
+def test_a_child_who_moves_up_from_an_accepted_seat_is_not_asked_to_answer() -> None:
+    text = offer_in_words(
+        story(Offer(status="accepted", source="backfill", closed_at=MADE), former=True), MOMENT, ENGLISH
+    )
+    assert text == (
+        "Your child moved up from Adams School, Kindergarten to a seat at Lincoln School, Kindergarten on "
+        f"{MOMENT(MADE)}. The seat at Adams School, Kindergarten was accepted, so the new seat is accepted too. You do "
+        "not need to answer. Your child stays on the waitlists for higher choices."
     )
 
 

@@ -21,7 +21,8 @@ import pytest
 
 from databases import TEMPLATE, new_database
 from enrollment.request_bodies import Upload
-from enrollment.zones.import_check import CheckedZones, check_zones
+from enrollment.zones.import_check import CheckedZones, City, check_zones
+from enrollment.zones.properties import PropertyNames
 from lottery.market.canonical import Json
 from people import Service
 from processes import MAX_LOOKS, MAX_SECONDS
@@ -29,6 +30,7 @@ from servers import Running, running
 from zone_files import a_cycle, at, bring, collection, square, zones
 
 IMPORT = "/v1/cycles/2027/imports/zones"
+CITY = City({"lincoln": "lincoln"}, ["KG"], {})
 HASTY = {"ENROLLMENT_ZONE_SECONDS": "1"}
 
 
@@ -75,7 +77,7 @@ def checked(raw: bytes) -> CheckedZones:
     with tempfile.TemporaryFile() as file:
         file.write(raw)
         file.flush()
-        return check_zones(Upload(file, len(raw), b""), known_schools=["lincoln"], known_grades=["KG"], seconds=60)
+        return check_zones(Upload(file, len(raw), b""), CITY, PropertyNames(), seconds=60)
 
 
 def seconds_of_checks() -> float:
@@ -142,17 +144,18 @@ def test_the_error_names_the_area_that_takes_too_long_to_compare_and_the_limit(p
     raw = collection(comb("standing", 2_000), comb("lying", 2_000, lying=True), square("fine", left=100))
     (fault,) = place.bring(raw).json()["faults"]
     assert (fault["pointer"], fault["code"]) == ("/features/1", "too-intricate")
-    assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 1024 MiB of memory"))
+    assert fault["detail"].startswith(("takes more than 1 seconds", "takes more than 512 MiB of memory"))
 
 
 CHECK_OF_A_FILE_WITHOUT_AN_END = """
 import io, sys
 from enrollment.request_bodies import Upload
-from enrollment.zones.import_check import check_zones
+from enrollment.zones.import_check import City, check_zones
+from enrollment.zones.properties import PropertyNames
 class Endless(io.FileIO):
     def seek(self, *_):
         return 0
-check_zones(Upload(Endless(sys.argv[1], "r+"), 1 << 20, b""), known_schools=[], known_grades=[], seconds=600)
+check_zones(Upload(Endless(sys.argv[1], "r+"), 1 << 20, b""), City({}, [], {}), PropertyNames(), seconds=600)
 """
 
 

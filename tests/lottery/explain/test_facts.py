@@ -19,6 +19,7 @@ from explained_markets import (
     explainer_of_wrong_outcome,
     later_rounds,
     schools_that_left,
+    seats_left,
     twins,
 )
 from lottery.explain.facts import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
@@ -79,6 +80,25 @@ def test_each_reason_not_to_be_considered_is_told() -> None:
     market = everywhere()
 
     assert {group.barred for group in groups_of(explainer(market), market)} == {None, *Barred}
+
+
+def test_a_child_reads_who_can_have_the_seats_that_a_reserve_leaves() -> None:
+    market = seats_left()
+    explained = explainer(market)
+
+    title = (
+        "2 “staff” seats. A child who has a parent who works at this school comes first. "
+        "Then only a child who has a brother or sister at this school can get one."
+    )
+    assert title in lines(explained, "cal")
+    assert "Our records show that your child does not meet either rule." in lines(explained, "cal")
+    assert "Your child comes first for these seats." in lines(explained, "ann")
+    assert "Your child does not come first, but can get a seat that is left." in lines(explained, "bea")
+    assert "The last child got a seat that was left." in lines(explained, "cal")
+    assert "All of these seats went to children who come first, so no seat was left." in lines(explained, "fin")
+    document = json.dumps(explained.explain("cal").document())
+    assert '"overflow": {"to": {"at_school": "sibling"}}' in document
+    assert f'"not_considered_because": "{Barred.RESERVE_CLOSED}"' in document
 
 
 def test_a_siblings_school_that_was_asked_first_is_no_refusal_of_the_others() -> None:

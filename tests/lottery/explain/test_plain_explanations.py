@@ -15,6 +15,7 @@ from explained_markets import (
     explainer_of_wrong_outcome,
     later_rounds,
     schools_that_left,
+    seats_left,
     twins,
     with_condition,
 )
@@ -22,6 +23,7 @@ from lottery.explain import sentences
 from lottery.explain.facts import Explainer, Explanation, Extract
 from lottery.explain.language import Language
 from lottery.explain.sentences import explanation_in_words
+from lottery.explain.small_groups import without_small_groups
 from lottery.generate.generate import Plan, Shape, generate
 from lottery.market.canonical import Json
 from lottery.market.model import Market
@@ -56,8 +58,11 @@ def of_decisions() -> Iterator[Explanation]:
     yield from explanations_of(market, explainer(market))
     yield from explanations_of(market, explainer_of_wrong_outcome(market))
     yield from explanations_of(twins(), explainer(twins()))
+    yield from explanations_of(seats_left(), explainer(seats_left()))
     market = later_rounds()
     yield from explanations_of(market, explainer(market))
+    for explanation in explanations_of(market, explainer(market)):
+        yield without_small_groups(explanation, large=(), waiting=())
     yield from (explanation for explanation, _ in schools_that_left())
 
 

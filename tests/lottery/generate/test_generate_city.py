@@ -12,6 +12,7 @@ import pytest
 from cities import FLAT, LARGE, SMALL, document, households, large, large_outcome, market, names, placements, share
 from lottery.generate.city import GRADES, Sector, city_of_schools
 from lottery.generate.generate import Shape, generate
+from lottery.generate.rules import rules_of
 from lottery.market.canonical import Json, canonical_line
 from oracle import Program
 
@@ -60,8 +61,14 @@ def test_some_schools_do_not_ask_where_a_child_lives() -> None:
 
 
 def test_some_reserves_are_closed_to_others() -> None:
-    overflows = Counter(reserve["overflow"] for program in large()["programs"] for reserve in program["reserves"])
+    overflows = Counter(str(reserve["overflow"]) for program in large()["programs"] for reserve in program["reserves"])
     assert overflows["open"] > overflows["closed"] > 0
+
+
+def test_some_reserves_leave_their_seats_to_siblings() -> None:
+    rules = rules_of(city_of_schools(2027, 250), 2027, reserves=True, siblings=True)
+    overflows = Counter(reserve.overflow for rule in rules for reserve in rule.reserves)
+    assert overflows["closed"] > overflows["sibling"] > 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 
+import test_lint_overflow
 import test_lint_round
 import test_lint_rules
 
@@ -22,9 +23,9 @@ from worked_examples import Document
 
 
 def test_there_is_a_case_for_every_check_but_the_simulated_one() -> None:
-    assert {case.check for case in (*test_lint_rules.CASES, *test_lint_round.CASES)} == set(Check) - {
-        Check.RESERVE_IDLE
-    }
+    assert {case.check for case in (*test_lint_rules.CASES, *test_lint_round.CASES, *test_lint_overflow.CASES)} == set(
+        Check
+    ) - {Check.RESERVE_IDLE}
 
 
 # ---- idle reserves: Boston's walk zone (Dur, Kominers, Pathak & Sönmez 2018)

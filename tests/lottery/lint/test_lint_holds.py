@@ -25,6 +25,7 @@ from lottery.market.rules import (
     Condition,
     Not,
     Order,
+    Overflow,
     PriorityClass,
     Program,
     VacatedReserves,
@@ -121,6 +122,8 @@ def condition_at(market: Market, path: str) -> Condition:
     elif part == "reserves":
         reserve, steps = program.reserves[int(steps[0])], steps[1:]
         condition = reserve.when
+        if steps[:1] == ["overflow"]:
+            condition, steps = reserve.others, steps[1:]
         if steps[:1] == ["priorities"]:
             condition, steps = reserve.priorities[int(steps[1])].when, steps[2:]
         steps = steps[1:]
@@ -156,7 +159,7 @@ def condition_never(seen: Seen, finding: Finding) -> None:
 
 
 def condition_always(seen: Seen, finding: Finding) -> None:
-    if finding.group is None:
+    if finding.group is None or finding.places[0].path.endswith("overflow.to"):
         for at in finding.places:
             assert holds_for(seen.market, at.path) == {True}
     else:
@@ -192,8 +195,8 @@ def class_unreachable(seen: Seen, finding: Finding) -> None:
         reserve = program.reserve(finding.group or OPEN)
         for child, near in some_children(program):
             admitted = program.eligible.holds(child, program.school, near)
-            if reserve and reserve.closed:
-                admitted &= reserve.when.holds(child, program.school, near)
+            if reserve:
+                admitted &= reserve.admits.holds(child, program.school, near)
             first = next((i for i, c in enumerate(listed) if c.when.holds(child, program.school, near)), None)
             assert not (admitted and first == index)
 
@@ -263,6 +266,18 @@ def without(market: Market, program: Program, group: str) -> Market:
 def reserve_like_open(seen: Seen, finding: Finding) -> None:
     for program in at_programs(seen, finding):
         changes_nothing(seen, without(seen.market, program, str(finding.group)))
+
+
+def overflow_idle(seen: Seen, finding: Finding) -> None:
+    """The reserve is as good as open, or as good as closed."""
+    overflow = Overflow.OPEN if "bars no child" in finding.wrong else Overflow.CLOSED
+    for program in at_programs(seen, finding):
+        changed = tuple(
+            replace(reserve, overflow=overflow) if reserve.name == finding.group else reserve
+            for reserve in program.reserves
+        )
+        programs = (replace(each, reserves=changed) if each is program else each for each in seen.market.programs)
+        changes_nothing(seen, replace(seen.market, programs=tuple(programs)))
 
 
 def reserve_without_seats(seen: Seen, finding: Finding) -> None:
@@ -370,6 +385,7 @@ HELD_AGAINST: Mapping[Check, Callable[[Seen, Finding], None]] = {
     Check.RESERVE_WITHOUT_SEATS: reserve_without_seats,
     Check.RESERVE_FOR_NOBODY: reserve_for_nobody,
     Check.RESERVE_LIKE_OPEN: reserve_like_open,
+    Check.OVERFLOW_IDLE: overflow_idle,
     Check.RESERVE_LEFT_EMPTY: reserve_left_empty,
     Check.LIST_EMPTY: list_empty,
     Check.LIST_SHORT: list_short,
@@ -412,7 +428,7 @@ def classes_and_reserves(draw: DrawFn) -> Document:
         "name": "own",
         "when": draw(st.one_of(st.just(first), st.just(first), SOME_FLAG, st.just({"everyone": True}))),
         "seats": draw(st.integers(1, 2)),
-        "overflow": draw(st.sampled_from(["open", "open", "closed"])),
+        "overflow": draw(st.one_of(st.sampled_from(["open", "open", "closed"]), SOME_FLAG.map(lambda to: {"to": to}))),
     }
     if draw(st.integers(0, 3)) == 0:
         own["priorities"] = classes[::-1]

@@ -98,6 +98,23 @@ POLICIES = [
         "$.policy.late",
     ),
     Case(
+        Check.DRAWS_NOT_LISTED,
+        "children of two earlier rounds whose order the market does not say",
+        market(TWO, [child(drawn_in="main"), child("bo", drawn_in="backfill-1")], kind="backfill"),
+        market(TWO, [child(drawn_in="main"), child("bo", drawn_in="main")], kind="backfill"),
+        "$.round",
+        says="2 earlier rounds",
+    ),
+    Case(
+        Check.DRAWS_NOT_LISTED,
+        "draws that the market lists, or whose order does not count",
+        market(TWO, [child(drawn_in="main"), child("bo", drawn_in="backfill-1")], kind="backfill"),
+        market(
+            [program(backfill=FRESH)], [child(drawn_in="main"), child("bo", drawn_in="backfill-1")], kind="backfill"
+        ),
+        "$.round",
+    ),
+    Case(
         Check.GRADE_ORDER_IGNORED,
         "an order of grades though siblings do not matter",
         market(TWO, grade_order=GRADES),

@@ -1,7 +1,8 @@
 """Over a whole season, nobody who was drawn later passes a child who was drawn earlier, except under `fresh`."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 
 import pytest
@@ -13,7 +14,8 @@ import lottery
 from lottery.engines import Engine
 from lottery.market.canonical import Json
 from lottery.market.json_reader import UnusableInput
-from lottery.market.outcome import Outcome
+from lottery.market.outcome import Outcome, read_outcome
+from lottery.match.verify import verify
 
 PROGRAMS = ("elm", "oak")
 MAIN = "main"
@@ -201,6 +203,19 @@ def test_where_everybody_draws_anew_the_order_of_the_draws_does_not_count(engine
     outcomes = [lottery.match_market(market, seed=bytes([draw]) * 32, seeds=seeds, engine=engine) for draw in range(30)]
     assert {outcome.placements[0].applicant for outcome in outcomes} == {"new-1", "new-2", "new-3", "newest"}
     assert {outcome.cutoffs[0].last.drawn_in for outcome in outcomes if outcome.cutoffs[0].last} == {None}
+
+
+def test_the_verifier_names_a_wrong_draw_of_the_last_child_admitted() -> None:
+    market = lottery.read_market(one_seat(earlier=[MAIN, "backfill-1"]))
+    seeds = {MAIN: bytes(32), "backfill-1": bytes(32)}
+    outcome = lottery.match_market(market, seed=bytes(32), seeds=seeds)
+    (cutoff,) = outcome.cutoffs
+    assert cutoff.last is not None
+    for wrong in (None, "backfill-1"):
+        false = replace(outcome, cutoffs=(replace(cutoff, last=replace(cutoff.last, drawn_in=wrong)),))
+        told = [str(complaint) for complaint in verify(market, read_outcome(json.loads(false.to_bytes())), seeds=seeds)]
+        assert any("must have last drawn_in main" in complaint for complaint in told), told
+    assert not verify(market, read_outcome(json.loads(outcome.to_bytes())), seeds=seeds)
 
 
 def test_a_draw_that_the_market_does_not_list_is_refused() -> None:

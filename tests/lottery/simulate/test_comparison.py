@@ -573,7 +573,7 @@ def test_a_neighborhood_change_gives_its_share_to_the_zones_that_the_rules_name_
         if not zones_named(before):
             continue
         (reserve,) = after.reserves
-        assert (reserve.name, reserve.size, reserve.closed) == ("neighborhood", Share(percent), False)
+        assert (reserve.name, reserve.size, reserve.overflow) == ("neighborhood", Share(percent), "open")
         assert isinstance(reserve.when, ZoneIn)
         assert set(reserve.when.zones) == zones_named(before)
         assert after.precedence == precedence
