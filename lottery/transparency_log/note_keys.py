@@ -25,6 +25,11 @@ MAX_NAME_BYTES = 255
 MAX_KEY_CHARACTERS = 400
 
 _TYPES = (ED25519, COSIGNATURE)
+_FIELD = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = (0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8)
+"""The y coordinates of the eight points of small order on the curve (RFC 8032, section 5.1)."""
+
 _SIGNER_PREFIX = "PRIVATE+KEY+"
 _KEY_ID = re.compile(r"[0-9a-f]{8}")
 
@@ -40,6 +45,7 @@ class VerifierKey:
     def __post_init__(self) -> None:
         require_key_name(self.name)
         _require_key(self.type, self.public_key)
+        _require_safe_point(self.public_key)
 
     @property
     def key_id(self) -> bytes:
@@ -136,6 +142,13 @@ def _require_key(type_: int, key: bytes) -> None:
         raise Malformed(f"the key has the signature type {type_:#04x}; 0x01 and 0x04, both Ed25519, are known")
     if len(key) != KEY_BYTES:
         raise Malformed(f"an Ed25519 key must have {KEY_BYTES} bytes")
+
+
+def _require_safe_point(public_key: bytes) -> None:
+    """Refuse keys for which anybody can make signatures, and second spellings of a key."""
+    y = int.from_bytes(public_key, "little") & 2**255 - 1
+    if y >= _FIELD or y in _SMALL_ORDER:
+        raise Malformed("the public key is unsafe: anybody can sign for it, or it has another spelling")
 
 
 def _require_id(key: VerifierKey, key_id: str) -> None:

@@ -4,7 +4,9 @@ import contextlib
 import json
 from pathlib import Path
 
+import cryptography.exceptions
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,6 +152,40 @@ def test_what_is_no_verifier_key_is_refused(text: str) -> None:
 def test_what_names_no_key_is_refused(name: str) -> None:
     with pytest.raises(Malformed):
         VerifierKey(name, ED25519, bytes(32))
+
+
+ORDER_8 = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+MINUS_ORDER_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+
+
+@pytest.mark.parametrize("sign", [0, 0x80])
+@pytest.mark.parametrize(
+    "point",
+    ["01" + "00" * 31, "ec" + "ff" * 30 + "7f", "00" * 32, ORDER_8, MINUS_ORDER_8],
+    ids=["order 1", "order 2", "order 4", "order 8", "order 8, negative"],
+)
+def test_a_key_that_anybody_can_sign_for_is_refused(point: str, sign: int) -> None:
+    raw = bytes.fromhex(point)
+    key = raw[:31] + bytes([raw[31] | sign])
+    if not (sign and point.startswith(("01", "ec"))):
+        assert any(anybody_signed(key, str(number).encode()) for number in range(200))
+    with pytest.raises(Malformed, match="unsafe"):
+        VerifierKey("name", COSIGNATURE, key)
+
+
+def anybody_signed(key: bytes, message: bytes) -> bool:
+    """Return whether a signature that is made without any private key verifies."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(b"\x01" + bytes(63), message)
+    except cryptography.exceptions.InvalidSignature:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("y", [2**255 - 19, 2**255 - 1])
+def test_a_second_spelling_of_a_key_is_refused(y: int) -> None:
+    with pytest.raises(Malformed, match="unsafe"):
+        VerifierKey("name", ED25519, y.to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize(("type_", "length"), [(0x02, 32), (0x06, 32), (0xFF, 32), (ED25519, 31), (ED25519, 33)])
