@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
-from enrollment.applicants.ages import refuse_impossible_age, school_year_of
+from enrollment.applicants.ages import refuse_impossible_age
 from enrollment.applicants.children import SameChildTwice, child_of_application
 from enrollment.applicants.family_locks import ApplicationKeys
 from enrollment.applicants.inputs import OUTSIDE, ApplicantIn
@@ -16,6 +16,7 @@ from enrollment.applicants.models import Applicant, Child, Household, Person
 from enrollment.applicants.settled_facts import commit_facts
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.cycles.models import Cycle
+from enrollment.cycles.school_years import school_year_of
 from enrollment.directory.models import School
 from enrollment.preconditions import VersionMissing
 from enrollment.problems import Conflict, Fault, NotFound, listed, sentence
