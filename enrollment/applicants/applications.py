@@ -56,8 +56,8 @@ class PresentSchoolUnknown(Conflict):
 
     title = sentence("Present school not in the directory")
     detail = sentence(
-        "Correct the id; GET /v1/schools lists the schools. For a school outside the directory, write outside: before "
-        "an id of your own, such as outside:little-stars."
+        "Correct the id. GET /v1/schools lists the schools. If the school is not in the directory, send "
+        "outside: followed by an id of your own, such as outside:little-stars."
     )
 
 

@@ -304,7 +304,8 @@ def _guarantee_name_faults(classes: Sequence[ClassInput], in_zone: Mapping[str, 
         name = classes[made.place or 0].name
         if len(name) > MAX_NAME:
             detail = sentence(
-                "has a name of {length} characters, and a guarantee makes a longer name of it; use at most {most}"
+                "has a name of {length} characters, but the neighborhood guarantee needs a shorter name; use at most "
+                "{most} characters"
             )
             yield Fault(
                 f"{pointer}/{made.place}/name", "name-too-long", detail, {"length": len(name), "most": MAX_NAME}
