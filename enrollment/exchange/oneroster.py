@@ -184,7 +184,7 @@ class _Package:
         elif org.type != SCHOOL:
             self._builder.left_out["not_a_school"] += 1
             detail = sentence(
-                "has the type {type} in orgs.csv, but a child must be enrolled at an organization of type school; "
+                "has the type {type} in orgs.csv, but a child must be enrolled at an organization of the type school; "
                 "correct the type or the organization"
             )
             self._note_org(org_id, place, "not-a-school", detail, type=org.type)
