@@ -198,7 +198,7 @@ def _refuse_unknown_school(session: Session, former: Applicant | None, attends: 
     if attends is None or attends.startswith(OUTSIDE) or (former and former.attends == attends):
         return
     if session.get(School, attends) is None:
-        detail = sentence("names {school}, which is not a school of the directory; correct the id, or write {outside}")
+        detail = sentence("names {school}, which is not a school in the directory; correct the id, or write {outside}")
         values: dict[str, str | int] = {"school": attends, "outside": f"{OUTSIDE}{attends}"}
         raise PresentSchoolUnknown(faults=[Fault("/attends", "unknown-school", detail, values)])
 

@@ -148,7 +148,7 @@ _NAMES_IN_LISTS: Mapping[str, tuple[str, str, Names]] = {
     "zone_in": ("unknown-zone", sentence("is not a zone of this cycle; correct the id"), lambda known: known.zones),
     "attends_in": (
         "unknown-school",
-        sentence("is not a school of the directory; correct the id"),
+        sentence("is not a school in the directory; correct the id"),
         lambda known: known.schools,
     ),
 }
