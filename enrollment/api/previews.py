@@ -30,8 +30,8 @@ router = APIRouter(route_class=IdempotentRoute, tags=["rules"])
 
 HIDDEN: Mapping[str, str] = {
     Hidden.FEW_RANKINGS: sentence(
-        "The rankings here come from fewer than 10 children. A preview shows no numbers about so few "
-        "children. Try the rankings of the last cycle, or wait for more rankings."
+        "Fewer than 10 children apply here. A preview shows no numbers about so few children. Try the "
+        "rankings of the last cycle, or wait for more rankings."
     ),
     Hidden.SMALL_GROUP: sentence(
         "Fewer than 10 of the children who apply here meet a new condition. A preview shows no numbers about "
