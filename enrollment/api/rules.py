@@ -59,8 +59,8 @@ class ResolvedRulesChanged(Conflict):
 
     title = sentence("Resolved rules cannot be set")
     detail = sentence(
-        "The body has own and rules, and rules is not what the program's levels give now. Change own and keep rules as "
-        "GET shows it, or send only rules with the program's own rules."
+        "The body has own and rules, and its rules differ from the resolved rules that the program has now. To change "
+        "rules, change own, and leave rules as GET shows them. Or send only rules, with the program's own rules."
     )
 
     def __init__(self) -> None:
