@@ -63,6 +63,9 @@ def _fault(birth_date: date, grade: str, begins: date, *, youngest: int, oldest:
         return None
     detail = sentence("must be from {first} to {last} for grade {grade}; correct the birth date or the grade")
     if code == "birth-date-unlikely":
-        detail = sentence("is unusual for grade {grade}, where most are from {first} to {last}; check it")
+        detail = sentence(
+            "is unusual for grade {grade}: most children in this grade were born from {first} to {last}; check "
+            "the birth date"
+        )
     values: dict[str, str | int] = {"first": first.isoformat(), "last": last.isoformat(), "grade": grade}
     return Fault("/child/birth_date", code, detail, values)

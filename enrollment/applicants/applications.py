@@ -57,8 +57,8 @@ class PresentSchoolUnknown(Conflict):
 
     title = sentence("Present school not in the directory")
     detail = sentence(
-        "Correct the id; GET /v1/schools lists the schools. For a school outside the directory, write outside: before "
-        "an id of your own, such as outside:little-stars."
+        "Correct the id. GET /v1/schools lists the schools. If the school is not in the directory, send "
+        "outside: followed by an id of your own, such as outside:little-stars."
     )
 
 
@@ -199,7 +199,7 @@ def _refuse_unknown_school(session: Session, former: Applicant | None, attends: 
     if attends is None or attends.startswith(OUTSIDE) or (former and former.attends == attends):
         return
     if session.get(School, attends) is None:
-        detail = sentence("names {school}, which is not a school of the directory; correct the id, or write {outside}")
+        detail = sentence("names {school}, which is not a school in the directory; correct the id, or write {outside}")
         values: dict[str, str | int] = {"school": attends, "outside": f"{OUTSIDE}{attends}"}
         raise PresentSchoolUnknown(faults=[Fault("/attends", "unknown-school", detail, values)])
 
