@@ -40,6 +40,7 @@ from enrollment.api import (
     vacancies,
     waitlists,
     zones,
+    zones_changes,
 )
 from enrollment.audit.sequencer import sequencing
 from enrollment.connections import ServerWatch
@@ -98,6 +99,7 @@ ROUTERS = (
     directory.router,
     zones.router,
     zones.imports,
+    zones_changes.router,
     health.router,
     vital_sign_routes,
 )
