@@ -19,7 +19,7 @@ def upgrade() -> None:
     _make_zones_change()
     _make_proposed_zone()
     op.drop_constraint(op.f("ck_notice_event"), "notice", type_="check")
-    op.create_check_constraint(op.f("ck_notice_event"), "notice", EVENTS + ", 'zones.changed')")
+    op.create_check_constraint(op.f("ck_notice_event"), "notice", EVENTS + ", 'zones.changed', 'grade.corrected')")
     op.add_column("outside_placement", sa.Column("mends_round", sa.String(), nullable=True))
     op.create_foreign_key(
         op.f("fk_outside_placement_mends_round_round"), "outside_placement", "round", ["mends_round"], ["id"]
@@ -89,7 +89,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("ck_outside_placement_mends"), "outside_placement", type_="check")
     op.drop_column("outside_placement", "mends_round")
     op.execute("UPDATE outside_placement SET reason_code = 'administrative-error' WHERE reason_code = 'round-error'")
-    op.execute("DELETE FROM notice WHERE event = 'zones.changed'")
+    op.execute("DELETE FROM notice WHERE event IN ('zones.changed', 'grade.corrected')")
     op.drop_constraint(op.f("ck_notice_event"), "notice", type_="check")
     op.create_check_constraint(op.f("ck_notice_event"), "notice", EVENTS + ")")
     op.drop_table("proposed_zone")
