@@ -16,10 +16,11 @@ TABLES = {
     "submissions": "submissions",
     "crowds": "crowds",
     "rounds": "rounds",
+    "previews": "previews",
 }
 """Each table's module, which is loaded when it is asked for: the lottery is measured without the service."""
 
-OF_THE_SERVICE = ("submissions", "crowds", "rounds")
+OF_THE_SERVICE = ("submissions", "crowds", "rounds", "previews")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -27,6 +27,7 @@ from enrollment.api import (
     partners,
     placements,
     presets,
+    previews,
     rankings,
     results,
     rosters,
@@ -52,6 +53,8 @@ from enrollment.lanes import Lane, Lanes, shares_of
 from enrollment.middleware import Guarded
 from enrollment.notify.notice_numbers import numbering_notices
 from enrollment.openapi import describe, operation_id
+from enrollment.previews.job import give_up_preview, run_preview
+from enrollment.previews.requests import OLD_PREVIEWS, PREVIEW, delete_old_previews
 from enrollment.probes import VitalSigns
 from enrollment.probes import router as vital_sign_routes
 from enrollment.problems import NotFound, OutcomeUnknown
@@ -88,6 +91,7 @@ ROUTERS = (
     rules.router,
     rules_lint.router,
     presets.router,
+    previews.router,
     docs_routes,
     log.router,
     sessions.router,
@@ -106,7 +110,11 @@ ROUTERS = (
 
 SPARE_THREADS = 8
 
-JOBS: Mapping[str, Job] = {MATCH: Job(match_round, give_up_match), REHEARSE: Job(rehearse, give_up_rehearsal)}
+JOBS: Mapping[str, Job] = {
+    MATCH: Job(match_round, give_up_match),
+    REHEARSE: Job(rehearse, give_up_rehearsal),
+    PREVIEW: Job(run_preview, give_up_preview),
+}
 
 LOOPS = (
     sequencing(),
@@ -115,6 +123,7 @@ LOOPS = (
     Loop(CALENDAR, keep_calendars, 2.0),
     Loop(WAITLISTS, update_waitlists, 1.0),
     numbering_notices(),
+    Loop(OLD_PREVIEWS, delete_old_previews, 3600.0),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-pytest_plugins = ["postgresql_log", "databases", "spring_city"]
+pytest_plugins = ["postgresql_log", "databases", "spring_city", "previews_by_hand"]
 """A PostgreSQL for the tests of the service, a look at its log after each of them, and a city in its summer."""
 
 

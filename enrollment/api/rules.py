@@ -18,7 +18,9 @@ from enrollment.api.schemas.rules import (
     ProgramRulesIn,
     ProgramRulesOut,
     RulesChangeOut,
+    RulesDifferenceOut,
     RulesIn,
+    RulesReadBackOut,
     RulesVersionOut,
 )
 from enrollment.api.schemas.rules_lint import RulesFindingOut, findings_shown
@@ -32,6 +34,7 @@ from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import SHOWS_ETAG, IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, Fault, NotFound, sentence
+from enrollment.rules.differences import read_back_change
 from enrollment.rules.in_force import Act, Approval
 from enrollment.rules.levels import (
     Subject,
@@ -359,4 +362,21 @@ def _change_shown(session: Session, request: Request, cycle_now: CycleNow, row: 
         decided_at=row.decided_at,
         decision_reason=row.decision_reason,
         findings=[] if row.status == "refused" else _findings(session, request, cycle_now, row),
+        read_back=_read_back(session, request, cycle_now, row) if row.status == "proposed" else [],
     )
+
+
+def _read_back(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesReadBackOut]:
+    subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
+    rules = read_stored_rules(row.said)
+    return [
+        RulesReadBackOut(
+            programs=list(one.programs),
+            sentences=list(one.sentences),
+            differences=[
+                RulesDifferenceOut(part=part.part, was=list(part.was), would_be=list(part.would_be))
+                for part in one.differences
+            ],
+        )
+        for one in read_back_change(session, cycle_now.cycle, subject, rules, reader_language(request))
+    ]

@@ -19,6 +19,9 @@ OPERATORS: Mapping[str, str] = {
 
 MAX_PERCENT = 100
 
+MAX_RAISED = 50
+"""The largest percentage of a reserve other than the neighborhood's."""
+
 STAYS_OUT = 9
 """Every ninth school does not take part."""
 
@@ -102,7 +105,8 @@ def with_seats_in_reserves(rule: Rules, smallest: int) -> Rules:
     percents: dict[str, int] = {}
     for reserve in sorted(rule.reserves, key=lambda reserve: reserve.name != "neighborhood"):
         percent = max(reserve.percent, least)
-        if percent + sum(percents.values()) <= MAX_PERCENT:
+        most = MAX_PERCENT if reserve.name == "neighborhood" else MAX_RAISED
+        if percent <= most and percent + sum(percents.values()) <= MAX_PERCENT:
             percents[reserve.name] = percent
     kept = [replace(one, percent=percents[one.name]) for one in rule.reserves if one.name in percents]
     names = {OPEN, *percents}

@@ -59,17 +59,34 @@ def rules_in_words(rules: RulesInput, program: Program, code: str) -> list[str]:
         program: the same rules in the lottery's form, which has the conditions.
         code: the language.
     """
-    return list(_sentences(rules, program, Language(code, CATALOGUES), Language(code)))
+    return [said for part in parts_in_words(rules, program, code).values() for said in part]
 
 
-def _sentences(rules: RulesInput, program: Program, here: Language, conditions: Language) -> Iterator[str]:
-    yield here.count("There is {number} seat.", "There are {number} seats.", program.seats)
-    yield from _targets(rules.seats, here)
+def parts_in_words(rules: RulesInput, program: Program, code: str) -> dict[str, list[str]]:
+    """Return the sentences of a program's rules by part; see `rules_in_words`."""
+    here, conditions = Language(code, CATALOGUES), Language(code)
+    return {
+        "seats": [
+            here.count("There is {number} seat.", "There are {number} seats.", program.seats),
+            *_targets(rules.seats, here),
+        ],
+        "eligible": [_eligible(program, here, conditions)],
+        "classes": list(_classes(rules, program, here, conditions)),
+        "neighborhood": list(_neighborhood(rules, program, here)),
+        "reserves": list(_groups(program, here, conditions)),
+        "tie_break": list(_tie_break(rules, here)),
+        "backfill": list(_backfill(rules.backfill or BackfillInput(), program.grade, here)),
+    }
+
+
+def _eligible(program: Program, here: Language, conditions: Language) -> str:
     if isinstance(program.eligible, Everyone):
-        yield here.say(sentence("Every child who applies for this grade can compete for a seat here."))
-    else:
-        condition = condition_in_words(program.eligible, conditions)
-        yield here.say(sentence("Only a child who {condition} can get a seat here."), condition=condition)
+        return here.say(sentence("Every child who applies for this grade can compete for a seat here."))
+    condition = condition_in_words(program.eligible, conditions)
+    return here.say(sentence("Only a child who {condition} can get a seat here."), condition=condition)
+
+
+def _classes(rules: RulesInput, program: Program, here: Language, conditions: Language) -> Iterator[str]:
     for place, priority in enumerate(program.priorities, start=1):
         yield here.say(
             sentence("Priority {place}, “{name}”: a child who {condition}."),
@@ -79,13 +96,13 @@ def _sentences(rules: RulesInput, program: Program, here: Language, conditions: 
         )
     if not isinstance(rules.tie_break, RankedInput):
         yield here.say(sentence("Among children with the same priority, the lower lottery number comes first."))
-    yield from _neighborhood(rules, program, here)
-    yield from _groups(program, here, conditions)
+
+
+def _tie_break(rules: RulesInput, here: Language) -> Iterator[str]:
     if isinstance(rules.tie_break, RankedInput):
         yield here.say(sentence("The school ranks its applicants itself. Lottery numbers do not count here."))
     elif rules.tie_break == "multiple":
         yield here.say(sentence("Each child gets a separate lottery number for this school."))
-    yield from _backfill(rules.backfill or BackfillInput(), program.grade, here)
 
 
 def _targets(seats: SeatsInput | None, here: Language) -> Iterator[str]:

@@ -20,13 +20,14 @@ KEPT_APART = frozenset({"attempts", "given_answer", "security_event", "session_u
 OWNED = frozenset(
     [
         "reference", "ticket", "claim", "school", "operator", "program", "change", "partner", "secret", "staff",
-        "token", "offer", "factor",
+        "token", "offer", "factor", "preview",
     ]
 )  # fmt: skip
 """Path parameters that name what is somebody's."""
 
 
-RULES: Json = {"rules": {"seats": {"match": 9}}, "reason": "As our board decided"}
+RULES_ALONE: Mapping[str, Json] = {"rules": {"seats": {"match": 9}}}
+RULES: Json = {**RULES_ALONE, "reason": "As our board decided"}
 DECISION: Mapping[str, Json] = {"basis": "verified", "reason": "On our roll"}
 BODIES: Mapping[str, Json] = {
     "PUT …/ranking": {"programs": ["adams-kg"]},
@@ -34,6 +35,7 @@ BODIES: Mapping[str, Json] = {
     "POST …/claims": {"fact": "staff_child", "school": "adams"},
     "POST …/approve": {**DECISION, "reason": "Looked at"},
     "POST …/deny": DECISION,
+    "POST …/preview": {"join": True, **RULES_ALONE},
     "POST …/refuse": {"reason": "Looked at"},
     "PUT …/participation": {"status": "in", "agreement": "1", "grades": [{"grade": "KG", "seats": 9}]},
     "PUT …/rules": RULES,
@@ -118,7 +120,7 @@ class Whole:
 
 
 def make_whole(service: Service) -> Whole:
-    """Make a city with a published round, a claim, a change that waits, a rehearsal, a token, a secret."""
+    """Make a city with a published round, a claim, a change that waits, a preview, a rehearsal, a token, a secret."""
     city = make_city(service, children=4)
     with transaction(service.sessions) as session:
         add_school(session, "charter", operator="network", grades=["KG"])
@@ -128,6 +130,8 @@ def make_whole(service: Service) -> Whole:
     rules: Json = {"rules": {"seats": {"match": 3}, "tie_break": "multiple"}, "reason": "As our board decided"}
     city.lincoln.change(f"{CYCLE}/programs/lincoln-kg/rules", rules)
     (change,) = city.ann.get(f"{CYCLE}/rules-changes").json()["data"]
+    preview = city.lincoln.post(f"{CYCLE}/programs/lincoln-kg/rules/preview", RULES_ALONE).json()
+    service.run_job("preview", preview["id"])
     city.close()
     city.ann.post(f"{CYCLE}/rounds", {"kind": "main"})
     rehearsal = city.ann.post(f"{MAIN}/rehearse").json()
@@ -163,6 +167,7 @@ def make_whole(service: Service) -> Whole:
         "round": "2027-main",
         "rehearsal": str(rehearsal["id"]),
         "change": str(change["id"]),
+        "preview": str(preview["id"]),
         "partner": "city-portal",
         "staff": "ann",
         "token": str(token["id"]),

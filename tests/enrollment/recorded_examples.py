@@ -54,6 +54,7 @@ def record(app: FastAPI, client: httpx2.Client) -> None:
         return
     patterns = {_pattern(path): path for path in app.openapi()["paths"]}
     file = Path(folder) / f"{os.getpid()}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
 
     def write_down(answer: httpx2.Response) -> None:
         request = answer.request

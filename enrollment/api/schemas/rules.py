@@ -38,6 +38,22 @@ class RulesIn(Resource):
     reason: Annotated[Reason | None, Field(description="Required once the cycle is open.")] = None
 
 
+class RulesDifferenceOut(Wire):
+    """A part of the rules that a change changes, in the reader's language."""
+
+    part: Annotated[str, Field(examples=["neighborhood"])]
+    was: list[str]
+    would_be: list[str]
+
+
+class RulesReadBackOut(Wire):
+    """A change in words, for programs to which it does the same."""
+
+    programs: list[str]
+    sentences: Annotated[list[str], Field(description="The parts that the change has, as they would be.")]
+    differences: Annotated[list[RulesDifferenceOut], Field(description="What differs from the rules in force.")]
+
+
 class ProgramRulesIn(RulesIn):
     """The rules of a program; once the cycle is open, with the reason for the change."""
 
@@ -71,6 +87,10 @@ class RulesChangeOut(Wire):
     findings: Annotated[
         list[RulesFindingOut],
         Field(description="Rules of the change that cannot do what they say; empty once refused."),
+    ]
+    read_back: Annotated[
+        list[RulesReadBackOut],
+        Field(description="The change in words, against the rules in force; empty once it is decided."),
     ]
 
 

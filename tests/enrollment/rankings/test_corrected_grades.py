@@ -78,7 +78,6 @@ def test_a_program_with_a_wrong_grade_leaves_and_a_new_program_takes_its_place(s
     made = city.ann.post("/v1/programs", {"id": "adams-01", "school": "adams", "grade": "01", "name": "Adams, grade 1"})
     assert made.status_code == 201, made.text
     body: Json = {
-        "status": "in",
         "agreement": "1",
         "grades": [
             {"grade": "KG", "status": "out", "reason": "The program is for grade 1"},

@@ -124,6 +124,18 @@ def test_the_files_verify_and_match_again_to_the_same_bytes(city: City, tmp_path
     assert reads == [("market.json", "otto"), ("outcome.json", "otto"), ("draw.json", "otto")]
 
 
+def test_the_seed_follows_from_what_anybody_reads(city: City, tmp_path: Path) -> None:
+    city.run_main()
+    city.service.sequence()
+    stranger = city.service.stranger()
+    files = {"round.json": MAIN, "entries.json": "/v1/log/entries"}
+    for name, path in files.items():
+        (tmp_path / name).write_bytes(stranger.get(path).content)
+    assert main(["check-seed", *(str(tmp_path / name) for name in files)]) == 0
+    _, _, draw = download(city, tmp_path)
+    assert main(["check-seed", str(draw), str(tmp_path / "entries.json")]) == 0
+
+
 def test_the_log_the_round_and_the_downloads_have_one_digest_for_each_file(city: City, tmp_path: Path) -> None:
     city.run_main()
     (result,) = entries(city.service, "round.result")

@@ -80,9 +80,10 @@ def test_newcomers_stay_behind_a_late_child_in_every_round_and_on_every_live_wai
     for child, drawn_in in {drawn[2]: "2027-backfill-1", "newest": "2027-backfill-2"}.items():
         group = explained(city, child)
         mine = cast("Mapping[str, Json]", group["mine"])
-        assert (mine["late"], mine["drawn_in"]) == (True, drawn_in)
+        assert (mine["late"], mine["drawn_in"], group["last"]) == (True, drawn_in, None)
         assert group["decided"] == "others ahead"  # one seat: its child is described to no other family
         assert "Your child applied after the main round, so the application counts as late here." in lines(city, child)
+        assert "The last child" not in lines(city, child)
 
 
 def explained(city: City, reference: str) -> dict[str, Json]:

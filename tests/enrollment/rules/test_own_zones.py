@@ -51,10 +51,10 @@ def test_an_operator_says_for_all_its_schools_at_once_that_siblings_in_the_bound
 
 def test_own_zones_stand_wherever_a_condition_stands() -> None:
     nested: Json = {"any": [{"not": {"all": [OWN]}}, {"has": "ell"}]}
-    reserve: Json = {"name": "far", "seats": 1, "when": nested, "classes": [NEAR]}
+    reserve: Json = {"name": "far", "seats": 1, "when": nested, "classes": [NEAR], "overflow": {"to": OWN}}
     made = json.dumps(program_document(resolved(eligible=nested, classes=[NEAR], reserves=[reserve]), PLACE))
     assert "own_zone" not in made
-    assert made.count('{"zone_in": ["Z1", "Z2"]}') == 4
+    assert made.count('{"zone_in": ["Z1", "Z2"]}') == 5
 
 
 def test_a_school_without_zones_cannot_name_its_own(service: Service) -> None:

@@ -216,7 +216,7 @@ def test_explain_in_json_has_facts_sentences_and_direction(tmp_path: Path, capsy
     assert [program["program"] for program in explained["programs"]] == ["s0-kg", "s2-kg", "s1-kg"]
     assert explained["programs"][0]["groups"][0]["decided"] == "no seats"
     assert (explained["in_words"]["language"], explained["in_words"]["direction"]) == ("ar", "rtl")
-    assert "لطفلك" in explained["in_words"]["lines"][1]
+    assert "طفلك" in explained["in_words"]["lines"][1]
     assert "الرغبة" in explained["in_words"]["lines"][2]
 
 

@@ -1,0 +1,1 @@
+"""Previews: what a proposed rule, or joining at all, would do, over many simulated draws."""
