@@ -29,12 +29,12 @@ def test_an_administrator_corrects_the_grade_of_an_application_and_the_ranking_b
     assert corrected.json() == {"ticket": ticket, "grade": "01", "draft": 3, "programs": ["lincoln-kg", "adams-kg"]}
     child = city.portal.get(f"{CYCLE}/applicants/child-00").json()
     assert (child["grade"], child["ranking_version"]) == ("01", None)
-    history = city.portal.get(f"{CYCLE}/applicants/child-00/ranking/history").json()["data"]
-    kinds = {one["version"]: (one["kind"], one["programs"]) for one in history}
+    history = city.portal.get(f"{CYCLE}/applicants/child-00/ranking/versions").json()["data"]
+    kinds = {one["version"]: (one["draft"], one["withdrawn"], one["programs"]) for one in history}
     assert kinds == {
-        1: ("submitted", ["lincoln-kg", "adams-kg"]),
-        2: ("withdrawn", []),
-        3: ("draft", ["lincoln-kg", "adams-kg"]),
+        1: (False, False, ["lincoln-kg", "adams-kg"]),
+        2: (False, True, []),
+        3: (True, False, ["lincoln-kg", "adams-kg"]),
     }
     same = city.ann.put(path, {"grade": "01", "reason": "Typed wrongly"})
     assert (same.status_code, same.json()["draft"]) == (200, None)
@@ -81,7 +81,7 @@ def test_a_program_with_a_wrong_grade_leaves_and_a_new_program_takes_its_place(s
         "agreement": "1",
         "grades": [
             {"grade": "KG", "status": "out", "reason": "The program is for grade 1"},
-            {"grade": "01", "seats": 4},
+            {"grade": "01", "status": "in", "seats": 4},
         ],
     }
     changed = city.adams.change(f"{CYCLE}/schools/adams/participation", body)
