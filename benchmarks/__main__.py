@@ -17,10 +17,11 @@ TABLES = {
     "crowds": "crowds",
     "rounds": "rounds",
     "previews": "previews",
+    "zones": "zones",
 }
 """Each table's module, which is loaded when it is asked for: the lottery is measured without the service."""
 
-OF_THE_SERVICE = ("submissions", "crowds", "rounds", "previews")
+OF_THE_SERVICE = ("submissions", "crowds", "rounds", "previews", "zones")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from enrollment.problems import Fault, sentence
 
-MORE = sentence("{more} more faults are not listed; correct the listed faults, then try again to see the rest")
+MORE = sentence("faults not listed here: {more}; correct the listed faults, then try again to see the rest")
 
 
 class FaultList:

@@ -57,7 +57,7 @@ SAYS: Mapping[str, str] = {
     "invalid_json_value": sentence("must be a JSON value"),
     "email": sentence("must be an e-mail address of the form name@example.org"),
     "phone": sentence("must be a phone number of {least} to {most} digits"),
-    "one_size": sentence("must have exactly one of seats and percent"),
+    "one_size": sentence("must have either seats or percent, not both"),
     "one_household": sentence("must have household or household_code, not both"),
     "time_zone": sentence("must be the IANA name of a time zone, with its area and place, such as America/New_York"),
     "no_status": sentence("must have status, or a status in each of its grades"),

@@ -25,7 +25,7 @@ from enrollment.api.schemas.applicants import (
 from enrollment.api.schemas.children import show_child
 from enrollment.api.schemas.claims import show_claim
 from enrollment.applicants import applications, transfers
-from enrollment.applicants.ages import school_year_of, unlikely_age
+from enrollment.applicants.ages import unlikely_age
 from enrollment.applicants.claims import claims_of
 from enrollment.applicants.family_locks import lock_families
 from enrollment.applicants.inputs import ApplicantIn
@@ -41,6 +41,7 @@ from enrollment.cycles.locks import (
     require_open,
 )
 from enrollment.cycles.models import Cycle
+from enrollment.cycles.school_years import school_year_of
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
 from enrollment.field_types import Id

@@ -28,10 +28,10 @@ def refuse_unknown_values(
     """
     faults = []
     if school is not None and not _exists(session, School.id == school):
-        detail = sentence("is not a school of the directory; GET /v1/schools lists every school")
+        detail = sentence("is not a school in the directory; GET /v1/schools lists every school")
         faults.append(Fault("school", "unknown-school", detail, place="query"))
     if program is not None and not _exists(session, Program.id == program):
-        detail = sentence("is not a program of the directory; GET /v1/programs lists every program")
+        detail = sentence("is not a program in the directory; GET /v1/programs lists every program")
         faults.append(Fault("program", "unknown-program", detail, place="query"))
     if zone is not None and not _exists(session, (Zone.cycle_id == cycle) & (Zone.id == zone)):
         detail = sentence("is not a zone of this cycle; GET /v1/cycles/{cycle}/zones lists every zone")

@@ -30,20 +30,20 @@ router = APIRouter(route_class=IdempotentRoute, tags=["rules"])
 
 HIDDEN: Mapping[str, str] = {
     Hidden.FEW_RANKINGS: sentence(
-        "Fewer than 10 children rank this. The preview cannot say anything about so few rankings. Try the rankings of "
-        "the last cycle, or wait for more rankings."
+        "Fewer than 10 children apply here. A preview shows no numbers about so few children. Try the "
+        "rankings of the last cycle, or wait for more rankings."
     ),
     Hidden.SMALL_GROUP: sentence(
-        "Fewer than 10 of the children who rank this meet a new condition. A preview shows no numbers about so few "
-        "children."
+        "Fewer than 10 of the children who apply here meet a new condition. A preview shows no numbers about "
+        "so few children."
     ),
     Hidden.FEW_DIFFERENCES: sentence(
         "The proposal treats fewer than 10 children differently from the rules in force or from an earlier preview. A "
         "preview shows no numbers about so few children."
     ),
     Hidden.LIMIT: sentence(
-        "Too many different conditions were previewed here in this cycle. A preview shows only conditions that an "
-        "earlier preview had."
+        "Previews here have tried too many different conditions in this cycle. Now a preview shows numbers "
+        "only for conditions from an earlier preview."
     ),
 }
 """Why programs have no numbers, in words."""

@@ -84,8 +84,8 @@ def reconcile_roster(
         Query(
             ge=1,
             le=MAX_DIGITS,
-            description="Read SIS ids of digits alone with this many digits, with zeros in front. Without it: as they "
-            "are in the roster.",
+            description="Read all-digit SIS ids with this many digits, with zeros added in front. If omitted, ids stay "
+            "as the roster has them.",
         ),
     ] = None,
 ) -> ReconciliationOut:

@@ -62,12 +62,12 @@ class ResolvedRulesChanged(Conflict):
 
     title = sentence("Resolved rules cannot be set")
     detail = sentence(
-        "The body has own and rules, and rules is not what the program's levels give now. Change own and keep rules as "
-        "GET shows it, or send only rules with the program's own rules."
+        "The body has both own and rules, but rules differs from the rules that GET shows now. Change only "
+        "own and send rules unchanged, or send only rules, with the program's own rules."
     )
 
     def __init__(self) -> None:
-        detail = sentence("is not what GET shows; change own, or leave own out")
+        detail = sentence("differs from what GET shows; send rules unchanged, or leave own out")
         super().__init__(faults=[Fault("/rules", "resolved-rules", detail)])
 
 

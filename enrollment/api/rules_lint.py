@@ -17,7 +17,7 @@ from enrollment.languages import in_language
 from enrollment.rules.levels import Subject, programs_under
 from enrollment.rules.lint import lint_level
 from enrollment.rules.model import RulesInput
-from enrollment.rules.proposals import refuse_unworkable_level
+from enrollment.rules.proposals import refuse_unworkable_level, with_committed_seats
 
 router = APIRouter(route_class=IdempotentRoute, tags=["rules"])
 
@@ -70,6 +70,7 @@ def lint_program_rules(
 def _lint(session: Session, request: Request, subject: Subject, rules: RulesInput) -> RulesLintOut:
     cycle_now = read_cycle(session, subject.cycle)
     programs = programs_under(session, subject)
+    rules = with_committed_seats(session, subject, rules, programs)
     refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
     found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.today)
     return RulesLintOut(findings=findings_shown(found, in_language(reader_language(request))))

@@ -1,14 +1,12 @@
 """Ages by grade: an impossible birth date is refused, an unlikely one gets a warning.
 
-A child's age is counted on 1 September of the school year that the cycle is for: the first September after the month in
-which the cycle's deadline is, in the cycle's time zone.
+A child's age is counted on 1 September, the first day of the school year that the cycle is for.
 """
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from enrollment.problems import Conflict, Fault, sentence
-from enrollment.time_zones import day_in
 
 USUAL_AGES = {
     "PK3": 3,
@@ -27,8 +25,6 @@ USUAL_YOUNGER, USUAL_OLDER = 1, 2
 """Years below and above the usual age that are no surprise: a late birthday, a repeated grade."""
 MAX_AGE = 22
 """The age until which a state may offer school."""
-MIN_YEAR, MAX_YEAR = 1900, 2300
-"""School years beyond every cycle."""
 
 
 class BirthDateImpossible(Conflict):
@@ -74,13 +70,9 @@ def _fault(birth_date: date, grade: str, begins: date, *, youngest: int, oldest:
         return None
     detail = sentence("must be from {first} to {last} for grade {grade}; correct the birth date or the grade")
     if code == "birth-date-unlikely":
-        detail = sentence("is unusual for grade {grade}, where most are from {first} to {last}; check it")
+        detail = sentence(
+            "is unusual for grade {grade}: most children in this grade were born from {first} to {last}; check "
+            "the birth date"
+        )
     values: dict[str, str | int] = {"first": first.isoformat(), "last": last.isoformat(), "grade": grade}
     return Fault("/child/birth_date", code, detail, values)
-
-
-def school_year_of(deadline: datetime, zone: str) -> date:
-    """Return the first day that counts for the school year of a cycle, from its deadline and its time zone."""
-    day = day_in(zone, deadline)
-    year = day.year if day.month < 9 else day.year + 1  # noqa: PLR2004 - September
-    return date(min(max(year, MIN_YEAR), MAX_YEAR), 9, 1)

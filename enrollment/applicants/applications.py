@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import Partner
-from enrollment.applicants.ages import refuse_impossible_age, school_year_of
+from enrollment.applicants.ages import refuse_impossible_age
 from enrollment.applicants.children import SameChildTwice, child_of_application
 from enrollment.applicants.family_locks import ApplicationKeys
 from enrollment.applicants.inputs import OUTSIDE, ApplicantIn
@@ -16,6 +16,7 @@ from enrollment.applicants.models import Applicant, Child, Household, Person
 from enrollment.applicants.settled_facts import commit_facts
 from enrollment.applicants.sis_ids import sis_digest
 from enrollment.cycles.models import Cycle
+from enrollment.cycles.school_years import school_year_of
 from enrollment.directory.models import School
 from enrollment.preconditions import VersionMissing
 from enrollment.problems import Conflict, Fault, NotFound, listed, sentence
@@ -56,8 +57,8 @@ class PresentSchoolUnknown(Conflict):
 
     title = sentence("Present school not in the directory")
     detail = sentence(
-        "Correct the id; GET /v1/schools lists the schools. For a school outside the directory, write outside: before "
-        "an id of your own, such as outside:little-stars."
+        "Correct the id. GET /v1/schools lists the schools. If the school is not in the directory, send "
+        "outside: followed by an id of your own, such as outside:little-stars."
     )
 
 
@@ -207,7 +208,7 @@ def _refuse_unknown_school(session: Session, former: Applicant | None, attends: 
     if attends is None or attends.startswith(OUTSIDE) or (former and former.attends == attends):
         return
     if session.get(School, attends) is None:
-        detail = sentence("names {school}, which is not a school of the directory; correct the id, or write {outside}")
+        detail = sentence("names {school}, which is not a school in the directory; correct the id, or write {outside}")
         values: dict[str, str | int] = {"school": attends, "outside": f"{OUTSIDE}{attends}"}
         raise PresentSchoolUnknown(faults=[Fault("/attends", "unknown-school", detail, values)])
 

@@ -110,7 +110,7 @@ class ApplicantIn(Resource):
         BlankIsNone,
         Field(
             description="The child's id in the student information system. The service keeps a digest only. A blank "
-            "id is no id."
+            "id counts as missing."
         ),
     ] = None
 

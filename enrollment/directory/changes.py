@@ -134,8 +134,8 @@ def school_warnings(session: Session, school: School) -> list[Fault]:
     if not others:
         return []
     detail = sentence(
-        "is also the NCES id of {schools}; if that is right, use the schools' own ids in rosters, where each school "
-        "needs an id of its own"
+        "is also the NCES id of {schools}; if this is right, use the schools' own ids in rosters, because "
+        "each school needs a different id there"
     )
     named = ", ".join(others[:MAX_NAMED]) + (", …" if len(others) > MAX_NAMED else "")
     return [Fault("/nces_id", "nces-id-shared", detail, {"schools": named})]

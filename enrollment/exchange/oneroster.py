@@ -183,7 +183,10 @@ class _Package:
             self._builder.left_out["ended"] += 1
         elif org.type != SCHOOL:
             self._builder.left_out["not_a_school"] += 1
-            detail = sentence("is of type {type} in orgs.csv; a child is enrolled at an organization of type school")
+            detail = sentence(
+                "has the type {type} in orgs.csv, but a child must be enrolled at an organization of the type school; "
+                "correct the type or the organization"
+            )
             self._note_org(org_id, place, "not-a-school", detail, type=org.type)
         else:
             self._enroll(file, line, person, id_, (org_id, org), since)

@@ -141,7 +141,7 @@ class PackageFiles:
         if needed and not present:
             self._faults.add([f"{file}.csv"], "missing-file", NEEDED_FILE)
         elif present or self.version == "1.2":
-            detail = sentence("has no row file.{file}, which OneRoster needs; it was read as {mode}")
+            detail = sentence("has no row file.{file}, which OneRoster needs; the file was read as {mode}")
             mode = "bulk" if present else "absent"
             self._faults.note(["manifest.csv"], "missing-row", detail, file=file, mode=mode)
 

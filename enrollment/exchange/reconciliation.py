@@ -51,8 +51,8 @@ Row = TypeVar("Row")
 AT_ONCE: Final = 5000
 
 OTHER_SPELLING: Final = sentence(
-    "{would_match} of {tried} SIS ids would match an application if they had {digits} digits, with zeros in front. As "
-    "they are, {matching} match. Send the roster again with ?sis_id_digits={digits}"
+    "Of {tried} SIS ids, {matching} match an application now. With {digits} digits and zeros in front, "
+    "{would_match} would match. Send the roster again with ?sis_id_digits={digits}"
 )
 
 CLOSED: Final[Mapping[str, WhyWithout]] = {"declined": "declined", "expired": "expired", "withdrawn": "withdrawn"}

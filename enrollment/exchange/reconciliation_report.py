@@ -84,9 +84,9 @@ class OtherSpellingOut(Wire):
     """Ids of digits that match more children if they are read with another number of digits."""
 
     sis_id_digits: Annotated[int, Field(description="Send this value as the parameter `sis_id_digits`.")]
-    tried: Annotated[int, Field(description="Ids of digits alone that were tried, at most 5,000.")]
-    matching: Annotated[int, Field(description="How many of them are the id of a child in this cycle as they are.")]
-    would_match: Annotated[int, Field(description="How many would be with that many digits.")]
+    tried: Annotated[int, Field(description="All-digit ids that were tried, at most 5,000.")]
+    matching: Annotated[int, Field(description="How many of them match a child in this cycle without a change.")]
+    would_match: Annotated[int, Field(description="How many of them would match with that many digits.")]
     detail: str
 
 

@@ -53,7 +53,7 @@ def undecided_faults(session: Session, cycle: str, school: str, body: Participat
     )
     for place, grade in enumerate(body.grades or []):
         if grade.status == NEVER_ASKED and grade.grade in decided:
-            detail = sentence("the school has decided about grade {grade}; write in or out")
+            detail = sentence("the school has already decided about grade {grade}; set the status to in or out")
             yield Fault(f"/grades/{place}/status", "decided", detail, {"grade": grade.grade})
 
 

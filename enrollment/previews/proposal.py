@@ -43,10 +43,10 @@ class PresetUnusable(Conflict):
 class PreviewNamesChildren(Conflict):
     """The proposal orders single children."""
 
-    title = sentence("A preview cannot order single children")
+    title = sentence("New list of ranked applicants in a preview")
     detail = sentence(
-        "A preview cannot try a new list of ranked applicants, because the list names single children. Leave the list "
-        "out, or send the list that is in force."
+        "A preview cannot try a new list of ranked applicants, because the list names individual children. "
+        "Leave the list out, or send the list that is in force."
     )
 
 
@@ -151,7 +151,7 @@ def _of_preset(cycle: Cycle, chosen: PresetInput, saved: RulesInput) -> RulesInp
         )
     missing = [zone for zone in variants[name].zones if zone not in chosen.zones]
     if missing:
-        detail = sentence("does not name your zone for the example zones {zones}")
+        detail = sentence("does not name your zones in place of these example zones: {zones}")
         raise PresetUnusable(
             faults=[Fault("/preset/zones", "zones-missing", detail, {"zones": ", ".join(missing)})], preset=chosen.id
         )

@@ -51,7 +51,10 @@ class TooManyPreviews(Problem):
 
     status = 429
     title = sentence("Too many previews")
-    detail = sentence("A school or an operator can ask for {most} previews a day. Ask again after Retry-After seconds.")
+    detail = sentence(
+        "A school or an operator can ask for at most {most} previews a day. Ask again after the number of "
+        "seconds in the Retry-After header."
+    )
 
 
 def ask_for_preview(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from enrollment.applicants.ages import refuse_impossible_age, school_year_of
+from enrollment.applicants.ages import refuse_impossible_age
 from enrollment.applicants.applications import refuse_seat_of_other_grade, refuse_unknown_grade
 from enrollment.applicants.models import Applicant, Child, Person
 from enrollment.applicants.points import points_of
@@ -13,6 +13,7 @@ from enrollment.applicants.settled_facts import commit_facts
 from enrollment.applicants.zone_overrides import OVERRIDE
 from enrollment.applicants.zones_again import NO_ADDRESS
 from enrollment.cycles.locks import OpenCycle
+from enrollment.cycles.school_years import school_year_of
 from enrollment.notify.notices import NewNotice, notify
 from enrollment.problems import NotFound
 from enrollment.rankings.changes import withdraw_ranking

@@ -106,8 +106,8 @@ def _waiting(now: ChildNow, language: Language) -> str:
     if not programs:
         return language.say(ON_NO_WAITLIST)
     return language.count(
-        "Your child waits for a seat at {number} program. The waitlists show your child's place.",
-        "Your child waits for a seat at {number} programs. The waitlists show your child's places.",
+        "Your child waits for a seat at {number} program. The waitlist shows your child's number.",
+        "Your child waits for a seat at {number} programs. Each waitlist shows your child's number.",
         programs,
     )
 

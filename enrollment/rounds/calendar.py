@@ -87,7 +87,7 @@ class CalendarApproved(Conflict):
     """The calendar is already approved."""
 
     title = sentence("Calendar already approved")
-    detail = sentence("The calendar needs no further approval. Its next round is on {next}.")
+    detail = sentence("The calendar needs no further approval. The next round is on {next}.")
 
 
 def live_calendar(session: Session, cycle: str) -> RoundCalendar:

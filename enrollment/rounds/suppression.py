@@ -103,7 +103,7 @@ def decide(numbers: RoundNumbers) -> Shown:
     grades = set() if choices is None else _shown_grades(numbers, groups)
     pool = [group for group in numbers.groups if group.grade not in grades]
     groups -= _revealing_groups(numbers, pool, groups)
-    waiting = {group.key for group in numbers.groups if group.key in groups and group.waiting >= SMALLEST}
+    waiting = _shown_waiting(numbers, groups)
     hidden = [group for group in pool if group.key not in groups]
     rest = sum(group.filled for group in hidden)
     if choices is not None and _Part(rest, rest, hidden).has_room() and _totals_are_safe(numbers, grades):
@@ -111,6 +111,16 @@ def decide(numbers: RoundNumbers) -> Shown:
     else:
         totals, choices = False, _choices_without_totals(numbers, hidden)
     return Shown(totals, frozenset(groups), frozenset(waiting), frozenset(grades), frozenset(choices))
+
+
+def _shown_waiting(numbers: RoundNumbers, shown: Collection[Group]) -> set[Group]:
+    """Return the groups whose waiting children are shown: those of programs with no hidden group.
+
+    A child who waits was turned away at every group that takes the child. So waiting children at one group reveal that
+    other groups of the program are full.
+    """
+    hidden_at = {group.key[0] for group in numbers.groups if group.seats and group.key not in shown}
+    return {group.key for group in numbers.groups if group.waiting >= SMALLEST and group.key[0] not in hidden_at}
 
 
 def _revealing_groups(numbers: RoundNumbers, pool: Sequence[GroupNumbers], shown: Collection[Group]) -> set[Group]:

@@ -54,8 +54,8 @@ BY_RULES: Mapping[Check, str] = {
         "eligibility, or remove the reserve."
     ),
     Check.RESERVE_LIKE_OPEN: sentence(
-        "The reserve “{reserve}” changes no placement, because children come in the same order as for the open seats "
-        "next to it. Correct the condition or remove the reserve."
+        "The reserve “{reserve}” changes no placement, because children come in the same order for the open "
+        "seats. Correct the condition or remove the reserve."
     ),
     Check.OVERFLOW_IDLE: sentence(
         "The overflow condition of the reserve “{reserve}” lets in no other child, or keeps out no child. Correct the "
@@ -127,12 +127,12 @@ BY_APPLICANTS: Mapping[Check, str] = {
         "children on the list, or offer fewer seats."
     ),
     Check.LIST_STRANGERS: sentence(
-        "The school's own list has tickets that are not in this round. Check that the list is for "
-        "this round, or that these children withdrew."
+        "The school's own list has tickets that are not in this round. If these children did not withdraw, "
+        "send a list for this round."
     ),
     Check.NOT_CONSIDERED: sentence(
-        "Some choices of this school cannot lead to a seat under its rules. Tell these families while they can "
-        "still change their rankings, or check that the facts of all applicants are there."
+        "Some children who rank this school cannot get a seat under the school's rules. Tell their families "
+        "while they can still change their rankings, or check that the facts of all applicants are there."
     ),
 }
 """What the rules show together with the children who rank the school now."""

@@ -27,8 +27,8 @@ def idle_backfill(rule: BackfillInput, grade: str, *, today: date, main_round_ov
         return
     if rule.grades is None and rule.entry_grades:
         detail = sentence(
-            "All grades fill open seats, so entry_grades has no effect. List the other grades in grades, or remove "
-            "entry_grades."
+            "Every grade already fills seats that open later, so entry_grades has no effect. Limit grades to some "
+            "grades, or remove entry_grades."
         )
         yield RulesFinding("entry-grades-idle", Weight.NOTE, f"{AT}/entry_grades", detail)
     if rule.at_most == 0:

@@ -178,7 +178,7 @@ class ReserveInput(Wire):
     @model_validator(mode="after")
     def _has_one_size(self) -> "ReserveInput":
         if (self.seats is None) == (self.percent is None):
-            raise PydanticCustomError("one_size", "must have exactly one of seats and percent")
+            raise PydanticCustomError("one_size", "must have either seats or percent, not both")
         return self
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from enrollment.cycles.inputs import Policy
 from enrollment.cycles.models import Cycle
+from enrollment.cycles.school_years import school_year_of
 from enrollment.field_types import Id, Text, Wire
 from enrollment.problems import NotFound
 from enrollment.rules.model import MAX_SEATS, BackfillInput, LaterTargetInput, RulesInput, SeatsInput
@@ -48,8 +49,8 @@ class Variant(Wire):
     last_date_after_deadline_year: Annotated[
         MonthDay | None,
         Field(
-            description="The last date of the backfill rule: this day in the year after the deadline. A lottery in "
-            "January or later is for the school year that begins next; null: none."
+            description="The last date of the backfill rule: this day in the school year that begins after the "
+            "deadline; null: none."
         ),
     ] = None
     later_each_year: Annotated[
@@ -114,7 +115,8 @@ def main_round_over(cycle: Cycle) -> date:
 def settled_for(preset: Preset, cycle: Cycle) -> Preset:
     """Return a preset with the dates of a cycle in place of the yearly days.
 
-    A last date is in the year after the deadline. Later targets follow each other from the deadline on.
+    A last date is in the school year that begins after the deadline. Later targets follow each other from the deadline
+    on.
     """
     return preset.model_copy(update={"variants": [_settled(variant, cycle) for variant in preset.variants]})
 
@@ -123,8 +125,8 @@ def _settled(variant: Variant, cycle: Cycle) -> Variant:
     rules = variant.rules
     deadline = day_in(cycle.time_zone, cycle.deadline)
     if variant.last_date_after_deadline_year is not None:
-        year = min(deadline.year + 1, MAXYEAR)
-        last = date.fromisoformat(f"{year:04}-{variant.last_date_after_deadline_year}")
+        begins = school_year_of(cycle.deadline, cycle.time_zone)
+        last = first_after(variant.last_date_after_deadline_year, begins)
         backfill = (rules.backfill or BackfillInput()).model_copy(update={"last_date": last})
         rules = rules.model_copy(update={"backfill": backfill})
     if rules.seats is not None and variant.later_each_year:

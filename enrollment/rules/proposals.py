@@ -103,7 +103,7 @@ def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: R
         raise ReasonNeeded
     former = current_rules(session, subject)
     programs = programs_under(session, subject)
-    rules = _with_committed_seats(session, subject, rules, programs)
+    rules = with_committed_seats(session, subject, rules, programs)
     refuse_unworkable_level(session, cycle_now.cycle, subject, rules, programs)
     by_own_act = cycle_now.cycle.main_round is None and _only_seats_change(subject, former, rules)
     if cycle_now.has_opened and not by_own_act:
@@ -116,7 +116,7 @@ def save_rules(session: Session, cycle_now: CycleNow, subject: Subject, rules: R
     return saved
 
 
-def _with_committed_seats(
+def with_committed_seats(
     session: Session, subject: Subject, rules: RulesInput, programs: Sequence[Program]
 ) -> RulesInput:
     """Return the rules of a program with its committed seats, if no level says how many seats it has.

@@ -148,7 +148,7 @@ _NAMES_IN_LISTS: Mapping[str, tuple[str, str, Names]] = {
     "zone_in": ("unknown-zone", sentence("is not a zone of this cycle; correct the id"), lambda known: known.zones),
     "attends_in": (
         "unknown-school",
-        sentence("is not a school of the directory; correct the id"),
+        sentence("is not a school in the directory; correct the id"),
         lambda known: known.schools,
     ),
 }
@@ -304,7 +304,8 @@ def _guarantee_name_faults(classes: Sequence[ClassInput], in_zone: Mapping[str, 
         name = classes[made.place or 0].name
         if len(name) > MAX_NAME:
             detail = sentence(
-                "has a name of {length} characters, and a guarantee makes a longer name of it; use at most {most}"
+                "has a name of {length} characters, but the neighborhood guarantee needs a shorter name; use at most "
+                "{most} characters"
             )
             yield Fault(
                 f"{pointer}/{made.place}/name", "name-too-long", detail, {"length": len(name), "most": MAX_NAME}

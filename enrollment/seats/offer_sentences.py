@@ -9,7 +9,7 @@ from enrollment.seats.offer_stories import OfferStory
 from lottery.explain.language import Language
 
 OFFERED = sentence("Your child has been offered a seat at {seat}. Please answer before {moment}.")
-MOVED_UP = sentence("Your child moved up from {former} to a seat at {seat} on {moment}.")
+MOVED_UP = sentence("On {moment}, your child moved up from {former} to a seat at {seat}.")
 PLEASE_ANSWER = sentence("Please answer before {moment}.")
 RAN_OUT: Mapping[str, str] = {
     "accept": sentence("No answer came by {moment}. The seat at {seat} will soon count as accepted."),
@@ -23,7 +23,7 @@ KEEPS_ACCEPTANCE = sentence(
     "The seat at {former} was accepted, so the new seat is accepted too. You do not need to answer."
 )
 PLACED_OUTSIDE = sentence(
-    "Your child got a seat at {seat} outside the lottery on {moment}. The seat is accepted. You do not need to answer."
+    "On {moment}, your child got a seat at {seat} outside the lottery. The seat is accepted. You do not need to answer."
 )
 LEFT_FORMER = sentence("Your child no longer has the seat at {former}.")
 STAYS_ON_WAITLISTS = sentence("Your child stays on the waitlists for higher choices.")

@@ -17,7 +17,7 @@ PLACE_FOR_GROUP_AFTER_ROUND = sentence(
 
 MOVED = sentence("On {moment}, your child moved from number {was} to number {became} on the waitlist of {program}.")
 JOINED = sentence("On {moment}, your child became number {became} on the waitlist of {program}.")
-LEFT = sentence("On {moment}, your child left the waitlist of {program}. Before, your child was number {was}.")
+LEFT = sentence("On {moment}, your child left the waitlist of {program}. Before that, your child was number {was}.")
 
 OWN: Mapping[str, str] = {
     "own-applied": sentence("You added this program. Your child has {priority} priority here."),

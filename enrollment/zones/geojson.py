@@ -26,7 +26,7 @@ MAX_NOTES = 200
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-NO_SHAPE = sentence("{zone} has no shape, so the zone was left out; no address can be in it")
+NO_SHAPE = sentence("{zone} has no shape, so the import leaves the zone out; no address can be in this zone")
 
 
 class UnusableZones(Problem):

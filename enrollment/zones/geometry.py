@@ -108,7 +108,8 @@ class GeometryReader:
         """Refuse a ring that lies where no zone can lie."""
         if all(latitude < ANTARCTIC for _, latitude in ring):
             detail = sentence(
-                "lies in Antarctica, so latitude probably stands before longitude; GeoJSON needs longitude first"
+                "lies in Antarctica, so latitude probably comes before longitude; write longitude first, as GeoJSON "
+                "requires"
             )
             self._refuse(pointer, "swapped", detail)
             return []

@@ -14,18 +14,20 @@ from enrollment.zones.areas import ZoneShape
 
 MAX_NOTES = 200
 OF_ONE_SCHOOL = sentence("{zone} overlaps {other}, a zone of the same school; a child in the overlap is in both zones")
-OF_TWO_SCHOOLS = sentence("{zone} of {school} overlaps {other} of {other_school}; a child in the overlap is in both")
+OF_TWO_SCHOOLS = sentence(
+    "{zone} of {school} overlaps {other} of {other_school}; a child in the overlap is in both zones"
+)
 OF_NO_SCHOOL = sentence(
-    "{zone} overlaps {other}; a child in the overlap is in both zones. Distance rings overlap on purpose, attendance "
-    "areas by mistake"
+    "{zone} overlaps {other}; a child in the overlap is in both zones. Distance rings may overlap. "
+    "Attendance areas must not: correct their borders"
 )
 STRIP = sentence(
-    "{zone} overlaps {other} in a strip about {centimeters} cm wide; draw their border once, so that each address is "
-    "in one zone"
+    "{zone} overlaps {other} in a strip about {centimeters} cm wide; draw one border and use it for both "
+    "zones, so that each address is in one zone"
 )
 GAP = sentence(
-    "a gap less than {meters} m wide lies between {zone} and {other}; an address in the gap is in no zone. Draw their "
-    "border once"
+    "a gap less than {meters} m wide lies between {zone} and {other}; an address in the gap is in no "
+    "zone. Draw one border and use it for both zones"
 )
 NOT_COMPARED = sentence("this area and all later areas were not compared with each other; more areas may overlap")
 INTERIORS_MEET = "T********"

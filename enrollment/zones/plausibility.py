@@ -15,10 +15,10 @@ NEAR = 0.5
 """The distance in degrees, about 50 km, within which a city's schools and zones lie."""
 
 SWAPPED = sentence(
-    "no school of the directory lies near these areas, but with latitude and longitude exchanged the schools do; write "
-    "longitude first (RFC 7946), or correct the points of the schools"
+    "no school in the directory lies near these areas, but schools lie near them if latitude and "
+    "longitude change places; write longitude first (RFC 7946), or correct the points of the schools"
 )
-FAR = sentence("no school of the directory lies within about 50 km of these areas; check that the map is of your city")
+FAR = sentence("no school in the directory lies within about 50 km of these areas; check that the map shows your city")
 
 
 def schools_in_no_zone(shapes: Sequence[ZoneShape], schools: Mapping[str, Point]) -> list[str]:

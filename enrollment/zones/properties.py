@@ -17,7 +17,7 @@ MAX_ID = 64
 MAX_NAMES = 12
 """The most names of properties that an error lists."""
 
-ID_MADE = sentence("{value} is no id, so the zone has the id {zone}; the rules must name that id")
+ID_MADE = sentence("{value} is not a valid id, so the zone gets the id {zone}; use {zone} in rules")
 NOT_AN_ID = sentence("must be the zone's id: 1 to 64 of A-Z a-z 0-9 . _ : -")
 NO_PROPERTY = sentence(
     "the feature has no property {wanted}, but it has: {names}. Name the property to read with ?{parameter}=..."
@@ -125,7 +125,9 @@ class PropertyReader:
             return None
         school = self.known.schools.get(str(_as_text(value)))
         if school is None:
-            detail = sentence("is not the id or NCES id of a school of the directory; correct it, or add the school")
+            detail = sentence(
+                "is not the id or NCES id of a school in the directory; correct the id, or add the school"
+            )
             self._refuse(at, "unknown-school", detail)
         return school
 

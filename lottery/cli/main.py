@@ -100,9 +100,9 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("round", metavar="ROUND", help="what GET /v1/rounds/ROUND gives, or the round's draw file")
+    parser.add_argument("round", metavar="ROUND", help="the file from GET /v1/rounds/ROUND, or the round's draw file")
     parser.add_argument(
-        "entries", nargs="*", metavar="ENTRIES", help="what GET /v1/log/entries gives; every page that is needed"
+        "entries", nargs="*", metavar="ENTRIES", help="the files from GET /v1/log/entries; every page that is needed"
     )
     parser.set_defaults(run=run_check_seed)
 

@@ -48,7 +48,7 @@ def run_check_seed(options: argparse.Namespace) -> int:
     if all(holds for holds, _ in found):
         print(f"The seed of {round_.id} is right.")
         return DONE
-    print(f"The seed of {round_.id} does not hold. Do not trust lottery numbers that are made from it.")
+    print(f"The seed of {round_.id} failed a check. Do not trust lottery numbers made from this seed.")
     return REFUSED
 
 
@@ -65,7 +65,12 @@ def _checks(round_: DrawnRound, entries: Sequence[LogEntry] | None) -> list[tupl
     found.append(([draw.body.get("dice") for draw in draws] == [round_.dice], "the log has these dice for this freeze"))
     if freeze is not None:
         found.append((all(freeze.index < draw.index for draw in draws), "the freeze came before the dice"))
-        found.append((_needs_dice(freeze) == (round_.dice is not None), "there are dice if the freeze asks for dice"))
+        found.append(
+            (
+                _needs_dice(freeze) == (round_.dice is not None),
+                "the round has dice exactly when the freeze asks for dice",
+            )
+        )
     return found
 
 
@@ -87,7 +92,7 @@ def _read_round(path: str) -> DrawnRound:
     document = _read_object(path)
     name = document.get("id", document.get("round"))
     if not isinstance(name, str):
-        _refuse(path, "$.id", "is missing", "give what GET /v1/rounds/ROUND or GET /v1/rounds/ROUND/draw gave")
+        _refuse(path, "$.id", "is missing", "use the file from GET /v1/rounds/ROUND or GET /v1/rounds/ROUND/draw")
     return DrawnRound(name, _hash(document, "freeze", path), _dice(document, path), _hash(document, "seed", path))
 
 
@@ -115,7 +120,7 @@ def _read_entries(paths: Sequence[str]) -> list[LogEntry]:
 def _read_page(path: str) -> list[LogEntry]:
     entries = _read_object(path).get("entries")
     if not isinstance(entries, Sequence) or isinstance(entries, str):
-        _refuse(path, "$.entries", "is not a list", "give what GET /v1/log/entries gave")
+        _refuse(path, "$.entries", "is not a list", "use the file from GET /v1/log/entries")
     return [_entry(entry, path, f"$.entries[{place}]") for place, entry in enumerate(entries)]
 
 
@@ -123,7 +128,7 @@ def _entry(entry: Json, path: str, place: str) -> LogEntry:
     index = entry.get("index") if isinstance(entry, Mapping) else None
     text = entry.get("entry") if isinstance(entry, Mapping) else None
     if not isinstance(index, int) or not isinstance(text, str):
-        _refuse(path, place, "is not an entry of the log", "give what GET /v1/log/entries gave")
+        _refuse(path, place, "is not an entry of the log", "use the file from GET /v1/log/entries")
     raw = text.encode()
     return LogEntry(index, _object(raw, path, place), leaf_hash(raw).hex())
 
@@ -138,7 +143,7 @@ def _object(raw: bytes, path: str, place: str) -> Document:
     except NotJson as refusal:
         _refuse(path, place, *str(refusal).split("; ", 1))
     if not isinstance(document, Mapping):
-        _refuse(path, place, "is not an object", "give the file as GET gave it")
+        _refuse(path, place, "is not an object", "use the file as GET returned it")
     return document
 
 
@@ -146,7 +151,7 @@ def _hash(document: Document, key: str, path: str) -> str:
     value = document.get(key)
     digits = value if isinstance(value, str) else ""
     if len(digits) != HASH_DIGITS or not set(digits) <= set("0123456789abcdef"):
-        _refuse(path, f"$.{key}", f"does not have {HASH_DIGITS} hex digits", "give the file of a round that is drawn")
+        _refuse(path, f"$.{key}", f"does not have {HASH_DIGITS} hex digits", "use the file of a round that is drawn")
     return digits
 
 

@@ -47,8 +47,10 @@ def group_title(at: AtGroup, language: Language) -> str:
     condition = condition_in_words(at.reserve.when, language)
     if isinstance(at.reserve.overflow, OverflowTo):
         return language.count(
-            "{number} “{name}” seat. A child who {condition} comes first. Then only a child who {other} can get it.",
-            "{number} “{name}” seats. A child who {condition} comes first. Then only a child who {other} can get one.",
+            "{number} “{name}” seat. A child who {condition} comes first. After that, only a child who {other} "
+            "can get this seat.",
+            "{number} “{name}” seats. A child who {condition} comes first. After that, only a child who {other} "
+            "can get a seat.",
             at.seats,
             name=name,
             condition=condition,
@@ -240,7 +242,8 @@ def _why_not(at: AtGroup, language: Language) -> str:
             return say("All of these seats were taken before late applications like yours had a turn.")
         case Decided.EARLIER_DRAW:
             return say(
-                "The last child applied for an earlier round than your child. Children from earlier rounds go first."
+                "The last child joined the lottery in an earlier round than your child did. Children from earlier "
+                "rounds go first."
             )
         case Decided.CLASS:
             return say("The last child had a higher priority than your child.")
@@ -253,8 +256,8 @@ def _why_not(at: AtGroup, language: Language) -> str:
             return say("The school put the last child ahead of your child on the school's own list.")
         case Decided.AHEAD:
             return say(
-                "Other children were ahead of your child for these seats. We say no more about them here, because a "
-                "few children are easy to recognize."
+                "Other children were ahead of your child for these seats. We say no more about them here, because "
+                "people could recognize a child in such a small group."
             )
         case Decided.TICKET:
             return say(

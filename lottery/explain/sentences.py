@@ -72,7 +72,7 @@ def _no_seat(explanation: Explanation, language: Language) -> Iterator[str]:
         )
     yield from _some_left_out(explanation, language)
     if any(group.waiting_place for program in explanation.programs for group in program.groups):
-        yield language.say("After this round, your child was on a waitlist. You can find the place in line below.")
+        yield language.say("After this round, your child was on a waitlist. You can read your child's number below.")
 
 
 def _seat(explanation: Explanation, placement: Placement, language: Language, setting: Setting) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Compute commitments and log proofs with the standard library only."""
+"""Compute commitments, and read, make and verify the proofs of a public log. There is no database and no clock here."""

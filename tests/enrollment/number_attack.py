@@ -85,10 +85,13 @@ def system_of(public: PublicAnswers) -> System:
 
 
 def _add_groups(system: System, public: PublicAnswers) -> None:
+    waited_for = {
+        str(row["program"]) for row in public.cutoffs if isinstance(row["waiting"], int) and row["waiting"] > 0
+    }
     for row in public.cutoffs:
         key = (str(row["program"]), str(row["group"]))
         filled, seats = row["filled"], _whole(row["seats"])
-        is_full = row["last"] is not None or (isinstance(row["waiting"], int) and row["waiting"] > 0)
+        is_full = row["last"] is not None or key[0] in waited_for
         system.add(("filled", *key), seats if filled is None and is_full else filled, most=seats)
         system.add(("waiting", *key), row["waiting"], most=public.applicants)
         opened = [line for line in public.vacancies if (line["program"], line["group"]) == key]

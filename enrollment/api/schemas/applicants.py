@@ -63,7 +63,7 @@ class ApplicantOut(Wire):
     claims: list[ClaimOut]
     ranking_version: int | None
     warnings: Annotated[
-        list[ApplicantWarningOut], Field(description="Fields to check with the family. They stop nothing.")
+        list[ApplicantWarningOut], Field(description="Fields to check with the family. A warning stops nothing.")
     ]
     version: int
 

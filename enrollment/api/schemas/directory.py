@@ -37,7 +37,7 @@ class SchoolWarningOut(Wire):
 class CheckedSchoolOut(SchoolOut):
     """A school, with fields to check."""
 
-    warnings: Annotated[list[SchoolWarningOut], Field(description="Fields to check. They stop nothing.")]
+    warnings: Annotated[list[SchoolWarningOut], Field(description="Fields to check. A warning stops nothing.")]
 
 
 class ProgramOut(Wire):

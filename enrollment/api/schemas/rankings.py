@@ -38,7 +38,7 @@ class RankingOut(Wire):
     programs: StoredTexts
     draft: bool
     withdrawn: bool
-    late: Annotated[bool, Field(description="Whether it came after the deadline, as the deadline is now.")]
+    late: Annotated[bool, Field(description="Whether the ranking came after the deadline that applies now.")]
     confirmation: Annotated[str | None, Field(description="The family's confirmation number.")]
     at: datetime
     receipt: RankingReceiptOut | None

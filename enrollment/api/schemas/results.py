@@ -60,7 +60,7 @@ class ChildNowOut(Wire):
     since: Annotated[datetime | None, Field(description="The time of the last change of the status.")]
     seat: SeatNowOut | None
     waits_at: Annotated[list[str], Field(description="The programs on whose waitlists the child is.")]
-    detail: Annotated[str, Field(description="The same in sentences for the family.")]
+    detail: Annotated[str, Field(description="What holds now, in sentences for the family.")]
 
 
 class NotListedOut(Wire):

@@ -107,7 +107,7 @@ def test_after_a_placement_outside_the_lottery_the_result_names_the_seat_and_the
     assert (moved["now"]["seat"]["program"], moved["now"]["seat"]["replaces"]) == ("lincoln-kg", "adams-kg")
     assert "Your child no longer has the seat at adams KG." in moved["now"]["detail"]
     assert (placed["placement"], placed["now"]["seat"]["source"]) == (None, "outside")
-    assert "Your child got a seat at adams KG outside the lottery on " in placed["now"]["detail"]
+    assert "your child got a seat at adams KG outside the lottery." in placed["now"]["detail"]
     assert NO_SEAT not in placed["detail"]
     (told,) = notices(city, "offer.moved")
     assert (told["program"], told["left_program"], told["status"], told["source"]) == (
@@ -129,7 +129,7 @@ def test_a_child_who_moves_up_hears_of_both_seats_at_once_and_keeps_an_acceptanc
     assert (told[offered]["status"], told[offered]["answer_by"] is None) == ("open", False)
     for child in (accepted, offered):
         detail = result_of(city, child)["now"]["detail"]
-        assert "Your child moved up from adams KG to a seat at lincoln KG on " in detail
+        assert "your child moved up from adams KG to a seat at lincoln KG." in detail
         assert ("You do not need to answer." in detail) == (child == accepted)
         assert ("Please answer before " in detail) == (child == offered)
         before = result_of(city, child, "?round=2027-main")

@@ -109,6 +109,15 @@ def test_no_small_number_is_shown(numbers: RoundNumbers) -> None:
 
 @given(rounds())
 @settings(max_examples=100, deadline=None)
+def test_waiting_children_do_not_reveal_that_a_hidden_group_next_to_them_is_full(numbers: RoundNumbers) -> None:
+    shown = decide(numbers)
+    programs = {program for program, _ in shown.waiting}
+    next_to_them = [group for group in numbers.groups if group.key[0] in programs and group.seats]
+    assert {group.key for group in next_to_them} <= shown.groups
+
+
+@given(rounds())
+@settings(max_examples=100, deadline=None)
 def test_a_total_that_is_shown_leaves_every_small_group_all_its_values(numbers: RoundNumbers) -> None:
     shown = decide(numbers)
     system = system_of(answers(numbers, shown))

@@ -178,6 +178,13 @@ def test_the_api_does_not_find_an_unknown_preset(service: Service) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
+def test_a_last_date_is_in_the_school_year_after_a_deadline_in_december_too(service: Service) -> None:
+    with transaction(service.sessions) as session:
+        add_cycle(session, opens_at=datetime(2026, 10, 1, tzinfo=UTC), deadline=datetime(2026, 12, 15, tzinfo=UTC))
+    preset = client(service).get("/v1/cycles/2027/presets/massachusetts").json()
+    assert preset["variants"][0]["rules"]["backfill"]["last_date"] == "2028-02-15"
+
+
 def test_a_preset_read_for_a_cycle_has_its_dates(service: Service) -> None:
     with transaction(service.sessions) as session:
         deadline = datetime(2190, 3, 1, tzinfo=UTC)

@@ -114,6 +114,16 @@ def test_who_proposes_and_who_approves_reads_the_findings(service: Service) -> N
     assert refused.json()["findings"] == []
 
 
+def test_lint_of_rules_without_seats_counts_the_seats_that_the_school_committed_as_saving_does(
+    service: Service,
+) -> None:
+    city(service)
+    school, reverse = service.school_staff("lincoln"), {"backfill": {"order": "reverse"}}
+    linted, saved = lint(school, PROGRAM, reverse), put(school, PROGRAM, reverse)
+    assert (linted.status_code, saved.status_code) == (200, 200), linted.text
+    assert linted.json()["findings"] == saved.json()["findings"] != []
+
+
 def test_lint_refuses_what_saving_refuses_and_lets_only_those_in_who_may_save(service: Service) -> None:
     city(service)
     lincoln, adams, partner = service.school_staff("lincoln"), service.school_staff("adams"), service.partner()

@@ -94,8 +94,8 @@ def test_a_child_who_moves_up_from_an_accepted_seat_is_not_asked_to_answer() -> 
         story(Offer(status="accepted", source="backfill", closed_at=MADE), former=True), MOMENT, ENGLISH
     )
     assert text == (
-        "Your child moved up from Adams School, Kindergarten to a seat at Lincoln School, Kindergarten on "
-        f"{MOMENT(MADE)}. The seat at Adams School, Kindergarten was accepted, so the new seat is accepted too. You do "
+        f"On {MOMENT(MADE)}, your child moved up from Adams School, Kindergarten to a seat at Lincoln School, "
+        "Kindergarten. The seat at Adams School, Kindergarten was accepted, so the new seat is accepted too. You do "
         "not need to answer. Your child stays on the waitlists for higher choices."
     )
 

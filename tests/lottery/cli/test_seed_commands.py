@@ -52,7 +52,7 @@ def test_a_seed_that_follows_from_the_freeze_and_the_dice_is_right(tmp_path: Pat
         "yes  the log has the freeze of this round",
         "yes  the log has these dice for this freeze",
         "yes  the freeze came before the dice",
-        "yes  there are dice if the freeze asks for dice",
+        "yes  the round has dice exactly when the freeze asks for dice",
         "The seed of 2027-main is right.",
     ]
 
@@ -92,7 +92,7 @@ def test_dice_before_the_freeze_and_dice_that_are_missing_are_found(tmp_path: Pa
     assert answers(capsys) == ["the freeze came before the dice"]
     without = {**ROUND, "dice": None, "seed": seed_of(freeze_leaf=LEAF, dice=None).hex()}
     assert check(tmp_path, without, FREEZE, {**DRAW, "dice": None}) == 1
-    assert answers(capsys) == ["there are dice if the freeze asks for dice"]
+    assert answers(capsys) == ["the round has dice exactly when the freeze asks for dice"]
 
 
 @pytest.mark.parametrize(

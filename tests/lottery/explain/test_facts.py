@@ -88,7 +88,7 @@ def test_a_child_reads_who_can_have_the_seats_that_a_reserve_leaves() -> None:
 
     title = (
         "2 “staff” seats. A child who has a parent who works at this school comes first. "
-        "Then only a child who has a brother or sister at this school can get one."
+        "After that, only a child who has a brother or sister at this school can get a seat."
     )
     assert title in lines(explained, "cal")
     assert "Our records show that your child does not meet either rule." in lines(explained, "cal")
