@@ -41,6 +41,7 @@ from enrollment.api import (
     vacancies,
     waitlists,
     zones,
+    zones_changes,
 )
 from enrollment.audit.sequencer import sequencing
 from enrollment.connections import ServerWatch
@@ -102,6 +103,7 @@ ROUTERS = (
     directory.router,
     zones.router,
     zones.imports,
+    zones_changes.router,
     health.router,
     vital_sign_routes,
 )

@@ -33,7 +33,9 @@ OUTSIDE = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths without a lane. They must answer even when everything else is stuck."""
 
 _RANKING = re.compile(r"/v1/cycles/[^/]+/applicants/[^/]+/ranking")
-_LONG = re.compile(r"/v1/applicants:batch|/v1/.+(/imports/.+|/exports/.+|:reconcile)|/v1/rounds/[^/]+/(market|outcome)")
+_LONG = re.compile(
+    r"/v1/applicants:batch|/v1/.+(/imports/.+|/exports/.+|:reconcile)|/v1/rounds/[^/]+/(market|outcome)|/v1/zones-changes/.+"
+)
 _SIGN_IN = re.compile(r"/v1/sessions|/v1/oauth/token|/v1/invitations/accept")
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from enrollment.problems import sentence
 
 SAYS: Final[Mapping[str, str]] = {
-    "blank-text": sentence("has no visible character; write a text, or omit the field"),
+    "blank-text": sentence("has no visible character; write a text, or omit the field if it is optional"),
     "text-control": sentence("has a control character or line break at position {number}; delete it"),
     "text-direction": sentence("has a character that changes the text direction at position {number}; delete it"),
     "text-invisible": sentence("has an invisible character at position {number}; delete it"),

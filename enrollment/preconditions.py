@@ -39,8 +39,8 @@ class VersionStale(Problem):
     status = 412
     title = sentence("Version out of date")
     detail = sentence(
-        "Someone changed this record after you read it. Read it again, review the change, and send the new "
-        "ETag as If-Match."
+        "If-Match does not name the present version. Read the record again, review what changed, and send the new ETag."
+        " If the record does not exist yet, send no If-Match."
     )
 
 

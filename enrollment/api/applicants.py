@@ -1,12 +1,13 @@
 """Routes of applications, their transfers, and the zones of their children."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
 from sqlalchemy.orm import Session
 
 from enrollment.access.callers import RoleKind
-from enrollment.access.guards import Administers, ReadsApplications, WritesApplications
+from enrollment.access.guards import Administers, PresentToAdminister, ReadsApplications, WritesApplications
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.access.security_log import record_names_read
 from enrollment.api.schemas.applicants import (
@@ -14,6 +15,8 @@ from enrollment.api.schemas.applicants import (
     ApplicantOut,
     ApplicantSummaryOut,
     ApplicantWarningOut,
+    GradeCorrectionIn,
+    GradeCorrectionOut,
     GuardianOut,
     TransferCodeOut,
     TransferIn,
@@ -47,6 +50,7 @@ from enrollment.paging import Page, Paging
 from enrollment.preconditions import SHOWS_ETAG, IfMatch, IfMatchAlways, refuse_stale, show_version
 from enrollment.problems import NotFound
 from enrollment.rankings import changes
+from enrollment.rankings.corrected_grades import correct_grade
 from enrollment.rankings.versions import lock_ranker
 from enrollment.seats.offers import withdraw_seat
 from enrollment.stored_values import objects_of
@@ -189,6 +193,26 @@ def override_child_zones(
     lock_cycle_between_rounds(session, cycle)
     actor = staff.actor_for(RoleKind.ADMINISTRATOR)
     override_zones(session, cycle, ticket, body.zones, actor=actor, reason=body.reason)
+
+
+@router.put("/v1/cycles/{cycle}/children/{ticket}/grade")
+def correct_child_grade(
+    session: InTransaction,
+    staff: PresentToAdminister,
+    *,
+    cycle: Annotated[Id, Path()],
+    ticket: Annotated[Id, Path()],
+    body: GradeCorrectionIn,
+) -> GradeCorrectionOut:
+    """Correct the grade of a child's application, with a reason, also after the deadline.
+
+    A ranking in force has programs of the former grade. It is withdrawn and kept as a draft, and the partner is
+    notified: the family needs a new ranking. A later application of the partner sets the grade again.
+    """
+    open_cycle = in_any_phase(lock_cycle_between_rounds(session, cycle))
+    actor = staff.actor_for(RoleKind.ADMINISTRATOR)
+    corrected = correct_grade(session, open_cycle, ticket, body.grade, actor=actor, reason=body.reason)
+    return GradeCorrectionOut.model_validate(asdict(corrected))
 
 
 def _show_summary(applicant: Applicant, tag: bytes) -> ApplicantSummaryOut:

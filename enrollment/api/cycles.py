@@ -10,8 +10,9 @@ from enrollment.access.derived_keys import id_of_secret
 from enrollment.access.guards import Administers
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
 from enrollment.api.schemas.cycles import CycleOut, CycleSummaryOut
+from enrollment.applicants.grades import grades_applied_for
 from enrollment.cycles import changes, locks
-from enrollment.cycles.changes import CALENDAR, POLICY, TERMS
+from enrollment.cycles.changes import CALENDAR, POLICY, TERMS, GradesInUse
 from enrollment.cycles.inputs import CycleChangeIn, CycleIn
 from enrollment.cycles.locks import CycleNow, phase_at
 from enrollment.cycles.models import Cycle
@@ -69,8 +70,9 @@ def change_cycle(
 ) -> CycleOut:
     """Change a cycle. Send all its settings.
 
-    Once the cycle has opened, give a reason. The policy is then fixed, except that you may add grades and facts. You
-    may move the deadline to a future time until the main round is frozen. The log has a separate entry for that. A new
+    Once the cycle has opened, give a reason. The policy is then fixed, except that you may add grades and facts,
+    and until the main round is frozen remove grades that no school offers and no family applies for. You may move the
+    deadline to a future time until the main round is frozen. The log has a separate entry for that. A new
     time zone moves calendar days, such as last dates in rules, but no deadline and no offer.
     """
     cycle_now = locks.lock_cycle(session, cycle)
@@ -80,7 +82,7 @@ def change_cycle(
         session,
         cycle_now,
         body,
-        grades_offered=offered_grades(session, cycle),
+        grades_in_use=GradesInUse(offered_grades(session, cycle), grades_applied_for(session, cycle)),
         actor=staff.actor_for(RoleKind.ADMINISTRATOR),
     )
     follow_moved_deadlines(session, cycle_now, before)

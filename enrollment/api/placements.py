@@ -1,9 +1,11 @@
 """Administrative placements: requested and approved by two administrators, and counted in public."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, status
+from sqlalchemy.orm import Session
 
 from enrollment.access.guards import Places, PresentToPlace, ReadsRecords
 from enrollment.access.idempotency import Idempotent, IdempotentRoute
@@ -18,6 +20,7 @@ from enrollment.cycles.locks import read_cycle
 from enrollment.database import InTransaction
 from enrollment.field_types import Id
 from enrollment.paging import Page, Paging
+from enrollment.results.published_rounds import published
 from enrollment.seats import administrative_placements as placements
 from enrollment.seats import placement_requests
 from enrollment.seats.models import OutsidePlacement
@@ -33,8 +36,10 @@ PlacementId = Annotated[uuid.UUID, Path(alias="placement")]
 @router.post("/v1/placements", status_code=status.HTTP_202_ACCEPTED, dependencies=[Idempotent])
 def request_placement(session: InTransaction, staff: PresentToPlace, body: PlacementIn) -> AdministrativePlacementOut:
     """Request an administrative placement. The child is placed when a second administrator approves."""
+    if body.mends_round is not None:
+        published(session, body.cycle, body.mends_round)
     placement = placement_requests.request_placement(session, body, staff=staff)
-    return _show_placement(placement, placements.placement_tag(session, placement))
+    return _show_one(session, placement)
 
 
 @router.post("/v1/placements/{placement}/approve", dependencies=[Idempotent])
@@ -43,7 +48,7 @@ def approve_placement(
 ) -> AdministrativePlacementOut:
     """Approve a placement, as a second administrator. The placement is logged and counted in public."""
     placement = placements.approve_placement(session, placement_id, staff=staff, reason=body.reason)
-    return _show_placement(placement, placements.placement_tag(session, placement))
+    return _show_one(session, placement)
 
 
 @router.post("/v1/placements/{placement}/refuse", dependencies=[Idempotent])
@@ -52,7 +57,7 @@ def refuse_placement(
 ) -> AdministrativePlacementOut:
     """Refuse a placement, or take back your own request. No seat changes."""
     placement = placements.refuse_placement(session, placement_id, staff=staff, reason=body.reason)
-    return _show_placement(placement, placements.placement_tag(session, placement))
+    return _show_one(session, placement)
 
 
 @router.get(PLACEMENTS)
@@ -67,7 +72,8 @@ def list_placements(
     """List administrative placements: who requested and approved each, and where the document is filed."""
     read_cycle(session, cycle)
     found = paging.read(session, placements.select_placements(cycle, only), by=[OutsidePlacement.id])
-    return found.show(_show_placement)
+    mending = placements.count_by_round(session, cycle)
+    return found.show(lambda placement, tag: _show_placement(placement, tag, mending))
 
 
 @router.get(f"{PLACEMENTS}/counts")
@@ -81,10 +87,16 @@ def count_placements(session: InTransaction, cycle: Annotated[Id, Path()]) -> Pl
             for school, number, added in placements.count_by_school(session, cycle)
         ],
         by_reason=placements.count_by_reason(session, cycle),
+        by_round=placements.count_by_round(session, cycle),
     )
 
 
-def _show_placement(placement: OutsidePlacement, tag: bytes) -> AdministrativePlacementOut:
+def _show_one(session: Session, placement: OutsidePlacement) -> AdministrativePlacementOut:
+    tag = placements.placement_tag(session, placement)
+    return _show_placement(placement, tag, placements.count_by_round(session, placement.cycle_id))
+
+
+def _show_placement(placement: OutsidePlacement, tag: bytes, mending: Mapping[str, int]) -> AdministrativePlacementOut:
     return AdministrativePlacementOut.model_validate(
         {
             "id": placement.id,
@@ -103,5 +115,7 @@ def _show_placement(placement: OutsidePlacement, tag: bytes) -> AdministrativePl
             "decided_at": placement.decided_at,
             "decision_reason": placement.decision_reason,
             "offer": placement.offer_id,
+            "mends_round": placement.mends_round,
+            "mending": placement.mends_round and mending.get(placement.mends_round, 0),
         }
     )

@@ -208,6 +208,7 @@ def _show_applicant(applicant: ProgramApplicant) -> ProgramApplicantOut:
             **asdict(applicant.standing),
             "child": child,
             "partner": applicant.partner,
+            "listed": applicant.listed,
             "seat_status": applicant.seat_status,
         }
     )

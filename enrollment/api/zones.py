@@ -3,41 +3,43 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
-from enrollment.access.callers import RoleKind
-from enrollment.access.guards import Administers
+from enrollment.access.callers import RoleKind, Staff
+from enrollment.access.guards import Administers, refuse_absent
 from enrollment.access.idempotency import Idempotent
 from enrollment.access.uploads import UploadRoute, upload_of
 from enrollment.api.schemas.zones import (
     Found,
-    ImportFaultOut,
     OutsideZonesOut,
     ZoneOut,
     ZonesAtPointOut,
     ZonesImportOut,
 )
+from enrollment.api.zones_changes import change_shown, effect_shown, faults_shown
 from enrollment.applicants.points import addresses_outside
 from enrollment.cycles.grades import refuse_other_grades
-from enrollment.cycles.locks import CycleNotFound, read_cycle
+from enrollment.cycles.locks import CycleNotFound, lock_cycle, read_cycle
 from enrollment.cycles.models import Cycle
 from enrollment.database import InTransaction
 from enrollment.error_handlers import reader_language
-from enrollment.field_types import Flag, Id, Number
-from enrollment.languages import Say, in_language
+from enrollment.field_types import Flag, Id, Number, Reason
+from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
-from enrollment.problems import Fault, sentence
+from enrollment.problems import sentence
 from enrollment.rules.in_force import Act
+from enrollment.rules.proposals import ReasonNeeded
 from enrollment.rules.zone_changes import replace_zones
 from enrollment.settings import Settings
+from enrollment.zone_corrections.proposals import propose_zones, try_zones
 from enrollment.zones.areas import AreaKey
 from enrollment.zones.geojson import UnusableZones
-from enrollment.zones.import_check import check_zones
+from enrollment.zones.import_check import CheckedZones, check_zones
 from enrollment.zones.models import Zone
-from enrollment.zones.points import ZonesFound, city_of, refuse_opened, zones_at
+from enrollment.zones.points import ZonesFound, city_of, refuse_fixed, zones_at
 from enrollment.zones.properties import MAX_TEXT, PropertyNames
 
 GEOJSON = "application/geo+json"
@@ -98,18 +100,27 @@ def import_zones(
     staff: Administers,
     *,
     request: Request,
+    response: Response,
     cycle: Annotated[Id, Path()],
     names: NamesInFile,
     apply: Annotated[bool, Query(description="False: a dry run that changes nothing."), Flag] = False,
+    reason: Annotated[
+        Reason | None, Query(description="Why the zones change. Required with `apply` once the cycle has opened.")
+    ] = None,
 ) -> ZonesImportOut:
     """Import a cycle's zones as GeoJSON (RFC 7946, WGS84), up to 256 MiB. Without `apply=true` this is a dry run.
 
     Each feature is a Polygon or MultiPolygon with the properties `zone`, `name`, `school`, `grades`, `vintage`. If the
     file has other names for them, name its own properties in the query. The file replaces all zones of the cycle, or
-    nothing if it has faults. Zones cannot change after the cycle opens.
+    nothing if it has faults.
+
+    Once the cycle has opened, the dry run says what the file changes for whom. With `apply=true` and a reason, the file
+    is a proposal (202) until a second administrator approves it. After the freeze of the main round, zones are fixed.
     """
     cycle_now = read_cycle(session, cycle)
-    refuse_opened(cycle_now)
+    refuse_fixed(cycle_now)
+    if apply and cycle_now.has_opened:
+        _refuse_lone(staff, reason)
     upload = upload_of(request)
     settings: Settings = request.app.state.settings
     say = in_language(reader_language(request))
@@ -118,23 +129,45 @@ def import_zones(
     except UnusableZones as unusable:
         if apply:
             raise
-        faults = _faults_shown(unusable.faults, say)
+        faults = faults_shown(unusable.faults, say)
         return ZonesImportOut(cycle=cycle, applied=False, usable=False, zones=0, shapes=0, faults=faults, notes=[])
-    if apply:
-        act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=None)
-        replace_zones(session, cycle, checked.shapes, sha256=upload.sha256, act=act)
+    tried = try_zones(session, cycle_now, checked.shapes) if cycle_now.has_opened else None
+    act = Act(actor=staff.actor_for(RoleKind.ADMINISTRATOR), staff=staff.id, reason=reason)
+    change = None
+    if apply and tried:
+        change = propose_zones(session, cycle, tried, sha256=upload.sha256, act=act)
+        response.status_code = status.HTTP_202_ACCEPTED
+    elif apply:
+        _replace(session, cycle, checked, sha256=upload.sha256, act=act)
     return ZonesImportOut(
         cycle=cycle,
-        applied=apply,
+        applied=apply and change is None,
         usable=True,
         zones=len({shape.zone for shape in checked.shapes}),
         shapes=len(checked.shapes),
         faults=[],
-        notes=_faults_shown(checked.notes, say),
+        notes=faults_shown(checked.notes, say),
         outside=OutsideZonesOut(
             schools=list(checked.schools_outside), addresses=addresses_outside(session, cycle, checked.shapes)
         ),
+        effect=effect_shown(tried.effect, say) if tried else None,
+        change=change_shown(change) if change else None,
     )
+
+
+def _refuse_lone(staff: Staff, reason: str | None) -> None:
+    """Refuse a proposal without a reason, or with a token that another administrator could use."""
+    if reason is None:
+        raise ReasonNeeded
+    refuse_absent(staff)
+
+
+def _replace(session: Session, cycle: str, checked: CheckedZones, *, sha256: bytes, act: Act) -> None:
+    """Replace the zones of a cycle that has not opened."""
+    cycle_now = lock_cycle(session, cycle)
+    if cycle_now.has_opened:  # since the file was sent
+        raise ReasonNeeded
+    replace_zones(session, cycle_now, checked.shapes, sha256=sha256, act=act)
 
 
 @router.get("/v1/cycles/{cycle}/zones")
@@ -204,10 +237,3 @@ def _area_of(row: Zone) -> AreaKey:
 
 def _zone_shown(row: Zone) -> ZoneOut:
     return ZoneOut(zone=row.id, name=row.name, school=row.school_id, grades=row.grades, vintage=row.vintage)
-
-
-def _faults_shown(faults: Sequence[Fault], say: Say) -> list[ImportFaultOut]:
-    return [
-        ImportFaultOut(pointer=fault.pointer, code=fault.code, detail=say(fault.detail, **fault.values))
-        for fault in faults
-    ]

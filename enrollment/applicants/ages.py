@@ -3,6 +3,7 @@
 A child's age is counted on 1 September, the first day of the school year that the cycle is for.
 """
 
+from dataclasses import replace
 from datetime import date
 
 from enrollment.problems import Conflict, Fault, sentence
@@ -33,8 +34,14 @@ class BirthDateImpossible(Conflict):
     detail = sentence("Nothing was stored. Correct the birth date or the grade, then send the application again.")
 
 
-def refuse_impossible_age(birth_date: date, grade: str, begins: date) -> None:
+def refuse_impossible_age(birth_date: date, grade: str, begins: date, *, at: str = "/child/birth_date") -> None:
     """Refuse a birth date with which no child can be in a grade.
+
+    Args:
+        birth_date: the child's birth date.
+        grade: the grade.
+        begins: the first day of the school year that counts.
+        at: the pointer to what is wrong in the request.
 
     Raises:
         BirthDateImpossible: with the range of birth dates.
@@ -44,7 +51,7 @@ def refuse_impossible_age(birth_date: date, grade: str, begins: date) -> None:
     oldest = MAX_AGE if usual is None else min(usual + OLDER, MAX_AGE)
     fault = _fault(birth_date, grade, begins, youngest=youngest, oldest=oldest, code="birth-date-impossible")
     if fault is not None:
-        raise BirthDateImpossible(faults=[fault])
+        raise BirthDateImpossible(faults=[replace(fault, pointer=at)])
 
 
 def unlikely_age(birth_date: date, grade: str, begins: date) -> Fault | None:

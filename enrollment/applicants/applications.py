@@ -159,7 +159,8 @@ def put_applicant(
             UnknownHousehold, OtherChild, SameChildTwice: see each.
         VersionMissing: if another request of the partner created the application a moment ago.
     """
-    _refuse_grade(cycle, former, body.grade)
+    refuse_unknown_grade(cycle, body.grade)
+    _refuse_held_grade(former, body.grade)
     refuse_impossible_age(body.child.birth_date, body.grade, school_year_of(cycle.deadline, cycle.time_zone))
     _refuse_unknown_school(session, former, body.attends)
     zones = _find_zones(session, cycle, body)
@@ -168,7 +169,7 @@ def put_applicant(
     try:
         with session.begin_nested():
             child = child_of_application(session, cycle, former, digest)
-            _refuse_seat_of_other_grade(child, body.grade)
+            refuse_seat_of_other_grade(child, body.grade)
             applicant = former or _new_applicant(partner, cycle, reference)
             _fill(applicant, body, child=child, zones=zones, household=household)
             if former is None:
@@ -186,11 +187,19 @@ def put_applicant(
     return applicant
 
 
-def _refuse_grade(cycle: Cycle, former: Applicant | None, grade: str) -> None:
+def refuse_unknown_grade(cycle: Cycle, grade: str) -> None:
+    """Refuse a grade that the cycle does not have.
+
+    Raises:
+        GradeNotOffered: if the cycle does not have the grade.
+    """
     if grade not in cycle.grades:
         detail = sentence("must be a grade of this cycle: {allowed}")
         fault = Fault("/grade", "unknown-grade", detail, {"allowed": listed(cycle.grades)})
         raise GradeNotOffered(faults=[fault], grade=grade, cycle=cycle.id)
+
+
+def _refuse_held_grade(former: Applicant | None, grade: str) -> None:
     if former and former.ranking_version is not None and former.grade != grade:
         raise GradeHeldByRanking
 
@@ -204,7 +213,12 @@ def _refuse_unknown_school(session: Session, former: Applicant | None, attends: 
         raise PresentSchoolUnknown(faults=[Fault("/attends", "unknown-school", detail, values)])
 
 
-def _refuse_seat_of_other_grade(child: Child, grade: str) -> None:
+def refuse_seat_of_other_grade(child: Child, grade: str) -> None:
+    """Refuse a grade if the child holds a seat in another grade.
+
+    Raises:
+        GradeHeldBySeat: if the child holds a seat in another grade.
+    """
     if child.seat_grade not in (None, grade):
         raise GradeHeldBySeat(grade=child.seat_grade or "")
 

@@ -100,6 +100,15 @@ def append(
     return entry.leaf_hash
 
 
+def append_many(
+    session: Session, type_: str, entries: Sequence[Entry], *, cycle: str | None, actor: str, reason: str | None
+) -> None:
+    """Write many entries of one type, actor and reason, made with `entry_of`, in the verb's transaction."""
+    columns = ["type", "cycle_id", "actor", "reason", "body", "leaf_hash"]
+    rows = [(type_, cycle, actor, reason, entry.body, entry.leaf_hash) for entry in entries]
+    copy_rows(session, LogEntry, columns, rows)
+
+
 def sequence_recent(session: Session) -> int:
     """Give indexes to recent pending entries. Return their number."""
     return _sequence(session, _pending().where(LogEntry.written_at > func.clock_timestamp() - RECENT))

@@ -1,6 +1,7 @@
 """Create and change cycles, within the limits that the calendar sets."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -22,8 +23,20 @@ TERMS = tuple(Terms.model_fields)
 FIXED = ("tie_break", "late", "twins", "sibling_order", "most_ranks")
 """Settings of the policy that never change once the cycle has opened."""
 
-GROWING = ("grades", "school_facts", "child_facts")
+GROWING = ("school_facts", "child_facts")
 """Lists that can only grow once the cycle has opened."""
+
+LISTS = ("grades", *GROWING, "sibling_order")
+
+
+@dataclass(frozen=True, slots=True)
+class GradesInUse:
+    """The grades that a cycle cannot lose."""
+
+    offered: Collection[str]
+    """The grades in which schools have offered programs."""
+    applied: Collection[str]
+    """The grades of active applications."""
 
 
 class CycleContradictsItself(MalformedBody):
@@ -70,7 +83,7 @@ def make_cycle(session: Session, body: CycleIn, *, actor: str, sis_key: str) -> 
 
 
 def change_cycle(
-    session: Session, cycle_now: CycleNow, body: CycleChangeIn, *, grades_offered: Collection[str], actor: str
+    session: Session, cycle_now: CycleNow, body: CycleChangeIn, *, grades_in_use: GradesInUse, actor: str
 ) -> None:
     """Change a cycle, and append the change to the log. A moved deadline is a separate entry.
 
@@ -80,7 +93,7 @@ def change_cycle(
         session: the transaction that locks the cycle.
         cycle_now: the cycle, from `lock_cycle`.
         body: the complete new settings.
-        grades_offered: the grades in which schools have offered programs.
+        grades_in_use: the grades that schools offer, and those for which families apply.
         actor: the caller's name in the log.
 
     Raises:
@@ -93,7 +106,7 @@ def change_cycle(
     _refuse_contradictions(body)
     faults = [
         *_fixed_settings(cycle_now, body),
-        *_removed_grades(body, grades_offered),
+        *_removed_grades(cycle_now.cycle, body, grades_in_use),
         *_agreement(cycle_now.cycle, body),
     ]
     if faults:
@@ -172,7 +185,7 @@ def _window(opening: str, opens: datetime | None, ending: str, until: datetime |
 
 
 def _list_faults(body: Policy) -> Iterator[Fault]:
-    for name in (*GROWING, "sibling_order"):
+    for name in LISTS:
         yield from _repeated(name, getattr(body, name))
     for place, fact in enumerate(body.child_facts):
         if fact in body.school_facts:
@@ -198,7 +211,7 @@ def _fixed_settings(cycle_now: CycleNow, body: CycleChangeIn) -> Iterator[Fault]
         detail = sentence("is required once the cycle has opened; say why you change the cycle")
         yield Fault("/reason", "reason-missing", detail)
     for name in ("opens_at", *FIXED):
-        if getattr(body, name) != getattr(cycle, name):
+        if getattr(body, name) != getattr(cycle, name) and not (name == "sibling_order" and _keeps_order(cycle, body)):
             yield Fault(
                 f"/{name}", "opened", sentence("cannot change once the cycle has opened; send the current value")
             )
@@ -209,6 +222,13 @@ def _fixed_settings(cycle_now: CycleNow, body: CycleChangeIn) -> Iterator[Fault]
                 yield Fault(f"/{name}", "opened", detail, {"entry": entry})
     if body.deadline != cycle.deadline:
         yield from _moved_deadline(cycle_now, body)
+
+
+def _keeps_order(cycle: Cycle, body: CycleChangeIn) -> bool:
+    """Say whether the sibling order only gains new grades and loses removed ones."""
+    was, becomes = cycle.sibling_order, body.sibling_order
+    same = [grade for grade in becomes if grade in was] == [grade for grade in was if grade in becomes]
+    return same and bool(was) == bool(becomes)
 
 
 def _moved_deadline(cycle_now: CycleNow, body: CycleChangeIn) -> Iterator[Fault]:
@@ -223,8 +243,14 @@ def _moved_deadline(cycle_now: CycleNow, body: CycleChangeIn) -> Iterator[Fault]
         yield Fault("/deadline", "deadline-passed", sentence("must be in the future; choose a later time"))
 
 
-def _removed_grades(body: CycleChangeIn, grades_offered: Collection[str]) -> Iterator[Fault]:
-    for grade in sorted(set(grades_offered) - set(body.grades)):
+def _removed_grades(cycle: Cycle, body: CycleChangeIn, in_use: GradesInUse) -> Iterator[Fault]:
+    if cycle.main_round is not None and not set(body.grades).issuperset(cycle.grades):
+        detail = sentence("cannot lose a grade once the main round is frozen; send every grade that the cycle has")
+        yield Fault("/grades", "main-round-frozen", detail)
+    for grade in sorted(set(in_use.applied) - set(body.grades) - set(in_use.offered)):
+        detail = sentence("must keep {grade} because families apply for it; add {grade} back")
+        yield Fault("/grades", "grade-applied", detail, {"grade": grade})
+    for grade in sorted(set(in_use.offered) - set(body.grades)):
         detail = sentence("must keep {grade} because schools have offered programs in it; add {grade} back")
         yield Fault("/grades", "grade-offered", detail, {"grade": grade})
 

@@ -15,7 +15,7 @@ class Notice(Table):
     __table_args__ = (
         CheckConstraint(
             "event IN ('offer.made', 'offer.expiring', 'offer.expired', 'waitlist.moved', 'results.published', "
-            "'offer.moved', 'deadline.moved', 'round.voided')",
+            "'offer.moved', 'deadline.moved', 'round.voided', 'zones.changed', 'grade.corrected')",
             name="event",
         ),
         UniqueConstraint("event", "subject"),

@@ -42,6 +42,8 @@ class ProgramApplicant:
     partner: str | None
     seat_status: str | None = None
     """The status now of the child's newest offer at the program. None: no seat was given."""
+    listed: bool = True
+    """False: the school has a list of its own, and the child is not on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +121,19 @@ def preview_at(session: Session, cycle: Cycle, program_id: str, language: str) -
     return ProgramApplicants(
         None,
         [
-            ProgramApplicant(_present_standing(child, program, language), None, None)
+            ProgramApplicant(_present_standing(child, program, language), None, None, listed=_is_listed(child, program))
             for child in children_ranking(session, cycle, program_id)
         ],
     )
 
 
+def _is_listed(child: MarketApplicant, program: Program) -> bool:
+    return not isinstance(program.tie_break, Ranked) or child.id in program.tie_break.tickets
+
+
 def _present_standing(child: MarketApplicant, program: Program, language: str) -> ChildStanding:
     reached = next((one for one in program.priorities if one.when.holds(child, program.school, ())), None)
-    listed = not isinstance(program.tie_break, Ranked) or child.id in program.tie_break.tickets
+    listed = _is_listed(child, program)
     return ChildStanding(
         ticket=child.id,
         group=OPEN,

@@ -13,6 +13,7 @@ from enrollment.applicants.models import Child
 from enrollment.directory.models import Offering
 from enrollment.rounds.frozen_market import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
+from enrollment.rounds.screened_lists import list_gaps
 from enrollment.seats.models import LIVE, Offer
 from lottery.explain.facts import Decided, Explainer, Extract
 from lottery.explain.language import Language, languages
@@ -42,8 +43,20 @@ Gate = Callable[[Session, Matched], str | None]
 
 
 def check_gates(session: Session, matched: Matched) -> list[dict[str, Json]]:
-    """Return each check with the problem that it found. None: no problem."""
-    return [{"gate": name, "problem": gate(session, matched)} for name, gate in GATES.items()]
+    """Return each check with the problem that it found. None: no problem.
+
+    The last entry keeps nothing from being published: a school may leave children off its list on purpose.
+    """
+    checked: list[dict[str, Json]] = [{"gate": name, "problem": gate(session, matched)} for name, gate in GATES.items()]
+    return [*checked, {"gate": "screened-lists", "problem": None, "note": _list_gaps_in_words(matched.market)}]
+
+
+def _list_gaps_in_words(market: Market) -> str | None:
+    """Name each program whose own list misses children who rank the program, with their number."""
+    counts = [f"{gap.program}: {len(gap.tickets)}" for gap in list_gaps(market)]
+    if not counts:
+        return None
+    return f"Children who rank a program and are not on the school's own list: {', '.join(counts)}."
 
 
 def frozen_as_committed(session: Session, matched: Matched) -> str | None:

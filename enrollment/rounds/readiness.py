@@ -17,6 +17,7 @@ from enrollment.problems import Fault, sentence
 from enrollment.rankings.models import RankingVersion
 from enrollment.rounds.freeze import faults_of, programs_without_rules
 from enrollment.rounds.rule_notes import Note, rule_notes
+from enrollment.rounds.screened_lists import ListGap, list_gaps
 from enrollment.rounds.snapshot import Snapshot, take_snapshot
 from enrollment.rules.guarantee import guaranteed
 from enrollment.rules.in_force import InForce
@@ -29,6 +30,11 @@ from lottery.market.rules import Program
 PREVIEW = "preview"
 """Stands for the id of a round that does not exist yet."""
 
+NOT_ON_LIST = sentence(
+    "Children rank this program and are not on the school's own list, so the program cannot take them. Ask the school "
+    "to send its list again before the freeze, with every child whom it wants to consider."
+)
+
 
 class FindingOut(Wire):
     """A problem that blocks a freeze, or a note before it."""
@@ -38,6 +44,9 @@ class FindingOut(Wire):
     number: Annotated[int, Field(description="The number of children, programs or rules that the finding is about.")]
     about: Annotated[str | None, Field(description="The program, school or ticket that the finding is about.")]
     detail: str
+    tickets: Annotated[
+        list[str], Field(description="The tickets of the children, where somebody must act for each of them.")
+    ]
 
 
 class ReadinessOut(Wire):
@@ -65,6 +74,7 @@ def readiness(session: Session, cycle_id: str, kind: Kind, *, say: Say) -> Readi
     findings = [
         *(_finding(fault, 1, say, blocks=True) for fault in blocking),
         *(_finding(fault, number, say, blocks=False) for number, fault in _notes(session, cycle_now, snapshot)),
+        *(_not_on_list(gap, say) for gap in list_gaps(snapshot.market)),
     ]
     return ReadinessOut(
         cycle=cycle_id,
@@ -85,6 +95,18 @@ def _finding(fault: Fault, number: int, say: Say, *, blocks: bool) -> FindingOut
         number=number,
         about=fault.pointer or None,
         detail=say(fault.detail, **fault.values),
+        tickets=[],
+    )
+
+
+def _not_on_list(gap: ListGap, say: Say) -> FindingOut:
+    return FindingOut(
+        code="not-on-list",
+        blocks=False,
+        number=len(gap.tickets),
+        about=gap.program,
+        detail=say(NOT_ON_LIST),
+        tickets=list(gap.tickets),
     )
 
 

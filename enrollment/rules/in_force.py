@@ -19,7 +19,7 @@ from enrollment.rules.levels import Levels, known_names, read_levels, rules_docu
 from enrollment.rules.model import ResolvedRules
 from enrollment.rules.models import ProgramRules
 from enrollment.rules.to_market import program_document, read_back
-from enrollment.rules.validation import input_faults, resolved_faults
+from enrollment.rules.validation import KnownNames, input_faults, resolved_faults
 from lottery.market.canonical import Json
 
 MAX_FAULTS = 100
@@ -95,21 +95,26 @@ def _in_force(row: Row[str, int, Document, Document]) -> InForce:
     return InForce(program, version, cast("Mapping[str, Json]", market), cast("Mapping[str, Json]", rules))
 
 
-def settle_cycle(session: Session, cycle: Cycle, act: Act) -> None:
+def settle_cycle(session: Session, cycle: Cycle, act: Act, approval: Approval | None = None) -> None:
     """Resolve the rules of every program that takes part again, after a change of the cycle's zones.
 
     Raises:
         RulesCannotWork: if a program's rules have faults now; give up the change.
     """
-    programs = session.scalars(
-        select(Program)
-        .join(Offering, Offering.program_id == Program.id)
-        .where(Offering.cycle_id == cycle.id, Offering.status == "in")
-        .order_by(Program.id)
-    ).all()
+    programs = programs_taking_part(session, cycle.id)
     levels = read_levels(session, cycle.id, programs)
     refuse_unworkable(session, cycle, programs, levels)
-    settle(session, cycle, programs, act)
+    settle(session, cycle, programs, act, approval)
+
+
+def programs_taking_part(session: Session, cycle: str) -> Sequence[Program]:
+    """Return the programs that take part in a cycle, by id."""
+    return session.scalars(
+        select(Program)
+        .join(Offering, Offering.program_id == Program.id)
+        .where(Offering.cycle_id == cycle, Offering.status == "in")
+        .order_by(Program.id)
+    ).all()
 
 
 def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program], levels: Levels) -> None:
@@ -118,7 +123,13 @@ def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program
     Raises:
         RulesCannotWork: with every fault and its program.
     """
-    known = known_names(session, cycle)
+    faults = faults_of_programs(programs, levels, known_names(session, cycle))
+    if faults:
+        raise RulesCannotWork(faults=limited(faults, MAX_FAULTS))
+
+
+def faults_of_programs(programs: Sequence[Program], levels: Levels, known: KnownNames) -> list[Fault]:
+    """Return the faults of the programs' resolved rules, each program's after a fault that names the program."""
     faults: list[Fault] = []
     for program in programs:
         rules = levels.resolved(program).rules
@@ -126,8 +137,7 @@ def refuse_unworkable(session: Session, cycle: Cycle, programs: Sequence[Program
         # The fault may be in rules that the body does not have, so it has no pointer.
         unplaced = [Fault("", fault.code, fault.detail, fault.values) for fault in found]
         faults += with_program(program.id, unplaced, pointer="")
-    if faults:
-        raise RulesCannotWork(faults=limited(faults, MAX_FAULTS))
+    return faults
 
 
 def with_program(program: str, faults: Sequence[Fault], *, pointer: str) -> list[Fault]:

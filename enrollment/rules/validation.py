@@ -139,8 +139,14 @@ def _unknown_names(pointer: str, condition: Json, known: KnownNames, *, depth: i
     elif key in ("at_school", "has"):
         code, detail, names = _SINGLE_NAMES[key]
         if operand not in names(known):
-            yield Fault(at, code, detail, {"allowed": listed(names(known))})
+            yield (
+                Fault(at, code, detail, {"allowed": listed(names(known))})
+                if names(known)
+                else Fault(at, code, NO_FACTS)
+            )
 
+
+NO_FACTS = sentence("names a fact, but this cycle has no facts of this kind; ask an administrator to add the fact")
 
 Names = Callable[[KnownNames], Collection[str]]
 

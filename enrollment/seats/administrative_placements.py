@@ -237,6 +237,21 @@ def count_by_school(session: Session, cycle: str) -> list[tuple[str, int, int]]:
     return [(school, number, added) for school, number, added in rows]
 
 
+def count_by_round(session: Session, cycle: str) -> dict[str, int]:
+    """Return the number of approved placements that mend each published round."""
+    rows = session.execute(
+        select(OutsidePlacement.mends_round, func.count())
+        .where(
+            OutsidePlacement.cycle_id == cycle,
+            OutsidePlacement.status == "approved",
+            OutsidePlacement.mends_round.is_not(None),
+        )
+        .group_by(OutsidePlacement.mends_round)
+        .order_by(OutsidePlacement.mends_round)
+    )
+    return {round_: number for round_, number in rows if round_ is not None}
+
+
 def count_by_reason(session: Session, cycle: str) -> dict[str, int]:
     """Return the number of approved placements of the whole city by reason."""
     rows = session.execute(

@@ -180,6 +180,7 @@ class OutsidePlacement(Table):
         CheckConstraint("decided_by IS NULL OR status = 'refused' OR decided_by <> asked_by", name="two_people"),
         CheckConstraint("(status = 'asked') = (decided_by IS NULL)", name="decided"),
         CheckConstraint("btrim(document) <> ''", name="document"),
+        CheckConstraint("(reason_code = 'round-error') = (mends_round IS NOT NULL)", name="mends"),
         UniqueConstraint("offer_id"),
         Index("uq_outside_placement_asked", "child_id", unique=True, postgresql_where="status = 'asked'"),
         Index(None, "cycle_id", "school_id"),
@@ -203,3 +204,5 @@ class OutsidePlacement(Table):
     decided_at: Mapped[datetime | None]
     decision_reason: Mapped[str | None]
     offer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("offer.id"))
+    mends_round: Mapped[str | None] = mapped_column(ForeignKey("round.id"))
+    """The published round whose error the placement mends."""

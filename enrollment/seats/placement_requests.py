@@ -14,7 +14,7 @@ from enrollment.cycles.locks import CycleNow, in_zone, lock_cycle_between_rounds
 from enrollment.cycles.models import Cycle
 from enrollment.directory.models import Program
 from enrollment.field_types import Id, Text, Wire
-from enrollment.problems import Conflict, Fault, listed, sentence
+from enrollment.problems import Conflict, Fault, MalformedBody, listed, sentence
 from enrollment.rankings.versions import Ranker, lock_ranker_of
 from enrollment.rules.in_force import rules_of_program
 from enrollment.rules.to_market import read_back
@@ -28,6 +28,7 @@ ReasonCode = Literal[
     "special-education",
     "present-seat",
     "administrative-error",
+    "round-error",
     "transfer",
 ]
 """Why a child is placed outside the lottery."""
@@ -51,6 +52,23 @@ class PlacementIn(Wire):
     beyond_seats: Annotated[
         bool, Field(description="Whether to add a seat if no seat is free. Added seats are counted in public.")
     ] = False
+    mends_round: Annotated[
+        Id | None,
+        Field(
+            description="The published round that placed the child wrongly. Required with the reason `round-error`, "
+            "and only with that reason. Placements that mend a round are counted in public.",
+        ),
+    ] = None
+
+
+class RoundToMendNeeded(MalformedBody):
+    """The reason and the round to mend do not fit together."""
+
+    title = sentence("Round to mend needed")
+    detail = sentence(
+        "Send mends_round, the id of the published round, exactly when reason_code is round-error. "
+        "GET /v1/cycles/{cycle}/rounds lists the rounds."
+    )
 
 
 class PlacementRefused(Conflict):
@@ -83,10 +101,14 @@ def request_placement(session: Session, body: PlacementIn, *, staff: Staff) -> O
     Raises:
         CycleNotFound: if the cycle does not exist.
         RoundRunning: if a round is frozen.
+        RoundToMendNeeded: if the reason is a round's error and no round is named, or the reverse.
         PlacementRefused: listing each problem.
         TransfersFrozen: if the reason does not allow a transfer now.
         PlacementAsked: if another placement of the child is waiting.
     """
+    if (body.reason_code == "round-error") != (body.mends_round is not None):
+        detail = sentence("does not fit reason_code; name a round exactly when the reason is round-error")
+        raise RoundToMendNeeded(faults=[Fault("/mends_round", "round-to-mend", detail)], cycle=body.cycle)
     cycle_now = lock_cycle_between_rounds(session, body.cycle)
     ranker, program = _checked(session, cycle_now.cycle, body)
     refuse_frozen_transfer(session, cycle_now, ranker, program, body.reason_code)
@@ -100,6 +122,7 @@ def request_placement(session: Session, body: PlacementIn, *, staff: Staff) -> O
         reason_code=body.reason_code,
         document=body.document,
         beyond_seats=body.beyond_seats,
+        mends_round=body.mends_round,
         status="asked",
         asked_by=staff.id,
         asked_at=cycle_now.now,

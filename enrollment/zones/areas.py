@@ -91,16 +91,31 @@ class ZoneIndex:
         """
         if not _on_earth(longitude, latitude):
             raise UnusablePoint
-        point = shapely.Point(longitude, latitude)
-        nearby = [self._shapes[int(place)] for place in self._tree.query(point, predicate="intersects")]
-        of_grade = [shape for shape in nearby if shape.is_for(grade)]
-        # One call for the whole list lets other requests run; a call for each shape would block them.
-        touched = shapely.touches([shape.shape for shape in of_grade], point)
-        return Located(
-            tuple(sorted({shape.zone for shape in of_grade})),
-            on_border=bool(np.any(touched)),
-            areas=frozenset((shape.zone, shape.grades) for shape in of_grade),
-        )
+        return self.at_all([(longitude, latitude)], [grade])[0]
+
+    def at_all(self, points: Sequence[tuple[float, float]], grades: Sequence[str | None]) -> list[Located]:
+        """Return the zones that contain or touch each of some points on Earth, each for a grade.
+
+        Each step is one call for the whole list, which lets other requests run meanwhile.
+        """
+        around: list[list[tuple[ZoneShape, bool]]] = [[] for _ in points]
+        if points:
+            asked = np.array([shapely.Point(*point) for point in points], dtype=np.object_)
+            owners, places = self._tree.query(asked, predicate="intersects")
+            areas = np.array([shape.shape for shape in self._shapes], dtype=np.object_)[places]
+            borders = np.atleast_1d(shapely.touches(areas, asked[owners]))
+            for owner, place, border in zip(owners.tolist(), places.tolist(), borders.tolist(), strict=True):
+                if self._shapes[place].is_for(grades[owner]):
+                    around[owner].append((self._shapes[place], border))
+        return [_located(shapes) for shapes in around]
+
+
+def _located(around: Sequence[tuple[ZoneShape, bool]]) -> Located:
+    return Located(
+        tuple(sorted({shape.zone for shape, _ in around})),
+        on_border=any(border for _, border in around),
+        areas=frozenset((shape.zone, shape.grades) for shape, _ in around),
+    )
 
 
 def _on_earth(longitude: float, latitude: float) -> bool:

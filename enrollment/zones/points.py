@@ -20,12 +20,13 @@ MAX_INDEXES = 8
 
 
 class ZonesFixed(Conflict):
-    """The cycle has opened, and families rank schools by its zones."""
+    """The main round is frozen, and its market has the children's zones."""
 
-    title = sentence("Zones cannot change after the opening")
+    title = sentence("Zones cannot change after the freeze")
     detail = sentence(
-        "Families of {cycle} rank schools by these zones. An administrator can set the zones of one child, with a "
-        "reason. Import new zones into the next cycle."
+        "The round {round} of {cycle} is frozen with these zones. Set the zones of one child with PUT "
+        "/v1/cycles/{cycle}/children/TICKET/zones before the next round, or place the child outside the lottery with "
+        "POST /v1/placements. Import new zones into the next cycle."
     )
 
 
@@ -126,11 +127,12 @@ def city_of(session: Session, cycle: Cycle) -> City:
     )
 
 
-def refuse_opened(cycle_now: CycleNow) -> None:
-    """Refuse new zones once the cycle has opened.
+def refuse_fixed(cycle_now: CycleNow) -> None:
+    """Refuse new zones once the main round is frozen.
 
     Raises:
-        ZonesFixed: if the cycle has opened.
+        ZonesFixed: if the main round is frozen, and not void.
     """
-    if cycle_now.has_opened:
-        raise ZonesFixed(cycle=cycle_now.cycle.id)
+    cycle = cycle_now.cycle
+    if cycle.main_round is not None:
+        raise ZonesFixed(cycle=cycle.id, round=cycle.main_round)

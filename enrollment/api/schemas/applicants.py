@@ -91,6 +91,25 @@ class TransferIn(Wire):
     reference: Id
 
 
+class GradeCorrectionIn(Wire):
+    """The right grade of an application."""
+
+    grade: Id
+    reason: Reason
+
+
+class GradeCorrectionOut(Wire):
+    """An application with its corrected grade."""
+
+    ticket: str
+    grade: str
+    draft: Annotated[
+        int | None,
+        Field(description="The version of the draft that keeps the former ranking; null: no ranking was in force."),
+    ]
+    programs: Annotated[list[str], Field(description="The programs of the former ranking. None of them counts now.")]
+
+
 class ZonesOverrideIn(Wire):
     """The zones that replace the zones of the child's address."""
 

@@ -30,6 +30,10 @@ class AdministrativePlacementOut(Wire):
     decided_at: datetime | None
     decision_reason: str | None
     offer: uuid.UUID | None
+    mends_round: Annotated[str | None, Field(description="The published round whose error the placement mends.")]
+    mending: Annotated[
+        int | None, Field(description="How many approved placements mend that round; null: no round is mended.")
+    ]
 
 
 class SchoolPlacementsOut(Wire):
@@ -46,3 +50,4 @@ class PlacementCountsOut(Wire):
     cycle: str
     data: list[SchoolPlacementsOut]
     by_reason: Annotated[dict[str, int], Field(description="The whole city's placements, by reason.")]
+    by_round: Annotated[dict[str, int], Field(description="The placements that mend each published round.")]

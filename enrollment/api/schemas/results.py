@@ -135,6 +135,10 @@ class ProgramApplicantOut(Wire):
     meets: Annotated[
         bool, Field(description="True: the child is eligible, and meets the condition of the reserve if there is one.")
     ]
+    listed: Annotated[
+        bool,
+        Field(description="False: the school has a list of its own, and the child is not on it."),
+    ]
     child: Annotated[ChildNameOut | None, Field(description="Null for auditors.")]
     partner: str | None
     seat_status: Annotated[

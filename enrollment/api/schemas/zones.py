@@ -1,5 +1,7 @@
 """Answers about zones."""
 
+import uuid
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -55,6 +57,68 @@ class OutsideZonesOut(Wire):
     addresses: Annotated[int, Field(description="The number of applicants whose addresses are all in no zone.")]
 
 
+class ZonesShiftOut(Wire):
+    """How many children of a program come to meet a part of its rules, and how many no longer do."""
+
+    part: Annotated[Literal["eligible", "class", "reserve"], Field(description="The part of the rules.")]
+    name: Annotated[str | None, Field(description="The class or the reserve; null for `eligible`.")]
+    gain: int
+    lose: int
+
+
+class ZonesProgramEffectOut(Wire):
+    """What new zones change at one program."""
+
+    program: str
+    children: Annotated[int, Field(description="The children who rank the program and stand differently there.")]
+    shifts: list[ZonesShiftOut]
+
+
+class ZonesEffectOut(Wire):
+    """What new zones change for the children of a cycle, in numbers."""
+
+    children: Annotated[int, Field(description="The children with an active application.")]
+    changed: Annotated[int, Field(description="The children whose zones change.")]
+    without_zone: Annotated[int, Field(description="The children who had a zone and have none in the new file.")]
+    set_by_staff: Annotated[int, Field(description="The children whose zones staff set. They keep these zones.")]
+    set_by_staff_lost: Annotated[int, Field(description="Those of them with a zone that the new file does not have.")]
+    programs: list[ZonesProgramEffectOut]
+    rules: Annotated[
+        list[ImportFaultOut],
+        Field(
+            description="Rules that need a zone that the file does not have. The file cannot be used while there are."
+        ),
+    ]
+
+
+ZonesChangeStatus = Literal["proposed", "approved", "refused"]
+
+
+class ZonesChangeOut(Wire):
+    """New zones for a cycle that has opened."""
+
+    id: uuid.UUID
+    cycle: str
+    sha256: Annotated[str, Field(description="The hash of the file, as the log has it once the zones are in force.")]
+    status: ZonesChangeStatus
+    actor: str
+    proposed_by: str
+    reason: str
+    at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str | None
+
+
+class ZonesChangeDetailOut(ZonesChangeOut):
+    """New zones for a cycle that has opened, and what they change for whom."""
+
+    effect: Annotated[
+        ZonesEffectOut | None,
+        Field(description="What the zones change, computed now; null: the change was decided earlier."),
+    ]
+
+
 class ZonesImportOut(Wire):
     """The result of an import of zones, or of its dry run."""
 
@@ -67,4 +131,11 @@ class ZonesImportOut(Wire):
     notes: Annotated[list[ImportFaultOut], Field(description="Points that are allowed but may be mistakes.")]
     outside: Annotated[
         OutsideZonesOut | None, Field(description="What lies in no zone of the file; null: the file is not usable.")
+    ] = None
+    effect: Annotated[
+        ZonesEffectOut | None,
+        Field(description="What the file changes for children who applied; null: the cycle has not opened."),
+    ] = None
+    change: Annotated[
+        ZonesChangeOut | None, Field(description="The proposal that waits for a second administrator.")
     ] = None

@@ -235,7 +235,6 @@ def test_an_open_cycle_has_a_fixed_policy_and_needs_a_reason_for_changes(service
         most_ranks=3,
         opens_at="2020-01-01T00:00:00Z",
         child_facts=["frl"],
-        grades=["PK4", "KG", "01"],
     )
     answer = administrator.change("/v1/cycles/2027", body)
     assert (answer.status_code, answer.json()["code"]) == (409, "cycle-fixed")
@@ -247,7 +246,6 @@ def test_an_open_cycle_has_a_fixed_policy_and_needs_a_reason_for_changes(service
         ("/most_ranks", "opened"),
         ("/opens_at", "opened"),
         ("/child_facts", "opened"),
-        ("/grades", "opened"),
     }
 
 

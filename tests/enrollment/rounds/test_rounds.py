@@ -216,7 +216,7 @@ def test_a_family_reads_the_choice_on_its_list_as_submitted_when_a_school_left(s
         explained = city.portal.get(f"{path}/explanation").json()
         told = "This was your first choice." if choice == 1 else "This was choice 2 of 2 on your list."
         left = "One choice on your list was not in this round, because the school left the lottery."
-        assert {told, left, f"Choice {3 - choice}: adams-kg (not in this round)"} <= set(explained["lines"])
+        assert {told, left, f"Choice {3 - choice}: adams KG (not in this round)"} <= set(explained["lines"])
         assert explained["facts"]["placement"]["choice"] == choice
         assert explained["facts"]["left_out"] == [{"program": "adams-kg", "choice": 3 - choice}]
 

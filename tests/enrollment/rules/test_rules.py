@@ -296,6 +296,24 @@ def test_an_operators_staff_and_administrators_act_for_its_schools_and_programs(
     assert [entry["actor"] for entry in rules_put(service)] == ["staff:operator:district"] * 2
 
 
+def test_an_if_match_for_rules_that_do_not_exist_yet_is_told_to_send_none(service: Service) -> None:
+    city(service)
+    answer = service.school_staff("lincoln").put(SCHOOL, say({}), "*")
+    assert (answer.status_code, answer.json()["code"]) == (412, "version-stale")
+    assert "If the record does not exist yet, send no If-Match." in answer.json()["detail"]
+
+
+def test_a_fact_in_a_cycle_without_facts_is_answered_with_what_is_missing(service: Service) -> None:
+    city(service)
+    with transaction(service.sessions) as session:
+        lock_cycle(session, "2027").cycle.child_facts = []
+    refused = put(service.school_staff("lincoln"), SCHOOL, {"eligible": {"has": "ell"}}).json()
+    missing = [fault for fault in refused["errors"] if fault["code"] == "unknown-fact"]
+    assert [fault["detail"] for fault in missing] == [
+        "names a fact, but this cycle has no facts of this kind; ask an administrator to add the fact"
+    ]
+
+
 def test_a_change_names_the_version_that_it_changes(service: Service) -> None:
     city(service)
     school = service.school_staff("lincoln")

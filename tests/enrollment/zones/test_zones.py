@@ -93,13 +93,6 @@ def test_a_zone_file_may_be_larger_than_other_bodies(service: Service) -> None:
     assert bring(service.administrator(), raw).json()["applied"] is True
 
 
-def test_zones_are_fixed_once_the_cycle_has_opened(service: Service) -> None:
-    a_cycle(service, opened=True)
-    for query in ("", "?apply=true"):
-        refused = bring(service.administrator(f"ann{len(query)}"), collection(WEST), query)
-        assert (refused.status_code, refused.json()["code"]) == (409, "zones-fixed")
-
-
 def test_only_an_administrator_imports_zones(service: Service) -> None:
     a_cycle(service)
     callers = [

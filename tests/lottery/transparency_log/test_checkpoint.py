@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lottery.transparency_log.canonical_text import MAX_NUMBER, Malformed, read_base64, write_base64
+from lottery.transparency_log.canonical_text import MAX_NUMBER, Malformed, read_base64, read_decimal, write_base64
 from lottery.transparency_log.checkpoint import (
     Checkpoint,
     OtherOrigin,
@@ -151,6 +151,12 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
         parse_checkpoint(text)
 
 
+def test_the_largest_number_is_read_and_the_next_refused() -> None:
+    assert read_decimal(str(2**63 - 1), "it") == MAX_NUMBER
+    with pytest.raises(Malformed, match="it must be a decimal number"):
+        read_decimal(str(2**63), "it")
+
+
 def test_a_key_signs_and_is_trusted_for_its_own_log_only() -> None:
     other = signer("other.example/log")
     with pytest.raises(OtherOrigin):
@@ -186,7 +192,7 @@ def test_a_witness_cosigns_nothing_but_checkpoints_and_once() -> None:
     with pytest.raises(Malformed):
         cosign("any text\n", WITNESSES[0], time=TIME)
     with pytest.raises(Malformed):
-        verify_cosignatures(SignedNote("any text\n", COSIGNED.signatures), WITNESS_KEYS)
+        verify_cosignatures(SignedNote("any text\n", COSIGNED.signatures), [])
     lines = (cosign(CHECKPOINT.text, WITNESSES[0], time=TIME), cosign(CHECKPOINT.text, WITNESSES[0], time=TIME + 1))
     with pytest.raises(InvalidSignature, match="2 times"):
         verify_cosignatures(SignedNote(CHECKPOINT.text, lines), WITNESS_KEYS)

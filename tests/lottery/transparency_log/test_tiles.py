@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.transparency_log.canonical_text import Malformed
-from lottery.transparency_log.merkle import peaks
+from lottery.transparency_log.merkle import leaf_hash, node_hash, peaks, root
 from lottery.transparency_log.tiles import (
     Tile,
     bundles_of,
@@ -104,6 +104,21 @@ def test_tiles_have_every_complete_subtree_of_their_levels_once(size: int) -> No
     assert {peak for peak in peaks(size) if peak[0] % 8 == 0} <= set(nodes)
     leaves = [node for tile in bundles_of(size) for node in tile.nodes]
     assert leaves == [(0, index) for index in range(size)]
+
+
+def test_a_log_is_rebuilt_and_checked_from_its_tiles_and_bundles() -> None:
+    bodies = [str(number).encode() for number in range(600)]
+    leaves = [leaf_hash(body) for body in bodies]
+    files = {
+        tile.path: write_tile([root(leaves[index << level : index + 1 << level]) for level, index in tile.nodes])
+        for tile in tiles_of(len(leaves))
+    }
+    assert list(files) == ["tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"]
+    full = [root(read_tile(files[f"tile/0/00{number}"], width=256)) for number in range(2)]
+    assert read_tile(files["tile/1/000.p/2"], width=2) == tuple(full)
+    assert node_hash(node_hash(*full), root(read_tile(files["tile/0/002.p/88"], width=88))) == root(leaves)
+    bundles = [write_bundle([bodies[index] for _, index in bundle.nodes]) for bundle in bundles_of(len(bodies))]
+    assert [leaf_hash(body) for body in read_bundle(bundles[2], width=88)] == leaves[512:]
 
 
 hashes = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=8)
