@@ -99,8 +99,9 @@ def put_on_calendar(city: City) -> None:
         calendar = uuid.uuid4()
         session.execute(
             text(
-                "INSERT INTO round_calendar (id, cycle_id, every, next_at, dice_in_minutes, asked_by, approved_by) "
-                "VALUES (:id, '2027', 'day', clock_timestamp() + interval '1 day', 60, 'ann', 'bea')"
+                "INSERT INTO round_calendar (id, cycle_id, every, first_at, next_at, dice_in_minutes, asked_by, "
+                "approved_by) SELECT :id, '2027', 'day', tomorrow, tomorrow, 60, 'ann', 'bea' "
+                "FROM (SELECT clock_timestamp() + interval '1 day' AS tomorrow) AS days"
             ),
             {"id": calendar},
         )

@@ -301,7 +301,7 @@ def make_large(summer: Summer) -> None:
         columns = ["id", "cycle_id", "partner_id", "reference", "child_id", "grade", "together", "zones"]
         columns += ["zone_method", "language", "facts_salt", "ranking_version"]
         copy_rows(session, Applicant, columns, (row[2] for row in rows))
-        columns = ["applicant_id", "version", "kind", "programs", "late", "actor", "confirmation", "salt", "leaf_hash"]
+        columns = ["applicant_id", "version", "kind", "programs", "actor", "confirmation", "salt", "leaf_hash"]
         copy_rows(session, RankingVersion, columns, (row[3] for row in rows))
         columns = ["id", "cycle_id", "applicant_id", "fact", "school_id", "status", "made_by"]
         copy_rows(session, Claim, columns, _claims(rows))
@@ -331,7 +331,7 @@ def _row(number: int) -> tuple[Row, Row, Row, Row]:
         (child, "2027", tag, None, leaf),
         ("ranking.put", "2027", actor, entry.body, leaf),
         (application, "2027", "city-portal", reference, child, "KG", False, [], "no address", "en", b"", 1),
-        (application, 1, "submitted", programs, False, actor, f"C{number:09}", salt, leaf),
+        (application, 1, "submitted", programs, actor, f"C{number:09}", salt, leaf),
     )
 
 
