@@ -37,6 +37,10 @@ NEXT: Mapping[str, str] = {"open": "freeze", "frozen": "draw", "drawn": "match",
 class Seats(FamilyActs):
     """A summer: families, schools, administrators and the clock act in any order."""
 
+    def __init__(self, spring: Spring, unfinished: list[list[str]]) -> None:
+        super().__init__(spring, unfinished)
+        self.rules_of_lincoln = LINCOLN[0]
+
     def teardown(self) -> None:
         try:
             self.everything_is_looked_after()
@@ -126,11 +130,13 @@ class Seats(FamilyActs):
     @rule(said=st.sampled_from(LINCOLN))
     def lincoln_changes_its_rules(self, said: Json) -> None:
         body: Json = {"rules": said, "reason": REASON}
-        self.do(
+        proposes = said != self.rules_of_lincoln  # the rules in force, sent back, change nothing
+        if self.do(
             lambda: self.summer.caller("lincoln").change(f"{CYCLE}/programs/lincoln-kg/rules", body),
-            202,
+            202 if proposes else 200,
             (self.summer.running(), "round-running"),
-        )
+        ):
+            self.rules_of_lincoln = said
         for change in self.summer.caller("ann").get(f"{CYCLE}/rules-changes").json()["data"]:
             path = f"/v1/rules-changes/{change['id']}/approve"
             self.do(partial(self.summer.caller("ann").post, path, {"reason": REASON}), 200)
