@@ -1,6 +1,7 @@
 """Routes of zones: an administrator imports a file, and everybody can find the zones of a point."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
@@ -158,15 +159,22 @@ def import_zones(
 def _refuse_lone(staff: Staff, reason: str | None) -> None:
     """Refuse a proposal without a reason, or with a token that another administrator could use."""
     if reason is None:
-        raise ReasonNeeded
+        raise _reason_needed()
     refuse_absent(staff)
+
+
+def _reason_needed() -> ReasonNeeded:
+    """Return the refusal of an import without a reason, which is in the query because the body is the file."""
+    needed = ReasonNeeded()
+    needed.faults = tuple(replace(fault, pointer="reason", place="query") for fault in needed.faults)
+    return needed
 
 
 def _replace(session: Session, cycle: str, checked: CheckedZones, *, sha256: bytes, act: Act) -> None:
     """Replace the zones of a cycle that has not opened."""
     cycle_now = lock_cycle(session, cycle)
     if cycle_now.has_opened:  # since the file was sent
-        raise ReasonNeeded
+        raise _reason_needed()
     replace_zones(session, cycle_now, checked.shapes, sha256=sha256, act=act)
 
 

@@ -75,15 +75,16 @@ def drop_program(session: Session, actor: str, open_cycle: OpenCycle, ranker: Ra
     """Store a version of the ranking in force without a program. Return whether the ranking had the program."""
     if ranker.in_force is None:
         return False
-    programs = session.scalars(
-        select(RankingVersion.programs).where(
+    ranking = session.execute(
+        select(RankingVersion.programs, RankingVersion.submitted).where(
             RankingVersion.applicant_id == ranker.id, RankingVersion.version == ranker.in_force
         )
     ).one()
-    if program not in programs:
+    if program not in ranking.programs:
         return False
-    rest = [other for other in programs if other != program]
-    _store(session, actor, open_cycle, ranker, "submitted" if rest else "withdrawn", rest)
+    rest = [other for other in ranking.programs if other != program]
+    kind = "submitted" if rest else "withdrawn"
+    _store(session, actor, open_cycle, ranker, kind, rest, submitted=ranking.submitted or ranking.programs)
     return True
 
 
@@ -112,7 +113,14 @@ def _refuse_faults(
 
 
 def _store(
-    session: Session, actor: str, open_cycle: OpenCycle, ranker: Ranker, kind: str, programs: Sequence[str]
+    session: Session,
+    actor: str,
+    open_cycle: OpenCycle,
+    ranker: Ranker,
+    kind: str,
+    programs: Sequence[str],
+    *,
+    submitted: Sequence[str] | None = None,
 ) -> Ranking:
     sealed = seal_ranking(actor, open_cycle, ranker, kind, programs)
     entry = sealed.entry
@@ -121,11 +129,13 @@ def _store(
             type=sealed.type, cycle_id=open_cycle.cycle.id, actor=actor, body=entry.body, leaf_hash=entry.leaf_hash
         )
     )
-    _store_version(session, actor, ranker, sealed)
+    _store_version(session, actor, ranker, sealed, submitted)
     return sealed.ranking
 
 
-def _store_version(session: Session, actor: str, ranker: Ranker, sealed: SealedRanking) -> None:
+def _store_version(
+    session: Session, actor: str, ranker: Ranker, sealed: SealedRanking, submitted: Sequence[str] | None
+) -> None:
     """Store a sealed version, and point the application and the child to it, in one statement."""
     ranking, leaf_hash = sealed.ranking, sealed.entry.leaf_hash
     version = (
@@ -135,6 +145,7 @@ def _store_version(session: Session, actor: str, ranker: Ranker, sealed: SealedR
             version=ranking.version,
             kind=ranking.kind,
             programs=ranking.programs,
+            submitted=None if submitted is None else list(submitted),
             actor=actor,
             confirmation=ranking.confirmation,
             salt=sealed.salt,

@@ -25,6 +25,8 @@ class RankingVersion(Table):
     kind: Mapped[str]
     programs: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The programs, first choice first."""
+    submitted: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """The list that the family submitted, if an answer to an offer removed programs from it since. None: `programs`."""
     actor: Mapped[str]
     confirmation: Mapped[str | None] = mapped_column(unique=True)
     salt: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -51,7 +51,18 @@ def extract_of(session: Session, round_: Round, tickets: Collection[str], *, pro
         return places.get((program, group, ticket)), waiting.get((program, group), 0)
 
     submitted = submitted_rankings(session, round_, tickets)
-    return Extract(market, round_.seed or b"", placements, cutoffs, waitlists, submitted)
+    given_up = _in_round(session, round_, {listed for programs in submitted.values() for listed in programs})
+    return Extract(market, round_.seed or b"", placements, cutoffs, waitlists, submitted, given_up)
+
+
+def _in_round(session: Session, round_: Round, programs: Collection[str]) -> frozenset[str]:
+    """Return the programs that a round has."""
+    if not programs:
+        return frozenset()
+    query = select(FrozenProgram.program_id).where(
+        FrozenProgram.round_id == round_.id, FrozenProgram.program_id.in_(programs)
+    )
+    return frozenset(session.scalars(query))
 
 
 def _lines(session: Session, round_: Round, which: ColumnElement[bool]) -> Sequence[str]:

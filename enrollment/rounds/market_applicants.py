@@ -40,7 +40,7 @@ class ApplicantsFound:
     mismatched: list[str] = field(default_factory=list)
     """Tags whose last ranking differs between the tables and the log."""
     submitted: dict[str, Sequence[str]] = field(default_factory=dict)
-    """The rankings as submitted, by tag, where they have programs that are not in the market."""
+    """The rankings as submitted, by tag, where they have programs that the market's rankings do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +100,14 @@ class _ApplicantReader:
         if row.programs is not None and row.leaf_hash != row.last_leaf:
             found.mismatched.append(tag)
         ranking = tuple(program for program in row.programs or () if program in self.programs)
+        listed = row.submitted or row.programs or ()
         held = self._held_seat(tag, row.grade)
         if row.id is None:
             found.excluded.append((tag, WITHDRAWN))
         elif ranking or held:
             found.applicants.append(self._applicant(row, tag, ranking, held))
-            if len(ranking) < len(row.programs or ()):
-                found.submitted[tag] = row.programs
+            if len(ranking) < len(listed):
+                found.submitted[tag] = listed
         else:
             found.excluded.append((tag, ONLY_WITHDRAWN_PROGRAMS if row.programs else NO_RANKING))
 
@@ -161,6 +162,7 @@ def _children(cycle: str) -> Select[*tuple[Any, ...]]:
             Applicant.zones,
             Household.ticket,
             RankingVersion.programs,
+            RankingVersion.submitted,
             RankingVersion.at,
             RankingVersion.leaf_hash,
         )

@@ -4,7 +4,7 @@ They come from the market, the child's own number, and the published cutoffs, so
 `lottery.explain.sentences` puts them into words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import repeat
@@ -102,10 +102,14 @@ def not_listed(at: AtProgram) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A choice on the submitted list that is not in the round, because the program left the lottery."""
+    """A choice on the submitted list that the round did not use.
+
+    `given_up`: the family gave up a seat or a waitlist place there. Otherwise the program left the lottery.
+    """
 
     program: str
     choice: int
+    given_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ class Explanation:
             if placement
             else None,
             "programs": [_program_document(program) for program in self.programs],
-            "left_out": [{"program": left.program, "choice": left.choice} for left in self.left_out],
+            "left_out": [
+                {"program": left.program, "choice": left.choice, "given_up": left.given_up} for left in self.left_out
+            ],
         }
 
 
@@ -147,7 +153,8 @@ class Extract:
     The market needs these children, their households, and the programs that they rank or hold. The outcome needs the
     placements and cutoffs of these. `waitlists` takes a program, a group, and an applicant's id, and returns the
     place on the waitlist and the number of children waiting. `submitted` has the lists as submitted of the children
-    whose lists have programs that are not in the round.
+    whose lists have programs that the round did not use. `given_up` has the programs of these lists that are in the
+    round all the same.
     """
 
     market: Market
@@ -156,6 +163,7 @@ class Extract:
     cutoffs: Sequence[Cutoff]
     waitlists: Callable[[str, str, str], tuple[int | None, int]]
     submitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    given_up: Collection[str] = ()
 
     @classmethod
     def whole(cls, market: Market, outcome: Outcome) -> "Extract":
@@ -210,7 +218,7 @@ class Explainer:
         self._placements = {placement.applicant: placement for placement in extract.placements}
         self._cutoffs = {(cutoff.program, cutoff.group): cutoff for cutoff in extract.cutoffs}
         self._waitlists = extract.waitlists
-        self._submitted = extract.submitted
+        self._submitted, self._given_up = extract.submitted, extract.given_up
         self._refuse_unknown_names()
         self._siblings = PlacedSiblings(
             market,
@@ -242,7 +250,9 @@ class Explainer:
                 for choice, program in [*ranked, *not_ranked]
             ),
             left_out=tuple(
-                LeftOut(program, choice) for choice, program in submitted if program not in applicant.ranking
+                LeftOut(program, choice, given_up=program in self._given_up)
+                for choice, program in submitted
+                if program not in applicant.ranking
             ),
         )
 

@@ -104,11 +104,20 @@ def _seat(explanation: Explanation, placement: Placement, language: Language, se
 
 
 def _some_left_out(explanation: Explanation, language: Language) -> Iterator[str]:
-    if explanation.left_out:
+    given_up = sum(left.given_up for left in explanation.left_out)
+    if given_up:
+        yield language.count(
+            "One choice on your list was not in this round, because your family gave up a seat or a waitlist place "
+            "there.",
+            "{number} choices on your list were not in this round, because your family gave up seats or waitlist "
+            "places there.",
+            given_up,
+        )
+    if given_up < len(explanation.left_out):
         yield language.count(
             "One choice on your list was not in this round, because the school left the lottery.",
             "{number} choices on your list were not in this round, because the schools left the lottery.",
-            len(explanation.left_out),
+            len(explanation.left_out) - given_up,
         )
 
 
@@ -134,7 +143,14 @@ def _left_out_lines(left: LeftOut, language: Language, setting: Setting) -> Iter
         choice=left.choice,
         program=_name(left.program, language, setting),
     )
-    yield INDENT + language.say("This school left the lottery. So the lottery could not use this choice.")
+    yield INDENT + (
+        language.say(
+            "Your family declined a seat at this school, did not answer in time, or left the waitlist. So the lottery "
+            "did not use this choice."
+        )
+        if left.given_up
+        else language.say("This school left the lottery. So the lottery could not use this choice.")
+    )
 
 
 def _program_lines(at: AtProgram, language: Language, setting: Setting, scale: Scale) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Markets in which every decision is taken, with explainers of their outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import lottery
@@ -147,8 +147,11 @@ def later_rounds() -> Market:
     return lottery.read_market(document)
 
 
-def schools_that_left() -> list[tuple[Explanation, Sequence[str]]]:
-    """Two children of a main round who ranked schools that left, explained, each with the list as submitted."""
+def schools_that_left(given_up: Collection[str] = ()) -> list[tuple[Explanation, Sequence[str]]]:
+    """Two children of a round who ranked schools that left, explained, each with the list as submitted.
+
+    The families gave up seats at the schools `given_up`, which did not leave.
+    """
     document: Document = {
         "format": "lottery-market/1",
         "round": {"id": "r", "kind": "main"},
@@ -159,7 +162,7 @@ def schools_that_left() -> list[tuple[Explanation, Sequence[str]]]:
     outcome = lottery.match_market(market, seed=SEED)
     submitted = {"ada": ["left", "easy"], "ben": ["left", "easy", "gone"]}
     placements = [as_submitted(placement, submitted) for placement in outcome.placements]
-    extract = replace(Extract.whole(market, outcome), placements=placements, submitted=submitted)
+    extract = replace(Extract.whole(market, outcome), placements=placements, submitted=submitted, given_up=given_up)
     return [(Explainer(extract).explain(ticket), ranked) for ticket, ranked in submitted.items()]
 
 

@@ -76,6 +76,24 @@ def test_after_a_decline_the_result_says_what_the_round_gave_and_that_there_is_n
     assert NO_SEAT in result["now"]["detail"]
 
 
+def test_a_choice_keeps_its_number_after_the_family_gave_up_the_choice_before(city: City) -> None:
+    child = holders(city, "lincoln-kg")[0]
+    city.answer(child, "decline")
+    for other in holders(city, "adams-kg"):
+        city.answer(other, "decline")
+    city.run_backfill()
+    result = result_of(city, child)
+    assert (result["placement"]["program"], result["placement"]["choice"]) == ("adams-kg", 2)
+    explained = city.portal.get(f"{CYCLE}/applicants/{child}/explanation").json()
+    assert explained["facts"]["left_out"] == [{"program": "lincoln-kg", "choice": 1, "given_up": True}]
+    lines = "\n".join(explained["lines"])
+    assert "This was choice 2 of 2 on your list." in lines
+    assert "because your family gave up a seat or a waitlist place there." in lines
+    assert "left the lottery" not in lines
+    (offer,) = (one for one in city.offers(child) if one["program"] == "adams-kg")
+    assert offer["choice"] == 2
+
+
 def test_after_an_offer_expired_the_result_says_so(city: City) -> None:
     child = holders(city, "lincoln-kg")[0]
     with transaction(city.service.sessions) as session:

@@ -218,7 +218,7 @@ def test_a_family_reads_the_choice_on_its_list_as_submitted_when_a_school_left(s
         left = "One choice on your list was not in this round, because the school left the lottery."
         assert {told, left, f"Choice {3 - choice}: adams KG (not in this round)"} <= set(explained["lines"])
         assert explained["facts"]["placement"]["choice"] == choice
-        assert explained["facts"]["left_out"] == [{"program": "adams-kg", "choice": 3 - choice}]
+        assert explained["facts"]["left_out"] == [{"program": "adams-kg", "choice": 3 - choice, "given_up": False}]
 
 
 def test_a_ranking_that_is_missing_in_the_log_stops_the_freeze(city: City) -> None:

@@ -169,6 +169,7 @@ def test_new_zones_that_rules_cannot_do_without_or_that_a_freeze_overtook_change
     assert propose(city, only_west).json()["code"] == "rules-cannot-work"
     nameless = bring(city.ann, MOVED)
     assert (nameless.status_code, nameless.json()["code"]) == (409, "reason-needed")
+    assert [(fault["pointer"], fault["in"]) for fault in nameless.json()["errors"]] == [("reason", "query")]
     waiting = propose(city)
     assert waiting.status_code == 202
     city.close()

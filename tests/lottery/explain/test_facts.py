@@ -201,7 +201,9 @@ def test_the_choice_that_a_family_reads_is_the_choice_on_the_list_as_submitted()
         ]
         left = explanation.document()["left_out"]
         assert left == [
-            {"program": name, "choice": place} for place, name in enumerate(submitted, start=1) if name != "easy"
+            {"program": name, "choice": place, "given_up": False}
+            for place, name in enumerate(submitted, start=1)
+            if name != "easy"
         ]
 
 

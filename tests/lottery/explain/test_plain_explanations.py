@@ -64,6 +64,7 @@ def of_decisions() -> Iterator[Explanation]:
     for explanation in explanations_of(market, explainer(market)):
         yield without_small_groups(explanation, large=(), waiting=())
     yield from (explanation for explanation, _ in schools_that_left())
+    yield from (explanation for explanation, _ in schools_that_left(given_up=["left"]))
 
 
 def of_conditions() -> Iterator[Explanation]:
