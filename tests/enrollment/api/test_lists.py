@@ -1,6 +1,7 @@
 """Every list of the API: pages that fit together, cursors of their own, and no parameter or value that is ignored."""
 
 import base64
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,12 +10,13 @@ from typing import TypeAlias
 import httpx2
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from databases import TEMPLATE, new_database
-from enrollment.database import transaction
+from enrollment.database import clock, transaction
 from enrollment.directory.models import Offering
 from enrollment.rules.models import ProgramRules
-from enrollment.zones.models import Zone
+from enrollment.zones.models import Zone, ZonesChange
 from lottery.market.canonical import Json
 from people import Caller, Service
 from permissions import Operation, Whole, make_whole, operations
@@ -69,10 +71,20 @@ def fill_lists(whole: Whole) -> None:
         add_cycle(session, "2028")
         for name in ("north", "south"):
             session.add(Zone(cycle_id="2027", id=name, part=0, vintage="2026", shape=b""))
+            session.add(refused_zones(session, name))
         version = session.scalars(select(ProgramRules).where(ProgramRules.program_id == "lincoln-kg")).one()
         columns = {column.name: getattr(version, column.name) for column in ProgramRules.__table__.columns}
         session.add(ProgramRules(**{**columns, "version": version.version + 1}))
         session.execute(update(Offering).values(status="out", reason="Fire"))  # every child ranks one of them still
+
+
+def refused_zones(session: Session, reason: str) -> ZonesChange:
+    """Return new zones that an administrator proposed and took back, before the freeze."""
+    now = clock(session)
+    return ZonesChange(
+        id=uuid.uuid4(), cycle_id="2027", sha256=bytes(32), status="refused", actor="staff:administrator",
+        proposed_by="ann", reason=reason, at=now, decided_by="ann", decided_at=now, decision_reason="Taken back",
+    )  # fmt: skip
 
 
 def decline_and_rank_anew(city: City) -> None:
