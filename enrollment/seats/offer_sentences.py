@@ -11,6 +11,11 @@ from lottery.explain.language import Language
 OFFERED = sentence("Your child has been offered a seat at {seat}. Please answer before {moment}.")
 MOVED_UP = sentence("On {moment}, your child moved up from {former} to a seat at {seat}.")
 PLEASE_ANSWER = sentence("Please answer before {moment}.")
+SILENCE: Mapping[str, str] = {
+    "accept": sentence("If you do not answer, the seat counts as accepted."),
+    "decline": sentence("If you do not answer, your child loses the seat."),
+}
+"""What silence means in the cycle."""
 RAN_OUT: Mapping[str, str] = {
     "accept": sentence("No answer came by {moment}. The seat at {seat} will soon count as accepted."),
     "decline": sentence("No answer came by {moment}. Your child will soon lose the seat at {seat}."),
@@ -61,9 +66,10 @@ def _open(story: OfferStory, moment: Moment, language: Language) -> list[str]:
     say, seat, answer_by = language.say, language.name(story.seat.for_families), moment(story.offer.answer_by)
     if story.ran_out:
         return [say(RAN_OUT[story.silence], seat=seat, moment=answer_by)]
+    silence = say(SILENCE[story.silence])
     if story.former:
-        return [_moved_up(story, story.former, moment, language), say(PLEASE_ANSWER, moment=answer_by)]
-    return [say(OFFERED, seat=seat, moment=answer_by)]
+        return [_moved_up(story, story.former, moment, language), say(PLEASE_ANSWER, moment=answer_by), silence]
+    return [say(OFFERED, seat=seat, moment=answer_by), silence]
 
 
 def _accepted(story: OfferStory, moment: Moment, language: Language) -> list[str]:

@@ -85,7 +85,8 @@ def test_the_public_reads_a_vacancy_easily(vacancy: Vacancy) -> None:
 def test_an_offer_names_its_deadline_as_people_write_it() -> None:
     text = offer_in_words(story(Offer(status="open", source="main")), MOMENT, ENGLISH)
     assert text == (
-        f"Your child has been offered a seat at Lincoln School, Kindergarten. Please answer before {MOMENT(DEADLINE)}."
+        f"Your child has been offered a seat at Lincoln School, Kindergarten. Please answer before {MOMENT(DEADLINE)}. "
+        "If you do not answer, your child loses the seat."
     )
 
 
