@@ -21,7 +21,7 @@ from enrollment.api.schemas.zones import (
     ZonesImportOut,
 )
 from enrollment.api.zones_changes import change_shown, effect_shown, faults_shown
-from enrollment.applicants.points import addresses_outside
+from enrollment.applicants.points import children_outside
 from enrollment.cycles.grades import refuse_other_grades
 from enrollment.cycles.locks import CycleNotFound, lock_cycle, read_cycle
 from enrollment.cycles.models import Cycle
@@ -149,7 +149,7 @@ def import_zones(
         faults=[],
         notes=faults_shown(checked.notes, say),
         outside=OutsideZonesOut(
-            schools=list(checked.schools_outside), addresses=addresses_outside(session, cycle, checked.shapes)
+            schools=list(checked.schools_outside), children=children_outside(session, cycle, checked.shapes)
         ),
         effect=effect_shown(tried.effect, say) if tried else None,
         change=change_shown(change) if change else None,

@@ -14,8 +14,8 @@ ROWS_AT_ONCE = 5_000
 MAX_DEGREES = 180
 
 
-def addresses_outside(session: Session, cycle: str, shapes: Sequence[ZoneShape]) -> int:
-    """Return how many applicants with a point have all their points outside every area."""
+def children_outside(session: Session, cycle: str, shapes: Sequence[ZoneShape]) -> int:
+    """Return how many children with a point have all their points outside every area."""
     owners: list[int] = []
     points: list[Point] = []
     for owner, addresses in enumerate(_addresses(session, cycle)):

@@ -51,10 +51,10 @@ class ImportFaultOut(Wire):
 
 
 class OutsideZonesOut(Wire):
-    """The schools and addresses that lie in no zone of a file."""
+    """The schools and children whose addresses lie in no zone of a file."""
 
     schools: Annotated[list[str], Field(description="The schools of the directory whose point is in no zone.")]
-    addresses: Annotated[int, Field(description="The number of applicants whose addresses are all in no zone.")]
+    children: Annotated[int, Field(description="The number of children whose addresses are all in no zone.")]
 
 
 class ZonesShiftOut(Wire):

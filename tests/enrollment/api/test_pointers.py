@@ -16,7 +16,7 @@ from rounds_by_hand import make_city
 
 Schema: TypeAlias = dict[str, Any]  # type: ignore[explicit-any]  # a document of any depth
 
-UNIONS = {"RulesInput.neighborhood", "RulesInput.tie_break"}
+UNIONS = {"ReserveInput.overflow", "RulesInput.neighborhood", "RulesInput.tie_break"}
 """The members of bodies that take one of several forms. Each is in `CASES`."""
 
 CASES: Sequence[tuple[Mapping[str, Json], dict[str, str]]] = [
@@ -39,6 +39,10 @@ CASES: Sequence[tuple[Mapping[str, Json], dict[str, str]]] = [
         "/backfill/last_date_by_grade/a~1b~0c": "string-pattern-mismatch"}),
     ({"backfill": {"last_date_by_grade": {"KG": "soon"}}}, {"/backfill/last_date_by_grade/KG": "date-parsing"}),
     ({"reserves": [{"name": "r", "when": {}}]}, {"/reserves/0": "one-size"}),
+    ({"reserves": [{"name": "r", "when": {}, "seats": 1, "overflow": {"to": 7}}]}, {
+        "/reserves/0/overflow/to": "dict-type"}),
+    ({"reserves": [{"name": "r", "when": {}, "seats": 1, "overflow": {"to": {}, "too": {}}}]}, {
+        "/reserves/0/overflow/too": "extra-forbidden"}),
     ({"seats": {"match": 1, "later": [{"name": "x", "begins": 1, "seats": -1}]}}, {
         "/seats/later/0/begins": "date-parsing", "/seats/later/0/seats": "greater-than-equal"}),
 ]  # fmt: skip

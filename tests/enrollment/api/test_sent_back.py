@@ -13,8 +13,8 @@ from permissions import Operation, Whole, operations
 from rounds_by_hand import CYCLE, City, make_city
 from rows import add_school
 
-NO_GET = {"PUT /v1/cycles/{cycle}/children/{ticket}/zones"}
-"""Its answer is the child's application, which only the partner may read."""
+NO_GET = {"PUT /v1/cycles/{cycle}/children/{ticket}/zones", "PUT /v1/cycles/{cycle}/children/{ticket}/grade"}
+"""Their answer is the child's application, which only the partner may read."""
 
 APPLICANT: Mapping[str, Json] = {
     "grade": "KG",

@@ -440,7 +440,7 @@ def massachusetts() -> RulesInput:
         (date(2027, 1, 15), date(2028, 2, 15)),
         (date(2027, 2, 14), date(2028, 2, 15)),
         (date(2027, 3, 1), date(2028, 2, 15)),
-        (date(2027, 9, 10), date(2028, 2, 15)),
+        (date(2027, 9, 10), date(2029, 2, 15)),
     ],
 )
 def test_massachusetts_the_last_date_is_in_the_school_year_that_the_lottery_is_for(deadline: date, last: date) -> None:

@@ -208,7 +208,7 @@ def test_the_dry_run_says_how_many_schools_and_addresses_are_in_no_zone(service:
             found.longitude, found.latitude = longitude, 5.0
     administrator = service.administrator()
     answer = bring(administrator, collection(square("west", left=0)), "").json()
-    assert answer["outside"] == {"schools": ["adams"], "addresses": 0}
+    assert answer["outside"] == {"schools": ["adams"], "children": 0}
 
 
 def test_the_names_of_properties_stand_in_the_query(service: Service) -> None:
