@@ -40,7 +40,7 @@ def callers(whole: Whole) -> Mapping[str, Caller]:
     }
 
 
-AS_OAUTH_ASKS = "/v1/oauth/token"
+OAUTH_PATH = "/v1/oauth/token"
 RFC_6749 = "application/json"
 """The media type of errors at the token endpoint (RFC 6749, section 5.2)."""
 
@@ -89,9 +89,7 @@ def ask_often(
         told = f"{operation.label}: {answer.status_code} {answer.text[:500]}"
         assert answer.status_code < SERVER_ERROR, told
         if answer.status_code >= CLIENT_ERROR:
-            assert answer.headers["content-type"] == (RFC_6749 if operation.path == AS_OAUTH_ASKS else MEDIA_TYPE), (
-                told
-            )
+            assert answer.headers["content-type"] == (RFC_6749 if operation.path == OAUTH_PATH else MEDIA_TYPE), told
             assert answer.json().keys() >= PROBLEM, told
         else:
             operation.validate_response(answer)
