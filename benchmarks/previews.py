@@ -5,20 +5,16 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import NamedTuple, cast
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from benchmarks.rounds import GIB, KIB_A_MAXRSS, Documents, fill
+from benchmarks.rounds import GIB, KIB_A_MAXRSS, Documents, city_in_tables
 from enrollment.cycles.locks import read_cycle
-from enrollment.database import connect, sessions_of, transaction
-from enrollment.demo.servers import new_database
-from enrollment.migrate import upgrade
+from enrollment.database import transaction
 from enrollment.previews.inputs import DEFAULT_DRAWS
 from enrollment.previews.job import run_preview
 from enrollment.previews.models import Preview
@@ -26,7 +22,6 @@ from enrollment.rounds.snapshot import take_snapshot
 from enrollment.rules.levels import rules_document
 from enrollment.rules.model import RulesInput
 from lottery.engines import match_market
-from lottery.generate.generate import Plan, Shape, generate
 from lottery.market.canonical import Json
 from lottery.market.model import Kind
 from lottery.market.model import Round as MarketRound
@@ -65,21 +60,9 @@ def measure() -> list[tuple[str, str, str]]:
 
 def run(children: int, schools: int) -> dict[str, float]:
     """Run previews on a city of its own; return what the last one took."""
-    plan = Plan(
-        applicants=children, programs=None, schools=schools, choices=None, shape=Shape.CITY, reserves=True,
-        siblings=True, seed=1,
-    )  # fmt: skip
-    made = generate(plan)
-    programs = cast("Documents", made.head["programs"])
-    with tempfile.TemporaryDirectory() as folder, new_database(Path(folder)) as database:
-        upgrade(database)
-        engine = connect(database, connections=4)
-        sessions = sessions_of(engine)
-        with transaction(sessions) as session:
-            fill(session, cast("dict[str, Json]", made.head["policy"]), programs, list(made.applicants))
+    with city_in_tables(children, schools) as (sessions, programs):
         seconds = [_preview(sessions, programs[0]) for _ in range(RUNS)]
         match = _match(sessions)
-        engine.dispose()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_A_MAXRSS
     return {
         "programs": len(programs),

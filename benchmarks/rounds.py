@@ -87,8 +87,9 @@ def row(told: Mapping[str, float | dict[str, float]]) -> tuple[str, str, str]:
     )
 
 
-def run(children: int, schools: int) -> dict[str, float | dict[str, float]]:
-    """Run one round on a city of its own; return what it took."""
+@contextmanager
+def city_in_tables(children: int, schools: int) -> "Iterator[tuple[sessionmaker[Session], Documents]]":
+    """Yield a new database with an invented city, and the city's programs."""
     plan = Plan(
         applicants=children, programs=None, schools=schools, choices=None, shape=Shape.CITY, reserves=True,
         siblings=True, seed=1,
@@ -101,8 +102,14 @@ def run(children: int, schools: int) -> dict[str, float | dict[str, float]]:
         sessions = sessions_of(engine)
         with transaction(sessions) as session:
             fill(session, cast("Mapping[str, Json]", made.head["policy"]), programs, list(made.applicants))
-        steps = steps_of(sessions)
+        yield sessions, programs
         engine.dispose()
+
+
+def run(children: int, schools: int) -> dict[str, float | dict[str, float]]:
+    """Run one round on a city of its own; return what it took."""
+    with city_in_tables(children, schools) as (sessions, programs):
+        steps = steps_of(sessions)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_A_MAXRSS
     return {
         "children": children,

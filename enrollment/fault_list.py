@@ -27,10 +27,15 @@ class FaultList:
         if len(self._listed) < self._most:
             self._listed.append(fault)
 
+    @property
+    def more(self) -> int:
+        """Return how many faults were found beyond those that are kept."""
+        return self.count - len(self._listed)
+
     def listed(self) -> list[Fault]:
         """Return the first faults. If others were found, a last fault says how many."""
-        more = self.count - len(self._listed)
-        return [*self._listed, Fault("", "more-faults", MORE, {"more": more})] if more else list(self._listed)
+        more = [Fault("", "more-faults", MORE, {"more": self.more})] if self.more else []
+        return [*self._listed, *more]
 
 
 def limited(faults: Iterable[Fault], most: int) -> Sequence[Fault]:

@@ -1,6 +1,5 @@
 """Routes of rules: each level sets its own, and everybody can read the rules in force."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -9,21 +8,17 @@ from fastapi import APIRouter, Path, Request, Response, status
 from pydantic import JsonValue
 from sqlalchemy.orm import Session
 
-from enrollment.access.callers import RoleKind
-from enrollment.access.guards import Administers, PresentToAdminister, ReadsRecords, refuse_absent
-from enrollment.access.idempotency import Idempotent, IdempotentRoute
+from enrollment.access.guards import refuse_absent
+from enrollment.access.idempotency import IdempotentRoute
+from enrollment.api.rules_changes import change_shown, findings_of
 from enrollment.api.schemas.rules import (
-    DecisionIn,
     LevelRulesOut,
     ProgramRulesIn,
     ProgramRulesOut,
-    RulesChangeOut,
-    RulesDifferenceOut,
     RulesIn,
-    RulesReadBackOut,
     RulesVersionOut,
 )
-from enrollment.api.schemas.rules_lint import RulesFindingOut, findings_shown
+from enrollment.api.schemas.rules_lint import findings_shown
 from enrollment.cycles.locks import CycleNow, lock_cycle_between_rounds, read_cycle
 from enrollment.database import InTransaction
 from enrollment.directory.models import Offering, Program
@@ -34,25 +29,22 @@ from enrollment.languages import in_language
 from enrollment.paging import Page, Paging
 from enrollment.preconditions import SHOWS_ETAG, IfMatch, refuse_stale, show_version
 from enrollment.problems import Conflict, Fault, NotFound, sentence
-from enrollment.rules.differences import read_back_change
-from enrollment.rules.in_force import Act, Approval
+from enrollment.rules.in_force import Act
 from enrollment.rules.levels import (
     Subject,
     count_changes,
     current_rules,
     last_change,
     lock_rules,
-    pending_changes,
     program_versions,
     read_levels,
-    read_stored_rules,
     refuse_unknown_subject,
     rules_document,
 )
 from enrollment.rules.lint import lint_level
-from enrollment.rules.model import Level, RulesInput
+from enrollment.rules.model import RulesInput
 from enrollment.rules.models import ProgramRules, RulesVersion
-from enrollment.rules.proposals import approve, lock_proposal, refuse, save_rules, says_nothing_new
+from enrollment.rules.proposals import save_rules, says_nothing_new
 from enrollment.rules.sentences import rules_in_words
 from enrollment.rules.to_market import program_document, read_back
 
@@ -181,48 +173,6 @@ def list_rules_versions(
     )
 
 
-@router.get("/v1/cycles/{cycle}/rules-changes")
-def list_rules_changes(
-    session: InTransaction, _: ReadsRecords, paging: Paging, request: Request, cycle: Annotated[Id, Path()]
-) -> Page[RulesChangeOut]:
-    """List the changes of rules that wait for an administrator, by level and id."""
-    cycle_now = read_cycle(session, cycle)
-    page = paging.read(session, pending_changes(cycle), by=[RulesVersion.level, RulesVersion.subject_id])
-    return page.show(lambda change: _change_shown(session, request, cycle_now, change))
-
-
-@router.post("/v1/rules-changes/{change}/approve", dependencies=[Idempotent])
-def approve_rules_change(
-    session: InTransaction,
-    staff: PresentToAdminister,
-    request: Request,
-    change: Annotated[uuid.UUID, Path()],
-    body: DecisionIn,
-) -> RulesChangeOut:
-    """Approve a proposed change and put it in force. The administrator who proposed it cannot approve it.
-
-    Every program that the change affects gets a new version of its rules, with the reasons of both people.
-    """
-    cycle_now, proposed = lock_proposal(session, change)
-    approval = Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason)
-    approve(session, cycle_now, proposed, staff=staff.id, approval=approval)
-    return _change_shown(session, request, cycle_now, proposed)
-
-
-@router.post("/v1/rules-changes/{change}/refuse", dependencies=[Idempotent])
-def refuse_rules_change(
-    session: InTransaction,
-    staff: Administers,
-    request: Request,
-    change: Annotated[uuid.UUID, Path()],
-    body: DecisionIn,
-) -> RulesChangeOut:
-    """Refuse a proposed change. The earlier rules stay in force, and answers show the reason for the refusal."""
-    cycle_now, proposed = lock_proposal(session, change)
-    refuse(session, proposed, Approval(actor=staff.actor_for(RoleKind.ADMINISTRATOR), reason=body.reason))
-    return _change_shown(session, request, cycle_now, proposed)
-
-
 def _put(
     session: Session,
     request: Request,
@@ -295,8 +245,8 @@ def _read(session: Session, request: Request, response: Response, subject: Subje
         subject=subject.id,
         rules=level.rules,
         status="in force" if level.current else "nothing said",
-        change=_change_shown(session, request, level.cycle_now, level.change) if level.change else None,
-        findings=_findings(session, request, level.cycle_now, level.current) if level.current else [],
+        change=change_shown(session, request, level.cycle_now, level.change) if level.change else None,
+        findings=findings_of(session, request, level.cycle_now, level.current) if level.current else [],
     )
 
 
@@ -323,16 +273,9 @@ def _program_shown(session: Session, request: Request, response: Response, subje
         sentences=sentences,
         version=offering.rules_version if offering and offering.status == "in" else None,
         missing=[] if market else ["seats"],
-        change=_change_shown(session, request, level.cycle_now, level.change) if level.change else None,
+        change=change_shown(session, request, level.cycle_now, level.change) if level.change else None,
         findings=findings_shown(found, in_language(language)),
     )
-
-
-def _findings(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesFindingOut]:
-    subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
-    rules = read_stored_rules(row.said)
-    found = lint_level(session, cycle_now.cycle, subject, rules, today=cycle_now.today)
-    return findings_shown(found, in_language(reader_language(request)))
 
 
 def _version_shown(row: ProgramRules) -> RulesVersionOut:
@@ -346,37 +289,3 @@ def _version_shown(row: ProgramRules) -> RulesVersionOut:
         at=row.at,
         leaf_hash=row.leaf_hash.hex(),
     )
-
-
-def _change_shown(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> RulesChangeOut:
-    return RulesChangeOut(
-        id=row.id,
-        level=row.level,
-        subject=row.subject_id,
-        rules=cast("Document", row.said),
-        status=row.status,
-        actor=row.actor,
-        reason=row.reason,
-        at=row.at,
-        decided_by=row.decided_by,
-        decided_at=row.decided_at,
-        decision_reason=row.decision_reason,
-        findings=[] if row.status == "refused" else _findings(session, request, cycle_now, row),
-        read_back=_read_back(session, request, cycle_now, row) if row.status == "proposed" else [],
-    )
-
-
-def _read_back(session: Session, request: Request, cycle_now: CycleNow, row: RulesVersion) -> list[RulesReadBackOut]:
-    subject = Subject(row.cycle_id, cast("Level", row.level), row.subject_id)
-    rules = read_stored_rules(row.said)
-    return [
-        RulesReadBackOut(
-            programs=list(one.programs),
-            sentences=list(one.sentences),
-            differences=[
-                RulesDifferenceOut(part=part.part, was=list(part.was), would_be=list(part.would_be))
-                for part in one.differences
-            ],
-        )
-        for one in read_back_change(session, cycle_now.cycle, subject, rules, reader_language(request))
-    ]

@@ -280,7 +280,7 @@ class _Reconciliation:
                 secondary_role=left_out.get("secondary_role", 0),
                 unreadable=left_out.get("unreadable", 0),
             ),
-            left_out=ListOut(data=[_shown(fault, say) for fault in faults], more=len(faults) - sum(1 for _ in faults)),
+            left_out=ListOut(data=[_shown(fault, say) for fault in faults], more=faults.more),
             notes=[_shown(fault, say) for fault in roster.faults.notes],
             other_spelling=_spelling_shown(other_spelling(self._session, self._cycle, roster), say),
             without_offer_by_reason=dict(sorted(self._reasons.items())),

@@ -11,7 +11,7 @@ from enrollment.rounds.models import CutoffRow, FrozenProgram, FrozenRow, Placed
 from enrollment.rounds.seeds import seeds_before
 from enrollment.rules.to_market import read_back
 from enrollment.stored_values import fields_of
-from lottery.explain.facts import Explainer, Extract
+from lottery.explain.explainer import Explainer, Extract
 from lottery.market.model import Applicant, HeldSeat, Kind, Late, Market, Policy, Twins
 from lottery.market.model import Round as MarketRound
 from lottery.market.outcome import Cutoff, LastAdmitted, Placement

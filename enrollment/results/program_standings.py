@@ -9,7 +9,7 @@ from enrollment.results.extracts import extract_of
 from enrollment.results.sentences import class_in_words
 from enrollment.rounds.models import Round
 from enrollment.rounds.seeds import seeds_before
-from lottery.explain.facts import Extract
+from lottery.explain.explainer import Extract
 from lottery.market.rules import GENERAL, PriorityClass
 from lottery.match.lottery_numbers import Draw
 from lottery.match.siblings import PlacedSiblings

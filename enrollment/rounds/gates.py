@@ -15,7 +15,8 @@ from enrollment.rounds.frozen_market import row_leaf
 from enrollment.rounds.models import FrozenProgram, FrozenRow, Round
 from enrollment.rounds.screened_lists import list_gaps
 from enrollment.seats.models import LIVE, Offer
-from lottery.explain.facts import Decided, Explainer, Extract
+from lottery.explain.explainer import Explainer, Extract
+from lottery.explain.facts import Decided
 from lottery.explain.language import Language, languages
 from lottery.explain.sentences import explanation_in_words
 from lottery.market.canonical import Json

@@ -16,13 +16,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from enrollment.database import Table
 
 
-class Zone(Table):
-    """An attendance area of a cycle, for some grades; WGS84."""
+class AreaColumns:
+    """The columns of an attendance area, for some grades; WGS84."""
 
-    __tablename__ = "zone"
-
-    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
+    """The zone's id."""
     part: Mapped[int] = mapped_column(primary_key=True)
     """The number of the area; a zone may have an area for each grade band."""
     name: Mapped[str | None]
@@ -32,6 +30,14 @@ class Zone(Table):
     vintage: Mapped[str]
     shape: Mapped[bytes] = mapped_column(LargeBinary)
     """Polygon or MultiPolygon as WKB, longitude before latitude."""
+
+
+class Zone(AreaColumns, Table):
+    """An attendance area of a cycle."""
+
+    __tablename__ = "zone"
+
+    cycle_id: Mapped[str] = mapped_column(ForeignKey("cycle.id"), primary_key=True)
 
 
 class ZonesChange(Table):
@@ -61,16 +67,9 @@ class ZonesChange(Table):
     decision_reason: Mapped[str | None]
 
 
-class ProposedZone(Table):
+class ProposedZone(AreaColumns, Table):
     """An area of a change that waits. Approving the change moves it to the zones of the cycle."""
 
     __tablename__ = "proposed_zone"
 
     change_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("zones_change.id"), primary_key=True)
-    id: Mapped[str] = mapped_column(primary_key=True)
-    part: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str | None]
-    school_id: Mapped[str | None] = mapped_column(ForeignKey("school.id"), index=True)
-    grades: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    vintage: Mapped[str]
-    shape: Mapped[bytes] = mapped_column(LargeBinary)

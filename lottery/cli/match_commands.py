@@ -102,7 +102,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def run_explain(options: argparse.Namespace) -> int:
     """Explain one applicant's result."""
-    from lottery.explain.facts import Explainer, Extract, UnfitOutcome, UnknownApplicant
+    from lottery.explain.explainer import Explainer, Extract, UnfitOutcome, UnknownApplicant
     from lottery.explain.language import Language, UnknownLanguage
     from lottery.explain.sentences import explanation_in_words
 

@@ -80,6 +80,17 @@ def operations(service: Service) -> Iterator[Operation]:
             yield Operation(method.upper(), path, security)
 
 
+NAMES = {
+    "cycle": "2027",
+    "reference": "child-00",
+    "school": "lincoln",
+    "operator": "district",
+    "program": "lincoln-kg",
+    "partner": "city-portal",
+}
+"""What the parameters of paths name in a city made by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """A city in which everything that a path can name is there."""
@@ -156,11 +167,7 @@ def make_whole(service: Service) -> Whole:
     secret = city.ann.post("/v1/partners/city-portal/secrets").json()
     factors = city.ann.get("/v1/second-factors").json()
     names = {
-        "cycle": "2027",
-        "reference": "child-00",
-        "school": "lincoln",
-        "operator": "district",
-        "program": "lincoln-kg",
+        **NAMES,
         "claim": str(claim["id"]),
         "offer": str(offer["id"]),
         "placement": str(placement["id"]),
@@ -169,7 +176,6 @@ def make_whole(service: Service) -> Whole:
         "rehearsal": str(rehearsal["id"]),
         "change": str(change["id"]),
         "preview": str(preview["id"]),
-        "partner": "city-portal",
         "staff": "ann",
         "token": str(token["id"]),
         "secret": str(secret["id"]),

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import lottery
-from lottery.explain.facts import Explainer, Explanation, Extract
+from lottery.explain.explainer import Explainer, Extract
+from lottery.explain.facts import Explanation
 from lottery.explain.report import as_submitted
 from lottery.market.canonical import Json
 from lottery.market.model import Market

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from people import Caller, Service
-from permissions import Operation, Whole, make_whole, operations
+from permissions import NAMES, Operation, Whole, make_whole, operations
 from rounds_by_hand import make_city
 
 Headers: TypeAlias = dict[str, bool]
@@ -68,15 +68,7 @@ def test_every_demanded_key_is_in_the_openapi_and_no_other(whole: Whole) -> None
 
 def test_every_demanded_version_is_in_the_openapi(service: Service) -> None:
     city = make_city(service, children=1)  # before the round, when everything may change
-    names = {
-        "cycle": "2027",
-        "reference": "child-00",
-        "school": "lincoln",
-        "operator": "district",
-        "program": "lincoln-kg",
-        "partner": "city-portal",
-        "staff": "lincoln.office",
-    }
+    names = {**NAMES, "staff": "lincoln.office"}
     open_city = Whole(city, names, city.portal, city.lincoln)
     demanded = [one for one in changes(service) if headers_of(service, one).get(VERSION)]
     assert len(demanded) >= 9

@@ -9,7 +9,7 @@ from enrollment.access.inputs import RoleIn
 from enrollment.database import transaction
 from lottery.market.canonical import Json
 from people import Caller, Service
-from permissions import Operation, Whole, operations
+from permissions import NAMES, Operation, Whole, operations
 from rounds_by_hand import CYCLE, City, make_city
 from rows import add_school
 
@@ -49,15 +49,7 @@ def whole(service: Service) -> Whole:
     }
     for shared in ("lincoln", "adams"):
         assert city.ann.change(f"/v1/schools/{shared}", school).status_code == 200
-    names = {
-        "cycle": "2027",
-        "reference": "child-00",
-        "school": "lincoln",
-        "operator": "district",
-        "program": "lincoln-kg",
-        "partner": "city-portal",
-        "staff": "lincoln.desk",
-    }
+    names = {**NAMES, "staff": "lincoln.desk"}
     return Whole(city, names, service.partner("network"), city.lincoln)
 
 

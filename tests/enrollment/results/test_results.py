@@ -9,7 +9,7 @@ import pytest
 import lottery
 from log_entries import entries
 from lottery.cli.main import main
-from lottery.explain.facts import Explainer, Extract
+from lottery.explain.explainer import Explainer, Extract
 from lottery.explain.small_groups import without_small_groups
 from lottery.market.canonical import Json
 from lottery.transparency_log.commitments import seed_of

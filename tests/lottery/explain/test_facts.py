@@ -22,7 +22,8 @@ from explained_markets import (
     seats_left,
     twins,
 )
-from lottery.explain.facts import AtGroup, Decided, Explainer, Extract, UnfitOutcome, UnknownApplicant
+from lottery.explain.explainer import Explainer, Extract, UnfitOutcome, UnknownApplicant
+from lottery.explain.facts import AtGroup, Decided
 from lottery.explain.language import Language, languages
 from lottery.explain.seat_groups import SCALE, Scale
 from lottery.explain.sentences import explanation_in_words

@@ -20,7 +20,8 @@ from explained_markets import (
     with_condition,
 )
 from lottery.explain import sentences
-from lottery.explain.facts import Explainer, Explanation, Extract
+from lottery.explain.explainer import Explainer, Extract
+from lottery.explain.facts import Explanation
 from lottery.explain.language import Language
 from lottery.explain.sentences import explanation_in_words
 from lottery.explain.small_groups import without_small_groups
