@@ -163,10 +163,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     app.state.metrics_engine = connect(url, connections=1, patience=patience, bounded=True)
     app.state.vital_signs = VitalSigns(url, new_worker_status() if settings.worker_inside else None)
-    _add_metrics(app, WorkMetrics(sessions_of(app.state.metrics_engine), metrics.registry))
+    app.state.work_metrics = WorkMetrics(sessions_of(app.state.metrics_engine), metrics.registry)
+    app.get("/metrics", include_in_schema=False)(_metrics)
     for router in ROUTERS:
         app.include_router(router)
-    _add_openapi(app)
+    app.get("/v1/openapi.json", include_in_schema=False)(_openapi)
     answer_with_problems(app)
     record_denied_acts(app)
     describe(app)
@@ -237,18 +238,15 @@ async def _look_once_up(app: FastAPI) -> None:
         await looking  # a thread cannot be cancelled, and it must return its connection before the engine closes
 
 
-def _add_openapi(app: FastAPI) -> None:
-    @app.get("/v1/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        return JSONResponse(app.openapi())
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
 
 
-def _add_metrics(app: FastAPI, work_metrics: WorkMetrics) -> None:
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics(request: Request) -> Response:
-        expected = app.state.settings.metrics_token
-        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if expected is None or not secrets.compare_digest(sent.encode(), expected.get_secret_value().encode()):
-            raise NotFound
-        await work_metrics.refresh()
-        return Response(app.state.metrics.render(), media_type="text/plain; version=0.0.4")
+async def _metrics(request: Request) -> Response:
+    state = request.app.state
+    expected = state.settings.metrics_token
+    sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if expected is None or not secrets.compare_digest(sent.encode(), expected.get_secret_value().encode()):
+        raise NotFound
+    await state.work_metrics.refresh()
+    return Response(state.metrics.render(), media_type="text/plain; version=0.0.4")
