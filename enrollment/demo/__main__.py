@@ -205,11 +205,15 @@ def run_main_round(people: People, city: DemoCity, folder: Path, terminal: Termi
     return main_round.explain(people, city, terminal)
 
 
+OPEN_PAGES = ("/v1/rounds/2027-main/report", "/v1/rounds/2027-main/cutoffs")
+"""Pages for everybody. The lines of the vacancy ledger are for staff."""
+
+
 def where_to_look(address: str, people: People, explained_path: str, terminal: Terminal) -> None:
     """Show where to look next, and who can sign in."""
     offices = sorted(f"{school}.office" for school in people.offices)
     terminal.line(f"Read about the API at {address}/docs. These pages need no token:")
-    terminal.quote([f"{address}/v1/rounds/2027-main/report", f"{address}{CYCLE}/vacancies"])
+    terminal.quote([f"{address}{page}" for page in OPEN_PAGES])
     terminal.table(
         "Staff: to get a token, send an id and its password to POST /v1/sessions",
         ("role", "id", "password"),

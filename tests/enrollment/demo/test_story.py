@@ -1,7 +1,9 @@
 """One story: a school takes part, a family ranks the school, and a claim is approved."""
 
 from enrollment.database import transaction
+from enrollment.demo.__main__ import OPEN_PAGES
 from people import Service
+from rounds_by_hand import make_city
 from rows import add_cycle, add_school
 
 CHILD = {"given_name": "Ada", "family_name": "Example", "birth_date": "2022-03-01"}
@@ -42,3 +44,8 @@ def test_a_school_joins_in_three_requests_and_a_family_ranks_the_school(service:
         "/v1/cycles/2027/applicants/z", {"grade": "KG", "child": CHILD, "sis_id": "s1"}
     )
     assert other.json()["code"] == "same-child-twice", other.text
+
+
+def test_the_pages_that_the_demo_shows_to_everybody_are_open(service: Service) -> None:
+    make_city(service, children=2).run_main()
+    assert {page: service.stranger().get(page).status_code for page in OPEN_PAGES} == dict.fromkeys(OPEN_PAGES, 200)
